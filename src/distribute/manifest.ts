@@ -1,0 +1,165 @@
+/**
+ * The manifest defines a swarm: what is optimized, into how many dimensions, by which rules. Its CID is the swarm's id.
+ *
+ * A manifest block is an envelope (canonical dag-cbor `[payload, signature]`) signed by the publisher; the swarm's id is the
+ * CID of that block. The publisher is trusted for the rules only: sizes and counts are checked here against hard limits,
+ * and no name in it ever becomes a path.
+ */
+import type { CID } from 'multiformats/cid'
+import { z } from 'zod'
+import { cborCid, decodeCbor, isSafeCid } from '../codec.ts'
+import { decodeEnvelope, isSignedBy, PEER_KEY_BYTES, seal, type PeerKey, type Sign, type Verify } from '../envelope.ts'
+import { CoOptError, InvalidManifestError } from '../errors.ts'
+
+/** A bitswap block may have 2 MiB at most (Kubo refuses larger ones), and a manifest is one block. */
+export const MAX_MANIFEST_BYTES = 2 * 1024 * 1024
+
+/** 2,048 directory entries stay below the 256 KiB at which UnixFS implementations begin to shard directories. */
+export const MAX_PARTITIONS = 2048
+
+/** The memory that one target matrix on the shared set may take: 4,096 rows of 4,096 dimensions. */
+export const MAX_MATRIX_BYTES = 64 * 1024 * 1024
+
+export const MIN_SHARED_ROWS = 16
+export const MAX_SHARED_ROWS = 16_384
+export const MIN_DIMENSION = 2
+export const MAX_DIMENSION = 4096
+
+/** One partition above this is refused: a participant must be able to hold and resume it. */
+export const MAX_PARTITION_BYTES = 1024 * 1024 * 1024
+
+const cid = z.custom<CID>(isSafeCid, 'not a CIDv1 (raw, dag-pb or dag-cbor) with sha2-256')
+const bytesOf = (length: number) =>
+  z.custom<Uint8Array>(v => v instanceof Uint8Array && v.byteLength === length, `not ${length} bytes`)
+const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+/** Printable text without control characters or line breaks. */
+const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u, 'has control characters')
+
+/** A content-addressed UnixFS file of known size. `dagBytes` counts all its blocks (the Tsize of a link to it). */
+const file = z.strictObject({ cid, bytes: count, dagBytes: count })
+
+export const manifestSchema = z.strictObject({
+  v: z.literal(1),
+  kind: z.literal('coopt-manifest'),
+  /** Version of the wire protocols and of the rules below */
+  protocol: z.literal('1.0.0'),
+  name: text(128),
+  /** SPDX expression or other words of the data's owner */
+  license: text(128).optional(),
+  publisher: bytesOf(PEER_KEY_BYTES),
+  /** Rows over all partitions */
+  samples: count.min(1),
+  partitions: z
+    .array(file.extend({ rows: count.min(1), bytes: count.min(1).max(MAX_PARTITION_BYTES) }))
+    .min(1)
+    .max(MAX_PARTITIONS),
+  /** The shared set S_X: a Parquet file like a partition */
+  shared: file.extend({ rows: count.min(MIN_SHARED_ROWS).max(MAX_SHARED_ROWS) }),
+  /** n, the dimensions of every target */
+  dimension: z.number().int().min(MIN_DIMENSION).max(MAX_DIMENSION),
+  /** Seed of the shuffle and of the draw of S */
+  seed: bytesOf(32),
+  /** The publisher's features of S_X, a float32 matrix: what the eligibility gate judges against */
+  referenceFeatures: file.extend({ dimension: z.number().int().min(1).max(MAX_DIMENSION), source: text(128) }),
+  uniformity: z.strictObject({ t: z.number().positive().max(16), centred: z.boolean() }),
+  election: z.strictObject({
+    policy: z.enum(['uniformity', 'predictivity']),
+    /** Two priors whose values differ by no more are equally good where finished work would have to be replaced */
+    margin: z.number().nonnegative().max(16),
+    /** May a human prior become the reference? */
+    human: z.boolean()
+  }),
+  gate: z.strictObject({
+    /** Ridge strength relative to the mean diagonal of the Gram matrix of the reference features */
+    ridge: z.number().positive().max(1e6),
+    minR2: z.number().min(-1).max(1),
+    neighbours: z.number().int().min(1).max(64),
+    /** Least overlap of k-nearest-neighbour sets, as a multiple of chance */
+    minNeighbourLift: z.number().nonnegative().max(1e6),
+    minEffectiveRank: z.number().nonnegative().max(MAX_DIMENSION)
+  }),
+  alignment: z.strictObject({
+    /** Candidate ridge strengths, as multiples of trace / min(n, m) */
+    grid: z.array(z.number().positive().max(1e6)).min(1).max(64),
+    minLooR2: z.number().min(-1).max(1),
+    minLooCosine: z.number().min(-1).max(1)
+  }),
+  quotas: z.strictObject({
+    /** A record's sequence number must be below this: bounds what one peer can add to the set */
+    recordsPerPeer: z.number().int().min(1).max(1_000_000),
+    /** Bytes of all records together */
+    recordBytes: z.number().int().min(65_536).max(1_073_741_824)
+  }),
+  admission: z.union([z.literal('open'), z.array(bytesOf(PEER_KEY_BYTES)).min(1).max(4096)])
+})
+
+export type Manifest = z.infer<typeof manifestSchema>
+
+/** A decoded manifest together with the CID of its block. */
+export interface Swarm {
+  readonly id: CID
+  readonly manifest: Manifest
+  /** The signed block */
+  readonly bytes: Uint8Array
+}
+
+/** Check, sign and encode. Throws `InvalidManifestError`. */
+export async function sealManifest(manifest: Manifest, sign: Sign): Promise<Swarm> {
+  check(manifest)
+  const bytes = await seal('coopt/1/manifest\0', manifest, sign)
+  if (bytes.byteLength > MAX_MANIFEST_BYTES) {
+    throw new InvalidManifestError(
+      `the manifest has ${bytes.byteLength} bytes, at most ${MAX_MANIFEST_BYTES}: use fewer partitions`
+    )
+  }
+  return { id: cborCid(bytes), manifest, bytes }
+}
+
+/** Decode a manifest block: size, canonical form, schema, sums, publisher's signature. Throws `InvalidManifestError`. */
+export function openManifest(bytes: Uint8Array, verify: Verify): Swarm {
+  try {
+    const envelope = decodeEnvelope(bytes, MAX_MANIFEST_BYTES)
+    const manifest = check(decodeCbor(envelope.payload, MAX_MANIFEST_BYTES))
+    if (!isSignedBy(envelope, 'coopt/1/manifest\0', manifest.publisher, verify)) {
+      throw new InvalidManifestError('the signature is not that of the publisher named in the manifest')
+    }
+    return { id: cborCid(bytes), manifest, bytes }
+  } catch (cause) {
+    if (cause instanceof InvalidManifestError) throw cause
+    if (cause instanceof CoOptError) throw new InvalidManifestError(`not a manifest: ${cause.message}`, { cause })
+    throw cause
+  }
+}
+
+/** May the peer with this key add records? Pure: admission is part of the manifest. */
+export function isAdmitted(manifest: Manifest, key: PeerKey): boolean {
+  return manifest.admission === 'open' || manifest.admission.some(k => k.every((b, i) => b === key[i]))
+}
+
+// --- internal ---
+
+function check(value: unknown): Manifest {
+  const parsed = manifestSchema.safeParse(value)
+  if (!parsed.success) throw new InvalidManifestError(`not a valid manifest:\n${z.prettifyError(parsed.error)}`)
+  const m = parsed.data
+  const rows = m.partitions.reduce((sum, p) => sum + p.rows, 0)
+  if (rows !== m.samples)
+    throw new InvalidManifestError(`the partitions hold ${rows} rows, the manifest says ${m.samples}`)
+  if (m.shared.rows * m.dimension * 4 > MAX_MATRIX_BYTES) {
+    throw new InvalidManifestError(
+      `${m.shared.rows} shared rows of ${m.dimension} dimensions are over ${MAX_MATRIX_BYTES} bytes: use fewer of either`
+    )
+  }
+  const featureBytes = m.shared.rows * m.referenceFeatures.dimension * 4
+  if (m.referenceFeatures.bytes !== featureBytes) {
+    throw new InvalidManifestError(
+      `the reference features have ${m.referenceFeatures.bytes} bytes, their shape needs ${featureBytes}`
+    )
+  }
+  return m
+}

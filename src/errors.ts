@@ -1,0 +1,98 @@
+/**
+ * One class per failure that a caller may want to tell apart. Test `error.name`: it survives two copies of the package.
+ *
+ * `reason` is a stable code for machines, the message is for people: it names the thing, the reason and what to do.
+ */
+
+/** Base of every error that this project throws on purpose. */
+export class CoOptError extends Error {
+  static override readonly name: string = 'CoOptError'
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
+}
+
+/** A file, option or argument given by the operator cannot be used. */
+export class InvalidInputError extends CoOptError {
+  static override readonly name = 'InvalidInputError'
+}
+
+/** A manifest is not canonical, not signed by its publisher, or breaks a limit. */
+export class InvalidManifestError extends CoOptError {
+  static override readonly name = 'InvalidManifestError'
+}
+
+/** Why a record was not accepted. `reject` means provably the author's or the sender's fault, `ignore` means useless here. */
+export type RecordFault =
+  | 'too-large'
+  | 'not-canonical'
+  | 'schema'
+  | 'bad-signature'
+  | 'wrong-swarm'
+  | 'not-admitted'
+  | 'over-quota'
+  | 'out-of-range'
+  | 'duplicate'
+  | 'superseded'
+  | 'stale'
+
+/** A signed record cannot be accepted; `reason` says why. */
+export class InvalidRecordError extends CoOptError {
+  static override readonly name = 'InvalidRecordError'
+  readonly reason: RecordFault
+  constructor(reason: RecordFault, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+/** A prior model (ONNX file, preprocessing or label file) is refused. */
+export class InvalidPriorError extends CoOptError {
+  static override readonly name = 'InvalidPriorError'
+}
+
+/** An image cannot be decoded, or is of a kind that is not accepted. */
+export class InvalidImageError extends CoOptError {
+  static override readonly name = 'InvalidImageError'
+}
+
+/** A prior produced a value that is not finite; the message names the sample. */
+export class NonFiniteFeatureError extends CoOptError {
+  static override readonly name = 'NonFiniteFeatureError'
+}
+
+/** A content-addressed file does not have the bytes, length or shape that was promised. */
+export class InvalidContentError extends CoOptError {
+  static override readonly name = 'InvalidContentError'
+}
+
+/** Content could not be had from any peer in time. Trying again later may help. */
+export class ContentUnavailableError extends CoOptError {
+  static override readonly name = 'ContentUnavailableError'
+}
+
+/** A numeric routine cannot continue (singular system, wrong shape). */
+export class NumericError extends CoOptError {
+  static override readonly name = 'NumericError'
+}
+
+/** A peer broke a protocol: frame too large, malformed message, wrong order. */
+export class ProtocolError extends CoOptError {
+  static override readonly name = 'ProtocolError'
+}
+
+/** Another process holds the home directory. */
+export class HomeLockedError extends CoOptError {
+  static override readonly name = 'HomeLockedError'
+}
+
+/** Something in the home directory is damaged; the message says what and how to recover. */
+export class DamagedStoreError extends CoOptError {
+  static override readonly name = 'DamagedStoreError'
+}
+
+/** The alignment of this prior is below the floor that the manifest sets. */
+export class AlignmentRefusedError extends CoOptError {
+  static override readonly name = 'AlignmentRefusedError'
+}

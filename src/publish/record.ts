@@ -1,0 +1,254 @@
+/**
+ * Records: the signed statements that peers exchange. The state of a swarm is a grow-only set of valid records, and every view
+ * of it is a pure function of the set.
+ *
+ * Validity is a pure function of (record bytes, manifest): not of time, connection, order or sender. What a record says about
+ * content (a uniform value, an R2) is judged later from the content itself, by everybody alike (align/assessment.ts).
+ *
+ *   score      my prior's targets on the shared set are at this CID
+ *   result     my raw targets of a partition are at this CID
+ *   alignment  those raw targets, aligned to that reference, make this shard
+ *
+ * A lease is not a record: it is advice about who is working on what, expires on the observer's own clock and is never stored.
+ */
+import type { CID } from 'multiformats/cid'
+import { z } from 'zod'
+import { cborCid, decodeCbor, isSafeCid } from '../codec.ts'
+import { isAdmitted, type Manifest } from '../distribute/manifest.ts'
+import {
+  decodeEnvelope,
+  isSignedBy,
+  PEER_KEY_BYTES,
+  seal,
+  type Envelope,
+  type PeerKey,
+  type Sign,
+  type Verify
+} from '../envelope.ts'
+import { InvalidContentError, InvalidRecordError } from '../errors.ts'
+
+/** Small enough that gossip stays cheap and one peer's quota stays bounded (reliability C3). */
+export const MAX_RECORD_BYTES = 4096
+
+const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
+const key = z.custom<PeerKey>(v => v instanceof Uint8Array && v.byteLength === PEER_KEY_BYTES, 'not a peer key')
+const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+const finite = z.number().refine(Number.isFinite, 'not finite')
+const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u, 'has control characters')
+
+const head = { v: z.literal(1), swarm: cid, author: key, seq: count }
+
+/** S_Y(k): the targets of one prior on the shared set, a row-major little-endian float32 matrix, `shared.rows` x `dimension`. */
+export const scoreSchema = z.strictObject({
+  ...head,
+  type: z.literal('score'),
+  prior: z.strictObject({
+    /** sha2-256 of the model (or label) file, as a raw CID: names the prior without giving it away */
+    id: cid,
+    kind: z.enum(['onnx', 'human']),
+    name: text(64),
+    /** l, the dimension of psi(x) */
+    dimension: z.number().int().min(1).max(1_048_576),
+    license: text(128).optional()
+  }),
+  targets: cid,
+  /** Rows that have a target: all of them unless the prior is human. Rows without are whole rows of the canonical NaN. */
+  present: count,
+  /** Claimed uniform value V; everybody recomputes it */
+  uniformValue: finite
+})
+
+/** Raw targets y = W psi(x) of one partition: float32 matrix, rows in the partition's order. */
+export const resultSchema = z.strictObject({
+  ...head,
+  type: z.literal('result'),
+  partition: count,
+  /** The record id of the score of the prior that made them */
+  score: cid,
+  raw: cid,
+  present: count
+})
+
+/** Raw targets mapped onto a reference. Anybody who holds the raw targets can make one. */
+export const alignmentSchema = z.strictObject({
+  ...head,
+  type: z.literal('alignment'),
+  partition: count,
+  /** The record id of the result */
+  result: cid,
+  /** CID of the reference matrix S*_Y */
+  reference: cid,
+  /** The partition's Parquet file with the aligned targets appended */
+  shard: cid,
+  bytes: count,
+  dagBytes: count,
+  lambda: finite,
+  looR2: finite,
+  looCosine: finite
+})
+
+export const recordSchema = z.discriminatedUnion('type', [scoreSchema, resultSchema, alignmentSchema])
+
+export type Score = z.infer<typeof scoreSchema>
+export type Result = z.infer<typeof resultSchema>
+export type Alignment = z.infer<typeof alignmentSchema>
+export type RecordBody = Score | Result | Alignment
+
+/** A record that passed `openRecord` (or that we sealed ourselves). */
+export interface SignedRecord<T extends RecordBody = RecordBody> {
+  /** CID of the payload: the record's identity */
+  readonly id: CID
+  /** `id` as text, for maps */
+  readonly key: string
+  readonly body: T
+  /** The envelope, as sent and stored */
+  readonly bytes: Uint8Array
+}
+
+export async function sealRecord<T extends RecordBody>(body: T, sign: Sign): Promise<SignedRecord<T>> {
+  const bytes = await seal('coopt/1/record\0', body, sign)
+  if (bytes.byteLength > MAX_RECORD_BYTES) {
+    throw new InvalidRecordError('too-large', `a record of ${bytes.byteLength} bytes, at most ${MAX_RECORD_BYTES}`)
+  }
+  const id = cborCid(decodeEnvelope(bytes, MAX_RECORD_BYTES).payload)
+  return { id, key: id.toString(), body, bytes }
+}
+
+/**
+ * Decode and check a record for one swarm, in this order: size, canonical form, schema, swarm, admission, quota, ranges, signature.
+ *
+ * The same function runs for gossip, sync, the log on disk and offline verification. Throws `InvalidRecordError`.
+ */
+export function openRecord(bytes: Uint8Array, swarm: { id: CID; manifest: Manifest }, verify: Verify): SignedRecord {
+  const envelope = open(bytes)
+  const parsed = recordSchema.safeParse(decodePayload(envelope))
+  if (!parsed.success) throw new InvalidRecordError('schema', `not a record: ${z.prettifyError(parsed.error)}`)
+  const body = parsed.data
+  checkHead(body, swarm)
+  if (body.seq >= swarm.manifest.quotas.recordsPerPeer) {
+    throw new InvalidRecordError(
+      'over-quota',
+      `sequence number ${body.seq}, this swarm takes ${swarm.manifest.quotas.recordsPerPeer} records from a peer`
+    )
+  }
+  checkRanges(body, swarm.manifest)
+  if (!isSignedBy(envelope, 'coopt/1/record\0', body.author, verify)) {
+    throw new InvalidRecordError('bad-signature', 'the signature is not that of the author')
+  }
+  const id = cborCid(envelope.payload)
+  return { id, key: id.toString(), body, bytes }
+}
+
+// --- leases ---
+
+export const leaseSchema = z.strictObject({
+  v: z.literal(1),
+  swarm: cid,
+  author: key,
+  type: z.literal('lease'),
+  partition: count,
+  task: z.enum(['optimize', 'align']),
+  /** Grows with every renewal; an older one is ignored */
+  counter: count,
+  /** Rows done so far */
+  done: count,
+  /** The work was finished or given up: others may take it at once */
+  released: z.boolean()
+})
+
+export type Lease = z.infer<typeof leaseSchema>
+
+export async function sealLease(lease: Lease, sign: Sign): Promise<Uint8Array> {
+  return await seal('coopt/1/lease\0', lease, sign)
+}
+
+/** Same checks as `openRecord`, for a lease. Throws `InvalidRecordError`. */
+export function openLease(bytes: Uint8Array, swarm: { id: CID; manifest: Manifest }, verify: Verify): Lease {
+  const envelope = open(bytes)
+  const parsed = leaseSchema.safeParse(decodePayload(envelope))
+  if (!parsed.success) throw new InvalidRecordError('schema', `not a lease: ${z.prettifyError(parsed.error)}`)
+  const lease = parsed.data
+  checkHead(lease, swarm)
+  if (lease.partition >= swarm.manifest.partitions.length) {
+    throw new InvalidRecordError('out-of-range', `partition ${lease.partition} of ${swarm.manifest.partitions.length}`)
+  }
+  if (!isSignedBy(envelope, 'coopt/1/lease\0', lease.author, verify)) {
+    throw new InvalidRecordError('bad-signature', 'the signature is not that of the author')
+  }
+  return lease
+}
+
+// --- internal ---
+
+function open(bytes: Uint8Array): Envelope {
+  if (bytes.byteLength > MAX_RECORD_BYTES) {
+    throw new InvalidRecordError('too-large', `${bytes.byteLength} bytes, at most ${MAX_RECORD_BYTES}`)
+  }
+  try {
+    return decodeEnvelope(bytes, MAX_RECORD_BYTES)
+  } catch (cause) {
+    throw notCanonical(cause)
+  }
+}
+
+function decodePayload(envelope: Envelope): unknown {
+  try {
+    return decodeCbor(envelope.payload, MAX_RECORD_BYTES)
+  } catch (cause) {
+    throw notCanonical(cause)
+  }
+}
+
+function notCanonical(cause: unknown): unknown {
+  return cause instanceof InvalidContentError
+    ? new InvalidRecordError('not-canonical', cause.message, { cause })
+    : cause
+}
+
+function checkHead(body: { swarm: CID; author: PeerKey }, swarm: { id: CID; manifest: Manifest }): void {
+  if (!body.swarm.equals(swarm.id)) throw new InvalidRecordError('wrong-swarm', `a record of swarm ${body.swarm}`)
+  if (!isAdmitted(swarm.manifest, body.author))
+    throw new InvalidRecordError('not-admitted', 'the author is not on the list of this swarm')
+}
+
+function checkRanges(body: RecordBody, manifest: Manifest): void {
+  const outOfRange = (message: string) => new InvalidRecordError('out-of-range', message)
+  if (body.type === 'score') {
+    // On the unit sphere V cannot leave these bounds (method.md); the lower one is Jensen's.
+    const m = body.present
+    if (m < 2 || m > manifest.shared.rows || (body.prior.kind === 'onnx' && m !== manifest.shared.rows)) {
+      throw outOfRange(`targets for ${m} of ${manifest.shared.rows} shared rows`)
+    }
+    const lowest = (-manifest.uniformity.t * 2 * m) / (m - 1) - 1e-6
+    if (body.uniformValue > 0 || body.uniformValue < lowest)
+      throw outOfRange(`no set of targets has the uniform value ${body.uniformValue}`)
+    return
+  }
+  const partition = manifest.partitions[body.partition]
+  if (partition === undefined) throw outOfRange(`partition ${body.partition} of ${manifest.partitions.length}`)
+  if (body.type === 'result') {
+    if (body.present < 1 || body.present > partition.rows)
+      throw outOfRange(`targets for ${body.present} of ${partition.rows} rows`)
+    return
+  }
+  if (body.lambda < 0) throw outOfRange(`lambda ${body.lambda}`)
+  if (body.looR2 > 1 || body.looCosine > 1 || body.looCosine < -1)
+    throw outOfRange(`R2 ${body.looR2}, cosine ${body.looCosine}`)
+  // image bytes + targets as plain lists with levels; twice the plain size leaves room for the encoding
+  const most = partition.bytes + partition.rows * manifest.dimension * 8 + 1_048_576
+  if (
+    body.bytes < partition.bytes ||
+    body.bytes > most ||
+    body.dagBytes < body.bytes ||
+    body.dagBytes > body.bytes * 1.01 + 1_048_576
+  ) {
+    throw outOfRange(
+      `a shard of ${body.bytes} bytes (${body.dagBytes} with its tree) for a partition of ${partition.bytes}`
+    )
+  }
+}
