@@ -1,0 +1,149 @@
+/**
+ * Step 5: the merged dataset, a UnixFS directory that links what peers published. Pure: same swarm, same view, same root CID.
+ *
+ * Nothing is rewritten and no shard is read: a link needs a CID and a size, and both are in the signed records.
+ *
+ *   README.md                              dataset card
+ *   data/train-00000-of-00016.parquet      the chosen shard of each finished partition (missing ones are left out)
+ *   manifest.cbor                          the signed manifest
+ *   records.car                            the chosen records and every admissible score, so that anybody can replay
+ *   evidence/shared.parquet                the shared set S_X
+ *   evidence/reference-features.f32        what the gate judges against
+ *   evidence/reference.f32                 S*_Y
+ *   evidence/targets-<record id>.f32       S_Y of every admissible prior
+ */
+import { CarBufferWriter } from '@ipld/car'
+import * as dagPb from '@ipld/dag-pb'
+import { UnixFS } from 'ipfs-unixfs'
+import type { CID } from 'multiformats/cid'
+import { cborCid, compareBytes, pbCid } from '../codec.ts'
+import { importBytes, type ContentFile } from '../distribute/unixfs-import.ts'
+import type { Swarm } from '../distribute/manifest.ts'
+import type { SignedRecord } from '../publish/record.ts'
+import { datasetCard } from './card.ts'
+import type { RecordSet } from './record-set.ts'
+import { shardName } from './shard-name.ts'
+import { isScore, type Evidence, type SwarmView } from './views.ts'
+
+export interface MergedDataset {
+  readonly root: CID
+  /** Directory nodes and small files; the shards' own blocks are not among them */
+  readonly blocks: ReadonlyArray<{ cid: CID; bytes: Uint8Array }>
+  /** True while partitions are missing: a later merge will have another root */
+  readonly provisional: boolean
+  /** Finished partitions / all partitions, 0 … 1 */
+  readonly coverage: number
+  /** Rows with a target */
+  readonly rows: number
+}
+
+/** Build the merged directory of a view. */
+export async function mergeDataset(
+  swarm: Swarm,
+  set: RecordSet,
+  evidence: Evidence,
+  view: SwarmView
+): Promise<MergedDataset> {
+  const { manifest } = swarm
+  const blocks: Array<{ cid: CID; bytes: Uint8Array }> = []
+  const put = async (cid: CID, bytes: Uint8Array): Promise<void> => {
+    blocks.push({ cid, bytes })
+  }
+  const directory = (entries: Entry[]): ContentFile => {
+    const node = directoryNode(entries)
+    blocks.push(node)
+    return { cid: node.cid, bytes: 0, dagBytes: node.bytes.byteLength + sum(entries.map(e => e.file.dagBytes)) }
+  }
+  const small = async (bytes: Uint8Array): Promise<ContentFile> => await importBytes([bytes], put)
+
+  const chosen = [...view.chosen.values()].sort((a, b) => a.partition - b.partition)
+  const scores = admissibleScores(set, evidence)
+  const records = new Map<string, SignedRecord>(scores.map(score => [score.key, score]))
+  for (const { result, alignment } of chosen) records.set(result.key, result).set(alignment.key, alignment)
+
+  const matrixBytes = manifest.shared.rows * manifest.dimension * 4
+  const evidenceFiles: Entry[] = [
+    { name: 'shared.parquet', file: manifest.shared },
+    { name: 'reference-features.f32', file: manifest.referenceFeatures }
+  ]
+  for (const score of scores) {
+    evidenceFiles.push({ name: `targets-${score.key}.f32`, file: matrixFile(score.body.targets, matrixBytes) })
+  }
+  const reference = view.election.reference?.cid
+  if (reference !== undefined) evidenceFiles.push({ name: 'reference.f32', file: matrixFile(reference, matrixBytes) })
+
+  const root = directory([
+    {
+      name: 'data',
+      file: directory(
+        chosen.map(({ partition, alignment: { body } }) => ({
+          name: shardName(partition, manifest.partitions.length),
+          file: { cid: body.shard, bytes: body.bytes, dagBytes: body.dagBytes }
+        }))
+      )
+    },
+    { name: 'evidence', file: directory(evidenceFiles) },
+    { name: 'README.md', file: await small(new TextEncoder().encode(datasetCard(swarm, scores, evidence, view))) },
+    { name: 'manifest.cbor', file: await small(swarm.bytes) },
+    { name: 'records.car', file: await small(recordsCar(swarm, [...records.values()])) }
+  ])
+  return {
+    root: root.cid,
+    blocks,
+    provisional: !view.complete,
+    coverage: view.chosen.size / manifest.partitions.length,
+    rows: view.rows
+  }
+}
+
+/** Scores that passed the gate, in the order of their ids: the candidates of the election, and all that a replay needs. */
+export function admissibleScores(set: RecordSet, evidence: Evidence) {
+  return [...set.records()]
+    .filter(isScore)
+    .filter(score => evidence.assessments.get(score.body.targets.toString())?.admissible === true)
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+}
+
+// --- internal ---
+
+interface Entry {
+  readonly name: string
+  readonly file: ContentFile
+}
+
+/** A directory of fewer than 256 KiB is one dag-pb node with its links in byte order of their names, as go-unixfs writes it. */
+function directoryNode(entries: readonly Entry[]): { cid: CID; bytes: Uint8Array } {
+  const encoder = new TextEncoder()
+  const links = [...entries]
+    .sort((a, b) => compareBytes(encoder.encode(a.name), encoder.encode(b.name)))
+    .map(({ name, file }) => dagPb.createLink(name, file.dagBytes, file.cid))
+  const bytes = dagPb.encode(dagPb.createNode(new UnixFS({ type: 'directory' }).marshal(), links))
+  return { cid: pbCid(bytes), bytes }
+}
+
+/**
+ * A matrix as a file. One chunk is the raw leaf itself; a larger one has a tree whose exact size is not in the record, and a link's
+ * Tsize is a hint by specification: the plain size stands in for it.
+ */
+function matrixFile(cid: CID, bytes: number): ContentFile {
+  return { cid, bytes, dagBytes: bytes }
+}
+
+/** CAR v1: root is the manifest, then the manifest's block and every envelope in the order of its CID. */
+function recordsCar(swarm: Swarm, records: readonly SignedRecord[]): Uint8Array {
+  const blocks = [
+    { cid: swarm.id, bytes: swarm.bytes },
+    ...records
+      .map(({ bytes }) => ({ cid: cborCid(bytes), bytes }))
+      .sort((a, b) => compareBytes(a.cid.bytes, b.cid.bytes))
+  ]
+  const roots = [swarm.id]
+  const size = CarBufferWriter.headerLength({ roots }) + sum(blocks.map(b => CarBufferWriter.blockLength(b)))
+  const writer = CarBufferWriter.createWriter(new ArrayBuffer(size), { roots })
+  for (const block of blocks) writer.write(block)
+  return writer.close()
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

@@ -1,0 +1,186 @@
+/**
+ * Views of a swarm: pure functions of (manifest, set of records, what was computed from content).
+ *
+ * Equal sets and equal evidence give equal views on every peer. Evidence is itself a pure function of content-addressed bytes
+ * (assessment of S_Y, quality of an alignment), so it may be cached, and it is never taken from anybody's word.
+ */
+import type { CID } from 'multiformats/cid'
+import type { Candidate, Election } from '../align/election.ts'
+import type { Assessment } from '../align/gate.ts'
+import type { Manifest } from '../distribute/manifest.ts'
+import type { Matrix32 } from '../matrix.ts'
+import { peerIdOf } from '../peer-key.ts'
+import type { Alignment, RecordBody, Result, Score, SignedRecord } from '../publish/record.ts'
+import type { RecordSet } from './record-set.ts'
+
+/** How well the targets of one score can be mapped onto one reference: exact leave-one-out figures. */
+export interface Quality {
+  readonly looR2: number
+  readonly looCosine: number
+}
+
+/** What is known from content. Maps are keyed by CIDs as text. */
+export interface Evidence {
+  /** By CID of the matrix S_Y */
+  readonly assessments: ReadonlyMap<string, Assessment>
+  /** By `qualityKey(score's matrix, reference)` */
+  readonly qualities: ReadonlyMap<string, Quality>
+}
+
+/** One partition's accepted work. */
+export interface Choice {
+  readonly partition: number
+  readonly score: SignedRecord<Score>
+  readonly result: SignedRecord<Result>
+  readonly alignment: SignedRecord<Alignment>
+}
+
+/** Raw targets that exist and wait for an alignment to the present reference. */
+export interface Pending {
+  readonly partition: number
+  readonly score: SignedRecord<Score>
+  readonly result: SignedRecord<Result>
+}
+
+export interface SwarmView {
+  readonly election: Election
+  /** The accepted alignment of each finished partition */
+  readonly chosen: ReadonlyMap<number, Choice>
+  /** Acceptable results without an alignment to the present reference, all of them, by partition */
+  readonly pending: ReadonlyMap<number, readonly Pending[]>
+  /** Partitions without an acceptable result, ascending */
+  readonly missing: readonly number[]
+  /** Rows that have a target in the chosen shards */
+  readonly rows: number
+  readonly complete: boolean
+}
+
+/** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more (method.md, tolerance). */
+export const CLAIM_TOLERANCE = 1e-3
+
+export function qualityKey(targets: CID, reference: CID): string {
+  return `${targets} ${reference}`
+}
+
+export const isScore = (r: SignedRecord): r is SignedRecord<Score> => r.body.type === 'score'
+export const isResult = (r: SignedRecord): r is SignedRecord<Result> => r.body.type === 'result'
+export const isAlignment = (r: SignedRecord): r is SignedRecord<Alignment> => r.body.type === 'alignment'
+
+/** Scores as candidates of the election; those whose content is not known yet are left out. */
+export function candidatesOf(
+  set: RecordSet,
+  evidence: Evidence,
+  targets: (cid: CID) => Matrix32 | undefined
+): Candidate[] {
+  const equivocators = set.equivocators()
+  const candidates: Candidate[] = []
+  for (const record of set.records()) {
+    if (!isScore(record)) continue
+    const assessment = evidence.assessments.get(record.body.targets.toString())
+    if (assessment === undefined) continue
+    const author = peerIdOf(record.body.author)
+    const matrix = targets(record.body.targets)
+    candidates.push({
+      key: record.key,
+      author,
+      kind: record.body.prior.kind,
+      targetsCid: record.body.targets,
+      claimed: record.body.uniformValue,
+      equivocator: equivocators.has(author),
+      assessment,
+      ...(matrix === undefined ? {} : { targets: matrix })
+    })
+  }
+  return candidates
+}
+
+/**
+ * What is done, what waits and what is missing under an election.
+ *
+ * A result counts when its author's own score passed the gate. An alignment counts when it maps such a result onto the elected
+ * reference, its claims equal the recomputed figures, and these are above the manifest's floor. Of several on one partition
+ * the prior with the better value under the election policy is kept; priors within the manifest's margin are equally good, and then
+ * the result's own author goes before others and the lower record id decides.
+ */
+export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, election: Election): SwarmView {
+  const values = new Map(election.ranking.map(ranked => [ranked.key, ranked.value]))
+  const results = new Map<string, Pending>()
+  for (const record of set.records()) {
+    if (!isResult(record)) continue
+    const score = set.get(record.body.score.toString())
+    if (score === undefined || !isScore(score) || !sameKey(score, record)) continue
+    if (!isAdmissible(score, evidence)) continue
+    results.set(record.key, { partition: record.body.partition, score, result: record })
+  }
+
+  const choices = new Map<number, Choice[]>()
+  const aligned = new Set<string>()
+  const reference = election.reference?.cid
+  for (const record of reference === undefined ? [] : set.records()) {
+    if (!isAlignment(record) || reference === undefined || !record.body.reference.equals(reference)) continue
+    const work = results.get(record.body.result.toString())
+    if (work === undefined || work.partition !== record.body.partition) continue
+    const quality = evidence.qualities.get(qualityKey(work.score.body.targets, reference))
+    if (quality === undefined || !isAcceptable(manifest, record, quality)) continue
+    aligned.add(work.result.key)
+    append(choices, work.partition, { ...work, alignment: record })
+  }
+
+  const chosen = new Map<number, Choice>()
+  for (const [partition, list] of choices) chosen.set(partition, choose(list, values, manifest.election.margin))
+  const pending = new Map<number, Pending[]>()
+  for (const work of results.values()) if (!aligned.has(work.result.key)) append(pending, work.partition, work)
+  const missing: number[] = []
+  for (let p = 0; p < manifest.partitions.length; p++) if (!chosen.has(p) && !pending.has(p)) missing.push(p)
+  let rows = 0
+  for (const { result } of chosen.values()) rows += result.body.present
+  return { election, chosen, pending, missing, rows, complete: chosen.size === manifest.partitions.length }
+}
+
+/** Would this alignment quality be refused by the manifest? Returns the reason, or undefined. */
+export function belowFloor(manifest: Manifest, quality: Quality): string | undefined {
+  const { minLooR2, minLooCosine } = manifest.alignment
+  if (!(quality.looR2 >= minLooR2)) return `leave-one-out R2 ${quality.looR2.toFixed(4)} is below the floor ${minLooR2}`
+  if (!(quality.looCosine >= minLooCosine)) {
+    return `leave-one-out cosine ${quality.looCosine.toFixed(4)} is below the floor ${minLooCosine}`
+  }
+  return undefined
+}
+
+// --- internal ---
+
+function isAdmissible(score: SignedRecord<Score>, evidence: Evidence): boolean {
+  const assessment = evidence.assessments.get(score.body.targets.toString())
+  return assessment !== undefined && assessment.admissible
+}
+
+function isAcceptable(manifest: Manifest, record: SignedRecord<Alignment>, quality: Quality): boolean {
+  return (
+    Math.abs(record.body.looR2 - quality.looR2) <= CLAIM_TOLERANCE &&
+    Math.abs(record.body.looCosine - quality.looCosine) <= CLAIM_TOLERANCE &&
+    belowFloor(manifest, quality) === undefined
+  )
+}
+
+/** The best prior wins; within the margin of the best, author before others, then the lowest record id: a total order. */
+function choose(list: readonly Choice[], values: ReadonlyMap<string, number>, margin: number): Choice {
+  const valueOf = (c: Choice): number => values.get(c.score.key) ?? Number.POSITIVE_INFINITY
+  const best = list.reduce((least, c) => Math.min(least, valueOf(c)), Number.POSITIVE_INFINITY)
+  const equals = list.filter(c => valueOf(c) <= best + margin || valueOf(c) === best)
+  equals.sort(
+    (a, b) =>
+      Number(sameKey(b.result, b.alignment)) - Number(sameKey(a.result, a.alignment)) ||
+      (a.alignment.key < b.alignment.key ? -1 : 1)
+  )
+  return equals[0] as Choice
+}
+
+function sameKey(a: SignedRecord<RecordBody>, b: SignedRecord<RecordBody>): boolean {
+  return a.body.author.every((byte, i) => byte === b.body.author[i])
+}
+
+function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
+}
