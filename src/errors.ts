@@ -92,7 +92,17 @@ export class DamagedStoreError extends CoOptError {
   static override readonly name = 'DamagedStoreError'
 }
 
+/** The disk is full, or a quota of the home directory is reached. Nothing was lost; it works again once there is space. */
+export class StoreFullError extends CoOptError {
+  static override readonly name = 'StoreFullError'
+}
+
 /** The alignment of this prior is below the floor that the manifest sets. */
 export class AlignmentRefusedError extends CoOptError {
   static override readonly name = 'AlignmentRefusedError'
+}
+
+/** This prior's targets did not pass the eligibility gate of the swarm. */
+export class PriorRefusedError extends CoOptError {
+  static override readonly name = 'PriorRefusedError'
 }

@@ -16,8 +16,8 @@ import { CarBufferWriter } from '@ipld/car'
 import * as dagPb from '@ipld/dag-pb'
 import { UnixFS } from 'ipfs-unixfs'
 import type { CID } from 'multiformats/cid'
-import { cborCid, compareBytes, pbCid } from '../codec.ts'
-import { importBytes, type ContentFile } from '../distribute/unixfs-import.ts'
+import { cborCid, compareBytes, pbCid, rawCid } from '../codec.ts'
+import { buildTree, IMPORT, importBytes, type ContentFile } from '../distribute/unixfs-import.ts'
 import type { Swarm } from '../distribute/manifest.ts'
 import type { SignedRecord } from '../publish/record.ts'
 import { datasetCard } from './card.ts'
@@ -67,10 +67,11 @@ export async function mergeDataset(
     { name: 'reference-features.f32', file: manifest.referenceFeatures }
   ]
   for (const score of scores) {
-    evidenceFiles.push({ name: `targets-${score.key}.f32`, file: matrixFile(score.body.targets, matrixBytes) })
+    evidenceFiles.push({ name: `targets-${score.key}.f32`, file: await matrixFile(score.body.targets, matrixBytes) })
   }
   const reference = view.election.reference?.cid
-  if (reference !== undefined) evidenceFiles.push({ name: 'reference.f32', file: matrixFile(reference, matrixBytes) })
+  if (reference !== undefined)
+    evidenceFiles.push({ name: 'reference.f32', file: await matrixFile(reference, matrixBytes) })
 
   const root = directory([
     {
@@ -121,12 +122,15 @@ function directoryNode(entries: readonly Entry[]): { cid: CID; bytes: Uint8Array
   return { cid: pbCid(bytes), bytes }
 }
 
-/**
- * A matrix as a file. One chunk is the raw leaf itself; a larger one has a tree whose exact size is not in the record, and a link's
- * Tsize is a hint by specification: the plain size stands in for it.
- */
-function matrixFile(cid: CID, bytes: number): ContentFile {
-  return { cid, bytes, dagBytes: bytes }
+/** A matrix as a file. Its record has no tree size, but under the pinned settings the size of the tree follows from the length. */
+async function matrixFile(cid: CID, bytes: number): Promise<ContentFile> {
+  const placeholder = rawCid(new Uint8Array(0))
+  const leaves = Array.from({ length: Math.max(1, Math.ceil(bytes / IMPORT.chunkBytes)) }, (_, i) => ({
+    cid: placeholder,
+    bytes: Math.min(IMPORT.chunkBytes, bytes - i * IMPORT.chunkBytes)
+  }))
+  const { dagBytes } = await buildTree(leaves, async () => {})
+  return { cid, bytes, dagBytes }
 }
 
 /** CAR v1: root is the manifest, then the manifest's block and every envelope in the order of its CID. */

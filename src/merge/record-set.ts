@@ -121,7 +121,7 @@ export function join(a: RecordSet, b: RecordSet): RecordSet {
 }
 
 /** Does the set hold as many bytes as the manifest allows? Then a node takes no further records from others. */
-export function isFull(set: RecordSet, quotas: { recordBytes: number }): boolean {
+export function isFull(set: Pick<RecordSet, 'bytes'>, quotas: { recordBytes: number }): boolean {
   return set.bytes >= quotas.recordBytes
 }
 

@@ -1,0 +1,90 @@
+/** Asks the exact worker (a thread, see worker.ts) and gives its answers the types of the method. */
+import { Worker } from 'node:worker_threads'
+import type { Candidate, Election } from '../../src/align/election.ts'
+import type { Assessment } from '../../src/align/gate.ts'
+import { parseCid } from '../../src/codec.ts'
+import type { Swarm } from '../../src/distribute/manifest.ts'
+import { NumericError } from '../../src/errors.ts'
+import type { Matrix32 } from '../../src/matrix.ts'
+import type { Quality } from '../../src/merge/views.ts'
+import type { CID } from 'multiformats/cid'
+
+type CandidateText = Omit<Candidate, 'targetsCid' | 'targets'> & { targetsCid: string }
+
+export type ExactQuestion = { id: number } & Ask
+type Ask =
+  | { do: 'features'; data: Float32Array }
+  | { do: 'assess'; cid: string; kind: 'onnx' | 'human'; data: Float32Array }
+  | { do: 'quality'; from: string; to: string }
+  | { do: 'elect'; candidates: CandidateText[] }
+
+export interface ExactAnswer {
+  id: number
+  value?: unknown
+  error?: { name: string; message: string }
+}
+
+/** An `Election` with CIDs as text: class instances do not cross threads. */
+export interface ElectionText {
+  ranking: Election['ranking']
+  reference?: { cid: string; provenance: NonNullable<Election['reference']>['provenance'] }
+}
+
+export interface Exact {
+  /** Judge S_Y against the publisher's reference features. The matrix stays in the thread for `quality` and `elect`. */
+  assess(cid: CID, kind: 'onnx' | 'human', targets: Matrix32): Promise<Assessment>
+  /** Exact leave-one-out figures of mapping one assessed matrix onto another. */
+  quality(from: CID, to: CID): Promise<Quality>
+  elect(candidates: readonly Candidate[]): Promise<Election>
+  close(): Promise<void>
+}
+
+export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Promise<Exact> {
+  const path = import.meta.url.endsWith('.ts') ? './worker.ts' : './exact-worker.js'
+  const worker = new Worker(new URL(path, import.meta.url), { workerData: { manifest: swarm.bytes } })
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  let count = 0
+  let ended: Error | undefined
+
+  const fail = (error: Error): void => {
+    ended ??= error
+    for (const promise of waiting.values()) promise.reject(ended)
+    waiting.clear()
+  }
+  worker.on('message', ({ id, value, error }: ExactAnswer) => {
+    const promise = waiting.get(id)
+    waiting.delete(id)
+    if (error === undefined) promise?.resolve(value)
+    else promise?.reject(new NumericError(error.message))
+  })
+  worker.on('error', error => fail(error instanceof Error ? error : new Error(String(error))))
+  worker.on('exit', code => fail(new NumericError(`the exact worker ended with code ${code}`)))
+
+  const ask = async (question: Ask): Promise<unknown> => {
+    if (ended !== undefined) throw ended
+    const id = count++
+    const promise = Promise.withResolvers<unknown>()
+    waiting.set(id, promise)
+    worker.postMessage({ id, ...question } satisfies ExactQuestion)
+    return await promise.promise
+  }
+  await ask({ do: 'features', data: referenceFeatures.data })
+
+  return {
+    assess: async (cid, kind, targets) =>
+      (await ask({ do: 'assess', cid: cid.toString(), kind, data: targets.data })) as Assessment,
+    quality: async (from, to) => (await ask({ do: 'quality', from: from.toString(), to: to.toString() })) as Quality,
+    elect: async candidates => {
+      const texts = candidates.map(({ targets: _, targetsCid, ...rest }) => ({
+        ...rest,
+        targetsCid: targetsCid.toString()
+      }))
+      const { ranking, reference } = (await ask({ do: 'elect', candidates: texts })) as ElectionText
+      if (reference === undefined) return { ranking }
+      return { ranking, reference: { cid: parseCid(reference.cid), provenance: reference.provenance } }
+    },
+    close: async () => {
+      await worker.terminate()
+    }
+  }
+}
