@@ -6,7 +6,7 @@
  * sets would look equal. 16 bytes leave 2^64 work for a collision, which would at worst delay one record until the bucket changes.
  */
 import { sha256 } from '@noble/hashes/sha2.js'
-import { compareBytes, equalBytes } from '../codec.ts'
+import { equalBytes } from '../codec.ts'
 import type { SignedRecord } from '../publish/record.ts'
 import type { RecordSet } from './record-set.ts'
 
@@ -27,9 +27,9 @@ export function bucketOf(digest: Uint8Array): number {
 
 /** Record digests of each bucket, ascending. `buckets[i]` has those that begin with byte i. */
 export function bucketsOf(set: Pick<RecordSet, 'records'>): readonly (readonly Uint8Array[])[] {
+  // ids differ only in their digests, so `records()` is in the order of the digests already
   const buckets: Uint8Array[][] = Array.from({ length: BUCKETS }, () => [])
   for (const record of set.records()) buckets[bucketOf(recordDigest(record))]?.push(recordDigest(record))
-  for (const bucket of buckets) bucket.sort(compareBytes)
   return buckets
 }
 

@@ -1,0 +1,187 @@
+/**
+ * Gossip of records and leases of one swarm over gossipsub: the fast path. It may lose messages (loss, rate limits, peers that join
+ * later); `/coopt/sync/1.0.0` is what guarantees convergence.
+ *
+ * Messages are unsigned at the gossip level (StrictNoSign): a record has its own signature, which is checked once, after the
+ * duplicate check, where StrictSign would check one for every copy (measured: half the CPU). Messages are validated before they
+ * are passed on, by the same function as everywhere else, and never cause a fetch.
+ */
+import type { GossipSub, Message } from '@libp2p/gossipsub'
+import { TopicValidatorResult } from '@libp2p/gossipsub'
+import type { ComponentLogger, Logger, PeerId, Startable } from '@libp2p/interface'
+import { TypedEventEmitter } from 'main-event'
+import type { TypedEventTarget } from 'main-event'
+import type { Swarm } from '../../src/distribute/manifest.ts'
+import type { Verify } from '../../src/envelope.ts'
+import { isFull, type RecordSet } from '../../src/merge/record-set.ts'
+import { peerIdOf } from '../../src/peer-key.ts'
+import type { Lease, SignedRecord } from '../../src/publish/record.ts'
+import {
+  GOSSIP_BURST,
+  GOSSIP_MESSAGES_PER_SECOND,
+  LEASE_BURST,
+  LEASES_PER_SECOND,
+  MAX_TRACKED_LEASES,
+  recordTopic
+} from '../constants.ts'
+import { createRateLimiter, type MonotonicClock, type RateLimit } from '../rate-limit.ts'
+import type { OnFault } from '../session.ts'
+import { encodeGossip } from './messages.ts'
+import { validateGossip, type Verdict } from './validator.ts'
+
+export interface GossipComponents {
+  pubsub: GossipSub
+  swarm: Swarm
+  /** Read only: the owner inserts what 'record' events bring */
+  records: Pick<RecordSet, 'has' | 'bytes'>
+  verify: Verify
+  logger: ComponentLogger
+}
+
+export interface GossipInit {
+  /** Messages taken from one sending peer. @default 20 a second, 100 at once */
+  peerLimit?: RateLimit
+  /** Leases taken from one author, whoever sends them. @default 1 a second, 30 at once */
+  leaseLimit?: RateLimit
+  /** Called for every rejected message: the sender broke the rules. @default nothing */
+  onFault?: OnFault
+  /** @default performance.now */
+  now?: MonotonicClock
+}
+
+export interface Refusal {
+  peer: PeerId
+  action: 'ignore' | 'reject'
+  reason: string
+}
+
+export interface GossipEvents {
+  /** A valid record that the set did not hold. Handlers run before the message is passed on. */
+  record: CustomEvent<SignedRecord>
+  /** A valid lease, newer than any seen of its author for the task. */
+  lease: CustomEvent<Lease>
+  refused: CustomEvent<Refusal>
+}
+
+export interface Gossip extends TypedEventTarget<GossipEvents>, Startable {
+  readonly topic: string
+  /** Tell the swarm; returns how many peers it was handed to. None is no error: sync will bring it. */
+  publishRecord(record: SignedRecord): Promise<number>
+  /** `lease` is the envelope that `sealLease` returned. */
+  publishLease(lease: Uint8Array): Promise<number>
+  /** Members that are known to listen. */
+  subscribers(): PeerId[]
+}
+
+export function createGossip(components: GossipComponents, init: GossipInit = {}): Gossip {
+  return new RecordGossip(components, init)
+}
+
+// --- internal ---
+
+class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
+  readonly topic: string
+  readonly #components: GossipComponents
+  readonly #init: GossipInit
+  readonly #log: Logger
+  readonly #takeMessage: (peer: string) => boolean
+  readonly #takeLease: (author: string) => boolean
+  /** author, partition, task -> counter; in order of last use */
+  readonly #leases = new Map<string, number>()
+  #started = false
+
+  constructor(components: GossipComponents, init: GossipInit) {
+    super()
+    this.topic = recordTopic(components.swarm.id)
+    this.#components = components
+    this.#init = init
+    this.#log = components.logger.forComponent('coopt:gossip')
+    const peers = createRateLimiter(
+      init.peerLimit ?? { perSecond: GOSSIP_MESSAGES_PER_SECOND, burst: GOSSIP_BURST },
+      init.now
+    )
+    const authors = createRateLimiter(init.leaseLimit ?? { perSecond: LEASES_PER_SECOND, burst: LEASE_BURST }, init.now)
+    this.#takeMessage = peer => peers.take(peer)
+    this.#takeLease = author => authors.take(author)
+  }
+
+  start(): void {
+    if (this.#started) return
+    this.#started = true
+    const { pubsub } = this.#components
+    pubsub.topicValidators.set(this.topic, (peer, message) => this.#validate(peer, message))
+    pubsub.subscribe(this.topic)
+  }
+
+  stop(): void {
+    if (!this.#started) return
+    this.#started = false
+    const { pubsub } = this.#components
+    pubsub.unsubscribe(this.topic)
+    pubsub.topicValidators.delete(this.topic)
+    this.#leases.clear()
+  }
+
+  async publishRecord(record: SignedRecord): Promise<number> {
+    return await this.#publish(encodeGossip({ kind: 'record', bytes: record.bytes }))
+  }
+
+  async publishLease(lease: Uint8Array): Promise<number> {
+    return await this.#publish(encodeGossip({ kind: 'lease', bytes: lease }))
+  }
+
+  subscribers(): PeerId[] {
+    return this.#components.pubsub.getSubscribers(this.topic)
+  }
+
+  async #publish(data: Uint8Array): Promise<number> {
+    const { recipients } = await this.#components.pubsub.publish(this.topic, data)
+    return recipients.length
+  }
+
+  #validate(peer: PeerId, message: Message): TopicValidatorResult {
+    if (!this.#takeMessage(peer.toString())) return this.#refuse(peer, 'ignore', 'rate-limited')
+    const { swarm, records, verify } = this.#components
+    const verdict = validateGossip(message.data, {
+      swarm,
+      verify,
+      has: key => records.has(key),
+      full: isFull(records, swarm.manifest.quotas),
+      leaseCounter: lease => this.#leases.get(leaseKey(lease))
+    })
+    return this.#apply(peer, verdict)
+  }
+
+  #apply(peer: PeerId, verdict: Verdict): TopicValidatorResult {
+    if (verdict.action !== 'accept') {
+      this.#log.trace('%s from %p: %s', verdict.action, peer, verdict.message)
+      return this.#refuse(peer, verdict.action, verdict.reason)
+    }
+    if (verdict.kind === 'record') {
+      this.safeDispatchEvent('record', { detail: verdict.record })
+      return TopicValidatorResult.Accept
+    }
+    if (!this.#takeLease(peerIdOf(verdict.lease.author))) return this.#refuse(peer, 'ignore', 'rate-limited')
+    this.#remember(verdict.lease)
+    this.safeDispatchEvent('lease', { detail: verdict.lease })
+    return TopicValidatorResult.Accept
+  }
+
+  #refuse(peer: PeerId, action: 'ignore' | 'reject', reason: string): TopicValidatorResult {
+    this.safeDispatchEvent('refused', { detail: { peer, action, reason } })
+    if (action === 'ignore') return TopicValidatorResult.Ignore
+    this.#init.onFault?.(peer, reason)
+    return TopicValidatorResult.Reject
+  }
+
+  #remember(lease: Lease): void {
+    const key = leaseKey(lease)
+    this.#leases.delete(key)
+    this.#leases.set(key, lease.counter)
+    if (this.#leases.size > MAX_TRACKED_LEASES) this.#leases.delete(this.#leases.keys().next().value as string)
+  }
+}
+
+function leaseKey(lease: Lease): string {
+  return `${peerIdOf(lease.author)}/${lease.partition}/${lease.task}`
+}
