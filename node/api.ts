@@ -1,0 +1,297 @@
+/**
+ * What a command, the local HTTP API and a program can ask of a node, in plain JSON-able values.
+ *
+ * Two things implement `CoOptApi`: the node of this process (node/local-api.ts) and the client of a running daemon
+ * (node/http-api/client.ts). A command does not know which one it talks to.
+ *
+ * CIDs, peer ids and multiaddrs are text here, counts are numbers, bytes never cross. Values that may be unknown are left out.
+ */
+import { z } from 'zod'
+
+const count = z.number().int().nonnegative()
+/** Longer arguments are no path, CID or invite of ours. */
+const text = z.string().min(1).max(16_384)
+
+// --- options ---
+
+export const publishOptionsSchema = z.strictObject({
+  name: z.string().min(1).max(128),
+  /** SPDX expression or other words of the data's owner */
+  license: z.string().min(1).max(128).optional(),
+  partitions: count.min(1),
+  /** Rows of the shared set */
+  shared: count.min(1),
+  /** n, dimensions of every target */
+  dimension: count.min(1),
+  /** Prior whose features of the shared set the gate judges against; the bundled untrained one by default */
+  referencePrior: text.optional(),
+  election: z.enum(['uniformity', 'predictivity']).optional(),
+  /** Peer ids that may add records; everybody by default */
+  allow: z.array(text).max(4096).optional()
+})
+
+export const joinOptionsSchema = z.strictObject({
+  /** An .onnx file, a folder with model.onnx and preprocessor_config.json, or a .csv of labels */
+  prior: text,
+  /** Output to take as the feature instead of the one chosen by rule */
+  output: z.string().min(1).max(1024).optional(),
+  /** Leave when the dataset is complete */
+  once: z.boolean(),
+  /** Threads of the inference process */
+  threads: count.min(1).max(256).optional(),
+  maxPartitions: count.min(1).optional(),
+  /** How the prior is called in public */
+  name: z.string().min(1).max(64).optional(),
+  /** Licence of the prior, stated in public */
+  license: z.string().min(1).max(128).optional()
+})
+
+export const priorCheckOptionsSchema = z.strictObject({
+  image: text.optional(),
+  output: z.string().max(1024).optional()
+})
+
+/** `out`: a folder that is made and filled with the dataset's files. */
+export const mergeOptionsSchema = z.strictObject({ out: text.optional() })
+
+export type PublishOptions = z.infer<typeof publishOptionsSchema>
+export type JoinOptions = z.infer<typeof joinOptionsSchema>
+export type PriorCheckOptions = z.infer<typeof priorCheckOptionsSchema>
+export type MergeOptions = z.infer<typeof mergeOptionsSchema>
+
+// --- reports ---
+
+export const publishReportSchema = z.object({
+  /** CID of the manifest: the swarm's id */
+  manifest: z.string(),
+  invite: z.string(),
+  /** Distinct images, the shared ones included */
+  samples: count,
+  /** Images left out because their bytes occurred before */
+  duplicates: count,
+  partitions: count,
+  shared: count,
+  dimension: count,
+  /** Of all partitions and the shared set */
+  bytes: count
+})
+
+/** One prior of one peer as everybody sees it. */
+export const peerRowSchema = z.object({
+  peer: z.string(),
+  prior: z.string(),
+  /** Recomputed here, not claimed; left out until its targets were fetched */
+  uniformValue: z.number().optional(),
+  /** May its targets become the reference and its work be used? Left out until judged. */
+  eligible: z.boolean().optional(),
+  /** Why it is not eligible */
+  refusals: z.array(z.string()),
+  /** Leave-one-out R2 and cosine of its alignment to the reference; left out until it published one */
+  looR2: z.number().optional(),
+  looCosine: z.number().optional(),
+  /** Partitions of the merged dataset that come from it */
+  partitions: count
+})
+
+export const referenceSchema = z.object({
+  /** CID of the matrix S*_Y */
+  cid: z.string(),
+  /** Whose targets it is made of; a computed reference may have several authors, then the first in record order */
+  peer: z.string(),
+  prior: z.string(),
+  uniformValue: z.number()
+})
+
+export const joinReportSchema = z.object({
+  manifest: z.string(),
+  peer: z.string(),
+  prior: z.string(),
+  /** Partitions this participant worked on */
+  partitions: count,
+  complete: z.boolean(),
+  /** Only when complete */
+  mergedCid: z.string().optional()
+})
+
+export const swarmStatusSchema = z.object({
+  manifest: z.string(),
+  invite: z.string(),
+  name: z.string(),
+  role: z.enum(['publisher', 'participant', 'observer']),
+  partitions: z.object({ total: count, done: count, mine: count }),
+  reference: referenceSchema.optional(),
+  peers: z.array(peerRowSchema),
+  /** Share of the rows that have an aligned target, 0 to 1 */
+  coverage: z.number(),
+  complete: z.boolean(),
+  mergedCid: z.string().optional()
+})
+
+export const statusReportSchema = z.object({
+  peer: z.string(),
+  /** Empty when the network is not running */
+  addresses: z.array(z.string()),
+  swarms: z.array(swarmStatusSchema)
+})
+
+export const peerReportSchema = z.object({
+  peer: z.string(),
+  addresses: z.array(z.string()),
+  connected: z.boolean(),
+  /** Manifest CIDs that this peer and we have in common, as far as known */
+  swarms: z.array(z.string()),
+  agent: z.string().optional(),
+  /** Round trip of the last ping */
+  latencyMs: z.number().optional()
+})
+
+export const priorReportSchema = z.object({
+  /** CID of the model or label file */
+  id: z.string(),
+  name: z.string(),
+  kind: z.enum(['onnx', 'human']),
+  bytes: count,
+  /** Left out for a human prior */
+  input: z.object({ name: z.string(), shape: z.array(z.union([z.number(), z.string()])) }).optional(),
+  /** The tensor taken as the feature and the rule that chose it */
+  output: z.object({ name: z.string(), rule: z.string() }).optional(),
+  /** l, dimensions of the feature */
+  dimension: count,
+  /** One line per step, in order */
+  preprocessing: z.array(z.string()),
+  imagesPerSecond: z.number().optional(),
+  /** With an image: facts of its feature */
+  feature: z.object({ norm: z.number(), head: z.array(z.number()) }).optional(),
+  /** Why a node would not run it; empty when it would */
+  refusals: z.array(z.string())
+})
+
+export const mergeReportSchema = z.object({
+  mergedCid: z.string(),
+  /** Partitions are missing: the CID will change */
+  provisional: z.boolean(),
+  coverage: z.number(),
+  rows: count,
+  reference: referenceSchema.optional(),
+  peers: z.array(peerRowSchema),
+  /** Absolute path of the folder that was written */
+  out: z.string().optional()
+})
+
+export const verifyReportSchema = z.object({
+  ok: z.boolean(),
+  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() }))
+})
+
+export type PublishReport = z.infer<typeof publishReportSchema>
+export type PeerRow = z.infer<typeof peerRowSchema>
+export type ReferenceReport = z.infer<typeof referenceSchema>
+export type JoinReport = z.infer<typeof joinReportSchema>
+export type SwarmStatus = z.infer<typeof swarmStatusSchema>
+export type StatusReport = z.infer<typeof statusReportSchema>
+export type PeerReport = z.infer<typeof peerReportSchema>
+export type PriorReport = z.infer<typeof priorReportSchema>
+export type MergeReport = z.infer<typeof mergeReportSchema>
+export type VerifyReport = z.infer<typeof verifyReportSchema>
+
+// --- events ---
+
+/** What a long operation tells while it runs. Advice for people and tables: the result alone is complete. */
+export const apiEventSchema = z.discriminatedUnion('type', [
+  /** `publish`: `total` is left out while a tar is read for the first time */
+  z.object({
+    type: z.literal('building'),
+    step: z.enum(['hash', 'partitions', 'shared', 'features']),
+    done: count,
+    total: count.optional()
+  }),
+  /** Own prior on the shared set */
+  z.object({ type: z.literal('scoring'), done: count, rows: count }),
+  z.object({ type: z.literal('score'), record: z.string(), uniformValue: z.number(), name: z.string() }),
+  z.object({ type: z.literal('election'), reference: referenceSchema }),
+  /** `left`: somebody else finished it first */
+  z.object({ type: z.literal('partition'), partition: count, state: z.enum(['started', 'left', 'done']), rows: count }),
+  z.object({ type: z.literal('batch'), partition: count, done: count, rows: count }),
+  z.object({
+    type: z.literal('alignment'),
+    reference: z.string(),
+    looR2: z.number(),
+    looCosine: z.number(),
+    lambda: z.number()
+  }),
+  z.object({
+    type: z.literal('published'),
+    record: z.string(),
+    kind: z.enum(['score', 'result', 'alignment']),
+    partition: count.optional()
+  }),
+  z.object({ type: z.literal('peer'), peer: z.string(), connected: z.boolean() }),
+  z.object({ type: z.literal('listening'), peer: z.string(), addresses: z.array(z.string()) }),
+  z.object({ type: z.literal('log'), level: z.enum(['debug', 'info', 'warn', 'error']), message: z.string() }),
+  z.object({ type: z.literal('complete'), manifest: z.string(), mergedCid: z.string() })
+])
+
+export type ApiEvent = z.infer<typeof apiEventSchema>
+
+// --- the interface ---
+
+export interface CallOptions {
+  /** Finish the batch in flight, then leave: the operation resolves with what it has, or rejects with an AbortError */
+  signal?: AbortSignal
+  /** Stop at once; nothing that was acknowledged is lost */
+  kill?: AbortSignal
+  onEvent?: (event: ApiEvent) => void
+}
+
+/** Errors are those of src/errors.ts, by name; node/exit-codes.ts maps them to exit codes. */
+export interface CoOptApi {
+  /** `source`: absolute path of a folder of images or of a tar of them. */
+  publish(source: string, options: PublishOptions, call?: CallOptions): Promise<PublishReport>
+  /** Resolves when the dataset is complete (`once`), else only when `signal` aborts. */
+  join(invite: string, options: JoinOptions, call?: CallOptions): Promise<JoinReport>
+  /** All swarms of this home, or the one of `invite`. */
+  status(invite?: string, call?: CallOptions): Promise<StatusReport>
+  peers(call?: CallOptions): Promise<PeerReport[]>
+  /** A prior that cannot run is a report with refusals; only one that cannot be read is an error. */
+  priorCheck(prior: string, options: PriorCheckOptions, call?: CallOptions): Promise<PriorReport>
+  merge(invite: string, options: MergeOptions, call?: CallOptions): Promise<MergeReport>
+  /** `cid` is a merged root, its content is at hand or can be fetched. A failed check is a report with `ok: false`. */
+  verify(cid: string, call?: CallOptions): Promise<VerifyReport>
+  /** Ends the daemon. Resolves when it has been asked to, not when it is gone. */
+  stop(call?: CallOptions): Promise<void>
+}
+
+/** The node of this process on one home directory: holds its lock until `close`. */
+export interface LocalApi extends CoOptApi {
+  /** May be called twice. */
+  close(): Promise<void>
+}
+
+export interface InitOptions {
+  /** Multiaddrs to listen on, instead of the default */
+  listen?: readonly string[]
+}
+
+export interface InitReport {
+  home: string
+  peer: string
+  /** False when the home was there already; nothing was changed then */
+  created: boolean
+}
+
+export interface OpenOptions {
+  /** Listen and dial; without it the store alone is opened */
+  network: boolean
+  /** Called when `stop()` is called on the API */
+  onStop?: () => void
+  /** What happens outside of an operation: peers, logs, listening */
+  onEvent?: (event: ApiEvent) => void
+}
+
+/** The entry points of node/local-api.ts; tests hand the commands another one. */
+export interface Backend {
+  /** Identity (0600) and config in an empty or new directory. Throws `DamagedStoreError` on one that is half there. */
+  initHome(home: string, options: InitOptions): Promise<InitReport>
+  /** Throws `HomeLockedError` naming the process that holds the home, `InvalidInputError` when there is no home (run `coopt init`). */
+  openLocal(home: string, options: OpenOptions): Promise<LocalApi>
+}
