@@ -260,38 +260,3 @@ export interface CoOptApi {
   /** Ends the daemon. Resolves when it has been asked to, not when it is gone. */
   stop(call?: CallOptions): Promise<void>
 }
-
-/** The node of this process on one home directory: holds its lock until `close`. */
-export interface LocalApi extends CoOptApi {
-  /** May be called twice. */
-  close(): Promise<void>
-}
-
-export interface InitOptions {
-  /** Multiaddrs to listen on, instead of the default */
-  listen?: readonly string[]
-}
-
-export interface InitReport {
-  home: string
-  peer: string
-  /** False when the home was there already; nothing was changed then */
-  created: boolean
-}
-
-export interface OpenOptions {
-  /** Listen and dial; without it the store alone is opened */
-  network: boolean
-  /** Called when `stop()` is called on the API */
-  onStop?: () => void
-  /** What happens outside of an operation: peers, logs, listening */
-  onEvent?: (event: ApiEvent) => void
-}
-
-/** The entry points of node/local-api.ts; tests hand the commands another one. */
-export interface Backend {
-  /** Identity (0600) and config in an empty or new directory. Throws `DamagedStoreError` on one that is half there. */
-  initHome(home: string, options: InitOptions): Promise<InitReport>
-  /** Throws `HomeLockedError` naming the process that holds the home, `InvalidInputError` when there is no home (run `coopt init`). */
-  openLocal(home: string, options: OpenOptions): Promise<LocalApi>
-}
