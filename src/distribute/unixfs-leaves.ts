@@ -50,7 +50,7 @@ export async function readLeaves(root: CID, get: GetBlock, maxBytes: number): Pr
         await walk(child.cid, depth + 1)
         continue
       }
-      if (child.bytes > IMPORT.chunkBytes) throw wrongTree(root)
+      if (child.bytes === 0 || child.bytes > IMPORT.chunkBytes) throw wrongTree(root)
       leaves.push({ cid: child.cid, bytes: child.bytes })
       bytes += child.bytes
       if (bytes > maxBytes || leaves.length * IMPORT.chunkBytes > maxBytes + IMPORT.chunkBytes) {

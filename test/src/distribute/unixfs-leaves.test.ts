@@ -3,7 +3,7 @@ import * as dagPb from '@ipld/dag-pb'
 import type { CID } from 'multiformats/cid'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { pbCid, rawCid } from '../../../src/codec.ts'
+import { equalBytes, pbCid, rawCid } from '../../../src/codec.ts'
 import { InvalidContentError } from '../../../src/errors.ts'
 import { buildTree, IMPORT, importBytes, type Leaf } from '../../../src/distribute/unixfs-import.ts'
 import { readLeaves } from '../../../src/distribute/unixfs-leaves.ts'
@@ -86,9 +86,13 @@ describe('readLeaves', () => {
       'nodes that are not full': await node([pair, pair]),
       'no links': await node([])
     }
+    const refused: string[] = []
     for (const [what, { cid }] of Object.entries(hostile)) {
-      await expect(readLeaves(cid, get, 100 * MIB), what).rejects.toThrow(InvalidContentError)
+      await readLeaves(cid, get, 100 * MIB).catch((error: unknown) => {
+        if (error instanceof InvalidContentError) refused.push(what)
+      })
     }
+    expect(refused).toEqual(Object.keys(hostile))
   })
 })
 
@@ -125,15 +129,12 @@ describe('a UnixFS tree node', () => {
     fc.assert(
       fc.property(fc.nat(block.byteLength - 1), fc.integer({ min: 1, max: 255 }), fc.boolean(), (at, flip, cut) => {
         const changed = cut ? block.slice(0, at) : block.map((byte, i) => (i === at ? byte ^ flip : byte))
-        let children: Child[]
         try {
-          children = decodeFileNode(changed)
+          // a change inside a digest or a size is still a tree node, of other content
+          return equalBytes(encodeFileNode(decodeFileNode(changed)), changed)
         } catch (error) {
-          expect(error).toBeInstanceOf(InvalidContentError)
-          return
+          return error instanceof InvalidContentError
         }
-        // a change inside a digest or a size is still a tree node, of other content
-        expect(encodeFileNode(children)).toEqual(changed)
       }),
       { numRuns: 1000 }
     )
