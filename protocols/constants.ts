@@ -83,12 +83,14 @@ export const REFERENCE_CHUNK_BYTES = 256 * 1024
 export const REFERENCE_REQUESTS_PER_10_S = 5
 export const REFERENCE_TOTAL_REQUESTS_PER_10_S = 50
 export const MAX_REFERENCE_STREAMS = 32
+/** The largest matrix (64 MiB) at 128 KiB/s takes 9 minutes; a longer transfer is resumed by another request. */
+export const REFERENCE_SESSION_TIMEOUT_MS = 10 * 60_000
 /** Streams of one protocol that one connection may hold open. */
 export const MAX_STREAMS_PER_PEER = 4
 
 /** A request must be complete, and the first byte of an answer there, within this time. */
 export const REQUEST_TIMEOUT_MS = 5000
-/** Slower peers than this are given up for another (after the first `REQUEST_TIMEOUT_MS`): a matrix of 64 MiB takes an hour there. */
+/** Slower peers than this are given up for another (after the first `REQUEST_TIMEOUT_MS`). */
 export const MIN_BYTES_PER_SECOND = 16 * 1024
 /** After we closed our end of a stream the other side must close its own within this time, or the stream is reset. */
 export const CLOSE_TIMEOUT_MS = 5000

@@ -1,0 +1,163 @@
+/**
+ * Fetches target matrices over `/coopt/reference/1.0.0`.
+ *
+ *   1. ask the first peer from byte 0; its header must name the expected length, before anything is read
+ *   2. when it fails or is too slow, ask the next peer for the rest
+ *   3. import the whole with the pinned UnixFS settings: the CID must be the one asked for
+ *   4. if it is not and several peers contributed, nobody can say who lied: from then on take the whole from one peer at a time
+ *
+ * So a wrong matrix is never returned, and one honest peer among the given ones is enough.
+ */
+import type { AbortOptions, Libp2p, PeerId } from '@libp2p/interface'
+import type { CID } from 'multiformats/cid'
+import { importBytes } from '../../src/distribute/unixfs-import.ts'
+import { ContentUnavailableError, InvalidInputError, ProtocolError } from '../../src/errors.ts'
+import { MAX_MATRIX_BYTES } from '../../src/distribute/manifest.ts'
+import {
+  MAX_REFERENCE_HEADER_BYTES,
+  MIN_BYTES_PER_SECOND,
+  REFERENCE_PROTOCOL,
+  REFERENCE_SESSION_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS
+} from '../constants.ts'
+import { asError } from '../framing.ts'
+import { decodeMessage, encodeMessage } from '../message.ts'
+import { openSession, within, type OnFault, type SessionInit } from '../session.ts'
+import { referenceHeaderSchema, referenceRequestSchema } from './messages.ts'
+
+/** Read in steps of this size, each with its own deadline; what has arrived survives a failure. */
+const STEP_BYTES = 64 * 1024
+
+export interface ReferenceClientComponents {
+  libp2p: Pick<Libp2p, 'dialProtocol' | 'logger'>
+}
+
+export interface ReferenceClientInit {
+  /** Slowest acceptable transfer, after the first 5 s. @default 16 KiB/s */
+  minBytesPerSecond?: number
+  /** Longest wait for the first and for any further answer, on top of the above. @default 5000 */
+  timeoutMs?: number
+  /** Called when a peer broke the protocol or sent wrong content. @default nothing */
+  onFault?: OnFault
+}
+
+export interface ReferenceClient {
+  /**
+   * The content of `cid`, which must have exactly `expectedBytes` bytes, from any of `peers` (tried in order).
+   *
+   * Throws `ContentUnavailableError` (its cause lists what every peer did), or the signal's reason.
+   */
+  fetchMatrix(
+    peers: Iterable<PeerId>,
+    cid: CID,
+    expectedBytes: number,
+    options?: AbortOptions
+  ): Promise<Uint8Array<ArrayBuffer>>
+}
+
+/** Passes over the peers while each brings further bytes: a single peer on a bad line gets there too. */
+const MAX_ROUNDS = 5
+
+/** Bytes that have arrived, and from whom. */
+interface Transfer {
+  cid: CID
+  data: Uint8Array<ArrayBuffer>
+  filled: number
+  sources: Set<PeerId>
+}
+
+export function createReferenceClient(
+  components: ReferenceClientComponents,
+  init: ReferenceClientInit = {}
+): ReferenceClient {
+  const minBytesPerSecond = init.minBytesPerSecond ?? MIN_BYTES_PER_SECOND
+  const timeoutMs = init.timeoutMs ?? REQUEST_TIMEOUT_MS
+  const never = new AbortController().signal
+  const session: SessionInit = {
+    libp2p: components.libp2p,
+    protocol: REFERENCE_PROTOCOL,
+    log: components.libp2p.logger.forComponent('coopt:reference'),
+    timeoutMs: REFERENCE_SESSION_TIMEOUT_MS,
+    stopped: () => never,
+    onFault: init.onFault
+  }
+
+  /** Ask one peer for what is still missing. */
+  const fill = async (transfer: Transfer, peer: PeerId, options: AbortOptions | undefined): Promise<void> => {
+    const { cid, data } = transfer
+    await openSession(session, peer, options, async (framed, signal) => {
+      const request = { cid, offset: transfer.filled, length: data.byteLength - transfer.filled }
+      await framed.write(encodeMessage(referenceRequestSchema, request), within(signal, timeoutMs))
+      const frame = await framed.read(MAX_REFERENCE_HEADER_BYTES, within(signal, timeoutMs))
+      const header = decodeMessage(referenceHeaderSchema, frame, MAX_REFERENCE_HEADER_BYTES)
+      if (header.t === 'refused') throw new ContentUnavailableError(`${peer} refused ${cid}: ${header.reason}`)
+      if (header.total !== data.byteLength) {
+        throw new ProtocolError(`${peer} says ${cid} has ${header.total} bytes, it must have ${data.byteLength}`)
+      }
+      transfer.sources.add(peer)
+      while (transfer.filled < data.byteLength) {
+        const step = Math.min(STEP_BYTES, data.byteLength - transfer.filled)
+        const deadline = within(signal, timeoutMs + (step / minBytesPerSecond) * 1000)
+        data.set(await framed.readBytes(step, deadline), transfer.filled)
+        transfer.filled += step
+      }
+    })
+  }
+
+  return {
+    async fetchMatrix(peers, cid, expectedBytes, options) {
+      if (!Number.isSafeInteger(expectedBytes) || expectedBytes < 1 || expectedBytes > MAX_MATRIX_BYTES) {
+        throw new InvalidInputError(`a matrix has 1 to ${MAX_MATRIX_BYTES} bytes, not ${expectedBytes}`)
+      }
+      const candidates = [...peers]
+      const failures: Error[] = []
+      let mixed = false
+
+      /** Go through the candidates once. `resume`: let the next peer continue where the last one failed. */
+      const pass = async (transfer: Transfer, resume: boolean): Promise<Uint8Array<ArrayBuffer> | undefined> => {
+        for (const peer of candidates) {
+          if (!resume) restart(transfer)
+          try {
+            await fill(transfer, peer, options)
+          } catch (cause) {
+            options?.signal?.throwIfAborted()
+            failures.push(asError(cause))
+            continue
+          }
+          if (await isContent(transfer.data, cid)) return transfer.data
+          failures.push(new ProtocolError(`${[...transfer.sources].join(', ')} sent other content than ${cid}`))
+          if (transfer.sources.size === 1) init.onFault?.(peer, 'wrong-content')
+          else mixed = true
+          restart(transfer)
+        }
+        return undefined
+      }
+
+      const transfer: Transfer = { cid, data: new Uint8Array(expectedBytes), filled: 0, sources: new Set() }
+      for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
+        const before = transfer.filled
+        const found = await pass(transfer, true)
+        if (found !== undefined) return found
+        if (transfer.filled <= before) break
+      }
+      if (mixed) {
+        const found = await pass(transfer, false)
+        if (found !== undefined) return found
+      }
+      const why = failures.length === 0 ? 'no peer to ask' : failures.map(f => f.message).join('; ')
+      throw new ContentUnavailableError(`${cid} could not be had: ${why}`, { cause: new AggregateError(failures, why) })
+    }
+  }
+}
+
+// --- internal ---
+
+function restart(transfer: Transfer): void {
+  transfer.filled = 0
+  transfer.sources.clear()
+}
+
+async function isContent(data: Uint8Array, cid: CID): Promise<boolean> {
+  const file = await importBytes([data], async () => {})
+  return file.cid.equals(cid)
+}
