@@ -6,17 +6,16 @@
  */
 import type { CID } from 'multiformats/cid'
 import type { Gemm } from '../src/align/gemm.ts'
-import { applyTransform, fitTransform, type Transform } from '../src/align/transform.ts'
-import { uniformValue } from '../src/align/uniformity.ts'
+import { applyTransform, type Transform } from '../src/align/transform.ts'
 import type { PeerKey } from '../src/envelope.ts'
 import { AlignmentRefusedError, ContentUnavailableError, PriorRefusedError } from '../src/errors.ts'
-import type { Matrix32 } from '../src/matrix.ts'
 import { belowFloor, qualityKey, type Pending } from '../src/merge/views.ts'
 import type { PriorModel } from '../src/optimize/prior.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import type { Lease, Result, Score, SignedRecord } from '../src/publish/record.ts'
 import type { ApiEvent } from './api.ts'
 import type { Content } from './content.ts'
+import type { Exact } from './exact/exact.ts'
 import type { LeaseTable } from './leases.ts'
 import type { Logger } from './logger.ts'
 import { nextTask, type Task } from './next-task.ts'
@@ -27,6 +26,7 @@ import type { Draft, SwarmState } from './swarm-state.ts'
 export interface ParticipantComponents {
   self: PeerKey
   state: SwarmState
+  exact: Exact
   content: Content
   prior: PriorModel
   optimizer: Optimizer
@@ -36,8 +36,6 @@ export interface ParticipantComponents {
   /** Tell the others about own work */
   announce(record: SignedRecord): Promise<void>
   announceLease(lease: Pick<Lease, 'partition' | 'task' | 'counter' | 'done' | 'released'>): Promise<void>
-  /** A matrix on the shared set (S_Y or S*_Y) from memory, store or peers */
-  sharedMatrix(cid: CID, signal: AbortSignal): Promise<Matrix32>
   /** Where the progress of a named piece of work is kept */
   journalPath(name: string): string
   removeJournal(name: string): Promise<void>
@@ -73,7 +71,7 @@ export async function participate(
   init: ParticipantInit,
   { signal, kill }: { signal: AbortSignal; kill: AbortSignal }
 ): Promise<ParticipantReport> {
-  const { self, state, content, prior, optimizer, gemm, leases, onEvent, logger } = components
+  const { self, state, exact, content, prior, optimizer, gemm, leases, onEvent, logger } = components
   const { swarm } = state
   const { manifest } = swarm
   const stopping = AbortSignal.any([signal, kill])
@@ -128,7 +126,7 @@ export async function participate(
       prior: { id, kind, name, dimension, ...(license === undefined ? {} : { license }) },
       targets: await storeMatrix(targets, content.put),
       present,
-      uniformValue: uniformValue(targets, manifest.uniformity)
+      uniformValue: await exact.uniformValue(targets)
     })
     await components.removeJournal(journal)
     return record
@@ -183,11 +181,7 @@ export async function participate(
     const key = qualityKey(by.body.targets, reference)
     const known = transforms.get(key)
     if (known !== undefined) return known
-    const [from, to] = await Promise.all([
-      components.sharedMatrix(by.body.targets, kill),
-      components.sharedMatrix(reference, kill)
-    ])
-    const transform = await fitTransform({ from, to, grid: manifest.alignment.grid, gemm })
+    const transform = await exact.fit(by.body.targets, reference, gemm)
     const refusal = belowFloor(manifest, transform)
     if (refusal !== undefined)
       throw new AlignmentRefusedError(`prior "${by.body.prior.name}" cannot be aligned to ${reference}: ${refusal}`)

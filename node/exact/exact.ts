@@ -2,10 +2,12 @@
 import { Worker } from 'node:worker_threads'
 import type { Candidate, Election } from '../../src/align/election.ts'
 import type { Assessment } from '../../src/align/gate.ts'
+import type { Gemm, GemmOptions } from '../../src/align/gemm.ts'
+import type { Transform } from '../../src/align/transform.ts'
 import { parseCid } from '../../src/codec.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { NumericError } from '../../src/errors.ts'
-import type { Matrix32 } from '../../src/matrix.ts'
+import type { Matrix32, Matrix64 } from '../../src/matrix.ts'
 import type { Quality } from '../../src/merge/views.ts'
 import type { CID } from 'multiformats/cid'
 
@@ -16,12 +18,18 @@ type Ask =
   | { do: 'features'; data: Float32Array }
   | { do: 'assess'; cid: string; kind: 'onnx' | 'human'; data: Float32Array }
   | { do: 'quality'; from: string; to: string }
+  | { do: 'fit'; from: string; to: string }
+  | { do: 'uniform'; data: Float32Array }
   | { do: 'elect'; candidates: CandidateText[] }
 
-export interface ExactAnswer {
-  id: number
-  value?: unknown
-  error?: { name: string; message: string }
+export type ExactAnswer =
+  | { id: number; value?: unknown; error?: { name: string; message: string } }
+  | { product: number; a: Matrix64; b: Matrix64; options: GemmOptions }
+
+export interface ProductAnswer {
+  product: number
+  value?: Matrix64
+  error?: string
 }
 
 /** An `Election` with CIDs as text: class instances do not cross threads. */
@@ -36,6 +44,10 @@ export interface Exact {
   /** Exact leave-one-out figures of mapping one assessed matrix onto another. */
   quality(from: CID, to: CID): Promise<Quality>
   elect(candidates: readonly Candidate[]): Promise<Election>
+  /** V of own targets, before they are published. */
+  uniformValue(targets: Matrix32): Promise<number>
+  /** T from one assessed matrix onto another; the heavy products go to `gemm`, so its last bits may differ between machines. */
+  fit(from: CID, to: CID, gemm: Gemm): Promise<Transform>
   close(): Promise<void>
 }
 
@@ -51,7 +63,23 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
     for (const promise of waiting.values()) promise.reject(ended)
     waiting.clear()
   }
-  worker.on('message', ({ id, value, error }: ExactAnswer) => {
+  let fast: Gemm | undefined
+  const multiply = async (product: number, a: Matrix64, b: Matrix64, options: GemmOptions): Promise<void> => {
+    let answer: ProductAnswer
+    try {
+      if (fast === undefined) throw new NumericError('no kernels for products were given')
+      answer = { product, value: await fast.multiply(a, b, options) }
+    } catch (error) {
+      answer = { product, error: error instanceof Error ? error.message : String(error) }
+    }
+    worker.postMessage(answer)
+  }
+  worker.on('message', (answer: ExactAnswer) => {
+    if ('product' in answer) {
+      void multiply(answer.product, answer.a, answer.b, answer.options)
+      return
+    }
+    const { id, value, error } = answer
     const promise = waiting.get(id)
     waiting.delete(id)
     if (error === undefined) promise?.resolve(value)
@@ -82,6 +110,11 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
       const { ranking, reference } = (await ask({ do: 'elect', candidates: texts })) as ElectionText
       if (reference === undefined) return { ranking }
       return { ranking, reference: { cid: parseCid(reference.cid), provenance: reference.provenance } }
+    },
+    uniformValue: async targets => (await ask({ do: 'uniform', data: targets.data })) as number,
+    fit: async (from, to, gemm) => {
+      fast = gemm
+      return (await ask({ do: 'fit', from: from.toString(), to: to.toString() })) as Transform
     },
     close: async () => {
       await worker.terminate()

@@ -5,14 +5,15 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { elect, type Candidate } from '../../src/align/election.ts'
 import { assess } from '../../src/align/gate.ts'
-import { plainGemm } from '../../src/align/gemm.ts'
+import { plainGemm, type Gemm } from '../../src/align/gemm.ts'
 import { fitTransform } from '../../src/align/transform.ts'
+import { uniformValue } from '../../src/align/uniformity.ts'
 import { parseCid } from '../../src/codec.ts'
 import { openManifest } from '../../src/distribute/manifest.ts'
 import { CoOptError, NumericError } from '../../src/errors.ts'
-import { matrix, type Matrix32 } from '../../src/matrix.ts'
+import { matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
 import { verify } from '../identity.ts'
-import type { ElectionText, ExactAnswer, ExactQuestion } from './exact.ts'
+import type { ElectionText, ExactAnswer, ExactQuestion, ProductAnswer } from './exact.ts'
 
 const port = parentPort
 if (port === null) throw new Error('the exact worker runs as a thread only')
@@ -21,7 +22,26 @@ const { manifest } = openManifest((workerData as { manifest: Uint8Array }).manif
 const matrices = new Map<string, Matrix32>()
 let features: Matrix32 | undefined
 
-port.on('message', (question: ExactQuestion) => {
+/** Products are asked for at the parent, whose inference process has fast kernels: for figures that have a tolerance only. */
+const products = new Map<number, PromiseWithResolvers<Matrix64>>()
+let productCount = 0
+const fastGemm: Gemm = {
+  multiply: async (a, b, options = {}) => {
+    const promise = Promise.withResolvers<Matrix64>()
+    products.set(productCount, promise)
+    port.postMessage({ product: productCount++, a, b, options } satisfies ExactAnswer)
+    return await promise.promise
+  }
+}
+
+port.on('message', (question: ExactQuestion | ProductAnswer) => {
+  if ('product' in question) {
+    const promise = products.get(question.product)
+    products.delete(question.product)
+    if (question.value === undefined) promise?.reject(new NumericError(question.error ?? 'a product failed'))
+    else promise?.resolve(question.value)
+    return
+  }
   answer(question).then(
     value => port.postMessage({ id: question.id, value } satisfies ExactAnswer),
     (error: unknown) => {
@@ -56,6 +76,15 @@ async function answer(question: ExactQuestion): Promise<unknown> {
       })
       return { looR2, looCosine }
     }
+    case 'fit':
+      return await fitTransform({
+        from: known(question.from),
+        to: known(question.to),
+        grid: manifest.alignment.grid,
+        gemm: fastGemm
+      })
+    case 'uniform':
+      return uniformValue(matrix(manifest.shared.rows, manifest.dimension, question.data), manifest.uniformity)
     case 'elect': {
       const candidates = question.candidates.map((c): Candidate => {
         const targets = matrices.get(c.targetsCid)

@@ -1,0 +1,193 @@
+/**
+ * `coopt verify CID`: replay everything that follows from a merged root without asking anybody.
+ *
+ * The manifest and the records are checked by the same code that checked them on arrival; assessments, election and alignment figures
+ * are computed again from the evidence; and the directory is built again and must come out as the same CID.
+ */
+import * as dagPb from '@ipld/dag-pb'
+import { CarReader } from '@ipld/car'
+import type { CID } from 'multiformats/cid'
+import { decodeMatrix } from '../src/bytes.ts'
+import { openManifest, MAX_MANIFEST_BYTES, type Swarm } from '../src/distribute/manifest.ts'
+import { CoOptError, InvalidContentError } from '../src/errors.ts'
+import type { Matrix32 } from '../src/matrix.ts'
+import { mergeDataset } from '../src/merge/dataset.ts'
+import { createRecordSet, type RecordSet } from '../src/merge/record-set.ts'
+import { candidatesOf, qualityKey, viewOf, type Evidence } from '../src/merge/views.ts'
+import { openRecord } from '../src/publish/record.ts'
+import type { VerifyReport } from './api.ts'
+import type { Content } from './content.ts'
+import { createExact } from './exact/exact.ts'
+import { verify } from './identity.ts'
+
+/** Records of 2,048 partitions and 1,024 scores, each of at most 4 KiB, and the manifest. */
+const MAX_RECORDS_BYTES = 64 * 1024 * 1024
+
+/** Directory nodes of this project stay below the size at which UnixFS directories are sharded. */
+const MAX_DIRECTORY_BYTES = 256 * 1024
+
+export async function verifyMerged(root: CID, content: Content, signal: AbortSignal): Promise<VerifyReport> {
+  const checks: VerifyReport['checks'] = []
+  /** Run one check; what it throws is its failure. Returns its value, or undefined when it failed. */
+  const check = async <T>(name: string, run: () => Promise<{ detail: string; value: T }>): Promise<T | undefined> => {
+    try {
+      const { detail, value } = await run()
+      checks.push({ name, ok: true, detail })
+      return value
+    } catch (error) {
+      if (!(error instanceof CoOptError)) throw error
+      checks.push({ name, ok: false, detail: error.message })
+      return undefined
+    }
+  }
+  const report = (): VerifyReport => ({ ok: checks.every(c => c.ok), checks })
+
+  const entries = await check('directory', async () => {
+    const value = await listDirectory(root, content, signal)
+    return { detail: `${value.size} entries`, value }
+  })
+  if (entries === undefined) return report()
+
+  const swarm = await check('manifest', async () => {
+    const value = openManifest(
+      await content.read(entry(entries, 'manifest.cbor'), MAX_MANIFEST_BYTES, { signal }),
+      verify
+    )
+    return {
+      detail: `swarm ${value.id}, ${value.manifest.partitions.length} partitions, signed by its publisher`,
+      value
+    }
+  })
+  if (swarm === undefined) return report()
+
+  const set = await check('records', async () => {
+    const value = await readRecords(
+      await content.read(entry(entries, 'records.car'), MAX_RECORDS_BYTES, { signal }),
+      swarm
+    )
+    return { detail: `${value.size} records, every signature valid`, value }
+  })
+  if (set === undefined) return report()
+
+  const evidence = await check('uniform values and gate', async () => await recompute(swarm, set, content, signal))
+  if (evidence === undefined) return report()
+  const { exact, assessments } = evidence
+  try {
+    const election = await check('election', async () => {
+      const value = await exact.elect(candidatesOf(set, { assessments, qualities: new Map() }, () => undefined))
+      const reference = value.reference?.cid
+      if (reference === undefined) throw new InvalidContentError('no eligible prior: there is no reference')
+      const linked = entry(entries, 'evidence/reference.f32')
+      if (!linked.equals(reference))
+        throw new InvalidContentError(`${reference} is elected, the directory links ${linked}`)
+      return { detail: `reference ${reference} by ${swarm.manifest.election.policy}`, value }
+    })
+    const reference = election?.reference?.cid
+    if (election === undefined || reference === undefined) return report()
+
+    const qualities = await check('alignment figures', async () => {
+      const value: Evidence['qualities'] = new Map(
+        await Promise.all(
+          set
+            .byType('score')
+            .filter(s => assessments.get(s.body.targets.toString())?.admissible === true)
+            .map(
+              async s =>
+                [qualityKey(s.body.targets, reference), await exact.quality(s.body.targets, reference)] as const
+            )
+        )
+      )
+      return { detail: `${value.size} leave-one-out fits`, value }
+    })
+    if (qualities === undefined) return report()
+
+    const view = viewOf(swarm.manifest, set, { assessments, qualities }, election)
+    await check('shards', async () => {
+      const total = set.byType('alignment').length
+      if (view.chosen.size !== total)
+        throw new InvalidContentError(`${view.chosen.size} of ${total} alignments are acceptable`)
+      return {
+        detail: `${view.chosen.size} of ${swarm.manifest.partitions.length} partitions, ${view.rows} rows`,
+        value: undefined
+      }
+    })
+    await check('merged directory', async () => {
+      const merged = await mergeDataset(swarm, set, { assessments, qualities }, view)
+      if (!merged.root.equals(root)) throw new InvalidContentError(`these records merge to ${merged.root}`)
+      return { detail: 'built again from the records, same CID', value: undefined }
+    })
+    return report()
+  } finally {
+    await exact.close()
+  }
+}
+
+// --- internal ---
+
+function entry(entries: ReadonlyMap<string, CID>, path: string): CID {
+  const cid = entries.get(path)
+  if (cid === undefined) throw new InvalidContentError(`the directory has no ${path}`)
+  return cid
+}
+
+/** Paths of all files, one directory level deep, as this project lays a merged dataset out. */
+async function listDirectory(root: CID, content: Content, signal: AbortSignal): Promise<Map<string, CID>> {
+  const out = new Map<string, CID>()
+  const links = async (cid: CID): Promise<dagPb.PBLink[]> => {
+    if (cid.code !== dagPb.code) throw new InvalidContentError(`${cid} is not a UnixFS directory`)
+    const block = await content.block(cid, { signal })
+    if (block.byteLength > MAX_DIRECTORY_BYTES)
+      throw new InvalidContentError(`${cid} is too large for a directory of ours`)
+    try {
+      return dagPb.decode(block).Links
+    } catch (cause) {
+      throw new InvalidContentError(`${cid} is not dag-pb`, { cause })
+    }
+  }
+  for (const link of await links(root)) {
+    const name = link.Name ?? ''
+    if (name !== 'data' && name !== 'evidence') out.set(name, link.Hash)
+    else for (const inner of await links(link.Hash)) out.set(`${name}/${inner.Name ?? ''}`, inner.Hash)
+  }
+  return out
+}
+
+async function readRecords(car: Uint8Array, swarm: Swarm): Promise<RecordSet> {
+  const set = createRecordSet()
+  let reader: CarReader
+  try {
+    reader = await CarReader.fromBytes(car)
+  } catch (cause) {
+    throw new InvalidContentError('records.car is not a CAR file', { cause })
+  }
+  for await (const { cid, bytes } of reader.blocks()) {
+    if (!cid.equals(swarm.id)) set.insert(openRecord(bytes, swarm, verify))
+  }
+  return set
+}
+
+async function recompute(swarm: Swarm, set: RecordSet, content: Content, signal: AbortSignal) {
+  const { manifest } = swarm
+  const load = async (cid: CID, columns: number): Promise<Matrix32> => {
+    const bytes = manifest.shared.rows * columns * 4
+    return decodeMatrix(await content.read(cid, bytes, { signal }), manifest.shared.rows, columns)
+  }
+  const features = await load(manifest.referenceFeatures.cid, manifest.referenceFeatures.dimension)
+  const exact = await createExact(swarm, features)
+  try {
+    const assessments = new Map<string, Awaited<ReturnType<typeof exact.assess>>>()
+    for (const { body } of set.byType('score')) {
+      const assessment = await exact.assess(body.targets, body.prior.kind, await load(body.targets, manifest.dimension))
+      assessments.set(body.targets.toString(), assessment)
+      if (!assessment.admissible) {
+        throw new InvalidContentError(
+          `prior "${body.prior.name}" does not pass the gate: ${assessment.refusals.join('; ')}`
+        )
+      }
+    }
+    return { detail: `${assessments.size} priors recomputed and admissible`, value: { exact, assessments } }
+  } catch (error) {
+    await exact.close()
+    throw error
+  }
+}
