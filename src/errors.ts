@@ -106,3 +106,8 @@ export class AlignmentRefusedError extends CoOptError {
 export class PriorRefusedError extends CoOptError {
   static override readonly name = 'PriorRefusedError'
 }
+
+/** The inference worker crashed, or broke its memory or time limit, more often than it may. */
+export class InferenceError extends CoOptError {
+  static override readonly name = 'InferenceError'
+}

@@ -1,0 +1,30 @@
+/** Limits on an inference worker. Every one is a configuration key; the numbers carry their reason. */
+export interface InferenceLimits {
+  /** Resident memory at which the worker is killed. A ViT-L holds 1.2 GB of weights about twice while it loads. */
+  readonly memoryBytes: number
+  /** Wall time to start the worker and load a model. */
+  readonly loadMilliseconds: number
+  /** Wall time of one batch, inspection or product; a batch of 8 at 224 px takes below a second on one core for a ResNet-50. */
+  readonly requestMilliseconds: number
+  /** How often a request is sent again after its worker died. Two: a crash by chance is repaired, a cause is not retried forever. */
+  readonly retries: number
+  /** Requests after which the worker is replaced: leaks in native code were reported on some platforms. */
+  readonly recycleAfter: number
+  /** Pixels of a decoded image: a 748 KB PNG can unpack to 768 MB. */
+  readonly imagePixels: number
+  /** Bytes of an encoded image. */
+  readonly imageBytes: number
+  /** Bytes of a model file; 2^31 - 1 is what protobuf allows. */
+  readonly modelBytes: number
+}
+
+export const DEFAULT_LIMITS: InferenceLimits = {
+  memoryBytes: 4 * 1024 ** 3,
+  loadMilliseconds: 120_000,
+  requestMilliseconds: 60_000,
+  retries: 2,
+  recycleAfter: 500,
+  imagePixels: 4_000_000,
+  imageBytes: 32 * 1024 * 1024,
+  modelBytes: 2 ** 31 - 1
+}

@@ -1,0 +1,134 @@
+/**
+ * Which tensor of a model is psi(x), in this order:
+ *
+ * 1. the tensor that the operator names (a graph output or any intermediate tensor);
+ * 2. a graph output whose name says that it is a pooled feature or an embedding (`FEATURE_NAMES`, best first);
+ * 3. the last two-dimensional graph output that is not the result of a classifier (a Gemm/MatMul with constant weights);
+ * 4. a single output that is a map or a sequence of tokens, pooled;
+ * 5. the data input of the last Gemm/MatMul with constant weights: the penultimate tensor of a classifier.
+ *
+ * A 4-D map [N, C, H, W] is averaged over space. Tokens [N, T, D] are averaged over T, unless the tensor's name says that its first
+ * token is the summary ("cls"): whether a model has such a token cannot be seen in the file.
+ */
+import { InvalidPriorError } from '../errors.ts'
+import type { ModelFacts, NodeFacts, TensorFacts } from './onnx-facts.ts'
+import { bytesField, message } from './protobuf.ts'
+
+export interface FeatureChoice {
+  /** Name of the tensor. */
+  readonly tensor: string
+  /** True when the tensor is no output of the graph yet: see `exposeOutput`. */
+  readonly hidden: boolean
+  /** What to do with tokens [N, T, D]. */
+  readonly tokens: 'mean' | 'first'
+  /** For people: why this tensor. */
+  readonly reason: string
+}
+
+const FEATURE_NAMES: readonly RegExp[] = [
+  /^(pooler_output|image_embeds?|image_embeddings?|image_features?)$/i,
+  /^(features?|embeddings?|embeds?|pooled(_output)?|pooler)$/i,
+  /(^|[._/-])(features?|embeddings?|embeds?|pooled)([._/-]|$)/i
+]
+/** Operators between a classifier's product and the graph's output. */
+const AFTER_PRODUCT = new Set(
+  'Softmax LogSoftmax Sigmoid Identity Add Cast Reshape Flatten Squeeze QuantizeLinear DequantizeLinear Clip Div Mul'.split(
+    ' '
+  )
+)
+const PRODUCTS = new Set(['Gemm', 'MatMul', 'QLinearMatMul', 'MatMulInteger'])
+const OF_CONSTANT = new Set(['DequantizeLinear', 'Transpose', 'Cast', 'Identity', 'Reshape', 'Unsqueeze', 'Squeeze'])
+
+/** Throws `InvalidPriorError` when `output` is no tensor of the model, or nothing can be chosen without it. */
+export function chooseFeature(facts: ModelFacts, options: { output?: string } = {}): FeatureChoice {
+  const isOutput = new Set(facts.outputs.map(o => o.name))
+  const choice = (tensor: string, reason: string): FeatureChoice => ({
+    tensor,
+    hidden: !isOutput.has(tensor),
+    tokens: /(^|[._/-])(cls|class)([._/-]?token)?([._/-]|$)/i.test(tensor) ? 'first' : 'mean',
+    reason
+  })
+  if (options.output !== undefined) {
+    const name = options.output
+    if (!isOutput.has(name) && !facts.nodes.some(n => name !== '' && n.outputs.includes(name))) {
+      throw new InvalidPriorError(
+        `the model has no tensor "${name}"; its outputs are ${facts.outputs.map(o => `"${o.name}"`).join(', ')}`
+      )
+    }
+    return choice(name, `tensor "${name}", as asked`)
+  }
+  const makers = new Map(facts.nodes.flatMap(n => n.outputs.map(o => [o, n] as const)))
+  for (const pattern of FEATURE_NAMES) {
+    const named = facts.outputs.find(o => pattern.test(o.name))
+    if (named) return choice(named.name, `output "${named.name}", by its name`)
+  }
+  const isConstant = constantTest(facts, makers)
+  const classifier = (o: TensorFacts) => classifierOf(o.name, makers, isConstant)
+  const flat = facts.outputs.filter(o => o.shape?.length === 2)
+  const embedding = flat.findLast(o => classifier(o) === undefined && !/logit|prob|score|softmax/i.test(o.name))
+  if (embedding) return choice(embedding.name, `output "${embedding.name}", two-dimensional and not of a classifier`)
+  const only = facts.outputs.length === 1 ? (facts.outputs[0] as TensorFacts) : undefined
+  if (only?.shape?.length === 4) return choice(only.name, `output "${only.name}", a map averaged over space`)
+  if (only?.shape?.length === 3) return choice(only.name, `output "${only.name}", a sequence of tokens`)
+  const last =
+    facts.outputs.map(classifier).findLast(n => n !== undefined) ??
+    facts.nodes.findLast(n => PRODUCTS.has(n.op) && isConstant(weightOf(n)) && !isConstant(n.inputs[0] ?? ''))
+  if (last) {
+    const tensor = last.inputs[0] as string
+    return choice(
+      tensor,
+      `tensor "${tensor}", the input of the last ${last.op} with constant weights (the layer before the classifier)`
+    )
+  }
+  const fallback = facts.outputs.at(-1)
+  if (fallback)
+    return choice(fallback.name, `output "${fallback.name}", the last one: no other layer could be told apart`)
+  throw new InvalidPriorError('the model has no output; name a tensor with --output')
+}
+
+/** Bytes that, appended to a model file, make `tensor` an output: protobuf merges a `graph` that occurs twice. */
+export function outputSuffix(tensor: string): Uint8Array {
+  return bytesField(7, bytesField(12, bytesField(1, tensor)))
+}
+
+/** The model with `tensor` as one more output; nothing else changes. */
+export function exposeOutput(bytes: Uint8Array, tensor: string): Uint8Array {
+  return message(bytes, outputSuffix(tensor))
+}
+
+// --- internal ---
+
+const weightOf = (n: NodeFacts): string => (n.op === 'QLinearMatMul' ? n.inputs[3] : n.inputs[1]) ?? ''
+
+function constantTest(facts: ModelFacts, makers: ReadonlyMap<string, NodeFacts>): (name: string) => boolean {
+  return name => {
+    let at = name
+    // a chain longer than this is no constant that an exporter writes; bounds a cycle in a hostile graph
+    for (let steps = 0; steps < 8; steps++) {
+      if (facts.initializers.has(at)) return true
+      const maker = makers.get(at)
+      if (maker?.op === 'Constant') return true
+      if (maker === undefined || !OF_CONSTANT.has(maker.op)) return false
+      at = maker.inputs[0] ?? ''
+    }
+    return false
+  }
+}
+
+/** The Gemm/MatMul with constant weights that makes `output`, through activations, biases and reshapes; else undefined. */
+function classifierOf(
+  output: string,
+  makers: ReadonlyMap<string, NodeFacts>,
+  isConstant: (name: string) => boolean
+): NodeFacts | undefined {
+  let at = output
+  for (let steps = 0; steps < 16; steps++) {
+    const maker = makers.get(at)
+    if (maker === undefined) return undefined
+    if (PRODUCTS.has(maker.op)) return isConstant(weightOf(maker)) ? maker : undefined
+    if (!AFTER_PRODUCT.has(maker.op)) return undefined
+    const [a = '', b = ''] = maker.inputs
+    at = isConstant(a) ? b : a
+  }
+  return undefined
+}

@@ -1,0 +1,193 @@
+/**
+ * Labels given by people as a prior: `id,label` (one-hot) or `id,p0,p1,...` (soft), CSV with a header, one row per sample. The id is the
+ * sample's CID as text, so that a label holds for exactly these bytes.
+ *
+ * Read line by line: a file of a million rows is held as one number per row (hard) or its probabilities (soft).
+ */
+import { InvalidPriorError } from '../errors.ts'
+
+/** Classes or probabilities; a one-hot row is as long. */
+export const MAX_CLASSES = 16_384
+/** Ids are CIDs (59 characters); labels are class names. */
+const MAX_FIELD_CHARACTERS = 256
+/** A line with `MAX_CLASSES` probabilities of full precision. */
+const MAX_LINE_CHARACTERS = 524_288
+/** Rows; a million of them is the largest set this is meant for, the rest is room. */
+const MAX_ROWS = 16_777_216
+/** Numbers of soft labels in all: 1 GiB. */
+const MAX_NUMBERS = 268_435_456
+
+export interface Labels {
+  readonly kind: 'hard' | 'soft'
+  /** l: classes, or columns of probabilities. */
+  readonly dimension: number
+  /** Hard: the distinct labels in the order of their position (numbers by value, else by code unit). Soft: the column names. */
+  readonly names: readonly string[]
+  /** Labelled samples. */
+  readonly count: number
+  /** Write the label of `id` to `row` (`dimension` zeros); false when there is none. */
+  write(id: string, row: Float32Array): boolean
+}
+
+export interface LabelReader {
+  /** One line without its end. Throws `InvalidPriorError` naming the line. */
+  line(text: string): void
+  /** Throws `InvalidPriorError` when there was nothing to learn from. */
+  finish(): Labels
+}
+
+/** A whole file at once. Throws `InvalidPriorError` naming the line. */
+export function parseLabels(csv: string): Labels {
+  const reader = createLabelReader()
+  for (let at = 0; at <= csv.length;) {
+    const end = csv.indexOf('\n', at)
+    reader.line(csv.slice(at, end < 0 ? csv.length : end).replace(/\r$/, ''))
+    if (end < 0) break
+    at = end + 1
+  }
+  return reader.finish()
+}
+
+export function createLabelReader(): LabelReader {
+  const rows = new Map<string, number>()
+  const classes = new Map<string, number>()
+  let header: string[] | undefined
+  let values = new Float32Array(0)
+  let number = 0
+  const fail = (why: string) => new InvalidPriorError(`labels, line ${number}: ${why}`)
+  const isHard = () => header?.length === 2 && header[1] === 'label'
+
+  const start = (fields: string[]): void => {
+    if (fields[0] !== 'id' || fields.length < 2) throw fail('the header must be "id,label" or "id,p0,p1,..."')
+    if (fields[1] !== 'label' && !fields.slice(1).every((f, i) => f === `p${i}`)) {
+      throw fail('the header must be "id,label" or "id,p0,p1,..."')
+    }
+    if (fields[1] === 'label' && fields.length > 2)
+      throw fail('a column follows "label"; only "id,label" is understood')
+    if (fields.length - 1 > MAX_CLASSES) throw fail(`more than ${MAX_CLASSES} columns`)
+    header = fields
+  }
+
+  const addSoft = (texts: readonly string[]): void => {
+    const width = texts.length
+    const at = rows.size * width
+    if (at + width > MAX_NUMBERS) throw fail(`more than ${MAX_NUMBERS} numbers in all`)
+    if (at + width > values.length) {
+      const grown = new Float32Array(Math.min(MAX_NUMBERS, Math.max(1024, values.length * 2, at + width)))
+      grown.set(values)
+      values = grown
+    }
+    let sum = 0
+    texts.forEach((text, i) => {
+      const p = Number(text)
+      if (text.trim() === '' || !Number.isFinite(p) || p < 0 || p > 1)
+        throw fail(`"${text}" is no probability (0 to 1)`)
+      values[at + i] = p
+      sum += p
+    })
+    if (sum <= 0) throw fail('all probabilities are 0; leave the sample out instead')
+  }
+
+  const line = (text: string): void => {
+    number++
+    if (text.length > MAX_LINE_CHARACTERS)
+      throw fail(`it has ${text.length} characters, at most ${MAX_LINE_CHARACTERS}`)
+    const clean = number === 1 ? text.replace(/^\uFEFF/, '') : text
+    if (clean.trim() === '') return
+    const fields = splitLine(clean)
+    if (fields === undefined) throw fail('a quote is not closed, or text follows it')
+    if (header === undefined) return start(fields)
+    if (fields.length !== header.length) throw fail(`${fields.length} fields, the header has ${header.length}`)
+    const [id = '', first = ''] = fields
+    if (id === '' || id.length > MAX_FIELD_CHARACTERS) throw fail('the id is empty or too long')
+    if (rows.has(id)) throw fail(`sample ${id} is labelled twice`)
+    if (rows.size >= MAX_ROWS) throw fail(`more than ${MAX_ROWS} rows`)
+    if (!isHard()) {
+      addSoft(fields.slice(1))
+      rows.set(id, rows.size)
+      return
+    }
+    if (first === '' || first.length > MAX_FIELD_CHARACTERS) throw fail('the label is empty or too long')
+    let index = classes.get(first)
+    if (index === undefined) {
+      index = classes.size
+      if (index >= MAX_CLASSES) throw fail(`more than ${MAX_CLASSES} different labels`)
+      classes.set(first, index)
+    }
+    rows.set(id, index)
+  }
+
+  const finish = (): Labels => {
+    if (header === undefined || rows.size === 0) throw new InvalidPriorError('labels: the file has no rows')
+    if (isHard()) return hardLabels(rows, [...classes.keys()])
+    const dimension = header.length - 1
+    if (dimension < 2)
+      throw new InvalidPriorError('labels: one column of probabilities says nothing; two or more are needed')
+    return {
+      kind: 'soft',
+      dimension,
+      names: header.slice(1),
+      count: rows.size,
+      write(id, row) {
+        const index = rows.get(id)
+        if (index !== undefined) row.set(values.subarray(index * dimension, (index + 1) * dimension))
+        return index !== undefined
+      }
+    }
+  }
+  return { line, finish }
+}
+
+function hardLabels(rows: ReadonlyMap<string, number>, seen: readonly string[]): Labels {
+  if (seen.length < 2)
+    throw new InvalidPriorError('labels: all samples have the same label, which says nothing; two or more are needed')
+  const names = [...seen].sort(byValue)
+  const place = new Map(names.map((name, i) => [name, i]))
+  const order = seen.map(name => place.get(name) as number)
+  return {
+    kind: 'hard',
+    dimension: names.length,
+    names,
+    count: rows.size,
+    write(id, row) {
+      const index = rows.get(id)
+      if (index !== undefined) row[order[index] as number] = 1
+      return index !== undefined
+    }
+  }
+}
+
+/** Independent of the order of rows: whole numbers first, by value, then text by code unit. */
+function byValue(a: string, b: string): number {
+  const [x, y] = [a, b].map(t => (/^-?\d{1,15}$/.test(t) ? Number(t) : Infinity)) as [number, number]
+  if (x !== y) return x < y ? -1 : 1
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** RFC 4180 without line breaks in fields; undefined when quotes are misplaced. */
+function splitLine(text: string): string[] | undefined {
+  if (!text.includes('"')) return text.split(',').map(f => f.trim())
+  const fields: string[] = []
+  for (let at = 0; at <= text.length;) {
+    if (text[at] !== '"') {
+      const comma = text.indexOf(',', at)
+      const end = comma < 0 ? text.length : comma
+      fields.push(text.slice(at, end).trim())
+      at = end + 1
+      continue
+    }
+    let field = ''
+    for (at++; ; at++) {
+      const quote = text.indexOf('"', at)
+      if (quote < 0) return undefined
+      field += text.slice(at, quote)
+      at = quote + 1
+      if (text[at] !== '"') break
+      field += '"'
+    }
+    fields.push(field)
+    if (at < text.length && text[at] !== ',') return undefined
+    at++
+  }
+  return fields
+}

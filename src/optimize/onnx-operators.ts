@@ -1,0 +1,102 @@
+/**
+ * Which operators a prior may be made of: an allow-list, so that an operator unknown to this version is refused and not tried.
+ *
+ * Left out on purpose: control flow (Loop, Scan, If, SequenceMap: unbounded time, cannot be cancelled), randomness (targets must be
+ * reproducible), strings, sequences, optionals, image decoding and every domain but the standard one.
+ */
+import { InvalidPriorError } from '../errors.ts'
+import type { GraphFacts, NodeFacts } from './onnx-facts.ts'
+
+/** Vision backbones: convolutional nets, transformers, image towers, normalisations, quantised models. */
+const ALLOWED = new Set(
+  `
+  Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization BitShift BitwiseAnd BitwiseNot
+  BitwiseOr BitwiseXor Cast CastLike Ceil Celu CenterCropPad Clip Col2Im Compress Concat Constant ConstantOfShape Conv ConvInteger
+  ConvTranspose Cos Cosh CumSum DFT DeformConv DepthToSpace DequantizeLinear Det Div Dropout DynamicQuantizeLinear Einsum Elu Equal
+  Erf Exp Expand EyeLike Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater
+  GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN
+  LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean
+  MeanVarianceNormalization Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear
+  RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
+  ReduceSum ReduceSumSquare Relu Reshape Resize RotaryEmbedding Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin
+  Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK
+  Transpose Trilu Unsqueeze Upsample Where Xor
+  `
+    .trim()
+    .split(/\s+/)
+)
+const CONTROL_FLOW = new Set(['Loop', 'Scan', 'If', 'SequenceMap'])
+const RANDOM = new Set([
+  'Bernoulli',
+  'Multinomial',
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike'
+])
+/** An image enlarged more than 256 times in each direction is no preprocessing. */
+const MAX_ENLARGEMENT = 65_536
+
+/** Throws `InvalidPriorError` naming the operator and the reason. `maxElements` bounds every shape that is constant. */
+export function checkOperators(graph: GraphFacts, maxElements: number): void {
+  if (graph.nodes.length === 0) throw new InvalidPriorError('not an ONNX model: its graph has no operators')
+  const constants = new Map<string, readonly number[]>()
+  for (const t of graph.initializers.values()) if (t.values !== undefined) constants.set(t.name, t.values)
+  for (const n of graph.nodes) {
+    const output = n.outputs[0]
+    if (n.constant?.values !== undefined && output !== undefined) constants.set(output, n.constant.values)
+  }
+  for (const node of graph.nodes) {
+    checkName(node)
+    checkTraining(node, constants)
+    checkAmplification(node, constants, maxElements)
+  }
+}
+
+function checkName({ op, domain }: NodeFacts): void {
+  const refuse = (why: string) =>
+    new InvalidPriorError(`the model is refused: operator ${domain === '' ? '' : `${domain}.`}${op} ${why}`)
+  if (domain !== '') throw refuse('is not of the standard domain ai.onnx; export without fused or custom operators')
+  if (CONTROL_FLOW.has(op)) throw refuse('is control flow, which cannot be bounded or cancelled')
+  if (RANDOM.has(op)) throw refuse('is random: the same image must give the same feature')
+  if (!ALLOWED.has(op)) throw refuse('is not on the list of accepted operators')
+}
+
+function checkTraining(node: NodeFacts, constants: ReadonlyMap<string, readonly number[]>): void {
+  const flag = node.op === 'Dropout' ? node.inputs[2] : undefined
+  const dropout = flag !== undefined && flag !== '' && constants.get(flag)?.[0] !== 0
+  const norm = node.op === 'BatchNormalization' && (node.integers.get('training_mode') ?? 0) !== 0
+  if (dropout || norm)
+    throw new InvalidPriorError(`the model is refused: ${node.op} is in training mode; export it for inference`)
+}
+
+/** A 186-byte file with an Expand drove a process to 4.5 GB: shapes that are written in the file are checked here. */
+function checkAmplification(
+  node: NodeFacts,
+  constants: ReadonlyMap<string, readonly number[]>,
+  maxElements: number
+): void {
+  const values = (input: number) => constants.get(node.inputs[input] ?? '') ?? []
+  const product = (list: readonly number[]) => list.reduce((p, v) => p * Math.max(1, Math.abs(v)), 1)
+  const check = (elements: number, limit: number) => {
+    if (elements <= limit) return
+    throw new InvalidPriorError(
+      `the model is refused: ${node.op} asks for a tensor of ${elements} elements or times, at most ${limit}`
+    )
+  }
+  if (node.op === 'ConstantOfShape') check(product(values(0)), maxElements)
+  else if (node.op === 'Expand' || node.op === 'Tile' || node.op === 'CenterCropPad')
+    check(product(values(1)), maxElements)
+  else if (node.op === 'Resize') {
+    check(product(values(3)), maxElements)
+    check(product([...values(1), ...values(2)]), MAX_ENLARGEMENT) // roi and scales share the places across opsets
+  } else if (node.op === 'Upsample') check(product(values(1)), MAX_ENLARGEMENT)
+  else if (node.op === 'Pad')
+    check(
+      values(1).reduce((s, v) => s + Math.max(0, v), 0),
+      MAX_ENLARGEMENT
+    )
+  else if (node.op === 'Range')
+    check((values(1)[0] ?? 0) - (values(0)[0] ?? 0), maxElements * Math.abs(values(2)[0] ?? 1))
+  else if (node.op === 'OneHot') check(product(values(1)), maxElements)
+}

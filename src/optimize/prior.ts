@@ -1,0 +1,48 @@
+/**
+ * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). What it is made of is its owner's business: a network
+ * (`onnx`) or labels given by people (`human`).
+ */
+import type { CID } from 'multiformats/cid'
+import type { Matrix32 } from '../matrix.ts'
+import type { Preprocessing } from './preprocess.ts'
+
+/** One sample as it lies in a partition. */
+export interface EncodedImage {
+  /** Names the sample in errors and finds its label; the CID of `bytes` as text. */
+  readonly id: string
+  /** JPEG, PNG or WebP. */
+  readonly bytes: Uint8Array
+}
+
+export interface FeatureBatch {
+  /** One row per image, in the order asked: rows x l. Rows that are absent hold zeros. */
+  readonly features: Matrix32
+  /** True where the prior has nothing to say (a human prior without a label for the sample). */
+  readonly absent: boolean[]
+}
+
+export interface PriorDescriptor {
+  readonly kind: 'onnx' | 'human'
+  /** CIDv1 raw sha2-256 of the model (or label) file: names the prior without giving it away. */
+  readonly id: CID
+  readonly name: string
+  /** l */
+  readonly dimension: number
+  readonly license?: string
+  /** The tensor taken as psi(x), and why. */
+  readonly feature?: string
+  readonly preprocessing?: Preprocessing
+}
+
+export interface PriorModel {
+  readonly descriptor: PriorDescriptor
+  /**
+   * psi of each image. Deterministic for one machine; across machines equal up to rounding.
+   *
+   * Throws `InvalidImageError` or `NonFiniteFeatureError` naming the sample, `InferenceError` when the worker could not be kept
+   * alive, or the signal's reason.
+   */
+  embed(images: readonly EncodedImage[], options?: { signal?: AbortSignal }): Promise<FeatureBatch>
+  /** Ends the worker; idempotent. */
+  close(): Promise<void>
+}
