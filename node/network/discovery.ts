@@ -1,0 +1,211 @@
+/**
+ * How the members of a swarm find each other, and keep finding each other when the publisher is gone.
+ *
+ * Three sources, none of them trusted with anything but hints: addresses (from the invite, and those that worked before, which the
+ * caller keeps on disk), our own DHT, in which every member is a provider of the manifest, and the local network (network.ts). Each
+ * round dials what is missing, so that a swarm is a mesh within seconds and no single member holds it together.
+ */
+import type { Libp2p, PeerId, Startable } from '@libp2p/interface'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { CID } from 'multiformats/cid'
+import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
+import { asError } from '../../protocols/framing.ts'
+
+/** Members that a node wants to be connected to itself; more come from those that dial it. */
+const DEFAULT_TARGET_PEERS = 16
+const DEFAULT_INTERVAL_MS = 30_000
+/** The first rounds follow each other quickly, each pause twice the last, up to the interval. */
+const FIRST_PAUSE_MS = 500
+/** Provider records live for two days in the DHT; new neighbours should learn of us sooner. */
+const REPROVIDE_MS = 10 * 60_000
+/** A lookup on a small private network is done at once or never. */
+const LOOKUP_TIMEOUT_MS = 10_000
+/** Addresses remembered: some for each of the members that a node is likely to meet again. */
+const MAX_ADDRESSES = 64
+
+export interface DiscoveryComponents {
+  libp2p: Libp2p
+  /** The manifest's CID */
+  swarm: CID
+  /** Connected members of the swarm, as gossip or sync know them. @default all connected peers */
+  members?: () => PeerId[]
+}
+
+export interface DiscoveryInit {
+  /** Multiaddrs as text, each ending in /p2p/PEER: from the invite and from earlier runs. */
+  addresses?: readonly string[]
+  /** Called with addresses at which members can be reached, when they change: to be kept for the next start. */
+  onAddresses?: (addresses: string[]) => void
+  /** Mean pause between rounds once members are connected; each is drawn within 30 % of it. @default 30000 */
+  intervalMs?: number
+  /** Stop dialing at this many members. @default 16 */
+  targetPeers?: number
+  /** Uniform in [0, 1). @default Math.random */
+  random?: () => number
+}
+
+export interface Discovery extends Startable {
+  /** Also try these addresses, now. */
+  addAddresses(addresses: readonly string[]): void
+  /** One round now; resolves when it is over. Never throws. */
+  round(): Promise<void>
+}
+
+export function createDiscovery(components: DiscoveryComponents, init: DiscoveryInit = {}): Discovery {
+  const { libp2p, swarm } = components
+  const log = libp2p.logger.forComponent('coopt:discovery')
+  const intervalMs = init.intervalMs ?? DEFAULT_INTERVAL_MS
+  const targetPeers = init.targetPeers ?? DEFAULT_TARGET_PEERS
+  const random = init.random ?? Math.random
+  const members = components.members ?? (() => libp2p.getPeers())
+  const known = new Map<string, Multiaddr>()
+  let stopped = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> | undefined
+  let pause = FIRST_PAUSE_MS
+  let provided: { at: number; peers: string } | undefined
+  let saved = ''
+
+  const remember = (addresses: Iterable<string>): void => {
+    for (const text of addresses) {
+      const address = parse(text)
+      if (address === undefined || peerOf(address) === libp2p.peerId.toString()) continue
+      known.delete(text)
+      known.set(text, address)
+      if (known.size > MAX_ADDRESSES) known.delete(known.keys().next().value as string)
+    }
+  }
+  remember(init.addresses ?? [])
+
+  const isConnected = (peer: string): boolean => libp2p.getConnections().some(c => c.remotePeer.toString() === peer)
+
+  const dial = async (target: PeerId | Multiaddr[]): Promise<void> => {
+    try {
+      await libp2p.dial(target, { signal: within(stopped.signal, DIAL_TIMEOUT_MS) })
+    } catch (cause) {
+      log('dial failed - %e', asError(cause))
+    }
+  }
+
+  const dialKnown = async (): Promise<void> => {
+    const byPeer = Map.groupBy(known.values(), a => peerOf(a) ?? '')
+    const wanted = [...byPeer].filter(([peer]) => !isConnected(peer)).slice(0, targetPeers)
+    await Promise.all(wanted.map(async ([, addresses]) => await dial(addresses)))
+  }
+
+  /** Tell the DHT that we belong to the swarm, and dial others that did. */
+  const useDht = async (): Promise<void> => {
+    const peers = libp2p.getPeers().map(String).sort().join()
+    if (peers === '') return // nobody to tell and nobody to ask
+    const stale = provided === undefined || provided.peers !== peers || performance.now() - provided.at > REPROVIDE_MS
+    if (stale) {
+      await libp2p.contentRouting.provide(swarm, { signal: within(stopped.signal, LOOKUP_TIMEOUT_MS) })
+      provided = { at: performance.now(), peers }
+    }
+    const dials: Promise<void>[] = []
+    const lookup = libp2p.contentRouting.findProviders(swarm, { signal: within(stopped.signal, LOOKUP_TIMEOUT_MS) })
+    for await (const { id, multiaddrs } of lookup) {
+      if (id.equals(libp2p.peerId) || isConnected(id.toString())) continue
+      if (members().length + dials.length >= targetPeers) break
+      dials.push(reach(id, multiaddrs))
+    }
+    await Promise.all(dials)
+  }
+
+  const reach = async (id: PeerId, multiaddrs: Multiaddr[]): Promise<void> => {
+    if (multiaddrs.length > 0) await libp2p.peerStore.merge(id, { multiaddrs })
+    await dial(id)
+  }
+
+  /** What worked is tried again after a restart, when the publisher may be gone. */
+  const keepAddresses = async (): Promise<void> => {
+    for (const peer of members()) {
+      const id = peer.toString()
+      const dialed = libp2p.getConnections(peer).filter(c => c.direction === 'outbound')
+      const announced = (await libp2p.peerStore.get(peer)).addresses
+      const addresses = [...dialed.map(c => c.remoteAddr), ...announced.map(a => a.multiaddr)]
+      remember(addresses.map(a => (peerOf(a) === undefined ? `${a}/p2p/${id}` : a.toString())))
+    }
+    const addresses = [...known.keys()].reverse()
+    if ([...addresses].sort().join() === saved) return
+    saved = [...addresses].sort().join()
+    init.onAddresses?.(addresses)
+  }
+
+  const step = async (what: string, action: () => Promise<void>): Promise<void> => {
+    try {
+      if (!stopped.signal.aborted) await action()
+    } catch (cause) {
+      if (!stopped.signal.aborted) log('%s failed - %e', what, asError(cause))
+    }
+  }
+
+  const round = async (): Promise<void> => {
+    if (members().length < targetPeers) {
+      await step('dialing known addresses', dialKnown)
+      await step('asking the DHT', useDht)
+    }
+    await step('keeping addresses', keepAddresses)
+  }
+
+  const schedule = (): void => {
+    if (stopped.signal.aborted) return
+    timer = setTimeout(() => void once().then(schedule), pause * (0.7 + 0.6 * random()))
+    pause = Math.min(intervalMs, pause * 2)
+  }
+
+  /** Rounds do not overlap; a second caller waits for the one under way. */
+  const once = async (): Promise<void> => {
+    running ??= round().finally(() => {
+      running = undefined
+    })
+    await running
+  }
+
+  /** A lost member may be the last one: look again soon. */
+  const onDisconnect = (): void => {
+    pause = FIRST_PAUSE_MS
+  }
+
+  return {
+    start() {
+      if (timer !== undefined) return
+      stopped = new AbortController()
+      libp2p.addEventListener('peer:disconnect', onDisconnect)
+      timer = setTimeout(() => void once().then(schedule), 0)
+    },
+    async stop() {
+      stopped.abort()
+      libp2p.removeEventListener('peer:disconnect', onDisconnect)
+      clearTimeout(timer)
+      timer = undefined
+      await running
+    },
+    addAddresses(addresses) {
+      remember(addresses)
+      if (timer !== undefined) void once()
+    },
+    round: once
+  }
+}
+
+// --- internal ---
+
+function within(signal: AbortSignal, ms: number): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(ms)])
+}
+
+/** `undefined` for what is no multiaddr with a peer id: hints from others and old files may be anything. */
+function parse(text: string): Multiaddr | undefined {
+  try {
+    const address = multiaddr(text)
+    return peerOf(address) === undefined ? undefined : address
+  } catch {
+    return undefined // not a multiaddr: nothing to dial
+  }
+}
+
+/** The peer at the end of the address; a relayed address names the relay first. */
+function peerOf(address: Multiaddr): string | undefined {
+  return address.getComponents().findLast(c => c.name === 'p2p')?.value
+}

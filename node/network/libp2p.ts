@@ -1,0 +1,174 @@
+/**
+ * Composition of the libp2p stack: TCP, noise, yamux, identify, ping, gossipsub, Kademlia and mDNS under our own names, circuit
+ * relay. Nothing public: no bootstrappers, no delegated routing, no gateways, and nothing is dialed unless it was given, found in
+ * our own DHT, or heard of on the LAN.
+ */
+import { circuitRelayServer, circuitRelayTransport, type CircuitRelayService } from '@libp2p/circuit-relay-v2'
+import { gossipsub, type GossipSub, type GossipSubComponents } from '@libp2p/gossipsub'
+import { identify, identifyPush, type Identify, type IdentifyPush } from '@libp2p/identify'
+import type { PrivateKey, ServiceMap } from '@libp2p/interface'
+import { kadDHT, passthroughMapper, type KadDHT } from '@libp2p/kad-dht'
+import { mdns } from '@libp2p/mdns'
+import { memory } from '@libp2p/memory'
+import { noise } from '@libp2p/noise'
+import { ping, type Ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { sha256 } from '@noble/hashes/sha2.js'
+import type { Libp2pOptions } from 'libp2p'
+import { KAD_PROTOCOL, MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
+import type { Conduct } from './conduct.ts'
+import { guardRegistrar, RPC_LIMITS } from './gossip-guard.ts'
+import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
+
+export interface Services extends ServiceMap {
+  identify: Identify
+  identifyPush: IdentifyPush
+  ping: Ping
+  dht: KadDHT
+  pubsub: GossipSub
+  relay: CircuitRelayService
+}
+
+export interface NetworkInit {
+  /** Multiaddrs to listen on. @default all IPv4 and IPv6 addresses, any free TCP port */
+  listen?: string[]
+  /** Multiaddrs to tell others instead of those found, for a node behind a forwarded port. @default none */
+  announce?: string[]
+  /** Find members on the local network by multicast DNS. @default true */
+  mdns?: boolean
+  /** Relay for members that cannot be reached, if this node can. @default true */
+  relay?: boolean
+  /** The contents of a `swarm.key` file in Kubo's format: only holders of the same key can connect. @default none */
+  swarmKey?: Uint8Array
+  /** In-process transport beside TCP, for tests and simulations. @default false */
+  memory?: boolean
+  /** Replaces single limits. @default DEFAULT_NETWORK_LIMITS */
+  limits?: Partial<NetworkLimits>
+}
+
+export const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']
+
+/** Gossip stops trusting a peer below these: one invalid message is forgiven, the second mutes it, three silence it. */
+const SCORE_THRESHOLDS = { gossipThreshold: -10, publishThreshold: -50, graylistThreshold: -80 }
+
+/** First 20 bytes of sha2-256 of the data: StrictNoSign messages have no sender or sequence number to tell them apart. */
+const MESSAGE_ID_BYTES = 20
+
+export function networkLimits(init: NetworkInit): NetworkLimits {
+  return { ...DEFAULT_NETWORK_LIMITS, ...init.limits }
+}
+
+/** Options for `createLibp2p`. `conduct` learns of malformed gossip and keeps denied peers out. */
+export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct: Conduct): Libp2pOptions<Services> {
+  const limits = networkLimits(init)
+  const limitStreams = {
+    maxInboundStreams: limits.maxStreamsPerConnection,
+    maxOutboundStreams: limits.maxStreamsPerConnection
+  }
+  const transports = [
+    tcp({
+      maxConnections: limits.tcpMaxConnections,
+      inboundSocketInactivityTimeout: limits.socketInactivityTimeout,
+      outboundSocketInactivityTimeout: limits.socketInactivityTimeout
+    }),
+    circuitRelayTransport()
+  ]
+  return {
+    privateKey,
+    addresses: { listen: init.listen ?? DEFAULT_LISTEN, announce: init.announce ?? [] },
+    transports: init.memory === true ? [...transports, memory()] : transports,
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      yamux({
+        ...limitStreams,
+        streamOptions: {
+          maxStreamWindowSize: limits.maxStreamWindowSize,
+          maxReadBufferLength: limits.maxReadBufferLength,
+          maxWriteBufferLength: limits.maxWriteBufferLength
+        }
+      })
+    ],
+    ...(init.swarmKey === undefined ? {} : { connectionProtector: preSharedKey({ psk: init.swarmKey }) }),
+    connectionManager: {
+      maxConnections: limits.maxConnections,
+      maxIncomingPendingConnections: limits.maxIncomingPendingConnections,
+      inboundConnectionThreshold: limits.inboundConnectionThreshold,
+      inboundUpgradeTimeout: limits.inboundUpgradeTimeout,
+      inboundStreamProtocolNegotiationTimeout: limits.streamProtocolNegotiationTimeout,
+      outboundStreamProtocolNegotiationTimeout: limits.streamProtocolNegotiationTimeout,
+      maxParallelDials: limits.maxParallelDials,
+      maxDialQueueLength: limits.maxDialQueueLength
+    },
+    // the default ends a healthy connection when one ping is late, which a busy machine makes it
+    connectionMonitor: { abortConnectionOnPingFailure: false },
+    // the default gater refuses to dial private addresses in browsers only; ours adds the peers that misbehaved
+    connectionGater: conduct.gater,
+    peerDiscovery: init.mdns === false ? [] : [mdns({ serviceTag: MDNS_SERVICE_TAG })],
+    services: {
+      identify: identify(),
+      identifyPush: identifyPush(),
+      ping: ping(),
+      dht: kadDHT({
+        protocol: KAD_PROTOCOL,
+        clientMode: false,
+        // the first node of a swarm has nobody to ask; without this its queries wait for ever
+        allowQueryWithZeroPeers: true,
+        // members on one LAN or machine have private addresses only
+        peerInfoMapper: passthroughMapper
+      }),
+      pubsub: components => gossipService(components, limits, conduct),
+      relay: circuitRelayServer({
+        reservations: {
+          maxReservations: init.relay === false ? 0 : limits.relayMaxReservations,
+          defaultDataLimit: BigInt(limits.relayMaxBytes)
+        }
+      })
+    }
+  }
+}
+
+// --- internal ---
+
+function gossipService(components: GossipSubComponents, limits: NetworkLimits, conduct: Conduct): GossipSub {
+  const { privateKey, peerId, peerStore, connectionManager, logger } = components
+  const registrar = guardRegistrar(components.registrar, {
+    maxFrameBytes: limits.gossipMaxFrameBytes,
+    bytesPerSecond: limits.gossipBytesPerSecond,
+    burstBytes: limits.gossipBurstBytes,
+    onFault: (connection, reason) => conduct.fault(connection.remotePeer, reason)
+  })
+  const create = gossipsub({
+    globalSignaturePolicy: 'StrictNoSign',
+    msgIdFn: message => sha256(message.data).subarray(0, MESSAGE_ID_BYTES),
+    fallbackToFloodsub: false,
+    doPX: false,
+    // validators are synchronous; one frame of a peer is dealt with before the next is looked at
+    asyncValidation: false,
+    awaitRpcHandler: true,
+    awaitRpcMessageHandler: true,
+    allowPublishToZeroTopicPeers: true,
+    ignoreDuplicatePublishError: true,
+    maxInboundStreams: 2,
+    maxOutboundStreams: 2,
+    maxInboundDataLength: limits.gossipMaxFrameBytes,
+    maxOutboundBufferSize: limits.gossipMaxOutboundBufferBytes,
+    decodeRpcLimits: RPC_LIMITS,
+    // about 1 KiB a topic: a peer may be in 64 swarms
+    maxTopicBytesPerPeer: 64 * 1024,
+    scoreThresholds: SCORE_THRESHOLDS,
+    scoreParams: {
+      // Swarms are joined while the node runs, and topics cannot be added to gossipsub's scores then: invalid messages count through
+      // the application's part. Absence of traffic is normal on our topics and costs nothing.
+      appSpecificScore: peer => conduct.score(peer),
+      appSpecificWeight: 1,
+      behaviourPenaltyWeight: -10,
+      behaviourPenaltyThreshold: 6,
+      IPColocationFactorWeight: -5,
+      IPColocationFactorThreshold: limits.gossipPeersPerIp,
+      IPColocationFactorWhitelist: new Set(['127.0.0.1', '::1'])
+    }
+  })
+  return create({ privateKey, peerId, peerStore, registrar, connectionManager, logger })
+}

@@ -1,0 +1,86 @@
+/**
+ * Limits of the network stack. libp2p in JavaScript has no resource manager, and its defaults add up to terabytes in the worst
+ * case; these keep a flood of peers, streams or bytes within what a small machine bears. Every one can be changed in the
+ * configuration, under the same name.
+ */
+
+export interface NetworkLimits {
+  /** Connections at the same time. */
+  maxConnections: number
+  /** Inbound connections that have not finished the handshake. */
+  maxIncomingPendingConnections: number
+  /** Inbound connections a second from one address. Participants behind one NAT or on one machine start together. */
+  inboundConnectionThreshold: number
+  /** Milliseconds for the handshake of an inbound connection. */
+  inboundUpgradeTimeout: number
+  /** Milliseconds to agree on a protocol on a new stream. */
+  streamProtocolNegotiationTimeout: number
+  maxParallelDials: number
+  maxDialQueueLength: number
+  /** Sockets of the listener, half-open ones included: a little over `maxConnections`. */
+  tcpMaxConnections: number
+  /** Milliseconds without a byte after which a socket is closed; yamux sends keep-alives every 30 s. */
+  socketInactivityTimeout: number
+  /** Streams one connection may have open in each direction. */
+  maxStreamsPerConnection: number
+  /** Bytes that a peer may send ahead on one stream. */
+  maxStreamWindowSize: number
+  /** Bytes buffered for a paused reader: must exceed the window, else a slow reader gets its stream reset. */
+  maxReadBufferLength: number
+  /** Bytes buffered for a slow peer; then its stream is reset. Unbounded by default. */
+  maxWriteBufferLength: number
+  /** Largest gossip frame. */
+  gossipMaxFrameBytes: number
+  /** Gossip bytes buffered for a slow peer. */
+  gossipMaxOutboundBufferBytes: number
+  /** Gossip bytes a second taken from one peer, and at once. */
+  gossipBytesPerSecond: number
+  gossipBurstBytes: number
+  /** Peers behind one IP address before gossip trusts them less. Loopback is exempt. */
+  gossipPeersPerIp: number
+  /** Blocks that one peer may want at the same time: all of them are loaded into memory at once. */
+  bitswapMaxWantListSize: number
+  /** A manifest is one block of up to 2 MiB. */
+  bitswapMaxMessageBytes: number
+  bitswapMaxInboundStreams: number
+  bitswapMaxOutboundStreams: number
+  /** Milliseconds to receive or send one bitswap message: 2 MiB at 70 KB/s. */
+  bitswapMessageTimeout: number
+  /** Faults (invalid records, malformed frames) a minute that a peer is forgiven. */
+  faultsPerMinute: number
+  /** Milliseconds for which a peer above that is kept out. */
+  denyForMs: number
+  /** Relay: reservations for peers that cannot be reached, and bytes a relayed connection may carry. */
+  relayMaxReservations: number
+  relayMaxBytes: number
+}
+
+export const DEFAULT_NETWORK_LIMITS: Readonly<NetworkLimits> = {
+  maxConnections: 128,
+  maxIncomingPendingConnections: 16,
+  inboundConnectionThreshold: 20,
+  inboundUpgradeTimeout: 5000,
+  streamProtocolNegotiationTimeout: 5000,
+  maxParallelDials: 16,
+  maxDialQueueLength: 128,
+  tcpMaxConnections: 160,
+  socketInactivityTimeout: 120_000,
+  maxStreamsPerConnection: 64,
+  maxStreamWindowSize: 1024 * 1024,
+  maxReadBufferLength: 2 * 1024 * 1024,
+  maxWriteBufferLength: 4 * 1024 * 1024,
+  gossipMaxFrameBytes: 64 * 1024,
+  gossipMaxOutboundBufferBytes: 1024 * 1024,
+  gossipBytesPerSecond: 1024 * 1024,
+  gossipBurstBytes: 8 * 1024 * 1024,
+  gossipPeersPerIp: 10,
+  bitswapMaxWantListSize: 32,
+  bitswapMaxMessageBytes: 2 * 1024 * 1024 + 64 * 1024,
+  bitswapMaxInboundStreams: 8,
+  bitswapMaxOutboundStreams: 32,
+  bitswapMessageTimeout: 30_000,
+  faultsPerMinute: 5,
+  denyForMs: 10 * 60_000,
+  relayMaxReservations: 16,
+  relayMaxBytes: 64 * 1024 * 1024
+}

@@ -1,0 +1,91 @@
+/**
+ * Helia with its own libp2p, from the Light mixins: bitswap over our private network is the only way to blocks.
+ *
+ * `createNetwork` returns a started node. Helia 7 is created stopped, opens neither store, and closes neither: the caller owns both.
+ */
+import { withBitswap } from '@helia/bitswap'
+import { withLibp2pLight, type HeliaWithLibp2p } from '@helia/libp2p'
+import * as dagCbor from '@ipld/dag-cbor'
+import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
+import { createHeliaLight } from 'helia'
+import type { Blockstore } from 'interface-blockstore'
+import type { Datastore } from 'interface-datastore'
+import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
+import { ProtocolError } from '../../src/errors.ts'
+import { createConduct, type Conduct } from './conduct.ts'
+import { libp2pOptions, networkLimits, type NetworkInit, type Services } from './libp2p.ts'
+
+export interface NetworkComponents {
+  /** Opened; should verify hashes on reading: Helia does not */
+  blockstore: Blockstore
+  /** Opened; addresses of peers, provider records and pins */
+  datastore: Datastore
+  privateKey: PrivateKey
+  logger?: ComponentLogger
+}
+
+export interface Network {
+  readonly helia: HeliaWithLibp2p<Services>
+  readonly libp2p: Libp2p<Services>
+  readonly conduct: Conduct
+  /** Closes every connection. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+export async function createNetwork(components: NetworkComponents, init: NetworkInit = {}): Promise<Network> {
+  const limits = networkLimits(init)
+  const conduct = createConduct(limits)
+  const { blockstore, datastore, privateKey, logger } = components
+  const light = createHeliaLight({
+    blockstore,
+    datastore,
+    codecs: [dagCbor],
+    ...(logger === undefined ? {} : { logger })
+  })
+  const options = libp2pOptions(init, privateKey, conduct)
+  if (logger !== undefined) options.logger = logger
+  const withNet = withLibp2pLight<typeof light, Services>(light, options)
+  const bitswap = {
+    maxInboundStreams: limits.bitswapMaxInboundStreams,
+    maxOutboundStreams: limits.bitswapMaxOutboundStreams,
+    maxIncomingMessageSize: limits.bitswapMaxMessageBytes,
+    maxOutgoingMessageSize: limits.bitswapMaxMessageBytes,
+    messageReceiveTimeout: limits.bitswapMessageTimeout,
+    messageSendTimeout: limits.bitswapMessageTimeout,
+    sendBlocksTimeout: limits.bitswapMessageTimeout,
+    // documented as maxWantlistSize, read as maxWantListSize (@helia/bitswap 4.0.19)
+    maxWantlistSize: limits.bitswapMaxWantListSize,
+    maxWantListSize: limits.bitswapMaxWantListSize
+  }
+  const helia = withBitswap<Services>(withNet, bitswap)
+  await helia.start()
+  const { libp2p } = helia
+
+  conduct.addEventListener('denied', ({ detail: { peer, reason } }) => {
+    for (const connection of libp2p.getConnections(peer)) {
+      connection.abort(new ProtocolError(`${peer} broke the rules too often, last: ${reason}`))
+    }
+  })
+
+  // mDNS tells of peers on the local network, it does not dial; who shares no swarm with us is left alone by everything above
+  const log = libp2p.logger.forComponent('coopt:network')
+  const stopped = new AbortController()
+  if (init.mdns !== false) {
+    libp2p.addEventListener('peer:discovery', ({ detail: { id } }) => {
+      if (stopped.signal.aborted || libp2p.getConnections(id).length > 0) return
+      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
+      libp2p.dial(id, { signal }).catch((error: Error) => log('cannot reach %p of the local network - %e', id, error))
+    })
+  }
+
+  let stopping: Promise<unknown> | undefined
+  return {
+    helia,
+    libp2p,
+    conduct,
+    stop: async () => {
+      stopped.abort()
+      await (stopping ??= Promise.resolve(helia.stop()))
+    }
+  }
+}
