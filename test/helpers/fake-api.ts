@@ -1,0 +1,171 @@
+/**
+ * A `CoOptApi` with answers given by the test, for the commands and the local API: no store, no network.
+ */
+import type {
+  ApiEvent,
+  CallOptions,
+  CoOptApi,
+  JoinReport,
+  MergeReport,
+  PriorReport,
+  PublishReport,
+  StatusReport,
+  SwarmStatus
+} from '../../node/api.ts'
+import type { Backend, InitOptions, LocalApi, OpenOptions } from '../../node/backend.ts'
+
+export const PEER = '12D3KooWFakePeerFakePeerFakePeerFakePeerFakePeerFake'
+export const MANIFEST = 'bafyreifakefakefakefakefakefakefakefakefakefakefakefakefake'
+export const MERGED = 'bafybeifakefakefakefakefakefakefakefakefakefakefakefakefake'
+
+export const publishReport: PublishReport = {
+  manifest: MANIFEST,
+  invite: 'coopt1abc',
+  samples: 2000,
+  duplicates: 3,
+  partitions: 16,
+  shared: 500,
+  dimension: 128,
+  bytes: 5_000_000
+}
+export const joinReport: JoinReport = {
+  manifest: MANIFEST,
+  peer: PEER,
+  prior: 'resnet20',
+  partitions: 4,
+  complete: true,
+  mergedCid: MERGED
+}
+export const swarmStatus: SwarmStatus = {
+  manifest: MANIFEST,
+  invite: 'coopt1abc',
+  name: 'sample',
+  role: 'participant',
+  partitions: { total: 16, done: 16, mine: 4 },
+  reference: { cid: MANIFEST, peer: PEER, prior: 'resnet20', uniformValue: -2.5 },
+  peers: [
+    {
+      peer: PEER,
+      prior: 'resnet20',
+      uniformValue: -2.5,
+      eligible: true,
+      refusals: [],
+      looR2: 1,
+      looCosine: 1,
+      partitions: 12
+    },
+    {
+      peer: `${PEER}2`,
+      prior: 'noise',
+      uniformValue: -3.9,
+      eligible: false,
+      refusals: ['R2 0.01, at least 0.1'],
+      partitions: 0
+    }
+  ],
+  coverage: 1,
+  complete: true,
+  mergedCid: MERGED
+}
+export const statusReport: StatusReport = { peer: PEER, addresses: ['/ip4/127.0.0.1/tcp/4001'], swarms: [swarmStatus] }
+export const mergeReport: MergeReport = {
+  mergedCid: MERGED,
+  provisional: false,
+  coverage: 1,
+  rows: 2000,
+  reference: swarmStatus.reference,
+  peers: swarmStatus.peers
+}
+export const priorReport: PriorReport = {
+  id: MERGED,
+  name: 'resnet20',
+  kind: 'onnx',
+  bytes: 1_091_637,
+  input: { name: 'image', shape: ['N', 3, 32, 32] },
+  output: { name: 'feature', rule: 'the only output' },
+  dimension: 64,
+  preprocessing: ['resize to 32x32, bilinear'],
+  imagesPerSecond: 812.5,
+  refusals: []
+}
+
+export interface FakeApi extends LocalApi {
+  readonly calls: { name: string; args: unknown[]; call: CallOptions }[]
+  closed: number
+}
+
+/** Every operation answers with the reports above, unless `answers` has another way. */
+export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
+  const calls: FakeApi['calls'] = []
+  const reports: CoOptApi = {
+    publish: async () => publishReport,
+    join: async () => joinReport,
+    status: async () => statusReport,
+    peers: async () => [{ peer: PEER, addresses: ['/ip4/127.0.0.1/tcp/4001'], connected: true, swarms: [MANIFEST] }],
+    priorCheck: async () => priorReport,
+    merge: async () => mergeReport,
+    verify: async () => ({ ok: true, checks: [{ name: 'manifest', ok: true, detail: 'signed by its publisher' }] }),
+    stop: async () => undefined,
+    ...answers
+  }
+  const note = (name: string, args: unknown[], call: CallOptions = {}): void => void calls.push({ name, args, call })
+  return {
+    calls,
+    closed: 0,
+    publish: async (source, options, call) => (
+      note('publish', [source, options], call),
+      await reports.publish(source, options, call)
+    ),
+    join: async (invite, options, call) => (
+      note('join', [invite, options], call),
+      await reports.join(invite, options, call)
+    ),
+    status: async (invite, call) => (note('status', [invite], call), await reports.status(invite, call)),
+    peers: async call => (note('peers', [], call), await reports.peers(call)),
+    priorCheck: async (prior, options, call) => (
+      note('priorCheck', [prior, options], call),
+      await reports.priorCheck(prior, options, call)
+    ),
+    merge: async (invite, options, call) => (
+      note('merge', [invite, options], call),
+      await reports.merge(invite, options, call)
+    ),
+    verify: async (cid, call) => (note('verify', [cid], call), await reports.verify(cid, call)),
+    stop: async call => (note('stop', [], call), await reports.stop(call)),
+    async close() {
+      this.closed++
+    }
+  }
+}
+
+export interface FakeBackend extends Backend {
+  readonly opened: { home: string; options: OpenOptions }[]
+  readonly initialised: { home: string; options: InitOptions }[]
+}
+
+export function fakeBackend(api: LocalApi): FakeBackend {
+  const opened: FakeBackend['opened'] = []
+  const initialised: FakeBackend['initialised'] = []
+  return {
+    opened,
+    initialised,
+    initHome: async (home, options) => {
+      initialised.push({ home, options })
+      return { home, peer: PEER, created: true }
+    },
+    openLocal: async (home, options) => {
+      opened.push({ home, options })
+      return api
+    }
+  }
+}
+
+/** A promise that rejects when the signal aborts, for operations that wait. */
+export async function untilAborted(signal: AbortSignal | undefined): Promise<never> {
+  return await new Promise((_, reject) => {
+    if (signal?.aborted === true) reject(signal.reason)
+    signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
+}
+
+export const batch = (done: number): ApiEvent => ({ type: 'batch', partition: 1, done, rows: 100 })
