@@ -126,8 +126,11 @@ describe('a UnixFS tree node', () => {
 
   it('is refused in any other form, never with another kind of error', () => {
     const block = encodeFileNode([child(0), child(1), child(2, 9)])
-    fc.assert(
-      fc.property(fc.nat(block.byteLength - 1), fc.integer({ min: 1, max: 255 }), fc.boolean(), (at, flip, cut) => {
+    const law = fc.property(
+      fc.nat(block.byteLength - 1),
+      fc.integer({ min: 1, max: 255 }),
+      fc.boolean(),
+      (at, flip, cut) => {
         const changed = cut ? block.slice(0, at) : block.map((byte, i) => (i === at ? byte ^ flip : byte))
         try {
           // a change inside a digest or a size is still a tree node, of other content
@@ -135,8 +138,8 @@ describe('a UnixFS tree node', () => {
         } catch (error) {
           return error instanceof InvalidContentError
         }
-      }),
-      { numRuns: 1000 }
+      }
     )
+    expect(() => fc.assert(law, { numRuns: 1000 })).not.toThrow()
   })
 })

@@ -1,0 +1,205 @@
+/**
+ * The `target` column of a shard: a list of n float32 for every row, null where a row has no target.
+ *
+ * Three-level LIST (https://github.com/apache/parquet-format/blob/master/LogicalTypes.md#lists): optional `target`, repeated
+ * `list`, optional `element`, so definition level 3 is a number and 0 an absent row. The values of a page are the matrix
+ * rows as they lie in memory, so writing costs a copy. Pages end at rows, at about 1 MiB.
+ */
+import { ABSENT, decodeMatrix, encodeMatrix, isAbsentRow } from '../bytes.ts'
+import { type ByteRanges, rowGroupOf } from '../distribute/parquet-footer.ts'
+import { type Page, pageHeader, readPages } from '../distribute/parquet-page.ts'
+import { MAX_ROW_GROUP_ROWS, readPartitionFooter } from '../distribute/partition-file.ts'
+import {
+  BINARY,
+  binary,
+  I32,
+  i32,
+  i64,
+  list,
+  signed,
+  struct,
+  wrapBinary,
+  writeStruct,
+  type Field
+} from '../distribute/thrift.ts'
+import { InvalidContentError, NumericError } from '../errors.ts'
+import { matrix, row, type Matrix32 } from '../matrix.ts'
+import { createLevelWriter, readLevels } from './level-runs.ts'
+
+export const TARGET = 'target'
+
+const FLOAT = 4
+const OPTIONAL = 1
+const REPEATED = 2
+const CONVERTED_LIST = 3
+const LOGICAL_LIST = 3
+const PLAIN = 0
+const RLE = 3
+const UNCOMPRESSED = 0
+/** Definition levels go from 0 (no target) to 3 (a number): two bits; repetition levels from 0 to 1 */
+const DEFINED = 3
+const DEFINITION_BITS = 2
+const REPETITION_BITS = 1
+
+/** Readers hold a page in memory; 1 MiB is what Parquet writers usually aim at. */
+const PAGE_BYTES = 1_048_576
+
+/** Levels and page headers on top of the numbers: a row takes 4 bytes and more only where n > 8,191. */
+const LEVEL_BYTES_PER_ROW = 16
+
+/** The three schema elements, encoded, to be appended behind the last column. */
+export function targetSchema(): Uint8Array[] {
+  return [
+    writeStruct([
+      i32(3, OPTIONAL),
+      binary(4, TARGET),
+      i32(5, 1),
+      i32(6, CONVERTED_LIST),
+      struct(10, [struct(LOGICAL_LIST, [])])
+    ]),
+    writeStruct([i32(3, REPEATED), binary(4, 'list'), i32(5, 1)]),
+    writeStruct([i32(1, FLOAT), i32(3, OPTIONAL), binary(4, 'element')])
+  ]
+}
+
+/** ColumnMetaData of a chunk of `byteLength` bytes at `offset` with `entries` level entries. */
+export function targetMetadata(chunk: { offset: number; byteLength: number; entries: number }): Field[] {
+  return [
+    i32(1, FLOAT),
+    list(2, I32, [signed(PLAIN), signed(RLE)]),
+    list(3, BINARY, [TARGET, 'list', 'element'].map(wrapBinary)),
+    i32(4, UNCOMPRESSED),
+    i64(5, chunk.entries),
+    i64(6, chunk.byteLength),
+    i64(7, chunk.byteLength),
+    i64(9, chunk.offset)
+  ]
+}
+
+/** Rows `from` to `to` of `targets` as pages: one at least, also for no rows. Throws `NumericError` on other values than finite or absent ones. */
+export function* targetPages(
+  targets: Matrix32,
+  from: number,
+  to: number
+): Generator<{ bytes: Uint8Array[]; entries: number }> {
+  const rowsPerPage = Math.max(1, Math.floor(PAGE_BYTES / (targets.columns * 4)))
+  let start = from
+  do {
+    const end = Math.min(to, start + rowsPerPage)
+    const page = encodePage(targets, start, end)
+    yield { bytes: [pageHeader(page), page.repetition, page.definition, page.values], entries: page.entries }
+    start = end
+  } while (start < to)
+}
+
+/**
+ * The targets in a shard, row group by row group: `start` is the first row. Absent rows are canonical NaN.
+ *
+ * Accepts exactly what `targetPages` writes, of `columns` numbers a row. Throws `InvalidContentError`, or what `file` throws.
+ */
+export async function* readTargets(
+  file: ByteRanges,
+  columns: number
+): AsyncGenerator<{ start: number; targets: Matrix32 }> {
+  const footer = await readPartitionFooter(file)
+  const ours = targetSchema()
+  const same = ours.every(
+    (raw, i) => String(footer.rawSchema[footer.rawSchema.length - ours.length + i]) === String(raw)
+  )
+  if (!same) throw new InvalidContentError('the Parquet file has no target column of this project as its last one')
+  let start = 0
+  let end = 0
+  for (const encoded of footer.rowGroups) {
+    const { columns: chunks, rows } = rowGroupOf(encoded, footer)
+    const chunk = chunks.at(-1)
+    if (chunk?.path !== `${TARGET}.list.element` || chunk.type !== FLOAT || chunk.codec !== UNCOMPRESSED) {
+      throw new InvalidContentError('a row group whose last column is not the targets')
+    }
+    if (
+      rows < 1 ||
+      rows > MAX_ROW_GROUP_ROWS ||
+      chunk.offset < end ||
+      chunk.byteLength > rows * (columns * 4 + LEVEL_BYTES_PER_ROW) + PAGE_BYTES
+    ) {
+      throw new InvalidContentError(
+        `a row group of ${rows} rows with ${chunk.byteLength} bytes of targets at ${chunk.offset}`
+      )
+    }
+    end = chunk.offset + chunk.byteLength
+    const data = new Float32Array(rows * columns)
+    let done = 0
+    for (const page of readPages(await file.slice(chunk.offset, end))) {
+      if (page.rows > rows - done) throw new InvalidContentError('pages of targets with more rows than their row group')
+      data.set(decodePage(page, columns), done * columns)
+      done += page.rows
+    }
+    if (done !== rows) throw new InvalidContentError(`targets for ${done} of the ${rows} rows of a row group`)
+    yield { start, targets: matrix(rows, columns, data) as Matrix32 }
+    start += rows
+  }
+  if (start !== footer.rows)
+    throw new InvalidContentError(`row groups of ${start} rows, the footer says ${footer.rows}`)
+}
+
+// --- internal ---
+
+function encodePage(targets: Matrix32, from: number, to: number): Page {
+  const { columns } = targets
+  const repetition = createLevelWriter()
+  const definition = createLevelWriter()
+  const values = new Float32Array((to - from) * columns)
+  let present = 0
+  for (let i = from; i < to; i++) {
+    const target = row(targets, i)
+    repetition.add(0, 1)
+    if (isAbsentRow(target)) {
+      definition.add(0, 1)
+      continue
+    }
+    if (!target.every(Number.isFinite)) throw new NumericError(`row ${i} of the targets has a value that is not finite`)
+    repetition.add(1, columns - 1)
+    definition.add(DEFINED, columns)
+    values.set(target, present++ * columns)
+  }
+  const rows = to - from
+  return {
+    entries: present * columns + (rows - present),
+    nulls: rows - present,
+    rows,
+    repetition: repetition.bytes(),
+    definition: definition.bytes(),
+    values: encodeMatrix({ rows: present, columns, data: values.subarray(0, present * columns) })
+  }
+}
+
+function decodePage(page: Page, columns: number): Float32Array {
+  const present = page.rows - page.nulls
+  // before anything is allocated: a few bytes of levels can stand for any number of entries
+  if (
+    page.nulls > page.rows ||
+    page.entries !== present * columns + page.nulls ||
+    page.values.byteLength !== present * columns * 4
+  ) {
+    throw new InvalidContentError(`a page of ${page.rows} targets does not hold ${columns} numbers for each`)
+  }
+  const repetition = readLevels(page.repetition, REPETITION_BITS, page.entries)
+  const definition = readLevels(page.definition, DEFINITION_BITS, page.entries)
+  const values = decodeMatrix(page.values, present, columns)
+  const data = new Float32Array(page.rows * columns)
+  let at = 0
+  let used = 0
+  for (let i = 0; i < page.rows; i++) {
+    const absent = definition[at] === 0
+    const entries = absent ? 1 : columns
+    for (let k = 0; k < entries; k++, at++) {
+      if (repetition[at] !== (k === 0 ? 0 : 1) || definition[at] !== (absent ? 0 : DEFINED)) {
+        throw new InvalidContentError(`a target that is neither absent nor ${columns} numbers`)
+      }
+    }
+    if (!absent && (used === present || isAbsentRow(row(values, used))))
+      throw new InvalidContentError('a target of NaN')
+    data.set(absent ? ABSENT(columns) : row(values, used++), i * columns)
+  }
+  if (at !== page.entries) throw new InvalidContentError('a page with levels behind its last row')
+  return data
+}
