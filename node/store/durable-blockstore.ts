@@ -1,0 +1,287 @@
+/**
+ * Block store on the file system (interface-blockstore 7) for a node that must not lose or serve a wrong byte.
+ *
+ * - A block is visible whole or not at all: temporary file with a unique name, then rename.
+ * - Every read is hashed. A file that does not hash to its name goes into quarantine and the read ends with `NotFoundError`, so
+ *   that the block is fetched again; a put of the right bytes repairs a damaged file.
+ * - A read that fails for another reason is reported through `onFault` and ends with `NotFoundError` as well: bitswap leaves a
+ *   want "sending" forever after any other error. A failed put always rejects.
+ * - `barrier()` makes everything stored so far survive a power cut, with one round of syncs for all who wait. Blocks that were
+ *   fetched do not need it, they can be fetched again; own blocks must pass it before a record names them.
+ */
+import { join } from 'node:path'
+import type { AbortOptions } from 'abort-error'
+import { BaseBlockstore } from 'blockstore-core'
+import type { InputPair, Pair } from 'interface-blockstore'
+import { NotFoundError } from 'interface-store'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { equalBytes } from '../../src/codec.ts'
+import { InvalidContentError, StoreFullError } from '../../src/errors.ts'
+import { createBarrier, type Barrier } from './block-barrier.ts'
+import { openBlockDirectory, type BlockDirectory } from './block-directory.ts'
+import {
+  assertBlock,
+  blockFileOf,
+  digestOf,
+  hashesTo,
+  MAX_BLOCK_BYTES,
+  shardOf,
+  type BlockFile
+} from './block-files.ts'
+import { createDiskSpace, type DiskSpace, type DiskState } from './disk-space.ts'
+import { errorCode, nodeFileSystem, persevering, storeError, type FileSystem } from './file-system.ts'
+
+/** `damaged`: the file was not the block; `io`: the file system would not let us look. */
+export interface StoreFault {
+  readonly kind: 'damaged' | 'io'
+  readonly cid: CID
+  readonly path: string
+  readonly error: Error
+}
+
+export interface BlockstoreInit {
+  path: string
+  fs?: FileSystem
+  /** Most bytes of blocks, unlimited if not given */
+  maxBytes?: number
+  /** Free bytes to leave on the disk, none if not given */
+  minFreeBytes?: number
+  onFault?: (fault: StoreFault) => void
+  onDiskState?: (state: DiskState, reason: string) => void
+}
+
+interface Parts {
+  root: string
+  fs: FileSystem
+  space: DiskSpace
+  directory: BlockDirectory
+  barrier: Barrier
+  onFault: (fault: StoreFault) => void
+}
+
+/** Puts in flight of one `putMany`: more than libuv's four threads, so that none of them waits for us. */
+const PUT_CONCURRENCY = 8
+
+export class DurableBlockstore extends BaseBlockstore {
+  readonly #parts: Parts
+  /** What is being done to a file: one change at a time */
+  readonly #busy = new Map<string, { put: boolean; done: Promise<void> }>()
+
+  private constructor(parts: Parts) {
+    super()
+    this.#parts = parts
+  }
+
+  /** Open or create the store in a directory that no other process uses (lock.ts). Counts the bytes held: one stat per block. */
+  static async open(init: BlockstoreInit): Promise<DurableBlockstore> {
+    const { path: root, fs = nodeFileSystem } = init
+    const { maxBytes = Number.POSITIVE_INFINITY, minFreeBytes = 0, onDiskState: onState, onFault = () => {} } = init
+    const space = createDiskSpace({ fs, path: root, maxBytes, minFreeBytes, onState })
+    try {
+      const directory = await openBlockDirectory(fs, root, space)
+      const barrier = createBarrier(fs, root, name => directory.remove(join(root, shardOf(name), name)))
+      return new DurableBlockstore({ root, fs, space, directory, barrier, onFault })
+    } catch (error) {
+      throw storeError(error, 'open the block store', root)
+    }
+  }
+
+  /** Bytes of all blocks. */
+  get bytes(): number {
+    return this.#parts.space.used
+  }
+
+  /** `low`: nothing new is taken, everything is still served. */
+  get diskState(): DiskState {
+    return this.#parts.space.state
+  }
+
+  /** Look at quota and disk now; a change goes to `onDiskState`. */
+  async checkDisk(): Promise<DiskState> {
+    return await this.#parts.space.check()
+  }
+
+  /**
+   * Everything whose put has resolved survives a power cut once this resolves. Rejects with `StoreFullError`, with
+   * `DamagedStoreError` naming blocks that did not reach the disk, or with another error naming the path: put again, call again.
+   */
+  async barrier(): Promise<void> {
+    await this.#parts.barrier.wait()
+  }
+
+  /** Whether there is a file; only reading it tells whether it is whole. */
+  override async has(cid: CID, options?: AbortOptions): Promise<boolean> {
+    options?.signal?.throwIfAborted()
+    const { fs, root } = this.#parts
+    const file = blockFileOf(root, cid)
+    if (file === undefined) return false
+    try {
+      await persevering(() => fs.stat(file.path))
+      return true
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') this.#report('io', cid, file, storeError(error, 'look for', file.path))
+      return false
+    }
+  }
+
+  /** Rejects with `InvalidContentError` (not the block), `StoreFullError` (quota, floor or disk) or an error naming the path. */
+  override async put(
+    cid: CID,
+    value: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options?: AbortOptions
+  ): Promise<CID> {
+    options?.signal?.throwIfAborted()
+    const bytes = value instanceof Uint8Array ? value : await joinBlock(cid, value)
+    const file = blockFileOf(this.#parts.root, cid)
+    assertBlock(file, cid, bytes)
+    await this.#alone(file, true, () => this.#store(cid, file, bytes))
+    await this.#parts.barrier.bound()
+    return cid
+  }
+
+  /** Yields in the order of `source`. */
+  override async *putMany(
+    source: Iterable<InputPair> | AsyncIterable<InputPair>,
+    options?: AbortOptions
+  ): AsyncGenerator<CID> {
+    const running: Array<Promise<CID>> = []
+    const oldest = () => running.shift() as Promise<CID>
+    try {
+      for await (const { cid, bytes } of source) {
+        const put = this.put(cid, bytes, options)
+        put.catch(() => undefined) // awaited below, in order; without this an earlier failure would count as unhandled
+        running.push(put)
+        if (running.length >= PUT_CONCURRENCY) yield await oldest()
+      }
+      while (running.length > 0) yield await oldest()
+    } finally {
+      await Promise.allSettled(running) // a failed or abandoned call leaves nothing running behind it
+    }
+  }
+
+  /** Yields the block once, whole. Throws `NotFoundError` for every reason why it cannot be had here. */
+  override async *get(cid: CID, options?: AbortOptions): AsyncGenerator<Uint8Array> {
+    options?.signal?.throwIfAborted()
+    const file = blockFileOf(this.#parts.root, cid)
+    if (file === undefined) throw new NotFoundError(`${cid.toString()} has no sha2-256 hash and is never stored`)
+    yield await this.#load(cid, file)
+  }
+
+  override async delete(cid: CID, options?: AbortOptions): Promise<void> {
+    options?.signal?.throwIfAborted()
+    const { root, directory, barrier } = this.#parts
+    const file = blockFileOf(root, cid)
+    if (file === undefined) return
+    await this.#alone(file, false, async () => {
+      try {
+        await directory.remove(file.path)
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT') throw storeError(error, 'delete', file.path)
+      }
+      barrier.forget(file.name)
+    })
+  }
+
+  /** Every block under a raw CID (the codec is not stored). Reading a damaged one fails in its own generator only. */
+  override async *getAll(options?: AbortOptions): AsyncGenerator<Pair> {
+    for await (const name of this.#parts.directory.names()) {
+      options?.signal?.throwIfAborted()
+      const digest = digestOf(name)
+      if (digest === undefined) continue
+      const cid = CID.createV1(raw.code, digest)
+      yield { cid, bytes: this.get(cid, options) }
+    }
+  }
+
+  /** Wait for what is being written; nothing stays open between two calls. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#busy.values()].map(({ done }) => done))
+  }
+
+  // --- internal ---
+
+  #report(kind: StoreFault['kind'], cid: CID, file: BlockFile, error: Error): void {
+    this.#parts.onFault({ kind, cid, path: file.path, error })
+  }
+
+  /** Puts of one block join the one that runs; any other change waits for its turn. */
+  async #alone(file: BlockFile, put: boolean, action: () => Promise<void>): Promise<void> {
+    for (let running = this.#busy.get(file.name); running !== undefined; running = this.#busy.get(file.name)) {
+      if (put && running.put) return await running.done
+      await Promise.allSettled([running.done])
+    }
+    const done = action()
+    this.#busy.set(file.name, { put, done })
+    try {
+      await done
+    } finally {
+      this.#busy.delete(file.name)
+    }
+  }
+
+  async #store(cid: CID, file: BlockFile, bytes: Uint8Array): Promise<void> {
+    const { space, directory, barrier } = this.#parts
+    let held: Uint8Array | undefined
+    try {
+      held = await directory.read(file.path)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') this.#report('io', cid, file, storeError(error, 'read', file.path))
+    }
+    if (held === undefined || !equalBytes(held, bytes) || barrier.isSuspect(file.name)) {
+      await space.admit(bytes.byteLength)
+      try {
+        await directory.write(file, bytes, held?.byteLength ?? 0)
+      } catch (error) {
+        if (error instanceof StoreFullError) space.failed(error)
+        throw error
+      }
+    }
+    barrier.add(file.name) // also when it was there already: nobody knows whether an earlier process synced it
+  }
+
+  async #load(cid: CID, file: BlockFile): Promise<Uint8Array> {
+    const { directory } = this.#parts
+    try {
+      const bytes = await persevering(() => directory.read(file.path))
+      if (bytes !== undefined && hashesTo(bytes, file.digest)) return bytes
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') throw notFound(cid, 'is not in the store', error)
+      const told = storeError(error, 'read', file.path)
+      this.#report('io', cid, file, told)
+      throw notFound(cid, `cannot be read: ${told.message}`, told)
+    }
+    return await this.#setAside(cid, file)
+  }
+
+  /** Move a damaged file away, unless a put repaired it meanwhile: then give its bytes. */
+  async #setAside(cid: CID, file: BlockFile): Promise<Uint8Array> {
+    const { directory, barrier } = this.#parts
+    let repaired: Uint8Array | undefined
+    let damage: Error = new InvalidContentError(
+      `${file.path} does not hash to its name: set aside, to be fetched again`
+    )
+    try {
+      await this.#alone(file, false, async () => {
+        const bytes = await directory.read(file.path)
+        if (bytes !== undefined && hashesTo(bytes, file.digest)) repaired = bytes
+        else {
+          barrier.lose(file.name)
+          await directory.quarantine(file)
+        }
+      })
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') throw notFound(cid, 'was damaged and is gone', error)
+      damage = storeError(error, 'set aside the damaged', file.path)
+    }
+    if (repaired !== undefined) return repaired
+    this.#report('damaged', cid, file, damage)
+    throw notFound(cid, `is damaged: ${damage.message}`, damage)
+  }
+}
+
+// --- internal ---
+
+function notFound(cid: CID, what: string, cause: unknown): NotFoundError {
+  return Object.assign(new NotFoundError(`${cid.toString()} ${what}`), { cause })
+}

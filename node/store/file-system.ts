@@ -1,0 +1,146 @@
+/**
+ * The part of `node:fs/promises` that the stores use, as an interface, so that a test can fail the n-th call, write short or cut
+ * the power. The helpers hold the rules that are easy to forget: `read` and `write` may do less than they were asked to, and
+ * a new name is on disk only when its directory has been synced as well.
+ */
+import * as fsPromises from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CoOptError, StoreFullError } from '../../src/errors.ts'
+
+export interface FileHandle {
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>
+  write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesWritten: number }>
+  truncate(length: number): Promise<void>
+  /** Contents and what is needed to read them back (the size) are on disk */
+  datasync(): Promise<void>
+  sync(): Promise<void>
+  stat(): Promise<{ size: number }>
+  close(): Promise<void>
+}
+
+export interface FileSystem {
+  open(path: string, flags: string, mode?: number): Promise<FileHandle>
+  rename(from: string, to: string): Promise<void>
+  link(existing: string, name: string): Promise<void>
+  unlink(path: string): Promise<void>
+  mkdir(path: string, options: { recursive: boolean; mode: number }): Promise<unknown>
+  readdir(path: string): Promise<string[]>
+  stat(path: string): Promise<{ size: number; mode: number }>
+  statfs(path: string): Promise<{ bavail: number; bsize: number }>
+  chmod(path: string, mode: number): Promise<void>
+}
+
+export const nodeFileSystem: FileSystem = fsPromises
+
+/** Nobody but the owner: the home holds the key, and the blocks may be unpublished data. */
+export const DIRECTORY_MODE = 0o700
+export const FILE_MODE = 0o600
+
+/** Errno name of a failed call, '' for anything else. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+/** Out of file descriptors or memory for a moment is worth another look after 10, 20, 40 and 80 ms. */
+const TRANSIENT = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'])
+const READ_DELAYS_MS = [10, 20, 40, 80]
+
+/** A call to the file system failed; `code` is the errno name, the message names call, path and what to look at. */
+export class FileSystemError extends CoOptError {
+  static override readonly name = 'FileSystemError'
+  readonly code: string
+  constructor(code: string, message: string, options: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** Say what could not be done to which path and what helps. A full disk becomes `StoreFullError`. */
+export function storeError(error: unknown, action: string, path: string): Error {
+  if (error instanceof CoOptError) return error // says it already
+  const code = errorCode(error)
+  const cause = { cause: error }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new StoreFullError(`cannot ${action} ${path}: no space left (${code}); free disk space and try again`, cause)
+  }
+  if (code === '') return error instanceof Error ? error : new Error(String(error))
+  const advice =
+    code === 'EMFILE' || code === 'ENFILE'
+      ? 'too many open files; raise the limit (ulimit -n)'
+      : code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
+        ? 'check the permissions of the directory'
+        : 'check the disk and the system log'
+  return new FileSystemError(code, `cannot ${action} ${path} (${code}); ${advice}`, cause)
+}
+
+/** Write all of `bytes` at `position`; a short write goes on where it stopped. */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, position + done)
+    // POSIX lets a write of zero bytes succeed on a full device: without this the loop would never end
+    if (bytesWritten <= 0) throw Object.assign(new Error('the write made no progress'), { code: 'ENOSPC' })
+    done += bytesWritten
+  }
+}
+
+/** The whole file, or undefined when it is longer than `maxBytes`. Rejects with the file system's error (`ENOENT`, ...). */
+export async function readFully(fs: FileSystem, path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+  const handle = await fs.open(path, 'r')
+  try {
+    const { size } = await handle.stat()
+    if (size > maxBytes) return undefined
+    const bytes = new Uint8Array(size)
+    let done = 0
+    while (done < size) {
+      const { bytesRead } = await handle.read(bytes, done, size - done, done)
+      if (bytesRead <= 0) break // became shorter meanwhile
+      done += bytesRead
+    }
+    return bytes.subarray(0, done)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Make the names in a directory durable. Windows cannot open directories; NTFS journals names by itself. */
+export async function syncDirectory(fs: FileSystem, path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await fs.open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Remove a file that may be gone already. */
+export async function removeIfPresent(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.unlink(path)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/** Remove a temporary file after `error`, which stays the error to tell; one that cannot be removed is mentioned in it. */
+export async function removeAfter<E extends Error>(error: E, fs: FileSystem, path: string): Promise<E> {
+  try {
+    await removeIfPresent(fs, path)
+  } catch (again) {
+    error.message += ` (${path} is left behind: ${errorCode(again)})`
+  }
+  return error
+}
+
+/** Do it again after a moment when the machine was out of something for a moment. */
+export async function persevering<T>(action: () => Promise<T>): Promise<T> {
+  for (const delay of READ_DELAYS_MS) {
+    try {
+      return await action()
+    } catch (error) {
+      if (!TRANSIENT.has(errorCode(error))) throw error
+      await sleep(delay)
+    }
+  }
+  return await action()
+}
