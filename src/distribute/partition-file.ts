@@ -1,7 +1,8 @@
 /**
  * The Parquet layout of partitions and of the shared set, and a reader that trusts nothing.
  *
- * Columns `id` (string) and `image` (struct of `bytes` and `path`), all required; UNCOMPRESSED and PLAIN, so that the same
+ * Columns `id` (string) and `image` (struct of `bytes` and `path`), never null but declared optional, without which Hugging Face
+ * does not take the struct for an image; UNCOMPRESSED and PLAIN, so that the same
  * samples are the same bytes and the same CID everywhere; `huggingface` metadata, so that Hugging Face shows images.
  * `id` is the CIDv1 (raw, sha2-256) of the image's bytes: every row certifies its own sample and the reader checks it.
  * `path` is the position in the file, e.g. `00000042.jpg`: nothing of the source's names gets in.
@@ -23,6 +24,7 @@ import {
   type RowGroup,
   rowGroupOf
 } from './parquet-footer.ts'
+import { readLevels } from './level-runs.ts'
 import { readByteArrays, readPages } from './parquet-page.ts'
 import { IMPORT } from './unixfs-import.ts'
 
@@ -47,10 +49,10 @@ const MAX_CHUNK_BYTES = MAX_IMAGE_BYTES + 1_048_576
 
 const SCHEMA: SchemaElement[] = [
   { name: 'root', num_children: 2 },
-  { name: 'id', type: 'BYTE_ARRAY', repetition_type: 'REQUIRED', converted_type: 'UTF8' },
-  { name: 'image', repetition_type: 'REQUIRED', num_children: 2 },
-  { name: 'bytes', type: 'BYTE_ARRAY', repetition_type: 'REQUIRED' },
-  { name: 'path', type: 'BYTE_ARRAY', repetition_type: 'REQUIRED', converted_type: 'UTF8' }
+  { name: 'id', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL', converted_type: 'UTF8' },
+  { name: 'image', repetition_type: 'OPTIONAL', num_children: 2 },
+  { name: 'bytes', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL' },
+  { name: 'path', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL', converted_type: 'UTF8' }
 ]
 
 /** What `datasets` calls the features of a file; `target` joins them in a shard. */
@@ -142,7 +144,7 @@ export async function readPartitionFooter(file: ByteRanges): Promise<Footer> {
       theirs !== undefined &&
       theirs.name === ours.name &&
       theirs.type === (ours.type === undefined ? undefined : BYTE_ARRAY) &&
-      theirs.repetition === REQUIRED &&
+      theirs.repetition === OPTIONAL &&
       theirs.children === (ours.num_children ?? 0)
     )
   })
@@ -157,7 +159,7 @@ export async function readPartitionFooter(file: ByteRanges): Promise<Footer> {
 // --- internal ---
 
 const BYTE_ARRAY = 6
-const REQUIRED = 0
+const OPTIONAL = 1
 const COLUMNS = ['id', 'image.bytes', 'image.path']
 
 function drain(out: ByteWriter): Uint8Array {
@@ -197,11 +199,15 @@ async function* readRowGroup(
   file: ByteRanges,
   group: { ids: ColumnChunk; images: ColumnChunk; rows: number; first: number; start: number }
 ): AsyncGenerator<Sample> {
-  const column = async (chunk: ColumnChunk): Promise<Uint8Array[]> => {
+  const column = async (chunk: ColumnChunk, depth: number): Promise<Uint8Array[]> => {
     const values: Uint8Array[] = []
     for (const page of readPages(await file.slice(chunk.offset, chunk.offset + chunk.byteLength))) {
       if (page.entries !== page.rows || page.nulls !== 0 || values.length + page.rows > group.rows) {
         throw new InvalidContentError(`a page of ${chunk.path} with nulls or too many rows`)
+      }
+      // definition levels: how many of the optional things around a value are there, so none is null
+      if (readLevels(page.definition, depth, page.entries).some(level => level !== depth)) {
+        throw new InvalidContentError(`a page of ${chunk.path} with nulls`)
       }
       values.push(...readByteArrays(page))
     }
@@ -209,8 +215,8 @@ async function* readRowGroup(
       throw new InvalidContentError(`${values.length} values of ${chunk.path}, not ${group.rows}`)
     return values
   }
-  const ids = await column(group.ids)
-  const images = await column(group.images)
+  const ids = await column(group.ids, 1)
+  const images = await column(group.images, 2)
   for (let i = Math.max(0, group.start - group.first); i < group.rows; i++) {
     const bytes = images[i] as Uint8Array
     const id = new TextDecoder().decode(ids[i])

@@ -24,7 +24,7 @@ import {
 } from '../distribute/thrift.ts'
 import { InvalidContentError, NumericError } from '../errors.ts'
 import { matrix, row, type Matrix32 } from '../matrix.ts'
-import { createLevelWriter, readLevels } from './level-runs.ts'
+import { createLevelWriter, readLevels } from '../distribute/level-runs.ts'
 
 export const TARGET = 'target'
 

@@ -42,7 +42,7 @@ describe('a partition file', () => {
 
   it('has the known CID for known samples', async () => {
     const file = await partitionOf([10, 500, 1200, 33])
-    expect((await contentId(file)).toString()).toBe('bafkreibcs56sspfrjmjnyk6vhjxx7yazgls5hhsu7jfrx3crqlmkxbqvf4')
+    expect((await contentId(file)).toString()).toBe('bafkreid7tk4dthpxwwaijqnc3wd5hwrfo7webavwf52kh5fg3cschsxl7e')
   })
 
   it('ends its row groups by rows and by image bytes', async () => {

@@ -103,7 +103,9 @@ describe('appendTargets', () => {
           const targets = targetsOf(count, 5, i => i % 6 === 1)
           const { keep, bytes } = await append(source, targets, { added: 'x' })
           const [before, after] = [await rowsOf(source), await rowsOf(bytes)]
-          expect(after.map(({ target, ...old }) => old)).toEqual(before)
+          expect(after.map(fields => ({ ...fields, target: undefined }))).toEqual(
+            before.map(fields => ({ ...fields, target: undefined }))
+          )
           expect(after[0]?.['target']).toEqual([...row(targets, 0)])
           expect(bytes.subarray(0, keep)).toEqual(source.subarray(0, keep))
           const [old, now] = [parquetMetadata(buffer(source)), parquetMetadata(buffer(bytes))]

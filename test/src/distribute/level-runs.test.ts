@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidContentError } from '../../../src/errors.ts'
-import { createLevelWriter, readLevels } from '../../../src/publish/level-runs.ts'
+import { createLevelWriter, readLevels } from '../../../src/distribute/level-runs.ts'
 
 describe('levels', () => {
   it('survive a round trip', () => {

@@ -4,7 +4,7 @@
  * https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE. Written as runs only, as a row of n numbers is two of
  * them; both kinds are read. A page of version 2 has no length prefix before its levels.
  */
-import { unsigned } from '../distribute/thrift.ts'
+import { unsigned } from './thrift.ts'
 import { InvalidContentError } from '../errors.ts'
 
 /** Collects levels and merges equal neighbours into one run. */
