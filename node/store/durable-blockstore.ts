@@ -20,15 +20,7 @@ import { equalBytes } from '../../src/codec.ts'
 import { InvalidContentError, StoreFullError } from '../../src/errors.ts'
 import { createBarrier, type Barrier } from './block-barrier.ts'
 import { openBlockDirectory, type BlockDirectory } from './block-directory.ts'
-import {
-  assertBlock,
-  blockFileOf,
-  digestOf,
-  hashesTo,
-  MAX_BLOCK_BYTES,
-  shardOf,
-  type BlockFile
-} from './block-files.ts'
+import { assertBlock, blockFileOf, digestOf, hashesTo, joinBlock, shardOf, type BlockFile } from './block-files.ts'
 import { createDiskSpace, type DiskSpace, type DiskState } from './disk-space.ts'
 import { errorCode, nodeFileSystem, persevering, storeError, type FileSystem } from './file-system.ts'
 

@@ -1,0 +1,214 @@
+/**
+ * Progress of one long computation of matrix rows: each finished batch is appended to a file, so that after a crash only the batch
+ * in flight is computed again. After a power cut at most `SYNC_EVERY_BYTES` more.
+ *
+ * The file is made of frames (frames.ts): first the shape, then batches of `u32 first row, float32 rows` (little-endian). Whatever
+ * is damaged, or does not continue the rows before it, is cut off: it can be computed again. A file of another shape is begun anew.
+ */
+import { endianness } from 'node:os'
+import { dirname } from 'node:path'
+import { InvalidInputError } from '../../src/errors.ts'
+import { writeFileAtomic } from './atomic-file.ts'
+import {
+  DIRECTORY_MODE,
+  errorCode,
+  nodeFileSystem,
+  readFully,
+  removeIfPresent,
+  storeError,
+  writeFully,
+  type FileHandle,
+  type FileSystem
+} from './file-system.ts'
+import { encodeFrame, encodeHeader, FRAME_HEAD_BYTES, HEADER_BYTES, scanFrames } from './frames.ts'
+
+const MAGIC = 'cooptprg'
+const VERSION = 1
+
+/** Batches are some hundred rows of at most 4,096 dimensions: 64 MiB leaves room and bounds what a damaged length can ask for. */
+const MAX_BATCH_BYTES = 64 * 1024 * 1024
+
+/** A power cut costs the inference of this much: 8 MiB are 8,192 rows of 256 dimensions. A crash of the process costs none of it. */
+const SYNC_EVERY_BYTES = 8 * 1024 * 1024
+
+export interface ProgressOptions {
+  /** Shape of the whole matrix */
+  rows: number
+  columns: number
+  fs?: FileSystem
+}
+
+export interface Progress {
+  /** Rows finished */
+  readonly done: number
+  /** Bytes that were cut off on opening, 0 for a sound file */
+  readonly discardedBytes: number
+  /** Add whole rows behind the finished ones, row-major. Rejects with `StoreFullError` or an error naming the path. */
+  append(rows: Float32Array): Promise<void>
+  /** The finished rows, `done` x `columns`; a copy. */
+  read(): Promise<Float32Array>
+  /** Sync and close; the file stays for the next time. */
+  close(): Promise<void>
+  /** Close and delete: the result is safe elsewhere. */
+  remove(): Promise<void>
+}
+
+/** Open or begin the journal at `path`, creating its directory. */
+export async function openProgress(path: string, options: ProgressOptions): Promise<Progress> {
+  const { rows, columns, fs = nodeFileSystem } = options
+  if (!Number.isSafeInteger(rows * columns) || rows < 1 || columns < 1 || rows * columns > 2 ** 31) {
+    throw new InvalidInputError(`progress of a matrix of ${rows} x ${columns}: not a shape that fits memory`)
+  }
+  const data = new Float32Array(rows * columns)
+  try {
+    await fs.mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE })
+    const { done, end, discardedBytes } = await recover(fs, path, data, columns)
+    const handle = await fs.open(path, 'r+')
+    return createProgress({ fs, path, handle, data, columns, done, end, discardedBytes })
+  } catch (error) {
+    throw storeError(error, 'open the progress journal', path)
+  }
+}
+
+// --- internal ---
+
+interface State extends Recovered {
+  fs: FileSystem
+  path: string
+  handle: FileHandle
+  data: Float32Array
+  columns: number
+}
+
+function createProgress(state: State): Progress {
+  const { fs, path, handle, data, columns, discardedBytes } = state
+  let { done, end } = state
+  let untidy = discardedBytes > 0 // what is behind `end` goes before the next batch comes
+  let unsynced = 0
+  let closed = false
+  let last: Promise<unknown> = Promise.resolve()
+
+  const add = async (rows: Float32Array): Promise<void> => {
+    if (closed) throw new InvalidInputError(`${path} is closed`)
+    if (rows.length === 0 || rows.length % columns !== 0 || done * columns + rows.length > data.length) {
+      throw new InvalidInputError(
+        `${rows.length} values are no rows of ${columns} behind ${done} of ${data.length / columns} rows`
+      )
+    }
+    try {
+      if (untidy) await handle.truncate(end)
+      untidy = true
+      const frame = encodeFrame(encodeBatch(done, rows))
+      await writeFully(handle, frame, end)
+      untidy = false
+      end += frame.byteLength
+      data.set(rows, done * columns)
+      done += rows.length / columns
+      unsynced += frame.byteLength
+      if (unsynced >= SYNC_EVERY_BYTES) await sync()
+    } catch (error) {
+      throw storeError(error, 'append to', path)
+    }
+  }
+
+  const sync = async (): Promise<void> => {
+    await handle.datasync()
+    unsynced = 0
+  }
+
+  const close = async (): Promise<void> => {
+    if (closed) return
+    closed = true
+    await Promise.allSettled([last])
+    try {
+      if (unsynced > 0) await sync()
+    } catch (error) {
+      throw storeError(error, 'sync', path)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  return {
+    get done() {
+      return done
+    },
+    discardedBytes,
+    append: rows => {
+      const mine = last.then(() => add(rows))
+      last = mine.catch(() => undefined) // its caller hears of it; the next one tries anew
+      return mine
+    },
+    read: async () => data.slice(0, done * columns),
+    close,
+    remove: async () => {
+      unsynced = 0
+      await close()
+      try {
+        await removeIfPresent(fs, path)
+      } catch (error) {
+        throw storeError(error, 'remove', path)
+      }
+    }
+  }
+}
+
+interface Recovered {
+  done: number
+  /** Offset behind the last good batch */
+  end: number
+  discardedBytes: number
+}
+
+/** Fill `data` with what is finished. */
+async function recover(fs: FileSystem, path: string, data: Float32Array, columns: number): Promise<Recovered> {
+  const shape = Buffer.alloc(8)
+  shape.writeUInt32LE(data.length / columns, 0)
+  shape.writeUInt32LE(columns, 4)
+  const start = Buffer.concat([encodeHeader(MAGIC, VERSION), encodeFrame(shape)])
+  const bytes = await readIfPresent(fs, path, data.byteLength)
+  const scan = bytes === undefined ? undefined : scanFrames(bytes, MAGIC, VERSION, MAX_BATCH_BYTES)
+  if (bytes === undefined || scan?.header !== 'ok' || !(scan.frames[0] !== undefined && shape.equals(scan.frames[0]))) {
+    await writeFileAtomic(path, start, { fs })
+    return { done: 0, end: start.byteLength, discardedBytes: 0 }
+  }
+  const sound = scan.damage[0]?.start ?? bytes.byteLength
+  let done = 0
+  let end = start.byteLength
+  for (const batch of scan.frames.slice(1)) {
+    if (end >= sound) break
+    const values = decodeBatch(batch, done)
+    if (values === undefined || values.length % columns !== 0 || done * columns + values.length > data.length) break
+    data.set(values, done * columns)
+    done += values.length / columns
+    end += FRAME_HEAD_BYTES + batch.byteLength
+  }
+  return { done, end, discardedBytes: bytes.byteLength - end }
+}
+
+/** Undefined when there is no file, or one longer than the whole matrix in batches of one row: not ours. */
+async function readIfPresent(fs: FileSystem, path: string, matrixBytes: number): Promise<Uint8Array | undefined> {
+  try {
+    return await readFully(fs, path, HEADER_BYTES + 64 + matrixBytes * 8)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function encodeBatch(firstRow: number, rows: Float32Array): Uint8Array {
+  const bytes = Buffer.alloc(4 + rows.byteLength)
+  bytes.writeUInt32LE(firstRow, 0)
+  const values = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength)
+  bytes.set(endianness() === 'LE' ? values : Buffer.from(values).swap32(), 4)
+  return bytes
+}
+
+/** Undefined when it is not the batch that begins at `firstRow`. */
+function decodeBatch(batch: Uint8Array, firstRow: number): Float32Array | undefined {
+  if (batch.byteLength <= 4 || batch.byteLength % 4 !== 0) return undefined
+  const values = Uint8Array.from(batch.subarray(4)) // a copy of its own: aligned
+  if (new DataView(batch.buffer, batch.byteOffset).getUint32(0, true) !== firstRow) return undefined
+  if (endianness() === 'BE') Buffer.from(values.buffer).swap32()
+  return new Float32Array(values.buffer)
+}
