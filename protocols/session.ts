@@ -25,7 +25,7 @@ export interface SessionInit {
 
 /** A signal that also fires after `ms`. */
 export function within(signal: AbortSignal, ms: number): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(ms)])
+  return AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(ms))])
 }
 
 /** Dial, run `use`, close. Throws a `CoOptError`, or the caller's signal's reason. */

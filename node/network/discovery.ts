@@ -165,6 +165,9 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
   /** A lost member may be the last one: look again soon. */
   const onDisconnect = (): void => {
     pause = FIRST_PAUSE_MS
+    if (running !== undefined) return // the next pause begins when the round is over
+    clearTimeout(timer)
+    schedule()
   }
 
   return {
