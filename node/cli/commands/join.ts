@@ -1,0 +1,43 @@
+/** coopt join: takes part in a swarm with a prior, until the dataset is complete (and on, unless --once). */
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import type { JoinOptions } from '../../api.ts'
+import type { Invoke } from '../invoke.ts'
+import { someText, wholeNumber } from '../option-values.ts'
+import { createReporter, printResult } from '../output.ts'
+import { fieldLines } from '../text-table.ts'
+
+export function joinCommand(invoke: Invoke): Command {
+  return new Command('join')
+    .description('take part in a swarm with a prior')
+    .argument('<invite>', 'invite, or manifest CID', someText)
+    .requiredOption('--prior <prior>', '.onnx file, folder with model.onnx, or labels.csv', someText)
+    .option('--output <name>', 'output of the model to take as the feature', someText)
+    .option('--once', 'leave when the dataset is complete', false)
+    .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
+    .option('--max-partitions <number>', 'take at most this many partitions', wholeNumber(1))
+    .option('--name <name>', 'how the prior is called in public (default: from its file)', someText)
+    .option('--license <text>', 'licence of the prior, stated in public', someText)
+    .action(async (invite: string, options: JoinOptions) => {
+      await invoke(async invocation => {
+        const { withApi } = await import('../session.ts')
+        const { decodeInvite } = await import('../../../src/distribute/invite.ts')
+        decodeInvite(invite) // a cut invite is told before the network comes up
+        const reporter = createReporter(invocation)
+        const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
+          api.join(invite, { ...options, prior: resolve(invocation.cwd, options.prior) }, call)
+        ).finally(reporter.stop)
+        const text = fieldLines([
+          ['manifest', report.manifest],
+          ['peer', report.peer],
+          ['prior', report.prior],
+          ['partitions', report.partitions],
+          ['complete', report.complete ? 'yes' : 'no'],
+          ['merged', report.mergedCid]
+        ])
+        printResult(invocation, report, text)
+        // without --once, Ctrl-C is the way to end it
+        if (options.once && !report.complete) invocation.outcome('interrupted')
+      })
+    })
+}

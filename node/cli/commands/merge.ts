@@ -1,0 +1,34 @@
+/** coopt merge: the merged CID, provisional while partitions are missing; --out also writes the files. */
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import type { Invoke } from '../invoke.ts'
+import { someText } from '../option-values.ts'
+import { printReport } from '../output.ts'
+import { coverageText, peerTable, referenceText } from '../swarm-text.ts'
+import { fieldLines } from '../text-table.ts'
+
+export function mergeCommand(invoke: Invoke): Command {
+  return new Command('merge')
+    .description('print the merged CID of a swarm')
+    .argument('<invite>', 'invite, or manifest CID', someText)
+    .option('--out <dir>', 'also write the merged dataset into this new folder', someText)
+    .action(async (invite: string, { out }: { out?: string }) => {
+      await invoke(async invocation => {
+        const { withApi } = await import('../session.ts')
+        const { decodeInvite } = await import('../../../src/distribute/invite.ts')
+        decodeInvite(invite)
+        // the files of others have to be fetched, the CID is computed from what the log holds
+        const network = out !== undefined
+        const options = out === undefined ? {} : { out: resolve(invocation.cwd, out) }
+        const report = await withApi(invocation, { network }, (api, call) => api.merge(invite, options, call))
+        const fields = fieldLines([
+          ['merged', report.mergedCid],
+          ['state', report.provisional ? `provisional: ${coverageText(report.coverage)} of the rows` : 'complete'],
+          ['rows', report.rows],
+          ['reference', referenceText(report.reference)],
+          ['written', report.out]
+        ])
+        printReport(invocation, report, report.peers.length === 0 ? fields : `${fields}\n\n${peerTable(report.peers)}`)
+      })
+    })
+}

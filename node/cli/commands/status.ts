@@ -1,0 +1,46 @@
+/** coopt status: the swarms of this home, their election and progress. */
+import { Command } from 'commander'
+import type { StatusReport, SwarmStatus } from '../../api.ts'
+import type { Invoke } from '../invoke.ts'
+import { printReport } from '../output.ts'
+import { coverageText, peerTable, referenceText } from '../swarm-text.ts'
+import { fieldLines } from '../text-table.ts'
+
+export function statusCommand(invoke: Invoke): Command {
+  return new Command('status')
+    .description('show swarms, election and progress')
+    .argument('[invite]', 'only this swarm')
+    .action(async (invite: string | undefined) => {
+      await invoke(async invocation => {
+        const { withApi } = await import('../session.ts')
+        const report = await withApi(invocation, { network: false }, (api, call) => api.status(invite, call))
+        printReport(invocation, report, statusText(report))
+      })
+    })
+}
+
+// --- internal ---
+
+function statusText({ peer, addresses, swarms }: StatusReport): string {
+  const head = fieldLines([
+    ['peer', peer],
+    ['addresses', addresses.length === 0 ? 'none, the network is not running' : addresses.join(' ')],
+    ['swarms', swarms.length]
+  ])
+  return [head, ...swarms.map(swarmText)].join('\n\n')
+}
+
+function swarmText(swarm: SwarmStatus): string {
+  const { total, done, mine } = swarm.partitions
+  const fields = fieldLines([
+    ['swarm', swarm.name],
+    ['manifest', swarm.manifest],
+    ['role', swarm.role],
+    ['partitions', `${done} of ${total} done, ${mine} of them mine`],
+    ['coverage', coverageText(swarm.coverage)],
+    ['reference', referenceText(swarm.reference) ?? 'none elected yet'],
+    ['merged', swarm.complete ? swarm.mergedCid : undefined],
+    ['invite', swarm.invite]
+  ])
+  return swarm.peers.length === 0 ? fields : `${fields}\n\n${peerTable(swarm.peers)}`
+}

@@ -1,0 +1,39 @@
+/** coopt up: the daemon. Serves partitions and results, relays gossip, answers the other commands; runs until Ctrl-C. */
+import { once } from 'node:events'
+import { Command } from 'commander'
+import type { Invoke } from '../invoke.ts'
+import { wholeNumber } from '../option-values.ts'
+import { createReporter } from '../output.ts'
+
+export function upCommand(invoke: Invoke): Command {
+  return new Command('up')
+    .description('run the daemon: serve, relay, answer the other commands')
+    .option('--api-port <port>', 'port of the local API (default: any free one)', wholeNumber(1, 65_535))
+    .action(async ({ apiPort }: { apiPort?: number }) => {
+      await invoke(async invocation => {
+        const { closing } = await import('../session.ts')
+        const { serveApi } = await import('../../http-api/server.ts')
+        const { home, signal, kill } = invocation
+        const backend = await invocation.loadBackend()
+        const reporter = createReporter(invocation)
+        const stop = new AbortController()
+        const local = await backend.openLocal(home, {
+          network: true,
+          onEvent: reporter.onEvent,
+          onStop: () => stop.abort()
+        })
+        await closing(local, async () => {
+          const server = await serveApi(local, { home, ...(apiPort === undefined ? {} : { port: apiPort }) })
+          try {
+            // only now may scripts that wait for this line give commands
+            const { peer, addresses } = await local.status()
+            reporter.onEvent({ type: 'listening', peer, addresses })
+            const stopping = AbortSignal.any([signal, kill, stop.signal])
+            if (!stopping.aborted) await once(stopping, 'abort')
+          } finally {
+            await server.close()
+          }
+        }).finally(reporter.stop)
+      })
+    })
+}

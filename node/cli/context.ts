@@ -1,0 +1,31 @@
+/**
+ * What a command gets from its surroundings. Everything that touches the process comes in here, so that the commands run in tests
+ * without one.
+ */
+import type { Backend } from '../backend.ts'
+import type { ExitName } from '../exit-codes.ts'
+
+export interface CliContext {
+  /** Results, and nothing else */
+  stdout: (text: string) => void
+  /** Progress, notes and errors */
+  stderr: (text: string) => void
+  /** Is stderr a terminal that can redraw lines? */
+  terminal: boolean
+  env: Readonly<Record<string, string | undefined>>
+  cwd: string
+  /** Loaded when a command needs it: the network stack takes a second */
+  loadBackend(): Promise<Backend>
+  /** The first Ctrl-C: finish the batch, leave cleanly */
+  signal: AbortSignal
+  /** The second: stop at once */
+  kill: AbortSignal
+}
+
+/** The context of one invocation, after its options are known. */
+export interface Invocation extends CliContext {
+  home: string
+  json: boolean
+  /** The command worked, and its answer is one that scripts must be able to tell from success */
+  outcome(exit: ExitName): void
+}

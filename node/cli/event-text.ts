@@ -1,0 +1,54 @@
+/** One line for a person about one event, or undefined when progress alone shows it. */
+import type { ApiEvent } from '../api.ts'
+import { shortId } from './text-table.ts'
+
+export function eventText(event: ApiEvent): string | undefined {
+  switch (event.type) {
+    case 'score':
+      return `score: uniform value ${event.uniformValue.toFixed(4)} of prior ${event.name}`
+    case 'election':
+      return `elected: ${event.reference.prior} of ${shortId(event.reference.peer)}, uniform value ${event.reference.uniformValue.toFixed(4)}`
+    case 'partition':
+      return `partition ${event.partition}: ${PARTITION_WORDS[event.state]} (${event.rows} rows)`
+    case 'alignment':
+      return `aligned to ${shortId(event.reference)}: leave-one-out R2 ${event.looR2.toFixed(4)}, cosine ${event.looCosine.toFixed(4)}`
+    case 'peer':
+      return `${event.connected ? 'connected to' : 'lost'} ${shortId(event.peer)}`
+    case 'listening':
+      return event.addresses.length === 0 ? 'not listening' : `listening on ${event.addresses.join(', ')}`
+    case 'log':
+      return event.level === 'debug' ? undefined : `${event.level}: ${event.message}`
+    case 'complete':
+      return `complete: ${event.mergedCid}`
+    default:
+      return undefined
+  }
+}
+
+/** What is being counted, for events that say how far something is. */
+export function progressOf(event: ApiEvent): { key: string; done: number; total?: number } | undefined {
+  switch (event.type) {
+    case 'building':
+      return {
+        key: BUILDING_WORDS[event.step],
+        done: event.done,
+        ...(event.total === undefined ? {} : { total: event.total })
+      }
+    case 'scoring':
+      return { key: 'shared set', done: event.done, total: event.rows }
+    case 'batch':
+      return { key: `partition ${event.partition}`, done: event.done, total: event.rows }
+    default:
+      return undefined
+  }
+}
+
+// --- internal ---
+
+const PARTITION_WORDS = { started: 'started', left: 'finished by somebody else', done: 'done' } as const
+const BUILDING_WORDS = {
+  hash: 'reading images',
+  partitions: 'writing partitions',
+  shared: 'writing shared set',
+  features: 'reference features'
+} as const

@@ -1,0 +1,4 @@
+import type { Invocation } from './context.ts'
+
+/** Runs a command's action once the options that all commands share are known. */
+export type Invoke = (run: (invocation: Invocation) => Promise<void>) => Promise<void>

@@ -1,0 +1,88 @@
+/**
+ * The command line: which commands there are, the options they share, and how a failure becomes an exit code.
+ */
+import { Command, CommanderError } from 'commander'
+import { EXIT, exitCodeOf, type ExitName } from '../exit-codes.ts'
+import { VERSION } from '../version.ts'
+import { downCommand } from './commands/down.ts'
+import { initCommand } from './commands/init.ts'
+import { joinCommand } from './commands/join.ts'
+import { mergeCommand } from './commands/merge.ts'
+import { peersCommand } from './commands/peers.ts'
+import { priorCommand } from './commands/prior.ts'
+import { publishCommand } from './commands/publish.ts'
+import { statusCommand } from './commands/status.ts'
+import { upCommand } from './commands/up.ts'
+import { verifyCommand } from './commands/verify.ts'
+import { versionCommand } from './commands/version.ts'
+import type { CliContext } from './context.ts'
+import { homeDirectory } from './home-directory.ts'
+import type { Invoke } from './invoke.ts'
+import { printError } from './output.ts'
+import { UsageError } from './usage-error.ts'
+
+/** Runs `coopt ARGS` and returns the exit code. Never throws. */
+export async function runProgram(args: readonly string[], context: CliContext): Promise<number> {
+  let exit: ExitName = 'ok'
+  const invoke: Invoke = async run => {
+    const { home, json = false } = program.opts<{ home?: string; json?: boolean }>()
+    await run({
+      ...context,
+      json,
+      home: homeDirectory(home, context.env, context.cwd),
+      outcome: name => {
+        exit = name
+      }
+    })
+  }
+  const program = createProgram(invoke, context)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return EXIT[exit].code
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok.code // --help, --version
+    const failure = error instanceof CommanderError ? usageError(error) : error
+    // a wrong command line may have stopped before --json was read
+    printError({ ...context, json: args.includes('--json') }, failure)
+    return exitCodeOf(failure)
+  }
+}
+
+export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContext, 'stdout' | 'stderr'>): Command {
+  const commands = [
+    initCommand,
+    publishCommand,
+    upCommand,
+    downCommand,
+    joinCommand,
+    statusCommand,
+    peersCommand,
+    priorCommand,
+    mergeCommand,
+    verifyCommand,
+    versionCommand
+  ].map(create => create(invoke))
+  const program = new Command('coopt')
+    .description('Independent peers turn one unlabeled image dataset into a training set together.')
+    .version(VERSION, '-V, --version')
+    .option('--home <dir>', 'home directory (default: COOPT_HOME, else the XDG data directory)')
+    .option('--json', 'machine-readable output on stdout')
+    .helpCommand(true)
+  for (const command of commands) program.addCommand(command)
+  const all = [program, ...commands, ...commands.flatMap(command => command.commands)]
+  for (const command of all) {
+    command
+      .exitOverride()
+      .configureHelp({ showGlobalOptions: true })
+      // errors are printed in one place, see runProgram
+      .configureOutput({ writeOut: stdout, writeErr: stderr, outputError: () => undefined })
+  }
+  return program
+}
+
+// --- internal ---
+
+function usageError(error: CommanderError): UsageError {
+  if (error.code === 'commander.help') return new UsageError('no command given; see coopt --help', { cause: error })
+  return new UsageError(`${error.message.replace(/^error: /, '')}; see coopt --help`, { cause: error })
+}

@@ -1,0 +1,35 @@
+/** How peers, references and coverage of a swarm are printed; `status`, `merge` and the demo agree on it. */
+import type { PeerRow, ReferenceReport } from '../api.ts'
+import { shortId, textTable } from './text-table.ts'
+
+export function peerTable(peers: readonly PeerRow[]): string {
+  return textTable(
+    ['peer', 'prior', 'uniform', 'eligible', 'loo R2', 'loo cosine', 'partitions'],
+    peers.map(row => [
+      shortId(row.peer),
+      row.prior,
+      fixed(row.uniformValue),
+      row.eligible === undefined ? undefined : row.eligible ? 'yes' : `no: ${row.refusals.join('; ')}`,
+      fixed(row.looR2),
+      fixed(row.looCosine),
+      row.partitions
+    ])
+  )
+}
+
+export function referenceText(reference: ReferenceReport | undefined): string | undefined {
+  if (reference === undefined) return undefined
+  return `${reference.prior} of ${shortId(reference.peer)}, uniform value ${fixed(reference.uniformValue)}`
+}
+
+/** Never rounds up to 100 %: that is said only when nothing is missing. */
+export function coverageText(coverage: number): string {
+  return `${(Math.floor(coverage * 1000) / 10).toFixed(1)} %`
+}
+
+// --- internal ---
+
+/** As text, so that a column of 1 and 0.9871 stays aligned. */
+function fixed(value: number | undefined): string | undefined {
+  return value?.toFixed(4)
+}
