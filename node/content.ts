@@ -40,6 +40,8 @@ export interface Content {
   readonly put: PutBlock
   /** Everything put so far survives a power cut once this resolves. */
   barrier(): Promise<void>
+  /** Is this block in the store? */
+  has(cid: CID): Promise<boolean>
   /** One block. Throws `ContentUnavailableError` when nobody sends it in time. */
   block(cid: CID, options: FetchOptions): Promise<Uint8Array>
   /** Leaves of a file, checked against the pinned layout. */
@@ -118,6 +120,7 @@ export function createContent(components: ContentComponents, init: ContentInit):
       await local.put(cid, bytes)
     },
     barrier: async () => await local.barrier(),
+    has: async cid => await local.has(cid),
     block,
     leaves,
     read,

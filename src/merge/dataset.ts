@@ -29,6 +29,8 @@ export interface MergedDataset {
   readonly root: CID
   /** Directory nodes and small files; the shards' own blocks are not among them */
   readonly blocks: ReadonlyArray<{ cid: CID; bytes: Uint8Array }>
+  /** The small files of the top level, by name */
+  readonly files: ReadonlyMap<string, Uint8Array>
   /** True while partitions are missing: a later merge will have another root */
   readonly provisional: boolean
   /** Finished partitions / all partitions, 0 … 1 */
@@ -54,7 +56,11 @@ export async function mergeDataset(
     blocks.push(node)
     return { cid: node.cid, bytes: 0, dagBytes: node.bytes.byteLength + sum(entries.map(e => e.file.dagBytes)) }
   }
-  const small = async (bytes: Uint8Array): Promise<ContentFile> => await importBytes([bytes], put)
+  const files = new Map<string, Uint8Array>()
+  const small = async (name: string, bytes: Uint8Array): Promise<Entry> => {
+    files.set(name, bytes)
+    return { name, file: await importBytes([bytes], put) }
+  }
 
   const chosen = [...view.chosen.values()].sort((a, b) => a.partition - b.partition)
   const scores = admissibleScores(set, evidence)
@@ -84,13 +90,14 @@ export async function mergeDataset(
       )
     },
     { name: 'evidence', file: directory(evidenceFiles) },
-    { name: 'README.md', file: await small(new TextEncoder().encode(datasetCard(swarm, scores, evidence, view))) },
-    { name: 'manifest.cbor', file: await small(swarm.bytes) },
-    { name: 'records.car', file: await small(recordsCar(swarm, [...records.values()])) }
+    await small('README.md', new TextEncoder().encode(datasetCard(swarm, scores, evidence, view))),
+    await small('manifest.cbor', swarm.bytes),
+    await small('records.car', recordsCar(swarm, [...records.values()]))
   ])
   return {
     root: root.cid,
     blocks,
+    files,
     provisional: !view.complete,
     coverage: view.chosen.size / manifest.partitions.length,
     rows: view.rows

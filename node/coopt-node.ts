@@ -1,0 +1,217 @@
+/**
+ * The node as a library: `createCoOptNode` opens a home and gives everything that the commands can do, in process and typed.
+ */
+import { fileURLToPath } from 'node:url'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseCid } from '../src/codec.ts'
+import { decodeInvite, encodeInvite } from '../src/distribute/invite.ts'
+import { peerIdOf } from '../src/peer-key.ts'
+import type { ApiEvent, CallOptions, CoOptApi, SwarmStatus } from './api.ts'
+import { checkPrior } from './inference/check-prior.ts'
+import { joinSwarm } from './join-swarm.ts'
+import type { Membership } from './membership.ts'
+import { mergeSwarm, writeDataset } from './merge-swarm.ts'
+import { publishSwarm } from './publish-swarm.ts'
+import { peerReports, peerRows, referenceReport } from './reports.ts'
+import { openRuntime } from './runtime.ts'
+import { verifyMerged } from './verify-merged.ts'
+
+export interface CoOptNodeInit {
+  /** Home directory, made by `coopt init` or `initHome` */
+  home: string
+  /**
+   * Listen and dial; without it everything works that needs no peer
+   *
+   * @default true
+   */
+  network?: boolean
+  /**
+   * What this process does, told to whoever finds the home locked
+   *
+   * @default 'a program using coopt as a library'
+   */
+  what?: string
+  /** What happens outside of an operation: peers, logs. @default nothing */
+  onEvent?: (event: ApiEvent) => void
+  /** Called when `stop()` was asked for; the owner then closes the node. @default nothing */
+  onStop?: () => void
+}
+
+export interface CoOptNode extends CoOptApi {
+  /** 12D3KooW… */
+  readonly peer: string
+  /** Where others can dial this node, each ending in /p2p/PEER; none without a network */
+  addresses(): string[]
+  /** Stop everything in reverse order and give the home free. May be called twice. */
+  close(): Promise<void>
+}
+
+/** The bundled untrained prior, next to node/ in a checkout and next to dist/ in the package. */
+const UNTRAINED_PRIOR = fileURLToPath(new URL('../priors/untrained', import.meta.url))
+
+/** Errors as those of `openRuntime`. */
+export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
+  const { home, network: online = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
+  const runtime = await openRuntime({ home, network: online, what, onEvent })
+  const { identity, config, paths, content, swarms, network, host, gemm, logger } = runtime
+  const peer = identity.peerId
+  const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
+
+  const membershipOf = async (text: string, call: CallOptions): Promise<Membership> =>
+    await swarms.find(decodeInvite(text), anySignal(call))
+
+  const inviteOf = ({ swarm }: Membership): string => {
+    const own = addresses()
+    // without a network the configured addresses are what a daemon on this home will have
+    return encodeInvite({
+      swarm: swarm.id,
+      addresses: own.length > 0 ? own : configuredAddresses(config.network.listen, peer)
+    })
+  }
+
+  const statusOf = async (membership: Membership): Promise<SwarmStatus> => {
+    const { swarm, state } = membership
+    const view = state.view()
+    const reference = referenceReport(state, view.election)
+    const peers = peerRows(state, view)
+    const total = swarm.manifest.partitions.length
+    const isMine = (key: Uint8Array): boolean => peerIdOf(key) === peer
+    return {
+      manifest: swarm.id.toString(),
+      invite: inviteOf(membership),
+      name: swarm.manifest.name,
+      role: isMine(swarm.manifest.publisher)
+        ? 'publisher'
+        : peers.some(row => row.peer === peer)
+          ? 'participant'
+          : 'observer',
+      partitions: {
+        total,
+        done: view.chosen.size,
+        mine: [...view.chosen.values()].filter(c => isMine(c.result.body.author)).length
+      },
+      ...(reference === undefined ? {} : { reference }),
+      peers,
+      coverage: view.chosen.size / total,
+      complete: view.complete,
+      ...(view.complete ? { mergedCid: (await mergeSwarm(membership, content)).root.toString() } : {})
+    }
+  }
+
+  return {
+    peer,
+    addresses,
+
+    publish: async (source, options, call = {}) => {
+      const { swarm, duplicates } = await publishSwarm(
+        {
+          self: identity.key,
+          sign: identity.sign,
+          content,
+          host,
+          spool: paths.spool,
+          untrainedPrior: UNTRAINED_PRIOR,
+          onEvent: call.onEvent ?? onEvent,
+          signal: anySignal(call)
+        },
+        source,
+        options
+      )
+      const membership = await swarms.open(swarm, [])
+      const { manifest } = swarm
+      return {
+        manifest: swarm.id.toString(),
+        invite: inviteOf(membership),
+        samples: manifest.samples,
+        duplicates,
+        partitions: manifest.partitions.length,
+        shared: manifest.shared.rows,
+        dimension: manifest.dimension,
+        bytes: manifest.partitions.reduce((sum, p) => sum + p.bytes, manifest.shared.bytes)
+      }
+    },
+
+    join: async (invite, options, call = {}) => {
+      const membership = await membershipOf(invite, call)
+      const { settleMs, leaseMs, handoffMs } = config.timing
+      const never = new AbortController().signal
+      return await joinSwarm(
+        {
+          self: identity.key,
+          membership,
+          content,
+          gemm,
+          limits: config.inference,
+          onEvent: call.onEvent ?? onEvent,
+          logger
+        },
+        options,
+        { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
+        { signal: call.signal ?? never, kill: call.kill ?? never }
+      )
+    },
+
+    status: async (invite, call = {}) => {
+      const chosen = invite === undefined ? swarms.all() : [await membershipOf(invite, call)]
+      await Promise.all(chosen.map(async membership => await membership.state.settled()))
+      return { peer, addresses: addresses(), swarms: await Promise.all(chosen.map(statusOf)) }
+    },
+
+    peers: async () => (network === undefined ? [] : await peerReports(network.libp2p, swarms.all())),
+
+    priorCheck: async (prior, options) => await checkPrior(prior, { ...options, limits: config.inference }),
+
+    merge: async (invite, options, call = {}) => {
+      const signal = anySignal(call)
+      const membership = await membershipOf(invite, call)
+      const { state } = membership
+      if (network !== undefined) await catchUp(membership, config.timing.catchUpMs, signal)
+      await state.settled()
+      const merged = await mergeSwarm(membership, content)
+      const view = state.view()
+      const reference = referenceReport(state, view.election)
+      return {
+        mergedCid: merged.root.toString(),
+        provisional: merged.provisional,
+        coverage: merged.coverage,
+        rows: merged.rows,
+        ...(reference === undefined ? {} : { reference }),
+        peers: peerRows(state, view),
+        ...(options.out === undefined
+          ? {}
+          : { out: await writeDataset(membership, content, merged, options.out, signal) })
+      }
+    },
+
+    verify: async (cid, call = {}) => await verifyMerged(parseCid(cid), content, anySignal(call)),
+
+    stop: async () => init.onStop?.(),
+
+    close: async () => await runtime.close()
+  }
+}
+
+// --- internal ---
+
+/** Between looks for a first member to catch up with. */
+const LOOK_MS = 50
+
+function anySignal({ signal, kill }: CallOptions): AbortSignal {
+  return AbortSignal.any([signal, kill].flatMap(s => (s === undefined ? [] : [s])))
+}
+
+/** Sync with the members that appear within `ms`; a node without members goes on with what it knows. */
+async function catchUp({ members, sync }: Membership, ms: number, signal: AbortSignal): Promise<void> {
+  const until = performance.now() + ms
+  while (members().length === 0 && performance.now() < until) await pause(LOOK_MS, undefined, { signal })
+  await sync(AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, ms))]))
+}
+
+/** Dialable forms of configured addresses: a fixed port on loopback stands in for "all interfaces". */
+function configuredAddresses(listen: readonly string[], peer: string): string[] {
+  return listen
+    .filter(address => !/\/tcp\/0(\/|$)/.test(address))
+    .map(
+      address => `${address.replace('/ip4/0.0.0.0/', '/ip4/127.0.0.1/').replace('/ip6/::/', '/ip6/::1/')}/p2p/${peer}`
+    )
+}

@@ -1,0 +1,150 @@
+/** `coopt join`: load the prior, take part, and (with `once`) leave only when others hold what was published. */
+import type { Gemm } from '../src/align/gemm.ts'
+import type { CID } from 'multiformats/cid'
+import type { PeerKey } from '../src/envelope.ts'
+import { peerIdOf } from '../src/peer-key.ts'
+import { isIsometry } from '../src/optimize/projection.ts'
+import type { ApiEvent, JoinOptions, JoinReport } from './api.ts'
+import type { Content } from './content.ts'
+import { loadPrior } from './inference/load-prior.ts'
+import type { InferenceLimits } from './inference/limits.ts'
+import type { Logger } from './logger.ts'
+import type { Membership } from './membership.ts'
+import { mergeSwarm } from './merge-swarm.ts'
+import { createOptimizer } from './optimizer.ts'
+import { participate } from './participant.ts'
+import { referenceReport } from './reports.ts'
+
+export interface JoinComponents {
+  self: PeerKey
+  membership: Membership
+  content: Content
+  gemm: Gemm
+  limits: Partial<InferenceLimits>
+  onEvent(event: ApiEvent): void
+  logger: Logger
+}
+
+export interface JoinTiming {
+  settleMs: number
+  leaseMs: number
+  /** How long to wait with `once` until other members hold what was published, ms */
+  handoffMs: number
+  batchSize: number
+}
+
+export async function joinSwarm(
+  components: JoinComponents,
+  options: JoinOptions,
+  timing: JoinTiming,
+  { signal, kill }: { signal: AbortSignal; kill: AbortSignal }
+): Promise<JoinReport> {
+  const { self, membership, content, gemm, onEvent, logger } = components
+  const { swarm, state } = membership
+  const { manifest } = swarm
+  const prior = await loadPrior(options.prior, {
+    limits: components.limits,
+    ...(options.output === undefined ? {} : { output: options.output }),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.license === undefined ? {} : { license: options.license })
+  })
+  const onElection = (): void => {
+    const reference = referenceReport(state, state.view().election)
+    if (reference !== undefined) onEvent({ type: 'election', reference })
+  }
+  let completed = false
+  const onChange = (): void => {
+    const { complete } = state.view()
+    if (complete && !completed) onEvent({ type: 'log', level: 'info', message: 'every partition has aligned targets' })
+    completed = complete
+  }
+  state.events.addEventListener('election', onElection)
+  state.events.addEventListener('change', onChange)
+  try {
+    const { dimension, name } = prior.descriptor
+    if (!isIsometry(dimension, manifest.dimension)) {
+      onEvent({
+        type: 'log',
+        level: 'warn',
+        message: `prior "${name}" has ${dimension} dimensions, this swarm keeps ${manifest.dimension}: some information is lost in the projection`
+      })
+    }
+    // a node that was restored from a backup must learn its own later records before it signs under a number again
+    await membership.sync(signal)
+    const { partitions, complete } = await participate(
+      {
+        ...membership,
+        self,
+        content,
+        prior,
+        gemm,
+        onEvent,
+        logger,
+        optimizer: createOptimizer({ swarm, prior, batchSize: timing.batchSize })
+      },
+      {
+        once: options.once,
+        maxPartitions: options.maxPartitions ?? Number.POSITIVE_INFINITY,
+        settleMs: timing.settleMs,
+        renewMs: timing.leaseMs / 3
+      },
+      { signal, kill }
+    )
+    if (complete && options.once && !signal.aborted) await handOff(components, timing.handoffMs, signal)
+    const merged = complete ? await mergeSwarm(membership, content) : undefined
+    if (merged !== undefined)
+      onEvent({ type: 'complete', manifest: swarm.id.toString(), mergedCid: merged.root.toString() })
+    return {
+      manifest: swarm.id.toString(),
+      peer: peerIdOf(self),
+      prior: name,
+      partitions,
+      complete,
+      ...(merged === undefined ? {} : { mergedCid: merged.root.toString() })
+    }
+  } finally {
+    state.events.removeEventListener('election', onElection)
+    state.events.removeEventListener('change', onChange)
+    await prior.close()
+  }
+}
+
+// --- internal ---
+
+/** Pause between two questions to the other members. */
+const ASK_AGAIN_MS = 500
+
+/** Wait until another member holds every file that only we are known to hold; then sync once more, so that all know our records. */
+async function handOff({ self, membership, onEvent }: JoinComponents, ms: number, signal: AbortSignal): Promise<void> {
+  const me = peerIdOf(self)
+  const mine = (): CID[] =>
+    [...membership.state.view().chosen.values()].flatMap(({ result, alignment }) => [
+      ...(peerIdOf(result.body.author) === me ? [result.body.raw] : []),
+      ...(peerIdOf(alignment.body.author) === me ? [alignment.body.shard] : [])
+    ])
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(ms)])
+  let open = mine()
+  while (open.length > 0 && !deadline.aborted) {
+    await membership.sync(deadline)
+    try {
+      const held = await membership.heldByOthers(open, deadline)
+      const still = new Set(mine().map(cid => cid.toString()))
+      open = open.filter((cid, i) => held[i] !== true && still.has(cid.toString()))
+    } catch (error) {
+      if (!deadline.aborted) throw error
+      break
+    }
+    if (open.length > 0) {
+      onEvent({ type: 'log', level: 'debug', message: `waiting for another member to hold ${open.length} files` })
+      await new Promise(resolve => setTimeout(resolve, ASK_AGAIN_MS))
+    }
+  }
+  if (open.length > 0) {
+    onEvent({
+      type: 'log',
+      level: 'warn',
+      message: `${open.length} files are held by this node only: run "coopt up" to keep serving them`
+    })
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * Everything a node keeps and runs for one swarm it belongs to: state from the log, the judge, and with a network gossip, sync,
+ * discovery and replication. Starts top to bottom, stops in reverse.
+ */
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { PeerId } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import type { CID } from 'multiformats/cid'
+import { createGossip, type Gossip } from '../protocols/gossip/gossip.ts'
+import type { Sync } from '../protocols/sync/sync.ts'
+import type { ReferenceClient } from '../protocols/reference/client.ts'
+import { decodeMatrix, encodeMatrix } from '../src/bytes.ts'
+import type { Swarm } from '../src/distribute/manifest.ts'
+import { importBytes } from '../src/distribute/unixfs-import.ts'
+import type { PeerKey, Sign } from '../src/envelope.ts'
+import { ContentUnavailableError, CoOptError } from '../src/errors.ts'
+import type { Matrix32 } from '../src/matrix.ts'
+import { peerIdOf } from '../src/peer-key.ts'
+import { openRecord, sealLease, type Lease, type Score, type SignedRecord } from '../src/publish/record.ts'
+import { createAntiEntropy, type AntiEntropy } from './anti-entropy.ts'
+import type { Content } from './content.ts'
+import { createExact, type Exact } from './exact/exact.ts'
+import { failpoint } from './failpoint.ts'
+import { verify } from './identity.ts'
+import { createLeaseTable, type LeaseTable } from './leases.ts'
+import type { Logger } from './logger.ts'
+import { createDiscovery } from './network/discovery.ts'
+import type { Network } from './network/helia.ts'
+import { createReplicator } from './replicator.ts'
+import { openRecordLog } from './store/record-log.ts'
+import { openSequence } from './store/sequence.ts'
+import { createSwarmState, type SwarmState } from './swarm-state.ts'
+
+export interface MembershipNetwork {
+  network: Network
+  sync: Sync
+  reference: ReferenceClient
+  /** Where members were reachable before */
+  addresses: readonly string[]
+  /** Told when that changes */
+  onAddresses(addresses: string[]): void
+}
+
+export interface MembershipComponents {
+  swarm: Swarm
+  self: PeerKey
+  sign: Sign
+  content: Content
+  /** The swarm's own directory in the home */
+  directory: string
+  /** Without a network everything that needs no peer still works */
+  network?: MembershipNetwork | undefined
+  logger: Logger
+}
+
+export interface MembershipInit {
+  /** How long a lease holds, ms */
+  leaseMs: number
+  /** Mean pause between anti-entropy rounds, ms */
+  syncMs: number
+  /** Mean pause between searches for further members, ms */
+  discoveryMs: number
+  /** Fetch what others publish, so that it survives them: the publisher does, who has the images anyway */
+  replicate: boolean
+}
+
+export interface Membership {
+  readonly swarm: Swarm
+  readonly state: SwarmState
+  readonly exact: Exact
+  readonly leases: LeaseTable
+  /** Connected members; none without a network */
+  members(): PeerId[]
+  /** Sync with every connected member now. Resolves to whether one of them answered. */
+  sync(signal?: AbortSignal): Promise<boolean>
+  announce(record: SignedRecord): Promise<void>
+  announceLease(lease: Pick<Lease, 'partition' | 'task' | 'counter' | 'done' | 'released'>): Promise<void>
+  journalPath(name: string): string
+  removeJournal(name: string): Promise<void>
+  /** Which of these files does at least one other member hold completely? */
+  heldByOthers(cids: readonly CID[], signal: AbortSignal): Promise<boolean[]>
+  /** Take records that came through the sync protocol. */
+  accept(records: readonly SignedRecord[]): void
+  stop(): Promise<void>
+}
+
+export async function openMembership(components: MembershipComponents, init: MembershipInit): Promise<Membership> {
+  const { swarm, self, sign, content, directory, network, logger } = components
+  const { manifest } = swarm
+  const controller = new AbortController()
+  const { signal } = controller
+  // what was started is stopped in reverse, also when a later start fails
+  await using starting = new AsyncDisposableStack()
+  await mkdir(join(directory, 'progress'), { recursive: true, mode: 0o700 })
+
+  // what was published or learnt before, each checked again by the same code as on arrival
+  const records: SignedRecord[] = []
+  const replay = (bytes: Uint8Array): void => {
+    try {
+      records.push(openRecord(bytes, swarm, verify))
+    } catch (error) {
+      if (!(error instanceof CoOptError)) throw error
+      logger.warn('a record in the log is not valid and is left out', { reason: error.message })
+    }
+  }
+  const log = await openRecordLog(join(directory, 'records.log'), { replay })
+  starting.defer(async () => await log.close())
+  if (log.report.lostBytes > 0) {
+    logger.warn('the record log was damaged; what could be read was kept, the rest is asked of the other members', {
+      ...log.report
+    })
+  }
+  const sequence = await openSequence(join(directory, 'sequence'))
+
+  // the judge, with the publisher's reference features
+  const { referenceFeatures, shared, dimension } = manifest
+  const features = await content.matrix(referenceFeatures.cid, shared.rows, referenceFeatures.dimension, {
+    signal,
+    from: manifest.publisher
+  })
+  const exact = await createExact(swarm, features)
+  starting.defer(async () => await exact.close())
+
+  const fetchTargets = async (score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32> => {
+    const { targets, author } = score.body
+    if (await content.holds(targets)) return await content.matrix(targets, shared.rows, dimension, options)
+    if (network === undefined)
+      throw new ContentUnavailableError(`${targets} is not in the store, and the network is not running`)
+    const from = peerIdFromString(peerIdOf(author))
+    const others = antiEntropy?.members().filter(peer => !peer.equals(from)) ?? []
+    const bytes = await network.reference.fetchMatrix([from, ...others], targets, shared.rows * dimension * 4, options)
+    const matrix = decodeMatrix(bytes, shared.rows, dimension)
+    await importBytes([encodeMatrix(matrix)], content.put) // from now on this node serves it as well
+    return matrix
+  }
+
+  const state = createSwarmState({ swarm, self, sign, log, sequence, exact, fetchTargets, logger }, records)
+  starting.defer(async () => await state.stop())
+  const leases = createLeaseTable({ self, ttlMs: init.leaseMs })
+
+  let gossip: Gossip | undefined
+  let antiEntropy: AntiEntropy | undefined
+  if (network !== undefined) {
+    const { libp2p, conduct } = network.network
+    const own = createGossip(
+      { pubsub: libp2p.services.pubsub, swarm, records: state.set, verify, logger: libp2p.logger },
+      { onFault: (peer, reason) => conduct.fault(peer, reason) }
+    )
+    own.addEventListener('record', ({ detail }) => {
+      state.receive(detail)
+    })
+    own.addEventListener('lease', ({ detail }) => leases.observe(detail))
+    await own.start()
+    starting.defer(async () => await own.stop())
+    gossip = own
+
+    const rounds = createAntiEntropy(
+      { libp2p, sync: network.sync, swarm: swarm.id, logger },
+      { intervalMs: init.syncMs }
+    )
+    await rounds.start()
+    starting.defer(async () => await rounds.stop())
+    antiEntropy = rounds
+
+    const discovery = createDiscovery(
+      { libp2p, swarm: swarm.id, members: () => rounds.members() },
+      { addresses: network.addresses, onAddresses: network.onAddresses, intervalMs: init.discoveryMs }
+    )
+    await discovery.start()
+    starting.defer(async () => await discovery.stop())
+
+    if (init.replicate) {
+      const replicator = createReplicator({ state, content, logger })
+      replicator.start()
+      starting.defer(async () => await replicator.stop())
+    }
+  }
+  starting.defer(() => controller.abort(new ContentUnavailableError('the node is stopping')))
+  state.start()
+
+  /** Own scores and shards are findable by anybody who has their CID, also by those who are no members. */
+  const provide = (cid: CID): void => {
+    network?.network.helia.routing
+      .provide(cid, { signal })
+      .catch((error: unknown) =>
+        logger.debug('not provided to the DHT', { cid: cid.toString(), reason: String(error) })
+      )
+  }
+
+  const started = starting.move()
+  return {
+    swarm,
+    state,
+    exact,
+    leases,
+    members: () => antiEntropy?.members() ?? [],
+    sync: async callSignal => (await antiEntropy?.syncAll(callSignal)) ?? false,
+    announce: async record => {
+      await failpoint('publish:announce')
+      await gossip?.publishRecord(record)
+      if (record.body.type === 'alignment') provide(record.body.shard)
+    },
+    announceLease: async lease => {
+      await gossip?.publishLease(
+        await sealLease({ v: 1, swarm: swarm.id, author: self, type: 'lease', ...lease }, sign)
+      )
+    },
+    journalPath: name => join(directory, 'progress', name),
+    removeJournal: async name => await rm(join(directory, 'progress', name), { recursive: true, force: true }),
+    heldByOthers: async (cids, callSignal) => {
+      const held = cids.map(() => false)
+      for (const peer of antiEntropy?.members() ?? []) {
+        try {
+          const answers = await network?.sync.holds(peer, swarm.id, cids, { signal: callSignal })
+          answers?.forEach((answer, i) => {
+            if (answer) held[i] = true
+          })
+        } catch (error) {
+          callSignal.throwIfAborted()
+          logger.debug('a member did not say what it holds', { peer: peer.toString(), reason: String(error) })
+        }
+        if (!held.includes(false)) break
+      }
+      return held
+    },
+    accept: list => {
+      for (const record of list) state.receive(record)
+    },
+    stop: async () => await started.disposeAsync()
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Step 1 on this machine: a source of images becomes partitions, a shared set, reference features and a signed manifest.
+ *
+ * Nothing of file names, folders or classes gets into any block: samples are known by the hash of their bytes and ordered by it before
+ * the seeded shuffle (src/distribute/partition.ts).
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DEFAULT_GATE } from '../src/align/gate.ts'
+import { DEFAULT_GRID } from '../src/align/transform.ts'
+import { encodeMatrix } from '../src/bytes.ts'
+import { sealManifest, type Manifest, type Swarm } from '../src/distribute/manifest.ts'
+import { importBytes, type ContentFile } from '../src/distribute/unixfs-import.ts'
+import type { PeerKey, Sign } from '../src/envelope.ts'
+import { InvalidInputError, NonFiniteFeatureError } from '../src/errors.ts'
+import { matrix } from '../src/matrix.ts'
+import { peerKeyOf } from '../src/peer-key.ts'
+import type { ApiEvent, PublishOptions } from './api.ts'
+import type { Content } from './content.ts'
+import { buildDataset } from './dataset/build.ts'
+import { openSource } from './dataset/source.ts'
+import type { InferenceHost } from './inference/host.ts'
+import { loadPrior } from './inference/load-prior.ts'
+
+/** Partitions of fewer rows spend more on records and tree nodes than on targets. */
+const MIN_PARTITION_ROWS = 1
+
+/** Images per call of the reference prior. */
+const BATCH = 32
+
+export interface PublishComponents {
+  self: PeerKey
+  sign: Sign
+  content: Content
+  /** Decodes images in a child process */
+  host: InferenceHost
+  /** Folder for temporary files */
+  spool: string
+  /** The bundled untrained prior */
+  untrainedPrior: string
+  onEvent(event: ApiEvent): void
+  signal: AbortSignal
+}
+
+export interface PublishedSwarm {
+  swarm: Swarm
+  /** Images whose bytes occurred before; they are kept */
+  duplicates: number
+}
+
+/** Throws `InvalidInputError`, `InvalidImageError`, `InvalidPriorError`; nothing is published then. */
+export async function publishSwarm(
+  components: PublishComponents,
+  path: string,
+  options: PublishOptions
+): Promise<PublishedSwarm> {
+  const { self, sign, content, host, onEvent, signal } = components
+  const admission = options.allow === undefined ? 'open' : [...new Set(options.allow)].map(peerKeyOf)
+  const spool = await mkdtemp(join(components.spool, 'publish-'))
+  try {
+    const source = await openSource(path, {
+      spool,
+      signal,
+      inspect: async batch => (await host.inspectImages(batch)).map(fact => ('error' in fact ? fact.error : undefined)),
+      onProgress: (done, total) =>
+        onEvent({ type: 'building', step: 'hash', done, ...(total === undefined ? {} : { total }) })
+    })
+    const samples = source.count
+    if (samples < options.partitions * MIN_PARTITION_ROWS) {
+      throw new InvalidInputError(
+        `${path} has ${samples} images, too few for ${options.partitions} partitions: use fewer partitions`
+      )
+    }
+    const seed = new Uint8Array(randomBytes(32))
+    const built = await buildDataset(source, {
+      partitions: options.partitions,
+      sharedRows: Math.min(options.shared, samples),
+      seed,
+      put: content.put,
+      signal,
+      onProgress: (step, done, total) => onEvent({ type: 'building', step, done, total })
+    })
+    const referenceFeatures = await reference(components, options, built.shared)
+    const manifest: Manifest = {
+      v: 1,
+      kind: 'coopt-manifest',
+      protocol: '1.0.0',
+      name: options.name,
+      ...(options.license === undefined ? {} : { license: options.license }),
+      publisher: self,
+      samples,
+      partitions: built.partitions,
+      shared: built.shared,
+      dimension: options.dimension,
+      seed,
+      referenceFeatures,
+      uniformity: { t: 2, centred: false },
+      election: { policy: options.election ?? 'uniformity', margin: 0.02, human: false },
+      gate: DEFAULT_GATE,
+      alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
+      // a score, and for every partition a result and its alignments to three successive references
+      quotas: { recordsPerPeer: 4 * options.partitions + 64, recordBytes: 64 * 1024 * 1024 },
+      admission
+    }
+    const swarm = await sealManifest(manifest, sign)
+    await content.put(swarm.id, swarm.bytes)
+    await content.barrier()
+    return { swarm, duplicates: source.duplicates }
+  } finally {
+    await rm(spool, { recursive: true, force: true })
+  }
+}
+
+// --- internal ---
+
+/** Features of the shared set by the reference prior: what the gate of this swarm judges candidates against. */
+async function reference(
+  { content, untrainedPrior, onEvent, signal }: PublishComponents,
+  options: PublishOptions,
+  shared: ContentFile & { rows: number }
+): Promise<Manifest['referenceFeatures']> {
+  const prior = await loadPrior(options.referencePrior ?? untrainedPrior)
+  try {
+    const { dimension, name, kind } = prior.descriptor
+    if (kind === 'human')
+      throw new InvalidInputError('labels cannot be the reference prior: their features are too coarse for the gate')
+    const data = new Float32Array(shared.rows * dimension)
+    let done = 0
+    let batch: Array<{ id: string; bytes: Uint8Array }> = []
+    const flush = async (): Promise<void> => {
+      const { features } = await prior.embed(batch, { signal })
+      data.set(features.data, done * dimension)
+      done += batch.length
+      batch = []
+      onEvent({ type: 'building', step: 'features', done, total: shared.rows })
+    }
+    for await (const { id, bytes } of content.samples(shared, 0, signal)) {
+      batch.push({ id, bytes })
+      if (batch.length === BATCH) await flush()
+    }
+    if (batch.length > 0) await flush()
+    if (!data.every(Number.isFinite))
+      throw new NonFiniteFeatureError(`the reference prior "${name}" has features that are not finite`)
+    const file = await importBytes([encodeMatrix(matrix(shared.rows, dimension, data))], content.put)
+    return { ...file, dimension, source: options.referencePrior === undefined ? 'untrained (bundled default)' : name }
+  } finally {
+    await prior.close()
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Keeps what others publish: fetches raw targets and chosen shards as they appear, so that the dataset survives its authors.
+ *
+ * A node that holds the partitions anyway (the publisher) pays only for the targets: the image blocks of a shard are those of the partition.
+ */
+import type { PeerKey } from '../src/envelope.ts'
+import { CoOptError } from '../src/errors.ts'
+import type { CID } from 'multiformats/cid'
+import type { Content } from './content.ts'
+import type { Logger } from './logger.ts'
+import type { SwarmState } from './swarm-state.ts'
+
+/** After a failed fetch the next try waits for a further change, but at least this long, ms. */
+const RETRY_MS = 5_000
+
+export interface Replicator {
+  start(): void
+  stop(): Promise<void>
+}
+
+export function createReplicator({
+  state,
+  content,
+  logger
+}: {
+  state: SwarmState
+  content: Content
+  logger: Logger
+}): Replicator {
+  const { manifest } = state.swarm
+  const controller = new AbortController()
+  const { signal } = controller
+  const retryAt = new Map<string, number>()
+  let running: Promise<void> | undefined
+  let dirty = false
+  let timer: NodeJS.Timeout | undefined
+
+  const wanted = (): Array<{ cid: CID; bytes: number; from: PeerKey }> => {
+    const out = []
+    const view = state.view()
+    for (const work of [...view.chosen.values(), ...[...view.pending.values()].flat()]) {
+      const rows = manifest.partitions[work.partition]?.rows ?? 0
+      out.push({ cid: work.result.body.raw, bytes: rows * manifest.dimension * 4, from: work.result.body.author })
+    }
+    for (const { alignment } of view.chosen.values()) {
+      out.push({ cid: alignment.body.shard, bytes: alignment.body.bytes, from: alignment.body.author })
+    }
+    return out
+  }
+
+  const pass = async (): Promise<void> => {
+    dirty = false
+    for (const { cid, bytes, from } of wanted()) {
+      if (signal.aborted) return
+      const key = cid.toString()
+      if ((retryAt.get(key) ?? 0) > performance.now() || (await content.holds(cid))) continue
+      try {
+        await content.fetch(cid, bytes, { signal, from })
+        retryAt.delete(key)
+      } catch (error) {
+        if (signal.aborted) return
+        if (!(error instanceof CoOptError)) throw error
+        retryAt.set(key, performance.now() + RETRY_MS)
+        logger.debug('not replicated yet', { cid: key, reason: error.message })
+      }
+    }
+    if (retryAt.size > 0) {
+      clearTimeout(timer)
+      timer = setTimeout(wake, RETRY_MS)
+      timer.unref()
+    }
+  }
+
+  const wake = (): void => {
+    dirty = true
+    if (running !== undefined || signal.aborted) return
+    running = pass()
+      .catch((error: unknown) => logger.error('replication failed', { error: String(error) }))
+      .finally(() => {
+        running = undefined
+        if (dirty) wake()
+      })
+  }
+
+  return {
+    start: () => {
+      state.events.addEventListener('change', wake)
+      wake()
+    },
+    stop: async () => {
+      state.events.removeEventListener('change', wake)
+      controller.abort()
+      clearTimeout(timer)
+      await running
+    }
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in coopt-node.ts.
+ */
+import { readFile } from 'node:fs/promises'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { LevelDatastore } from 'datastore-level'
+import { createReferenceClient } from '../protocols/reference/client.ts'
+import { createReferenceServer } from '../protocols/reference/server.ts'
+import { createSync } from '../protocols/sync/sync.ts'
+import type { Gemm } from '../src/align/gemm.ts'
+import { MAX_MATRIX_BYTES } from '../src/distribute/manifest.ts'
+import type { PeerKey } from '../src/envelope.ts'
+import { peerIdOf } from '../src/peer-key.ts'
+import type { ApiEvent } from './api.ts'
+import { loadConfig, type Config } from './config.ts'
+import { createContent, type Content } from './content.ts'
+import { homePaths, type HomePaths } from './home.ts'
+import { loadIdentity, verify, type Identity } from './identity.ts'
+import { InferenceHost } from './inference/host.ts'
+import { createOrtGemm } from './inference/ort-gemm.ts'
+import { lockHome } from './lock.ts'
+import { createLogger, type Logger } from './logger.ts'
+import { createNetwork, type Network } from './network/helia.ts'
+import { DurableBlockstore } from './store/durable-blockstore.ts'
+import { createSwarms, type Swarms } from './swarms.ts'
+
+export interface RuntimeInit {
+  home: string
+  /** Listen and dial */
+  network: boolean
+  /** What this process does, told to whoever finds the home locked */
+  what: string
+  onEvent(event: ApiEvent): void
+}
+
+export interface Runtime {
+  readonly identity: Identity
+  readonly config: Config
+  readonly paths: HomePaths
+  readonly content: Content
+  readonly swarms: Swarms
+  readonly network: Network | undefined
+  /** Decodes images and multiplies matrices in a child process; participants have their own for their prior */
+  readonly host: InferenceHost
+  readonly gemm: Gemm
+  readonly logger: Logger
+  /** May be called twice. */
+  close(): Promise<void>
+}
+
+/**
+ * Throws `HomeLockedError` when another process holds the home, `InvalidInputError` when there is none or its configuration is
+ * wrong, `DamagedStoreError` when key or store are damaged.
+ */
+export async function openRuntime({ home, network: online, what, onEvent }: RuntimeInit): Promise<Runtime> {
+  await using starting = new AsyncDisposableStack()
+  const paths = homePaths(home)
+  const config = await loadConfig(paths)
+  const lock = await lockHome(paths.root, { what })
+  starting.defer(async () => await lock.release())
+  const logger = createLogger('coopt')
+  const identity = await loadIdentity(paths.identity, { warn: message => logger.warn(message) })
+
+  // stores
+  const local = await DurableBlockstore.open({
+    path: paths.blocks,
+    ...config.store,
+    onFault: ({ kind, cid, error }) => {
+      logger.error('a block could not be read and will be fetched again', {
+        kind,
+        cid: cid.toString(),
+        reason: error.message
+      })
+    },
+    onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
+  })
+  const datastore = new LevelDatastore(paths.datastore)
+
+  // network
+  let network: Network | undefined
+  if (online) {
+    await datastore.open()
+    starting.defer(async () => await datastore.close())
+    const { swarmKey, ...init } = config.network
+    const key = swarmKey === undefined ? {} : { swarmKey: new Uint8Array(await readFile(swarmKey)) }
+    const { privateKey } = identity
+    const running = await createNetwork({ blockstore: local, datastore, privateKey }, { ...init, ...key })
+    starting.defer(async () => await running.stop())
+    running.libp2p.addEventListener('peer:connect', ({ detail }) =>
+      onEvent({ type: 'peer', peer: detail.toString(), connected: true })
+    )
+    running.libp2p.addEventListener('peer:disconnect', ({ detail }) =>
+      onEvent({ type: 'peer', peer: detail.toString(), connected: false })
+    )
+    network = running
+  }
+
+  // content
+  const reach = async (key: PeerKey, signal: AbortSignal): Promise<void> => {
+    if (network === undefined || peerIdOf(key) === identity.peerId) return
+    const id = peerIdFromString(peerIdOf(key))
+    if (network.libp2p.getConnections(id).length > 0) return
+    try {
+      await network.libp2p.dial(id, { signal: AbortSignal.any([signal, AbortSignal.timeout(config.timing.reachMs)]) })
+    } catch (error) {
+      logger.debug('a likely holder cannot be reached', { peer: id.toString(), reason: String(error) })
+    }
+  }
+  const content = createContent(
+    { local, network: network?.helia.blockstore, reach },
+    { blockTimeoutMs: config.timing.blockMs, attempts: config.timing.blockAttempts }
+  )
+
+  // protocols, each serving all swarms of the home
+  let swarms: Swarms | undefined
+  let wire
+  if (network !== undefined) {
+    const { libp2p, conduct } = network
+    const sync = createSync(
+      {
+        libp2p,
+        verify,
+        member: cid => {
+          const found = swarms?.get(cid.toString())
+          if (found === undefined) return undefined
+          return {
+            swarm: found.swarm,
+            records: found.state.set,
+            accept: records => found.accept(records),
+            holds: async cids => await Promise.all(cids.map(async c => await content.holds(c)))
+          }
+        }
+      },
+      { onFault: (peer, reason) => conduct.fault(peer, reason) }
+    )
+    await sync.start()
+    starting.defer(async () => await sync.stop())
+    const server = createReferenceServer({
+      libp2p,
+      // only matrices that a record of a swarm of ours names: a stranger cannot have other files read
+      read: async (cid, { signal = AbortSignal.timeout(config.timing.blockMs) }) => {
+        const isNamed =
+          swarms?.all().some(m => m.state.set.byType('score').some(s => s.body.targets.equals(cid))) ?? false
+        if (!isNamed || !(await content.holds(cid))) return undefined
+        const bytes = await content.read(cid, MAX_MATRIX_BYTES, { signal })
+        return { bytes: bytes.byteLength, slice: async (start, end) => bytes.subarray(start, end) }
+      }
+    })
+    await server.start()
+    starting.defer(async () => await server.stop())
+    wire = { network, sync, reference: createReferenceClient({ libp2p }) }
+  }
+
+  // child process, started when first needed
+  const host = new InferenceHost({ limits: config.inference })
+  starting.defer(async () => await host.close())
+
+  // swarms: each goes on from its log
+  const opened = createSwarms({ identity, config, paths, content, network: wire, logger })
+  swarms = opened
+  starting.defer(async () => await opened.stop())
+  await opened.openKnown()
+
+  const started = starting.move()
+  let closing: Promise<void> | undefined
+  return {
+    identity,
+    config,
+    paths,
+    content,
+    swarms: opened,
+    network,
+    host,
+    gemm: createOrtGemm(host),
+    logger,
+    close: async () => await (closing ??= started.disposeAsync())
+  }
+}
