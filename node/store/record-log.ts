@@ -198,7 +198,6 @@ async function recover(fs: FileSystem, path: string): Promise<Recovered> {
   const report = { recovered: frames.length, lostBytes: present + missing, ...aside }
   return { frames, end: sound.byteLength, report }
 }
-}
 
 async function readLog(fs: FileSystem, path: string): Promise<Uint8Array | undefined> {
   let bytes: Uint8Array | undefined
