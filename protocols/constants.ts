@@ -27,6 +27,9 @@ export const MAX_PREFIX_BYTES = 4
 /** A receiver stops reading from the network while it holds this much that nobody asked for yet. */
 export const READ_AHEAD_BYTES = 256 * 1024
 
+/** A writer waits while more than this lies in the stream's buffer; with a piece on top it stays far below the 4 MiB that reset it. */
+export const WRITE_AHEAD_BYTES = 256 * 1024
+
 // --- gossip ---
 
 /** A tag byte and a record; leases are smaller. */

@@ -4,14 +4,17 @@
  * Frame: unsigned varint length (minimal form, at most 4 bytes), then that many bytes. The length is compared with the caller's
  * limit before anything is allocated. `libp2p 3` streams are event targets; this reader supplies what its own iterators lack:
  *
- * - backpressure: the stream is paused while more is buffered than asked for (iterating a stream buffers without bound);
+ * - backpressure on reading: the stream is paused while more is buffered than asked for (iterating a stream buffers without bound);
+ * - backpressure on writing: a write waits until little is left in the stream's own buffer. `stream.onDrain()` cannot be used: it
+ *   resolves on any window update, and after its first time at once, so that a patient writer overruns the buffer and the stream is
+ *   reset (seen with @libp2p/utils 7.4.1);
  * - no silent truncation: 'end' also fires when a stream is reset, so an end only counts if the stream was closed in order;
  * - every wait has a deadline, and a stream that misses it is reset, so that a slow peer holds nothing.
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { ProtocolError } from '../src/errors.ts'
-import { CLOSE_TIMEOUT_MS, MAX_PREFIX_BYTES, READ_AHEAD_BYTES } from './constants.ts'
+import { CLOSE_TIMEOUT_MS, MAX_PREFIX_BYTES, READ_AHEAD_BYTES, WRITE_AHEAD_BYTES } from './constants.ts'
 
 export interface FramedStream {
   /**
@@ -50,6 +53,7 @@ export function frameStream(stream: Stream): FramedStream {
   let failure: Error | undefined
   let resuming = false
   let wake: (() => void) | undefined
+  let wakeWriter: (() => void) | undefined
 
   const limit = (): number => Math.max(READ_AHEAD_BYTES, wanted)
   const pauseIfFull = (): void => {
@@ -69,14 +73,20 @@ export function frameStream(stream: Stream): FramedStream {
     if (event.error !== undefined) failure = event.error
     else ended = true
     wake?.()
+    wakeWriter?.()
   }
+  const onDrain = (): void => wakeWriter?.()
   stream.addEventListener('message', onMessage)
   stream.addEventListener('end', onEnd)
   stream.addEventListener('close', onClose)
+  stream.addEventListener('drain', onDrain)
+  stream.addEventListener('idle', onDrain)
   const detach = (): void => {
     stream.removeEventListener('message', onMessage)
     stream.removeEventListener('end', onEnd)
     stream.removeEventListener('close', onClose)
+    stream.removeEventListener('drain', onDrain)
+    stream.removeEventListener('idle', onDrain)
   }
 
   const resume = (): void => {
@@ -92,6 +102,7 @@ export function frameStream(stream: Stream): FramedStream {
     detach()
     stream.abort(error)
     wake?.()
+    wakeWriter?.()
   }
 
   /** Wait until `bytes` are buffered and take them. */
@@ -128,13 +139,26 @@ export function frameStream(stream: Stream): FramedStream {
   }
 
   const send = async (data: Uint8Array | Uint8ArrayList, signal: AbortSignal): Promise<void> => {
+    const onAbort = (): void => wakeWriter?.()
+    signal.addEventListener('abort', onAbort)
     try {
       signal.throwIfAborted()
       if (failure !== undefined) throw failure
-      if (!stream.send(data)) await stream.onDrain({ signal })
+      stream.send(data)
+      while (stream.writeBufferLength > WRITE_AHEAD_BYTES) {
+        await new Promise<void>(resolve => {
+          wakeWriter = resolve
+        })
+        signal.throwIfAborted()
+        if (failure !== undefined) throw failure
+        if (stream.writeStatus === 'closed') throw new ProtocolError('the stream was closed while writing')
+      }
     } catch (cause) {
       abort(asError(cause))
       throw cause
+    } finally {
+      wakeWriter = undefined
+      signal.removeEventListener('abort', onAbort)
     }
   }
 

@@ -11,6 +11,7 @@ import { RPC } from '@libp2p/gossipsub/message'
 import type { Connection, Stream, StreamMessageEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { MAX_PREFIX_BYTES } from '../../protocols/constants.ts'
+import { asError } from '../../protocols/framing.ts'
 import { createRateLimiter, type MonotonicClock } from '../../protocols/rate-limit.ts'
 import { ProtocolError } from '../../src/errors.ts'
 
@@ -102,7 +103,12 @@ function watch(stream: Stream, connection: Connection, take: (bytes: number) => 
   if (stream.readStatus === 'readable') stream.pause()
   stream.addEventListener('message', onMessage)
   setImmediate(() => {
-    if (stream.readStatus === 'paused') stream.resume()
+    if (stream.readStatus !== 'paused') return
+    try {
+      stream.resume() // sends a window update: throws if the connection has closed meanwhile
+    } catch (cause) {
+      stream.abort(asError(cause))
+    }
   })
 }
 

@@ -45,16 +45,19 @@ export async function waitFor(
   test: () => boolean | Promise<boolean>
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const look = (): void => {
-    Promise.resolve(test()).then(done => {
-      if (done) resolve()
-    }, reject)
+  const look = async (): Promise<void> => {
+    try {
+      if (await test()) resolve()
+    } catch (error) {
+      reject(error)
+    }
   }
-  target.addEventListener(event, look)
+  const onEvent = (): void => void look()
+  target.addEventListener(event, onEvent)
   try {
-    look()
+    await look()
     await promise
   } finally {
-    target.removeEventListener(event, look)
+    target.removeEventListener(event, onEvent)
   }
 }

@@ -51,7 +51,7 @@ describe('frameStream', () => {
     a.send(Uint8Array.of(5, 1, 2))
     const read = reader.read(1000, never)
     a.abort(new Error('gone'))
-    await expect(read).rejects.toThrow()
+    await expect(read).rejects.toThrow('reset')
   })
 
   test('resets the stream when the deadline passes', async () => {
