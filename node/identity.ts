@@ -73,11 +73,16 @@ export async function loadIdentity(path: string, options: IdentityOptions = {}):
   return identityOf(parsePrivateKey(bytes, `the key file ${path} is damaged; ${advice}`))
 }
 
-/** True only for a canonical signature of `message` by a canonical key of full order. Never throws. */
+/**
+ * True only for a canonical signature of `message` by a canonical key, with neither key nor R of small order. Never throws on data.
+ *
+ * Versions of OpenSSL differ on such points (3.5 refuses keys of small order, 1.1 took them), and peers whose verifiers differ
+ * would end with different sets of records: so everything on which versions could differ is decided here.
+ */
 export const verify: Verify = (key, message, signature) => {
   if (key.byteLength !== PEER_KEY_BYTES || signature.byteLength !== SIGNATURE_BYTES) return false
   const publicKey = publicKeyOf(key)
-  if (publicKey === undefined) return false
+  if (publicKey === undefined || !isFullOrderPoint(signature.subarray(0, PEER_KEY_BYTES))) return false
   try {
     // OpenSSL refuses S >= L and compares R byte by byte, so that neither can be re-encoded
     return ed25519Verify(null, message, publicKey, signature)
@@ -121,7 +126,7 @@ function publicKeyOf(key: PeerKey): KeyObject | undefined {
   const name = Buffer.from(key).toString('latin1')
   const known = cache.get(name)
   if (known !== undefined) return known
-  if (!isCanonicalKey(key)) return undefined
+  if (!isFullOrderPoint(key)) return undefined
   const parsed = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, key]), format: 'der', type: 'spki' })
   if (cache.size >= MAX_CACHED_KEYS) cache.delete(cache.keys().next().value ?? '')
   cache.set(name, parsed)
@@ -140,9 +145,9 @@ const SMALL_ORDER_Y = new Set([
   'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a'
 ])
 
-/** y < p = 2^255 - 19, and not of small order. */
-function isCanonicalKey(key: PeerKey): boolean {
-  const y = Buffer.from(key)
+/** y < p = 2^255 - 19, and not one of the eight points of small order. Whether it is on the curve at all is left to OpenSSL. */
+function isFullOrderPoint(point: Uint8Array): boolean {
+  const y = Buffer.from(point)
   y[31] = (y[31] ?? 0) & 0x7f
   if (SMALL_ORDER_Y.has(y.toString('hex'))) return false
   return !(y[31] === 0x7f && (y[0] ?? 0) >= 0xed && y.subarray(1, 31).every(b => b === 0xff))
