@@ -42,18 +42,20 @@ test('a restarted node finds the swarm by the addresses it kept, the publisher b
   const dead = `/ip4/127.0.0.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN`
   const back = await member([dead, ...addressesOf(survivor)])
   await connected(back, survivor)
+  expect(back.libp2p.getPeers().map(String)).toEqual([survivor.libp2p.peerId.toString()])
 })
 
 test('ignores addresses that are none', async () => {
   const a = await member([])
   const b = await member(['', 'no address', '/ip4/127.0.0.1/tcp/1', '/dns4/x', ...addressesOf(a)])
   await connected(b, a)
+  expect(b.libp2p.getPeers().map(String)).toEqual([a.libp2p.peerId.toString()])
 })
 
 test('stops in the middle of a round', async () => {
   const a = await member(['/ip4/127.0.0.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'])
   const round = a.discovery.round()
   await a.discovery.stop()
-  await round
+  await expect(round).resolves.toBeUndefined()
   await a.discovery.stop()
 })

@@ -59,7 +59,7 @@ test('a flood of malformed frames ends the connection after six, while honest me
   expect(isConnected(victim, honest)).toBe(true)
   await expect(
     attacker.libp2p.dial(victim.libp2p.getMultiaddrs()).then(async c => await c.newStream(PROTOCOL))
-  ).rejects.toThrow()
+  ).rejects.toBeInstanceOf(Error)
 })
 
 test('an oversized frame ends the connection before its bytes have arrived', async () => {
@@ -67,6 +67,7 @@ test('an oversized frame ends the connection before its bytes have arrived', asy
   const stream = await rawStream(attacker, victim)
   stream.send(encodePrefix(64 * 1024 + 1))
   await waitFor(victim.libp2p, 'peer:disconnect', () => !isConnected(victim, attacker))
+  expect(victim.conduct.score(attacker.libp2p.peerId.toString())).toBeLessThan(0)
 })
 
 test('frames that list too much are malformed', async () => {
@@ -91,4 +92,5 @@ test('a flood of well-formed frames ends the connection', async () => {
   const empty = Uint8Array.of(0)
   for (let i = 0; i < 5000 && stream.writeStatus === 'writable'; i++) stream.send(empty)
   await waitFor(victim.libp2p, 'peer:disconnect', () => !isConnected(victim, attacker))
+  expect(victim.conduct.score(attacker.libp2p.peerId.toString())).toBeLessThan(0)
 })
