@@ -132,6 +132,16 @@ export async function removeAfter<E extends Error>(error: E, fs: FileSystem, pat
   return error
 }
 
+/** Close a file after `error`, which stays the error to tell. */
+export async function closeAfter<E extends Error>(error: E, handle: FileHandle): Promise<E> {
+  try {
+    await handle.close() // again, if it was closing that failed: Node then has given the descriptor up and resolves
+  } catch (again) {
+    error.message += ` (and the file cannot be closed: ${errorCode(again)})`
+  }
+  return error
+}
+
 /** Do it again after a moment when the machine was out of something for a moment. */
 export async function persevering<T>(action: () => Promise<T>): Promise<T> {
   for (const delay of READ_DELAYS_MS) {

@@ -10,6 +10,7 @@ import { dirname } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 import { writeFileAtomic } from './atomic-file.ts'
 import {
+  closeAfter,
   DIRECTORY_MODE,
   errorCode,
   nodeFileSystem,
@@ -122,10 +123,9 @@ function createProgress(state: State): Progress {
     await Promise.allSettled([last])
     try {
       if (unsynced > 0) await sync()
-    } catch (error) {
-      throw storeError(error, 'sync', path)
-    } finally {
       await handle.close()
+    } catch (error) {
+      throw await closeAfter(storeError(error, 'finish', path), handle)
     }
   }
 

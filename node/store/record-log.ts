@@ -14,6 +14,7 @@ import { DamagedStoreError, InvalidInputError } from '../../src/errors.ts'
 import { MAX_RECORD_BYTES } from '../../src/publish/record.ts'
 import { createFileAtomic, writeFileAtomic } from './atomic-file.ts'
 import {
+  closeAfter,
   errorCode,
   nodeFileSystem,
   readFully,
@@ -68,11 +69,12 @@ export async function openRecordLog(path: string, options: RecordLogOptions = {}
     const { frames, end, report } = await recover(fs, path)
     const handle = await fs.open(path, 'r+')
     try {
-      await handle.datasync() // a record of a killed process may not be on disk yet, and what is replayed will be announced
+      // what a killed process wrote may not be on disk yet, file and name, and what is replayed will be announced
+      await handle.datasync()
+      await syncDirectory(fs, dirname(path))
       for (const frame of frames) replay(frame)
     } catch (error) {
-      await handle.close()
-      throw error
+      throw await closeAfter(storeError(error, 'replay', path), handle)
     }
     return createLog(path, handle, end, report)
   } catch (error) {
@@ -156,10 +158,9 @@ function createLog(path: string, handle: FileHandle, start: number, report: LogR
       try {
         if (untidy) await cutBack()
         if (unsynced) await handle.datasync()
-      } catch (error) {
-        throw storeError(error, 'finish', path)
-      } finally {
         await handle.close()
+      } catch (error) {
+        throw await closeAfter(storeError(error, 'finish', path), handle)
       }
     }
   }
@@ -218,7 +219,6 @@ async function keepAside(fs: FileSystem, path: string, parts: Uint8Array[]): Pro
     const name = `${path}.damaged-${n}`
     try {
       await createFileAtomic(name, Buffer.concat(parts), { fs })
-      await syncDirectory(fs, dirname(path))
       return name
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error

@@ -248,10 +248,18 @@ export class SimulatedDisk implements FileSystem {
         this.#call('fstat', path)
         return { size: inode.data.byteLength }
       },
-      close: async () => {
-        this.openHandles--
-        this.#call('close', path)
-      }
+      close: this.#closer(path)
+    }
+  }
+
+  /** Closing a second time does nothing, as in Node. */
+  #closer(path: string): () => Promise<void> {
+    let open = true
+    return async () => {
+      if (!open) return
+      open = false
+      this.openHandles--
+      this.#call('close', path)
     }
   }
 
@@ -280,10 +288,7 @@ export class SimulatedDisk implements FileSystem {
         directory.durable = new Map(directory.now)
         directory.changes = []
       },
-      close: async () => {
-        this.openHandles--
-        this.#call('close', path)
-      }
+      close: this.#closer(path)
     }
   }
 }
