@@ -1,0 +1,190 @@
+/**
+ * The election: which matrix is the reference S*_Y that everybody aligns to (CoOpt step 3).
+ *
+ * A pure function of the manifest and of a set of candidates, whatever their order: candidates have a total order (value of the policy
+ * rounded to 1e-6, then record key), and every value is a bit-exact function of published bytes. A policy says how candidates are
+ * valued and how the reference comes about; it may take a winner's matrix or compute one from all eligible S_Y.
+ */
+import type { CID } from 'multiformats/cid'
+import type { Manifest } from '../distribute/manifest.ts'
+import type { Matrix32 } from '../matrix.ts'
+import { round6, type Assessment } from './gate.ts'
+import { createPredictivityMemo, predictivity, type PredictivityMemo } from './predictivity.ts'
+
+/** A claimed V this far from the recomputed one is not rounding: the author says something else than it published. */
+export const CLAIM_TOLERANCE = 1e-4
+
+/** One score record together with what was computed from its content. */
+export interface Candidate {
+  /** Record id as text */
+  readonly key: string
+  /** Peer id as text */
+  readonly author: string
+  readonly kind: 'onnx' | 'human'
+  readonly targetsCid: CID
+  /** The uniform value that the record states */
+  readonly claimed: number
+  readonly assessment: Assessment
+  /** Did the author sign two records under one sequence number? */
+  readonly equivocator?: boolean
+  /** S_Y; needed by policies that compare candidates with each other (predictivity) */
+  readonly targets?: Matrix32
+}
+
+export interface Ranked {
+  readonly key: string
+  readonly author: string
+  /** Lower is better, whatever the policy; `NO_VALUE` when the candidate has none */
+  readonly value: number
+  /** The figure as people know it: V (lower is better), or predictivity (higher is better). Absent without a value. */
+  readonly figure?: number
+  readonly electable: boolean
+  /** Why it is not electable */
+  readonly reason?: string
+}
+
+/** Where a reference comes from; `cid` names its published matrix, `matrix` is set when a policy computed it. */
+export interface Reference {
+  readonly cid?: CID
+  readonly matrix?: Matrix32
+  readonly provenance: {
+    readonly policy: string
+    /** Record ids of the scores it was made from */
+    readonly from: string[]
+  }
+}
+
+export interface Election {
+  /** Absent while nobody is electable */
+  readonly reference?: Reference
+  /** Electable candidates first, the best at the top; then the others */
+  readonly ranking: readonly Ranked[]
+}
+
+export interface ElectionPolicy {
+  readonly name: Manifest['election']['policy']
+  /** The figure of every admissible candidate that can be given one, by record key. `electable` are distinct priors. */
+  figures(
+    manifest: Rules,
+    admissible: readonly Candidate[],
+    electable: ReadonlySet<string>,
+    memo: ElectionMemo
+  ): Map<string, number>
+  /** Turns a figure into a value of which the lower is better */
+  value(figure: number): number
+  /** The reference of a non-empty list of electable candidates, best first */
+  reference(electable: readonly Candidate[]): Reference
+}
+
+/** The value of a candidate without one: worse than any, and unlike Infinity it survives JSON. */
+export const NO_VALUE = Number.MAX_VALUE
+
+/** What an election may keep for the next one of the same swarm: results do not depend on it. */
+export type ElectionMemo = PredictivityMemo
+export const createElectionMemo = createPredictivityMemo
+
+type Rules = Pick<Manifest, 'election' | 'seed'>
+
+/** Elect under the manifest's policy. Same set of candidates, same result. */
+export function elect(
+  manifest: Rules,
+  candidates: readonly Candidate[],
+  memo: ElectionMemo = createElectionMemo()
+): Election {
+  const policy = POLICIES[manifest.election.policy]
+  const sorted = distinctByKey(candidates)
+  const reasons = exclusions(manifest, sorted)
+  const electable = new Set(sorted.flatMap(c => (reasons.has(c.key) ? [] : [c.key])))
+  const admissible = sorted.filter(c => c.assessment.admissible)
+  const figures = policy.figures(manifest, admissible, electable, memo)
+
+  const ranking = sorted.map((c): Ranked => {
+    const figure = figures.get(c.key)
+    const known =
+      figure === undefined ? { value: NO_VALUE } : { value: round6(policy.value(figure)), figure: round6(figure) }
+    const reason = reasons.get(c.key) ?? (figure === undefined ? 'its targets are not at hand' : undefined)
+    const head = { key: c.key, author: c.author, ...known, electable: reason === undefined }
+    return reason === undefined ? head : { ...head, reason }
+  })
+  ranking.sort((a, b) => Number(b.electable) - Number(a.electable) || a.value - b.value || compareText(a.key, b.key))
+  const byKey = new Map(sorted.map(c => [c.key, c]))
+  const best = ranking.flatMap(({ key, electable }) => {
+    const candidate = byKey.get(key)
+    return electable && candidate !== undefined ? [candidate] : []
+  })
+  return best.length === 0 ? { ranking } : { ranking, reference: policy.reference(best) }
+}
+
+/** The paper's policy, behind the gate: the lowest recomputed uniform value. */
+export const uniformityPolicy: ElectionPolicy = {
+  name: 'uniformity',
+  figures: (_, admissible) => new Map(admissible.map(c => [c.key, c.assessment.uniformValue])),
+  value: figure => figure,
+  reference: electable => winner('uniformity', electable)
+}
+
+/** The prior that best predicts the others (predictivity.ts). Electable candidates are those whom others have to predict. */
+export const predictivityPolicy: ElectionPolicy = {
+  name: 'predictivity',
+  figures: (manifest, admissible, electable, memo) => {
+    const judged = admissible.flatMap(({ key, targetsCid, targets }) =>
+      targets === undefined ? [] : [{ key, id: targetsCid.toString(), targets, votes: electable.has(key) }]
+    )
+    const values = predictivity(judged, manifest.seed, memo)
+    return new Map(
+      judged.flatMap(({ key, id }) => {
+        const value = values.get(id)
+        return value === undefined ? [] : [[key, value] as const]
+      })
+    )
+  },
+  value: figure => -figure,
+  reference: electable => winner('predictivity', electable)
+}
+
+// --- internal ---
+
+const POLICIES: Record<Manifest['election']['policy'], ElectionPolicy> = {
+  uniformity: uniformityPolicy,
+  predictivity: predictivityPolicy
+}
+
+function winner(policy: string, [best]: readonly Candidate[]): Reference {
+  return best === undefined
+    ? { provenance: { policy, from: [] } }
+    : { cid: best.targetsCid, provenance: { policy, from: [best.key] } }
+}
+
+function distinctByKey(candidates: readonly Candidate[]): Candidate[] {
+  return [...new Map(candidates.map(c => [c.key, c])).values()].sort((a, b) => compareText(a.key, b.key))
+}
+
+/** Why a candidate cannot become the reference, by key. `sorted` by key: of several with the same targets the first stands for all. */
+function exclusions(manifest: Rules, sorted: readonly Candidate[]): Map<string, string> {
+  const reasons = new Map<string, string>()
+  const first = new Map<string, string>()
+  for (const c of sorted) {
+    const reason = exclusion(manifest, c)
+    const cid = c.targetsCid.toString()
+    const same = first.get(cid)
+    if (reason !== undefined) reasons.set(c.key, reason)
+    else if (same !== undefined) reasons.set(c.key, `the same targets as ${same}`)
+    else first.set(cid, c.key)
+  }
+  return reasons
+}
+
+function exclusion(manifest: Rules, c: Candidate): string | undefined {
+  if (!c.assessment.admissible) return 'not eligible'
+  if (c.equivocator === true) return 'its author signed two records under one sequence number'
+  if (!(Math.abs(c.claimed - c.assessment.uniformValue) <= CLAIM_TOLERANCE)) {
+    return `it claims the uniform value ${c.claimed}, its targets have ${round6(c.assessment.uniformValue)}`
+  }
+  if (c.kind === 'human' && !manifest.election.human) return 'labels of people are not elected in this swarm'
+  return undefined
+}
+
+/** By UTF-16 code units: the same on every machine, unlike a locale's order. */
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
