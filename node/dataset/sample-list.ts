@@ -40,7 +40,7 @@ export class TextList {
   }
 
   at(i: number): string {
-    return new TextDecoder().decode(this.#bytes.subarray(this.#end(i - 1), this.#end(i)))
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.#bytes.subarray(this.#end(i - 1), this.#end(i)))
   }
 
   #end(i: number): number {

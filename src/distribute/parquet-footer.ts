@@ -156,7 +156,7 @@ function columnChunk(encoded: Uint8Array, footerStart: number): ColumnChunk {
 }
 
 function text(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes)
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
 }
 
 function need<T>(value: T | undefined, what: string): T {

@@ -202,8 +202,8 @@ async function* readRowGroup(
   const column = async (chunk: ColumnChunk, depth: number): Promise<Uint8Array[]> => {
     const values: Uint8Array[] = []
     for (const page of readPages(await file.slice(chunk.offset, chunk.offset + chunk.byteLength))) {
-      if (page.entries !== page.rows || page.nulls !== 0 || values.length + page.rows > group.rows) {
-        throw new InvalidContentError(`a page of ${chunk.path} with nulls or too many rows`)
+      if (page.rows < 1 || page.entries !== page.rows || page.nulls !== 0 || values.length + page.rows > group.rows) {
+        throw new InvalidContentError(`a page of ${chunk.path} with nulls, or with none or too many rows`)
       }
       // definition levels: how many of the optional things around a value are there, so none is null
       if (readLevels(page.definition, depth, page.entries).some(level => level !== depth)) {
@@ -219,7 +219,7 @@ async function* readRowGroup(
   const images = await column(group.images, 2)
   for (let i = Math.max(0, group.start - group.first); i < group.rows; i++) {
     const bytes = images[i] as Uint8Array
-    const id = new TextDecoder().decode(ids[i])
+    const id = new TextDecoder('utf-8', { ignoreBOM: true }).decode(ids[i])
     if (bytes.byteLength > MAX_IMAGE_BYTES)
       throw new InvalidContentError(`row ${group.first + i}: an image of ${bytes.byteLength} bytes`)
     if ((await contentId(bytes)).toString() !== id) {

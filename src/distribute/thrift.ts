@@ -24,6 +24,9 @@ export const STRUCT = 12
 /** Parquet's own structs nest six deep */
 const MAX_DEPTH = 16
 
+/** Its largest struct has about 20 fields: bounds the objects made of 32 MiB of one-byte fields. */
+const MAX_FIELDS = 256
+
 /** `value` is the encoding without field header; empty for the types TRUE and FALSE, which are their own value. */
 export interface Field {
   readonly id: number
@@ -51,6 +54,7 @@ export function readStruct(bytes: Uint8Array, start = 0): { fields: Field[]; end
     const from = cursor.at
     if (type !== TRUE && type !== FALSE) skip(cursor, type, 0)
     fields.push({ id, type, value: bytes.subarray(from, cursor.at) })
+    if (fields.length > MAX_FIELDS) throw new InvalidContentError(`thrift: a struct of more than ${MAX_FIELDS} fields`)
   }
 }
 

@@ -129,7 +129,8 @@ export async function* readTargets(
     const data = new Float32Array(rows * columns)
     let done = 0
     for (const page of readPages(await file.slice(chunk.offset, end))) {
-      if (page.rows > rows - done) throw new InvalidContentError('pages of targets with more rows than their row group')
+      if (page.rows < 1 || page.rows > rows - done)
+        throw new InvalidContentError('pages of targets with no rows, or more than their row group')
       data.set(decodePage(page, columns), done * columns)
       done += page.rows
     }

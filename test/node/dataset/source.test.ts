@@ -70,7 +70,7 @@ describe('openSource', () => {
     const found = await contents(source)
     expect(found).toEqual(images)
     expect(source).toMatchObject({ count: 6, duplicates: 1, skipped: kind === 'tar' ? 3 : 2 })
-    expect(source.bytes).toBe(images.reduce((sum, [, bytes]) => sum + bytes.byteLength, 0))
+    expect(source.bytes).toBe(images.reduce((sum, [, bytes]) => sum + bytes.length, 0))
     for (let i = 0; i < source.count; i++) {
       const id = rawCid(await source.read(i)).toString()
       expect(sampleId(source.digests.subarray(i * 32, i * 32 + 32))).toBe(id)

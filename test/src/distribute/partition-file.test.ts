@@ -79,6 +79,8 @@ describe('a partition file', () => {
     const swapped = [samples[0], { ...samples[1], id: samples[2]?.id }, samples[2]] as typeof samples
     const file = await concat(partitionBytes(swapped))
     await expect(all(readSamples(fileOf(file)))).rejects.toThrow('row 1: the id is not the CID')
+    const marked = samples.map(sample => ({ ...sample, id: `\ufeff${sample.id}` }))
+    await expect(all(readSamples(fileOf(await concat(partitionBytes(marked)))))).rejects.toThrow('row 0: the id is not')
   })
 
   it('is refused when its columns are others', async () => {
