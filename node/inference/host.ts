@@ -4,17 +4,11 @@
  *
  * A parent process that stays responsive whatever a model or an image does: nothing here blocks, and nothing native is loaded.
  */
-import { InferenceError, InvalidImageError, InvalidPriorError, NonFiniteFeatureError } from '../../src/errors.ts'
+import { InferenceError } from '../../src/errors.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.ts'
-import type { Answer, ImageFacts, LoadReply, LoadRequest, Replies, Request } from './messages.ts'
+import type { ImageFacts, LoadReply, LoadRequest, Replies, Request } from './messages.ts'
+import { replyTo } from './replies.ts'
 import { WorkerLostError, WorkerProcess } from './worker-process.ts'
-
-/** Errors that the worker reports by name are the same classes here. */
-const ERRORS: Record<string, new (message: string) => Error> = {
-  InvalidImageError,
-  InvalidPriorError,
-  NonFiniteFeatureError
-}
 
 export interface HostOptions {
   readonly limits?: Partial<InferenceLimits>
@@ -91,7 +85,7 @@ export class InferenceHost {
       try {
         const worker = await this.#running(signal)
         const answer = await worker.request(request, this.#milliseconds(request), signal)
-        return valueOf(answer) as Replies[R['type']] // the worker answers each type by its own reply
+        return replyTo(request, answer)
       } catch (error) {
         if (!(error instanceof WorkerLostError) || this.#closed) throw error
         lost = error
@@ -106,8 +100,9 @@ export class InferenceHost {
     )
   }
 
-  /** A live worker with the model loaded. */
+  /** A live worker with the model loaded: one that is not is never kept. */
   async #running(signal?: AbortSignal): Promise<WorkerProcess> {
+    signal?.throwIfAborted()
     if (this.#closed) throw new InferenceError('the inference worker was closed')
     const old = this.#worker
     if (old?.alive === true && old.answered < this.limits.recycleAfter) return old
@@ -117,7 +112,13 @@ export class InferenceHost {
     this.#worker = worker
     this.starts++
     if (this.#isClosed()) worker.kill()
-    if (this.#model !== undefined) valueOf(await worker.request(this.#model, this.limits.loadMilliseconds, signal))
+    if (this.#model === undefined) return worker
+    try {
+      replyTo(this.#model, await worker.request(this.#model, this.limits.loadMilliseconds, signal))
+    } catch (error) {
+      worker.kill()
+      throw error
+    }
     return worker
   }
 
@@ -129,10 +130,4 @@ export class InferenceHost {
   #milliseconds(request: Request): number {
     return request.type === 'load' ? this.limits.loadMilliseconds : this.limits.requestMilliseconds
   }
-}
-
-function valueOf(answer: Answer): Replies[Request['type']] {
-  if (answer.ok) return answer.value
-  const Known = Object.hasOwn(ERRORS, answer.name) ? ERRORS[answer.name] : undefined
-  throw Known ? new Known(answer.message) : new InferenceError(`${answer.name}: ${answer.message}`)
 }

@@ -98,6 +98,7 @@ export interface Envelope {
   readonly request: Request
 }
 
-export type Answer =
+/** What the worker sends back; the parent checks it by `answerSchema` (replies.ts). */
+export type WorkerAnswer =
   | { readonly id: number; readonly ok: true; readonly value: Replies[Request['type']] }
   | { readonly id: number; readonly ok: false; readonly name: string; readonly message: string }

@@ -1,7 +1,7 @@
 /** A prior that is a network in an ONNX file: scanned here, run in the worker. */
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { InferenceError, InvalidPriorError } from '../../src/errors.ts'
+import { InferenceError, InvalidPriorError, NonFiniteFeatureError } from '../../src/errors.ts'
 import { matrix } from '../../src/matrix.ts'
 import { chooseFeature, outputSuffix, type FeatureChoice } from '../../src/optimize/feature-choice.ts'
 import type { ModelFacts } from '../../src/optimize/onnx-facts.ts'
@@ -108,9 +108,10 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
         const count = requestLength(images, first)
         const part = images.slice(first, first + count)
         const { features } = await host.request({ type: 'embed', images: part }, embedOptions)
-        if (!(features instanceof Float32Array) || features.length !== count * l) {
-          throw new InferenceError(`the worker sent ${features?.length} numbers for ${count} images of ${l}`)
+        if (features.length !== count * l) {
+          throw new InferenceError(`the worker sent ${features.length} numbers for ${count} images of ${l}`)
         }
+        part.forEach(({ id }, i) => checkFinite(id, features.subarray(i * l, (i + 1) * l)))
         data.set(features, first * l)
         first += count
       }
@@ -129,6 +130,14 @@ function requestLength(images: readonly { readonly bytes: Uint8Array }[], first:
     if (count > 0 && bytes > BYTES_PER_REQUEST) break
   }
   return count
+}
+
+function checkFinite(id: string, features: Float32Array): void {
+  const at = features.findIndex(v => !Number.isFinite(v))
+  if (at < 0) return
+  throw new NonFiniteFeatureError(
+    `sample ${id}: feature ${at} of the prior is ${features[at]}; the model cannot be used on this image`
+  )
 }
 
 /** Errors of the pure parts say what; this says which file. */

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import type * as Runtime from 'onnxruntime-node'
-import { InvalidImageError, InvalidPriorError, NonFiniteFeatureError } from '../../src/errors.ts'
+import { InvalidImageError, InvalidPriorError } from '../../src/errors.ts'
 import { buildGemmModel } from '../../src/optimize/gemm-model.ts'
 import { createTensorWriter } from '../../src/optimize/pixels.ts'
 import { poolFeatures } from '../../src/optimize/pooling.ts'
@@ -80,7 +80,6 @@ export async function loadSession(request: LoadRequest): Promise<PriorSession> {
             `the size of the feature changes between images (${features.length / rows} and ${dimension})`
           )
         }
-        part.forEach((image, i) => checkFinite(image.id, features.subarray(i * dimension, (i + 1) * dimension)))
         out.set(features.subarray(0, part.length * dimension), first * dimension)
       }
       return out
@@ -107,14 +106,6 @@ async function decodeInto(
     }
   }
   await Promise.all(Array.from({ length: DECODES }, decodeSome))
-}
-
-function checkFinite(id: string, features: Float32Array): void {
-  const at = features.findIndex(v => !Number.isFinite(v))
-  if (at < 0) return
-  throw new NonFiniteFeatureError(
-    `sample ${id}: feature ${at} of the prior is ${features[at]}; the model cannot be used on this image`
-  )
 }
 
 /** The very bytes that the parent scanned, with the suffix appended: the file may have been exchanged meanwhile. */

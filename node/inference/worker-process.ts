@@ -7,7 +7,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InferenceLimits } from './limits.ts'
-import type { Answer, Envelope, Request, Setup } from './messages.ts'
+import type { Envelope, Request, Setup } from './messages.ts'
+import { answerSchema, type Answer } from './replies.ts'
 
 /** How often resident memory is read. An Expand bomb grows by some 200 MB in a second. */
 const WATCH_MILLISECONDS = 50
@@ -74,7 +75,7 @@ export class WorkerProcess {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_CHARACTERS)
     })
-    child.on('message', (answer: Answer) => this.#settle(answer))
+    child.on('message', (message: unknown) => this.#settle(message))
     const killNow = () => child.kill('SIGKILL')
     process.once('exit', killNow)
     const watch = setInterval(() => void this.#watch(), WATCH_MILLISECONDS)
@@ -159,9 +160,14 @@ export class WorkerProcess {
     })
   }
 
-  #settle(answer: Answer): void {
-    if (this.#waiting === undefined || answer.id !== this.#waiting.id) return
+  #settle(message: unknown): void {
+    const { data: answer } = answerSchema.safeParse(message)
     const waiting = this.#waiting
+    if (waiting === undefined) return
+    if (answer === undefined || answer.id !== waiting.id) {
+      this.kill(new WorkerLostError('the worker sent a message that is no answer'))
+      return
+    }
     this.#waiting = undefined
     this.answered++
     waiting.resolve(answer)

@@ -8,7 +8,7 @@
 import { setPriority } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { createImageDecoder, type ImageDecoder } from './images.ts'
-import type { Answer, Envelope, Replies, Request, Setup } from './messages.ts'
+import type { Envelope, Replies, Request, Setup, WorkerAnswer } from './messages.ts'
 import { createGemmRunner, loadSession, type PriorSession } from './session.ts'
 
 /** Below everything interactive, above idle. */
@@ -42,7 +42,7 @@ async function handle(request: Request): Promise<Replies[Request['type']]> {
   return { features: await prior.embed(request.images, await decoder) }
 }
 
-async function answer({ id, request }: Envelope): Promise<Answer> {
+async function answer({ id, request }: Envelope): Promise<WorkerAnswer> {
   try {
     return { id, ok: true, value: await handle(request) }
   } catch (error) {
