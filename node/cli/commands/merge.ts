@@ -1,4 +1,8 @@
-/** coopt merge: the merged CID, provisional while partitions are missing; --out also writes the files. */
+/**
+ * coopt merge: the merged CID, provisional while partitions are missing; --out also writes the files.
+ *
+ * Catches up with the swarm first, so that whoever comes late computes the same CID as everybody else.
+ */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
@@ -12,15 +16,14 @@ export function mergeCommand(invoke: Invoke): Command {
     .description('print the merged CID of a swarm')
     .argument('<invite>', 'invite, or manifest CID', someText)
     .option('--out <dir>', 'also write the merged dataset into this new folder', someText)
-    .action(async (invite: string, { out }: { out?: string }) => {
+    .option('--offline', 'use what this home has, ask no peers', false)
+    .action(async (invite: string, { out, offline }: { out?: string; offline: boolean }) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
         const { decodeInvite } = await import('../../../src/distribute/invite.ts')
         decodeInvite(invite)
-        // the files of others have to be fetched, the CID is computed from what the log holds
-        const network = out !== undefined
         const options = out === undefined ? {} : { out: resolve(invocation.cwd, out) }
-        const report = await withApi(invocation, { network }, (api, call) => api.merge(invite, options, call))
+        const report = await withApi(invocation, { network: !offline }, (api, call) => api.merge(invite, options, call))
         const fields = fieldLines([
           ['merged', report.mergedCid],
           ['state', report.provisional ? `provisional: ${coverageText(report.coverage)} of the rows` : 'complete'],

@@ -19,13 +19,13 @@ export function upCommand(invoke: Invoke): Command {
         const stop = new AbortController()
         const local = await backend.openLocal(home, {
           network: true,
-          onEvent: reporter.onEvent,
+          // told below, once commands are answered: scripts wait for it
+          onEvent: event => event.type !== 'listening' && reporter.onEvent(event),
           onStop: () => stop.abort()
         })
         await closing(local, async () => {
           const server = await serveApi(local, { home, ...(apiPort === undefined ? {} : { port: apiPort }) })
           try {
-            // only now may scripts that wait for this line give commands
             const { peer, addresses } = await local.status()
             reporter.onEvent({ type: 'listening', peer, addresses })
             const stopping = AbortSignal.any([signal, kill, stop.signal])

@@ -1,0 +1,206 @@
+/**
+ * The whole method on this machine: a publisher and four participants with different priors, each a process with a home of its own,
+ * over TCP on loopback.
+ *
+ *     npm run demo [-- --json] [--keep DIR]
+ *
+ * Ends with a table, or with --json one object on the last line of stdout. Exit code 1 when the peers do not agree on one CID.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import {
+  joinReportSchema,
+  mergeReportSchema,
+  publishReportSchema,
+  type ApiEvent,
+  type MergeReport
+} from '../node/api.ts'
+import { eventText } from '../node/cli/event-text.ts'
+import { shortId, textTable } from '../node/cli/text-table.ts'
+import { coopt, startCoOpt, type CoOptProcess } from './coopt-process.ts'
+import { makeSample, SAMPLE_COUNT } from './make-sample.ts'
+
+const PRIORS = join(import.meta.dirname, '..', 'priors')
+/** Weak to strong */
+const PARTICIPANTS = ['superclass2', 'simclr_conv', 'vgg_small', 'resnet20'] as const
+const PARTITIONS = 16
+/** Enough rows for a stable ridge fit into this many dimensions */
+const SHARED = 600
+const DIMENSION = 128
+const LISTEN = ['--listen', '/ip4/127.0.0.1/tcp/0']
+
+export interface DemoReport {
+  manifest: string
+  reference: { peer: string; prior: string; uniformValue: number } | null
+  mergedCid: string
+  rows: number
+  seconds: number
+  peers: DemoPeer[]
+}
+
+export interface DemoPeer {
+  peer: string
+  prior: string
+  uniformValue: number | null
+  eligible: boolean | null
+  looR2: number | null
+  looCosine: number | null
+  partitions: number
+  mergedCid: string
+}
+
+const { values } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, keep: { type: 'string' } },
+  allowPositionals: false
+})
+const started = performance.now()
+const directory = values.keep === undefined ? await mkdtemp(join(tmpdir(), 'coopt-demo-')) : resolve(values.keep)
+const running: CoOptProcess[] = []
+
+const leave = async (): Promise<void> => {
+  await Promise.all(running.splice(0).map(child => child.end()))
+  if (values.keep === undefined) await rm(directory, { recursive: true, force: true })
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // children in the same terminal have got their own Ctrl-C; a second one here ends us at once
+  process.once(signal, () => void leave().finally(() => process.exit(1)))
+}
+
+try {
+  const report = await demo()
+  const agreed = report.peers.every(peer => peer.mergedCid === report.mergedCid)
+  console.log(values.json ? JSON.stringify(report) : reportText(report))
+  if (!agreed) {
+    say('demo', 'the peers do not agree')
+    process.exitCode = 1
+  }
+} finally {
+  await leave()
+}
+
+// --- internal ---
+
+async function demo(): Promise<DemoReport> {
+  const publisher = join(directory, 'publisher')
+  const images = join(directory, 'images')
+  await mkdir(directory, { recursive: true })
+  say('demo', `making ${SAMPLE_COUNT} images`)
+  await makeSample(images)
+
+  // 1. a publisher turns the images into a swarm and keeps serving it
+  await coopt(['init', ...LISTEN], z.unknown(), { home: publisher })
+  await startDaemon(publisher)
+  const sizes = ['--partitions', `${PARTITIONS}`, '--shared', `${SHARED}`, '--dim', `${DIMENSION}`]
+  const published = await coopt(['publish', images, '--name', 'demo', ...sizes], publishReportSchema, {
+    home: publisher,
+    onEvent: tell('publisher')
+  })
+  const { manifest, invite } = published
+  say('publisher', `${published.samples} samples in ${published.partitions} partitions, swarm ${manifest}`)
+
+  // 2. participants with different priors take part until every partition has aligned targets
+  const joined = await Promise.all(
+    PARTICIPANTS.map(async prior => {
+      const home = join(directory, prior)
+      await coopt(['init', ...LISTEN], z.unknown(), { home })
+      const child = startCoOpt(['join', invite, '--prior', join(PRIORS, prior), '--once', '--threads', '1'], {
+        home,
+        onEvent: tell(prior)
+      })
+      running.push(child)
+      const report = joinReportSchema.parse(await child.result)
+      say(
+        prior,
+        report.complete ? `complete, took ${report.partitions} partitions` : 'left before the dataset was complete'
+      )
+      return { home, ...report }
+    })
+  )
+
+  // 3. each computes the merged dataset from its own home
+  const merged = await Promise.all(joined.map(({ home }) => coopt(['merge', invite], mergeReportSchema, { home })))
+  const [first] = merged
+  if (first === undefined) throw new Error('no participants')
+  if (first.provisional) throw new Error(`the dataset is not complete: coverage ${first.coverage}`)
+  return {
+    manifest,
+    reference: first.reference === undefined ? null : pick(first.reference),
+    mergedCid: first.mergedCid,
+    rows: first.rows,
+    seconds: Math.round((performance.now() - started) / 100) / 10,
+    peers: joined.map(({ peer, prior }, i) => demoPeer(first, peer, prior, merged[i]?.mergedCid ?? ''))
+  }
+}
+
+async function startDaemon(home: string): Promise<void> {
+  const ready = Promise.withResolvers<void>()
+  const daemon = startCoOpt(['up'], { home, onEvent: event => event.type === 'listening' && ready.resolve() })
+  running.push(daemon)
+  daemon.result.then(() => ready.reject(new Error('the daemon left')), ready.reject)
+  await ready.promise
+}
+
+function demoPeer({ peers }: MergeReport, peer: string, prior: string, mergedCid: string): DemoPeer {
+  const row = peers.find(candidate => candidate.peer === peer)
+  return {
+    peer,
+    prior: row?.prior ?? prior,
+    uniformValue: row?.uniformValue ?? null,
+    eligible: row?.eligible ?? null,
+    looR2: row?.looR2 ?? null,
+    looCosine: row?.looCosine ?? null,
+    partitions: row?.partitions ?? 0,
+    mergedCid
+  }
+}
+
+function pick({
+  peer,
+  prior,
+  uniformValue
+}: NonNullable<DemoReport['reference']>): NonNullable<DemoReport['reference']> {
+  return { peer, prior, uniformValue }
+}
+
+function reportText({ manifest, reference, mergedCid, rows, seconds, peers }: DemoReport): string {
+  const number = (value: number | null): string | undefined => value?.toFixed(4)
+  const table = textTable(
+    ['peer', 'prior', 'uniform', 'eligible', 'loo R2', 'loo cosine', 'partitions', 'merged CID'],
+    peers.map(p => [
+      shortId(p.peer),
+      p.prior,
+      number(p.uniformValue),
+      p.eligible === null ? undefined : p.eligible ? 'yes' : 'no',
+      number(p.looR2),
+      number(p.looCosine),
+      p.partitions,
+      p.mergedCid
+    ])
+  )
+  const elected =
+    reference === null ? 'none' : `${reference.prior} of ${shortId(reference.peer)} (${number(reference.uniformValue)})`
+  return [
+    table,
+    '',
+    `swarm      ${manifest}`,
+    `reference  ${elected}`,
+    `merged     ${mergedCid}`,
+    `rows       ${rows}`,
+    `seconds    ${seconds}`
+  ].join('\n')
+}
+
+function tell(who: string): (event: ApiEvent) => void {
+  return event => {
+    const text = event.type === 'log' && event.level === 'info' ? undefined : eventText(event)
+    if (text !== undefined) say(who, text)
+  }
+}
+
+function say(who: string, text: string): void {
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  process.stderr.write(`${seconds.padStart(6)} s  ${who.padEnd(11)}  ${text}\n`)
+}
