@@ -12,7 +12,6 @@ import { mdns } from '@libp2p/mdns'
 import { memory } from '@libp2p/memory'
 import { noise } from '@libp2p/noise'
 import { ping, type Ping } from '@libp2p/ping'
-import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { sha256 } from '@noble/hashes/sha2.js'
@@ -21,6 +20,7 @@ import { KAD_PROTOCOL, MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
 import type { Conduct } from './conduct.ts'
 import { guardRegistrar, RPC_LIMITS } from './gossip-guard.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
+import { swarmKeyProtector } from './swarm-key.ts'
 
 export interface Services extends ServiceMap {
   identify: Identify
@@ -90,7 +90,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
         }
       })
     ],
-    ...(init.swarmKey === undefined ? {} : { connectionProtector: preSharedKey({ psk: init.swarmKey }) }),
+    ...(init.swarmKey === undefined ? {} : { connectionProtector: swarmKeyProtector(init.swarmKey) }),
     connectionManager: {
       maxConnections: limits.maxConnections,
       maxIncomingPendingConnections: limits.maxIncomingPendingConnections,

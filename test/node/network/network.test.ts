@@ -9,6 +9,7 @@ import { createReferenceClient } from '../../../protocols/reference/client.ts'
 import { createReferenceServer } from '../../../protocols/reference/server.ts'
 import { cborCid, encodeCbor, rawCid } from '../../../src/codec.ts'
 import { importBytes } from '../../../src/distribute/unixfs-import.ts'
+import type { NetworkInit } from '../../../node/network/libp2p.ts'
 import { connect, testNode, waitFor, type TestNode } from '../../helpers/test-network.ts'
 
 async function block(node: TestNode, cid: ReturnType<typeof rawCid>, signal: AbortSignal): Promise<Uint8Array> {
@@ -86,14 +87,20 @@ describe('transports', () => {
 
 describe('streams', () => {
   /** `b` answers on this protocol by `serve`. */
-  async function pair(serve: (stream: Stream) => Promise<void>): Promise<Stream> {
-    const [a, b] = [await testNode(), await testNode()]
+  async function pair(serve: (stream: Stream) => Promise<void>, init: NetworkInit = {}): Promise<Stream> {
+    const [a, b] = [await testNode(init), await testNode(init)]
     await b.libp2p.handle('/test/1', serve)
     await connect(a, b)
     return await a.libp2p.dialProtocol(b.libp2p.peerId, '/test/1')
   }
 
-  test('a reader that does not read holds the sender back, and then gets everything', async () => {
+  const psk = new Uint8Array(95)
+  generateKey(psk)
+
+  test.each<[string, NetworkInit]>([
+    ['', {}],
+    [', with a pre-shared key as well', { swarmKey: psk }]
+  ])('a reader that does not read holds the sender back, and then gets everything%s', async (_, init) => {
     const total = 64 * 1024 * 1024
     let written = 0
     const stream = await pair(async inbound => {
@@ -102,7 +109,7 @@ describe('streams', () => {
       const piece = new Uint8Array(1024 * 1024)
       for (; written < total; written += piece.byteLength) await framed.writeBytes(piece, signal)
       await framed.close(signal)
-    })
+    }, init)
     const framed = frameStream(stream)
     const { signal } = new AbortController()
     await framed.readBytes(1, signal)
