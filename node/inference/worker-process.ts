@@ -1,6 +1,6 @@
 /**
  * One life of the inference worker: started with an empty working directory, a minimal environment and no right to write files or
- * start programs; watched; killed with SIGKILL and reaped.
+ * start programs (Node's permission model: it binds JavaScript, not native code); watched; killed with SIGKILL and reaped.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'

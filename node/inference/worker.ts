@@ -61,6 +61,6 @@ process.on('message', (message: Setup | Envelope) => {
   void answer(message).then(reply => process.send?.(reply))
 })
 process.on('disconnect', () => process.exit(0))
-// Ctrl-C reaches the whole terminal group: whether the batch in flight is finished is the parent's decision
-process.on('SIGINT', () => undefined)
+// Ctrl-C and a service manager reach the whole group: whether the batch in flight is finished is the parent's decision
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 setPriority(NICENESS)

@@ -13,14 +13,20 @@ import {
   type NodeFacts,
   type TensorFacts
 } from './onnx-facts.ts'
+import {
+  addTensor,
+  emptyTensor,
+  finishTensor,
+  MAX_RANK,
+  MAX_VALUES,
+  refuse,
+  type TensorAccumulator
+} from './onnx-tensor.ts'
 import { MessageReader } from './protobuf.ts'
 
 /** Largest counts seen in vision models are a few thousand. */
 const MAX_NODES = 100_000
 const MAX_NAMES_PER_NODE = 4096
-const MAX_RANK = 16
-/** Shape, repeat and scale tensors have one number per dimension; more is not kept. */
-const MAX_VALUES = 64
 
 /** Throws `InvalidPriorError`. */
 export function readModel(bytes: Uint8Array): GraphFacts {
@@ -72,7 +78,7 @@ function readGraph(into: GraphAccumulator, r: MessageReader): void {
   while (r.next()) {
     if (r.field === 1) into.nodes.push(readNode(r.takeMessage()))
     else if (r.field === 5) {
-      const tensor = readTensor(r.takeMessage())
+      const tensor = finishTensor(addTensor(emptyTensor(), r.takeMessage()))
       into.initializers.set(tensor.name, tensor)
     } else if (r.field === 11) into.inputs.push(readValue(r.takeMessage()))
     else if (r.field === 12) into.outputs.push(readValue(r.takeMessage()))
@@ -139,7 +145,7 @@ function readAttribute(r: MessageReader): Attribute {
     else if (r.field === 2) a.floats.push(r.takeFloat32())
     else if (r.field === 7) r.takeFloats(a.floats, MAX_VALUES)
     else if (r.field === 8) r.takeIntegers(a.integers, MAX_VALUES)
-    else if (r.field === 10) readTensor(r.takeMessage())
+    else if (r.field === 10) finishTensor(addTensor(emptyTensor(), r.takeMessage()))
     else if (r.field === 22 || r.field === 23) a.sparse = true
     if (a.floats.length > MAX_VALUES) a.floats.length = MAX_VALUES
   }
@@ -153,61 +159,6 @@ function constantOf(a: Attribute): InitializerFacts | undefined {
   if (a.name === 'value_int' && a.integer !== undefined) return numbers(ELEMENT.int64, [a.integer], [])
   if (a.name === 'value_ints') return numbers(ELEMENT.int64, a.integers, [a.integers.length])
   if (a.name === 'value_float' || a.name === 'value_floats') return numbers(ELEMENT.float, a.floats, [a.floats.length])
-  return undefined
-}
-
-interface TensorAccumulator {
-  name: string
-  elementType: number
-  dims: number[]
-  numbers: number[]
-  raw: Uint8Array | undefined
-}
-
-const emptyTensor = (): TensorAccumulator => ({ name: '', elementType: 0, dims: [], numbers: [], raw: undefined })
-const readTensor = (r: MessageReader): InitializerFacts => finishTensor(addTensor(emptyTensor(), r))
-
-function addTensor(t: TensorAccumulator, r: MessageReader): TensorAccumulator {
-  while (r.next()) {
-    if (r.field === 1) r.takeIntegers(t.dims, MAX_RANK + 1)
-    else if (r.field === 2) t.elementType = r.takeInteger()
-    else if (r.field === 4) r.takeFloats(t.numbers, MAX_VALUES)
-    else if (r.field === 5 || r.field === 7) r.takeIntegers(t.numbers, MAX_VALUES)
-    else if (r.field === 6) throw refuse('it has a tensor of strings')
-    else if (r.field === 8) t.name = r.takeText()
-    else if (r.field === 9) t.raw = r.takeBytes()
-    else if (r.field === 13 || (r.field === 14 && r.takeInteger() !== 0)) {
-      throw refuse(
-        `weight "${t.name}" is external data (another file); save the model as one file (onnx.save_model with save_as_external_data=False)`
-      )
-    }
-  }
-  return t
-}
-
-function finishTensor(t: TensorAccumulator): InitializerFacts {
-  if (t.elementType === ELEMENT.string) throw refuse('it has a tensor of strings')
-  if (t.dims.length > MAX_RANK) throw refuse(`a tensor has more than ${MAX_RANK} dimensions`)
-  let count = 1
-  for (const d of t.dims) {
-    if (d < 0) throw refuse(`weight "${t.name}" has a negative dimension`)
-    count *= d
-  }
-  if (count > 2 ** 31) throw refuse(`weight "${t.name}" has ${count} elements`)
-  const values = count <= MAX_VALUES ? (t.numbers.length > 0 ? t.numbers : rawNumbers(t)) : undefined
-  return { name: t.name, elementType: t.elementType, dims: t.dims, values }
-}
-
-/** Little-endian raw_data of the types that shapes, repeats, scales and flags come in. */
-function rawNumbers({ raw, elementType }: TensorAccumulator): number[] | undefined {
-  if (raw === undefined || raw.byteLength > MAX_VALUES * 8) return undefined
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength)
-  const each = (size: number, read: (at: number) => number) =>
-    Array.from({ length: Math.floor(raw.byteLength / size) }, (_, i) => read(i * size))
-  if (elementType === ELEMENT.int64) return each(8, at => Number(view.getBigInt64(at, true)))
-  if (elementType === ELEMENT.int32) return each(4, at => view.getInt32(at, true))
-  if (elementType === ELEMENT.float) return each(4, at => view.getFloat32(at, true))
-  if (elementType === ELEMENT.bool) return each(1, at => view.getUint8(at))
   return undefined
 }
 
@@ -243,8 +194,4 @@ function readShape(into: Dimension[], shape: MessageReader): void {
     into.push(typeof dimension === 'number' && dimension < 0 ? undefined : dimension)
     if (into.length > MAX_RANK) throw refuse(`an input or output has more than ${MAX_RANK} dimensions`)
   }
-}
-
-function refuse(why: string): InvalidPriorError {
-  return new InvalidPriorError(`the model is refused: ${why}`)
 }

@@ -211,7 +211,7 @@ describe('the worker process', () => {
        void host.request({ type: 'gemm', a: m, b: m, transposeA: false, transposeB: false, threads: 1 })
        process.send(host.workerPid)`
     )
-    const parent = fork(script, [], { stdio: 'ignore', execArgv: [] })
+    const parent = fork(script, [], { stdio: 'ignore', execArgv: [], env: { ...process.env, TMPDIR: home } })
     const [pid] = (await once(parent, 'message')) as [number]
     expect(isRunning(pid)).toBe(true)
     parent.kill('SIGKILL')
