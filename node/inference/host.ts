@@ -5,6 +5,7 @@
  * A parent process that stays responsive whatever a model or an image does: nothing here blocks, and nothing native is loaded.
  */
 import { InferenceError } from '../../src/errors.ts'
+import { batches } from './batches.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.ts'
 import type { ImageFacts, LoadReply, LoadRequest, Replies, Request } from './messages.ts'
 import { replyTo } from './replies.ts'
@@ -58,7 +59,11 @@ export class InferenceHost {
     images: readonly Uint8Array[],
     options: { signal?: AbortSignal } = {}
   ): Promise<readonly ImageFacts[]> {
-    return (await this.request({ type: 'inspect', images }, options)).images
+    const facts: ImageFacts[] = []
+    for (const part of batches(images, bytes => bytes.byteLength)) {
+      facts.push(...(await this.request({ type: 'inspect', images: part }, options)).images)
+    }
+    return facts
   }
 
   /** Ends the worker and waits until it is reaped. Requests under way fail. */

@@ -8,14 +8,11 @@ import type { ModelFacts } from '../../src/optimize/onnx-facts.ts'
 import { scanModel } from '../../src/optimize/onnx-model.ts'
 import { parsePreprocessor, type Preprocessing } from '../../src/optimize/preprocess.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
+import { batches } from './batches.ts'
 import { sha256Cid } from './file-cid.ts'
 import { InferenceHost } from './host.ts'
 import type { InferenceLimits } from './limits.ts'
 import type { LoadReply, LoadRequest } from './messages.ts'
-
-/** Images per message to the worker: a few model runs of small images, some megabytes of large ones. */
-const IMAGES_PER_REQUEST = 64
-const BYTES_PER_REQUEST = 16 * 1024 * 1024
 
 export interface OnnxOptions {
   readonly name: string
@@ -104,32 +101,20 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     },
     async embed(images, embedOptions = {}) {
       const data = new Float32Array(images.length * l)
-      for (let first = 0; first < images.length;) {
-        const count = requestLength(images, first)
-        const part = images.slice(first, first + count)
+      let row = 0
+      for (const part of batches(images, image => image.bytes.byteLength)) {
         const { features } = await host.request({ type: 'embed', images: part }, embedOptions)
-        if (features.length !== count * l) {
-          throw new InferenceError(`the worker sent ${features.length} numbers for ${count} images of ${l}`)
+        if (features.length !== part.length * l) {
+          throw new InferenceError(`the worker sent ${features.length} numbers for ${part.length} images of ${l}`)
         }
         part.forEach(({ id }, i) => checkFinite(id, features.subarray(i * l, (i + 1) * l)))
-        data.set(features, first * l)
-        first += count
+        data.set(features, row * l)
+        row += part.length
       }
       return { features: matrix(images.length, l, data), absent: images.map(() => false) }
     },
     close: () => host.close()
   }
-}
-
-/** How many images from `first` on go into one message; at least one. */
-function requestLength(images: readonly { readonly bytes: Uint8Array }[], first: number): number {
-  let bytes = 0
-  let count = 0
-  for (; first + count < images.length && count < IMAGES_PER_REQUEST; count++) {
-    bytes += (images[first + count] as { bytes: Uint8Array }).bytes.byteLength
-    if (count > 0 && bytes > BYTES_PER_REQUEST) break
-  }
-  return count
 }
 
 function checkFinite(id: string, features: Float32Array): void {

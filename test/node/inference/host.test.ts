@@ -168,7 +168,7 @@ describe('a request', () => {
 describe('the worker process', () => {
   it('is gone after close, with its directory, and nothing can be asked any more', async () => {
     const host = new InferenceHost()
-    await host.inspectImages([])
+    await host.inspectImages([images[0]?.bytes as Uint8Array])
     const pid = pidOf(host)
     const directory = onLinux ? await readlink(`/proc/${pid}/cwd`) : undefined
     const asked = host.inspectImages(images.map(i => i.bytes))
@@ -177,7 +177,7 @@ describe('the worker process', () => {
     await expect(asked).rejects.toThrow(/closed/)
     expect(isRunning(pid)).toBe(false)
     if (directory !== undefined) expect(existsSync(directory)).toBe(false)
-    await expect(host.inspectImages([])).rejects.toThrow(/closed/)
+    await expect(host.inspectImages([new Uint8Array(1)])).rejects.toThrow(/closed/)
     await host.close()
   })
 
@@ -185,7 +185,7 @@ describe('the worker process', () => {
     vi.stubEnv('COOPT_TEST_SECRET', 'hidden')
     const host = new InferenceHost()
     try {
-      await host.inspectImages([])
+      await host.inspectImages([images[0]?.bytes as Uint8Array])
       const proc = `/proc/${pidOf(host)}`
       expect(await readdir(await readlink(`${proc}/cwd`))).toEqual([])
       expect(await readFile(`${proc}/environ`, 'utf8')).not.toMatch(/hidden|HOME=/)
@@ -205,7 +205,7 @@ describe('the worker process', () => {
       script,
       `import { InferenceHost } from '${host}'
        const host = new InferenceHost()
-       await host.inspectImages([])
+       await host.inspectImages([new Uint8Array(1)])
        const side = 2000
        const m = { rows: side, columns: side, data: new Float64Array(side * side).fill(1) }
        void host.request({ type: 'gemm', a: m, b: m, transposeA: false, transposeB: false, threads: 1 })
