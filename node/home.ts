@@ -8,16 +8,17 @@
  *   api.json                address and token of the running daemon
  *   blocks/                 content-addressed blocks (store/durable-blockstore.ts)
  *   datastore/              libp2p and Helia: peers, pins, DHT; may be deleted
+ *   spool/                  files of a publish in progress; emptied at start
  *   swarms/<swarm CID>/
  *     manifest.cbor         the signed manifest
+ *     addresses.json        where members were met last
  *     records.log           signed records, write-ahead (store/record-log.ts)
  *     sequence              own sequence numbers (store/sequence.ts)
  *     progress/<hash>       unfinished computations (store/progress-journal.ts)
- *     assessments/<CID>     judged scores, recomputed when missing
  */
 import { createHash } from 'node:crypto'
-import { homedir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { isSafeCid, parseCid } from '../src/codec.ts'
 import { InvalidContentError, InvalidInputError } from '../src/errors.ts'
@@ -34,13 +35,12 @@ import {
 export interface SwarmPaths {
   readonly directory: string
   readonly manifest: string
+  readonly addresses: string
   readonly log: string
   readonly sequence: string
   readonly progress: string
-  readonly assessments: string
   /** Journal of the computation that `name` describes (any text; hashed, so it need not be a file name) */
   journal(name: string): string
-  assessment(targets: CID): string
 }
 
 export interface Home {
@@ -50,24 +50,10 @@ export interface Home {
   readonly api: string
   readonly blocks: string
   readonly datastore: string
+  readonly spool: string
   readonly swarms: string
   /** Throws `InvalidInputError` for a CID that is not one of ours. */
   swarm(id: CID): SwarmPaths
-}
-
-export interface HomeSurroundings {
-  env?: Readonly<Record<string, string | undefined>>
-  platform?: NodeJS.Platform
-  homeDirectory?: string
-}
-
-/** `--home`, else COOPT_HOME, else the place for data of the platform (XDG base directories on Linux). */
-export function resolveHome(flag?: string, surroundings: HomeSurroundings = {}): Home {
-  const { env = process.env, platform = process.platform, homeDirectory = homedir() } = surroundings
-  if (flag === '') throw new InvalidInputError('--home is empty: name a directory')
-  const chosen = flag ?? nonEmpty(env['COOPT_HOME'])
-  if (chosen !== undefined) return homeAt(resolve(chosen))
-  return homeAt(join(dataDirectory(env, platform, homeDirectory), 'coopt'))
 }
 
 export function homeAt(root: string): Home {
@@ -79,23 +65,30 @@ export function homeAt(root: string): Home {
     api: join(root, 'api.json'),
     blocks: join(root, 'blocks'),
     datastore: join(root, 'datastore'),
+    spool: join(root, 'spool'),
     swarms,
     swarm: id => swarmPaths(join(swarms, nameOf(id)))
   }
 }
 
-/** Create the directories of the home, for the owner only, and make them durable. */
+/**
+ * Create the directories of the home, for the owner only, and remove what a killed process left unfinished: call while holding
+ * the lock.
+ */
 export async function prepareHome(home: Home, fs: FileSystem = nodeFileSystem): Promise<void> {
   await makeDirectories(fs, [home.root, home.datastore, home.swarms])
-  await inside(home.root, () => removeTemporaries(home.root, fs))
+  await inside(home.root, async () => {
+    await removeTemporaries(home.root, fs)
+    await rm(home.spool, { recursive: true, force: true }) // can be gigabytes
+  })
 }
 
 /** Create the directories of one swarm. Call while holding the lock: left-over temporary files are removed. */
 export async function prepareSwarm(home: Home, id: CID, fs: FileSystem = nodeFileSystem): Promise<SwarmPaths> {
   const paths = home.swarm(id)
-  await makeDirectories(fs, [paths.directory, paths.progress, paths.assessments])
+  await makeDirectories(fs, [paths.directory, paths.progress])
   await inside(paths.directory, async () => {
-    for (const directory of [paths.directory, paths.progress, paths.assessments]) await removeTemporaries(directory, fs)
+    for (const directory of [paths.directory, paths.progress]) await removeTemporaries(directory, fs)
     await syncDirectory(fs, home.swarms)
   })
   return paths
@@ -124,16 +117,14 @@ export async function listSwarms(home: Home, fs: FileSystem = nodeFileSystem): P
 
 function swarmPaths(directory: string): SwarmPaths {
   const progress = join(directory, 'progress')
-  const assessments = join(directory, 'assessments')
   return {
     directory,
     manifest: join(directory, 'manifest.cbor'),
+    addresses: join(directory, 'addresses.json'),
     log: join(directory, 'records.log'),
     sequence: join(directory, 'sequence'),
     progress,
-    assessments,
-    journal: name => join(progress, createHash('sha256').update(name).digest('hex')),
-    assessment: targets => join(assessments, nameOf(targets))
+    journal: name => join(progress, createHash('sha256').update(name).digest('hex'))
   }
 }
 
@@ -141,18 +132,6 @@ function swarmPaths(directory: string): SwarmPaths {
 function nameOf(cid: CID): string {
   if (!isSafeCid(cid)) throw new InvalidInputError(`${String(cid)} is not a CID that is used here`)
   return cid.toString()
-}
-
-function dataDirectory(env: HomeSurroundings['env'] & {}, platform: NodeJS.Platform, home: string): string {
-  if (platform === 'win32') return nonEmpty(env['LOCALAPPDATA']) ?? join(home, 'AppData', 'Local')
-  if (platform === 'darwin') return join(home, 'Library', 'Application Support')
-  const xdg = nonEmpty(env['XDG_DATA_HOME'])
-  // "All paths must be absolute. If a relative path is encountered, it should be ignored" (XDG Base Directory, 0.8)
-  return xdg !== undefined && isAbsolute(xdg) ? xdg : join(home, '.local', 'share')
-}
-
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text
 }
 
 async function makeDirectories(fs: FileSystem, paths: string[]): Promise<void> {
