@@ -1,6 +1,7 @@
 /**
  * The node as a library: `createCoOptNode` opens a home and gives everything that the commands can do, in process and typed.
  */
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseCid } from '../src/codec.ts'
@@ -53,7 +54,7 @@ const UNTRAINED_PRIOR = fileURLToPath(new URL('../priors/untrained', import.meta
 export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
   const { home, network: online = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
   const runtime = await openRuntime({ home, network: online, what, onEvent })
-  const { identity, config, paths, content, swarms, network, host, gemm, logger } = runtime
+  const { identity, config, content, swarms, network, host, gemm, logger } = runtime
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
@@ -109,7 +110,7 @@ export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
           sign: identity.sign,
           content,
           host,
-          spool: paths.spool,
+          spool: join(runtime.home.root, 'spool'),
           untrainedPrior: UNTRAINED_PRIOR,
           onEvent: call.onEvent ?? onEvent,
           signal: anySignal(call)
@@ -159,7 +160,12 @@ export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
 
     peers: async () => (network === undefined ? [] : await peerReports(network.libp2p, swarms.all())),
 
-    priorCheck: async (prior, options) => await checkPrior(prior, { ...options, limits: config.inference }),
+    priorCheck: async (prior, options) =>
+      await checkPrior(prior, {
+        limits: config.inference,
+        ...(options.image === undefined ? {} : { image: options.image }),
+        ...(options.output === undefined ? {} : { output: options.output })
+      }),
 
     merge: async (invite, options, call = {}) => {
       const signal = anySignal(call)

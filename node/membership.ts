@@ -2,8 +2,7 @@
  * Everything a node keeps and runs for one swarm it belongs to: state from the log, the judge, and with a network gossip, sync,
  * discovery and replication. Starts top to bottom, stops in reverse.
  */
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { CID } from 'multiformats/cid'
@@ -22,11 +21,12 @@ import { createAntiEntropy, type AntiEntropy } from './anti-entropy.ts'
 import type { Content } from './content.ts'
 import { createExact, type Exact } from './exact/exact.ts'
 import { failpoint } from './failpoint.ts'
+import type { SwarmPaths } from './home.ts'
 import { verify } from './identity.ts'
 import { createLeaseTable, type LeaseTable } from './leases.ts'
 import type { Logger } from './logger.ts'
 import { createDiscovery } from './network/discovery.ts'
-import type { Network } from './network/helia.ts'
+import type { Network } from './network/network.ts'
 import { createReplicator } from './replicator.ts'
 import { openRecordLog } from './store/record-log.ts'
 import { openSequence } from './store/sequence.ts'
@@ -47,8 +47,8 @@ export interface MembershipComponents {
   self: PeerKey
   sign: Sign
   content: Content
-  /** The swarm's own directory in the home */
-  directory: string
+  /** The swarm's own files in the home, prepared */
+  paths: SwarmPaths
   /** Without a network everything that needs no peer still works */
   network?: MembershipNetwork | undefined
   logger: Logger
@@ -86,13 +86,12 @@ export interface Membership {
 }
 
 export async function openMembership(components: MembershipComponents, init: MembershipInit): Promise<Membership> {
-  const { swarm, self, sign, content, directory, network, logger } = components
+  const { swarm, self, sign, content, paths, network, logger } = components
   const { manifest } = swarm
   const controller = new AbortController()
   const { signal } = controller
   // what was started is stopped in reverse, also when a later start fails
   await using starting = new AsyncDisposableStack()
-  await mkdir(join(directory, 'progress'), { recursive: true, mode: 0o700 })
 
   // what was published or learnt before, each checked again by the same code as on arrival
   const records: SignedRecord[] = []
@@ -104,14 +103,14 @@ export async function openMembership(components: MembershipComponents, init: Mem
       logger.warn('a record in the log is not valid and is left out', { reason: error.message })
     }
   }
-  const log = await openRecordLog(join(directory, 'records.log'), { replay })
+  const log = await openRecordLog(paths.log, { replay })
   starting.defer(async () => await log.close())
   if (log.report.lostBytes > 0) {
     logger.warn('the record log was damaged; what could be read was kept, the rest is asked of the other members', {
       ...log.report
     })
   }
-  const sequence = await openSequence(join(directory, 'sequence'))
+  const sequence = await openSequence(paths.sequence)
 
   // the judge, with the publisher's reference features
   const { referenceFeatures, shared, dimension } = manifest
@@ -197,8 +196,8 @@ export async function openMembership(components: MembershipComponents, init: Mem
     members: () => antiEntropy?.members() ?? [],
     sync: async callSignal => (await antiEntropy?.syncAll(callSignal)) ?? false,
     announce: async record => {
-      await failpoint('publish:announce')
       await gossip?.publishRecord(record)
+      await failpoint('publish:announce')
       if (record.body.type === 'alignment') provide(record.body.shard)
     },
     announceLease: async lease => {
@@ -206,8 +205,8 @@ export async function openMembership(components: MembershipComponents, init: Mem
         await sealLease({ v: 1, swarm: swarm.id, author: self, type: 'lease', ...lease }, sign)
       )
     },
-    journalPath: name => join(directory, 'progress', name),
-    removeJournal: async name => await rm(join(directory, 'progress', name), { recursive: true, force: true }),
+    journalPath: name => paths.journal(name),
+    removeJournal: async name => await rm(paths.journal(name), { force: true }),
     heldByOthers: async (cids, callSignal) => {
       const held = cids.map(() => false)
       for (const peer of antiEntropy?.members() ?? []) {

@@ -12,8 +12,10 @@ import type { Membership } from './membership.ts'
 export async function mergeSwarm(membership: Membership, content: Content): Promise<MergedDataset> {
   const { swarm, state } = membership
   const merged = await mergeDataset(swarm, state.set, state.evidence, state.view())
-  for (const { cid, bytes } of merged.blocks) await content.put(cid, bytes)
-  await failpoint('merge')
+  for (const { cid, bytes } of merged.blocks) {
+    await failpoint('merge')
+    await content.put(cid, bytes)
+  }
   await content.barrier()
   return merged
 }

@@ -5,9 +5,9 @@
  * the seeded shuffle (src/distribute/partition.ts).
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DEFAULT_GATE } from '../src/align/gate.ts'
+import { defaultGate } from '../src/align/gate.ts'
 import { DEFAULT_GRID } from '../src/align/transform.ts'
 import { encodeMatrix } from '../src/bytes.ts'
 import { sealManifest, type Manifest, type Swarm } from '../src/distribute/manifest.ts'
@@ -57,59 +57,66 @@ export async function publishSwarm(
 ): Promise<PublishedSwarm> {
   const { self, sign, content, host, onEvent, signal } = components
   const admission = options.allow === undefined ? 'open' : [...new Set(options.allow)].map(peerKeyOf)
+  await mkdir(components.spool, { recursive: true, mode: 0o700 })
   const spool = await mkdtemp(join(components.spool, 'publish-'))
-  try {
-    const source = await openSource(path, {
-      spool,
-      signal,
-      inspect: async batch => (await host.inspectImages(batch)).map(fact => ('error' in fact ? fact.error : undefined)),
-      onProgress: (done, total) =>
-        onEvent({ type: 'building', step: 'hash', done, ...(total === undefined ? {} : { total }) })
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.defer(async () => await rm(spool, { recursive: true, force: true }))
+  const source = await openSource(path, {
+    spool,
+    signal,
+    inspect: async images =>
+      (await host.inspectImages(images, { signal })).map(facts => ('error' in facts ? facts.error : undefined)),
+    onProgress: (done, total) =>
+      onEvent({ type: 'building', step: 'hash', done, ...(total === undefined ? {} : { total }) })
+  })
+  cleanup.defer(async () => await source.close())
+  if (source.skipped > 0)
+    onEvent({
+      type: 'log',
+      level: 'warn',
+      message: `${source.skipped} files are no JPEG, PNG or WebP images and are left out`
     })
-    const samples = source.count
-    if (samples < options.partitions * MIN_PARTITION_ROWS) {
-      throw new InvalidInputError(
-        `${path} has ${samples} images, too few for ${options.partitions} partitions: use fewer partitions`
-      )
-    }
-    const seed = new Uint8Array(randomBytes(32))
-    const built = await buildDataset(source, {
-      partitions: options.partitions,
-      sharedRows: Math.min(options.shared, samples),
-      seed,
-      put: content.put,
-      signal,
-      onProgress: (step, done, total) => onEvent({ type: 'building', step, done, total })
-    })
-    const referenceFeatures = await reference(components, options, built.shared)
-    const manifest: Manifest = {
-      v: 1,
-      kind: 'coopt-manifest',
-      protocol: '1.0.0',
-      name: options.name,
-      ...(options.license === undefined ? {} : { license: options.license }),
-      publisher: self,
-      samples,
-      partitions: built.partitions,
-      shared: built.shared,
-      dimension: options.dimension,
-      seed,
-      referenceFeatures,
-      uniformity: { t: 2, centred: false },
-      election: { policy: options.election ?? 'uniformity', margin: 0.02, human: false },
-      gate: DEFAULT_GATE,
-      alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
-      // a score, and for every partition a result and its alignments to three successive references
-      quotas: { recordsPerPeer: 4 * options.partitions + 64, recordBytes: 64 * 1024 * 1024 },
-      admission
-    }
-    const swarm = await sealManifest(manifest, sign)
-    await content.put(swarm.id, swarm.bytes)
-    await content.barrier()
-    return { swarm, duplicates: source.duplicates }
-  } finally {
-    await rm(spool, { recursive: true, force: true })
+  const samples = source.count
+  if (samples < options.partitions * MIN_PARTITION_ROWS) {
+    throw new InvalidInputError(
+      `${path} has ${samples} images, too few for ${options.partitions} partitions: use fewer partitions`
+    )
   }
+  const seed = new Uint8Array(randomBytes(32))
+  const built = await buildDataset(source, {
+    partitions: options.partitions,
+    sharedRows: Math.min(options.shared, samples),
+    seed,
+    put: content.put,
+    signal,
+    onProgress: (step, done, total) => onEvent({ type: 'building', step, done, total })
+  })
+  const referenceFeatures = await reference(components, options, built.shared)
+  const manifest: Manifest = {
+    v: 1,
+    kind: 'coopt-manifest',
+    protocol: '1.0.0',
+    name: options.name,
+    ...(options.license === undefined ? {} : { license: options.license }),
+    publisher: self,
+    samples,
+    partitions: built.partitions,
+    shared: built.shared,
+    dimension: options.dimension,
+    seed,
+    referenceFeatures,
+    uniformity: { t: 2, centred: false },
+    election: { policy: options.election ?? 'uniformity', margin: 0.02, human: false },
+    gate: defaultGate(built.shared.rows),
+    alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
+    // a score, and for every partition a result and its alignments to three successive references
+    quotas: { recordsPerPeer: 4 * options.partitions + 64, recordBytes: 64 * 1024 * 1024 },
+    admission
+  }
+  const swarm = await sealManifest(manifest, sign)
+  await content.put(swarm.id, swarm.bytes)
+  await content.barrier()
+  return { swarm, duplicates: source.duplicates }
 }
 
 // --- internal ---

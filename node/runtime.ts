@@ -14,13 +14,13 @@ import { peerIdOf } from '../src/peer-key.ts'
 import type { ApiEvent } from './api.ts'
 import { loadConfig, type Config } from './config.ts'
 import { createContent, type Content } from './content.ts'
-import { homePaths, type HomePaths } from './home.ts'
+import { homeAt, prepareHome, type Home } from './home.ts'
 import { loadIdentity, verify, type Identity } from './identity.ts'
 import { InferenceHost } from './inference/host.ts'
 import { createOrtGemm } from './inference/ort-gemm.ts'
 import { lockHome } from './lock.ts'
 import { createLogger, type Logger } from './logger.ts'
-import { createNetwork, type Network } from './network/helia.ts'
+import { createNetwork, type Network } from './network/network.ts'
 import { DurableBlockstore } from './store/durable-blockstore.ts'
 import { createSwarms, type Swarms } from './swarms.ts'
 
@@ -36,7 +36,7 @@ export interface RuntimeInit {
 export interface Runtime {
   readonly identity: Identity
   readonly config: Config
-  readonly paths: HomePaths
+  readonly home: Home
   readonly content: Content
   readonly swarms: Swarms
   readonly network: Network | undefined
@@ -52,18 +52,19 @@ export interface Runtime {
  * Throws `HomeLockedError` when another process holds the home, `InvalidInputError` when there is none or its configuration is
  * wrong, `DamagedStoreError` when key or store are damaged.
  */
-export async function openRuntime({ home, network: online, what, onEvent }: RuntimeInit): Promise<Runtime> {
+export async function openRuntime({ home: root, network: online, what, onEvent }: RuntimeInit): Promise<Runtime> {
   await using starting = new AsyncDisposableStack()
-  const paths = homePaths(home)
-  const config = await loadConfig(paths)
-  const lock = await lockHome(paths.root, { what })
+  const home = homeAt(root)
+  const config = await loadConfig(home)
+  const lock = await lockHome(root, { what })
   starting.defer(async () => await lock.release())
-  const logger = createLogger('coopt')
-  const identity = await loadIdentity(paths.identity, { warn: message => logger.warn(message) })
+  await prepareHome(home)
+  const logger = createLogger()
+  const identity = await loadIdentity(home.identity, { warn: message => logger.warn(message) })
 
   // stores
   const local = await DurableBlockstore.open({
-    path: paths.blocks,
+    path: home.blocks,
     ...config.store,
     onFault: ({ kind, cid, error }) => {
       logger.error('a block could not be read and will be fetched again', {
@@ -74,7 +75,7 @@ export async function openRuntime({ home, network: online, what, onEvent }: Runt
     },
     onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
   })
-  const datastore = new LevelDatastore(paths.datastore)
+  const datastore = new LevelDatastore(home.datastore)
 
   // network
   let network: Network | undefined
@@ -156,7 +157,7 @@ export async function openRuntime({ home, network: online, what, onEvent }: Runt
   starting.defer(async () => await host.close())
 
   // swarms: each goes on from its log
-  const opened = createSwarms({ identity, config, paths, content, network: wire, logger })
+  const opened = createSwarms({ identity, config, home, content, network: wire, logger })
   swarms = opened
   starting.defer(async () => await opened.stop())
   await opened.openKnown()
@@ -166,7 +167,7 @@ export async function openRuntime({ home, network: online, what, onEvent }: Runt
   return {
     identity,
     config,
-    paths,
+    home,
     content,
     swarms: opened,
     network,

@@ -1,23 +1,22 @@
 /**
  * The swarms that this home belongs to: found by CID or invite, opened once, remembered with the addresses of their members.
  */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { openManifest, type Swarm } from '../src/distribute/manifest.ts'
 import type { Invite } from '../src/distribute/invite.ts'
-import { ContentUnavailableError, InvalidInputError } from '../src/errors.ts'
-import { parseCid } from '../src/codec.ts'
+import { ContentUnavailableError, DamagedStoreError, InvalidInputError } from '../src/errors.ts'
 import { peerIdOf } from '../src/peer-key.ts'
-import type { Sync } from '../protocols/sync/sync.ts'
 import type { Config } from './config.ts'
 import type { Content } from './content.ts'
-import type { HomePaths } from './home.ts'
-import { listSwarms } from './home.ts'
+import { listSwarms, prepareSwarm, type Home } from './home.ts'
 import { verify, type Identity } from './identity.ts'
 import type { Logger } from './logger.ts'
 import { openMembership, type Membership, type MembershipNetwork } from './membership.ts'
-import { readJson, writeJsonAtomic } from './store/atomic-file.ts'
+import { readJson, writeFileAtomic, writeJsonAtomic } from './store/atomic-file.ts'
 
 /** More addresses than this are no help in finding anybody. */
 const MAX_KNOWN_ADDRESSES = 64
@@ -27,7 +26,7 @@ const addressesSchema = z.array(z.string().max(256)).max(MAX_KNOWN_ADDRESSES)
 export interface SwarmsComponents {
   identity: Identity
   config: Config
-  paths: HomePaths
+  home: Home
   content: Content
   network?: Omit<MembershipNetwork, 'addresses' | 'onAddresses'> | undefined
   logger: Logger
@@ -45,15 +44,17 @@ export interface Swarms {
   stop(): Promise<void>
 }
 
-export function createSwarms({ identity, config, paths, content, network, logger }: SwarmsComponents): Swarms {
+export function createSwarms({ identity, config, home, content, network, logger }: SwarmsComponents): Swarms {
   const opening = new Map<string, Promise<Membership>>()
   const ready = new Map<string, Membership>()
 
+  const addressesPath = (cid: CID): string => join(home.swarm(cid).directory, 'addresses.json')
+
   const knownAddresses = async (cid: CID): Promise<string[]> =>
-    (await readJson(paths.addresses(cid), addressesSchema)) ?? []
+    (await readJson(addressesPath(cid), addressesSchema)) ?? []
 
   const remember = (cid: CID, addresses: readonly string[]): void => {
-    writeJsonAtomic(paths.addresses(cid), addresses.slice(0, MAX_KNOWN_ADDRESSES)).catch((error: unknown) =>
+    writeJsonAtomic(addressesPath(cid), addresses.slice(0, MAX_KNOWN_ADDRESSES)).catch((error: unknown) =>
       logger.warn('addresses of members could not be saved', { reason: String(error) })
     )
   }
@@ -62,14 +63,26 @@ export function createSwarms({ identity, config, paths, content, network, logger
     const id = swarm.id.toString()
     const found = opening.get(id)
     if (found !== undefined) return found
+    const membership = prepareAndOpen(swarm, addresses)
+    opening.set(id, membership)
+    void membership.then(
+      opened => ready.set(id, opened),
+      () => opening.delete(id) // the caller has the error; the next one may try again
+    )
+    return membership
+  }
+
+  const prepareAndOpen = async (swarm: Swarm, addresses: readonly string[]): Promise<Membership> => {
     const { timing } = config
-    const membership = openMembership(
+    const paths = await prepareSwarm(home, swarm.id)
+    await writeFileAtomic(paths.manifest, swarm.bytes)
+    return await openMembership(
       {
         swarm,
         self: identity.key,
         sign: identity.sign,
         content,
-        directory: paths.swarm(swarm.id),
+        paths,
         network:
           network === undefined ? undefined : { ...network, addresses, onAddresses: list => remember(swarm.id, list) },
         logger
@@ -83,12 +96,6 @@ export function createSwarms({ identity, config, paths, content, network, logger
           (config.replicate === 'own' && peerIdOf(swarm.manifest.publisher) === identity.peerId)
       }
     )
-    opening.set(id, membership)
-    void membership.then(
-      opened => ready.set(id, opened),
-      () => opening.delete(id) // the caller has the error; the next one may try again
-    )
-    return membership
   }
 
   const manifestOf = async (
@@ -139,13 +146,14 @@ export function createSwarms({ identity, config, paths, content, network, logger
       return membership
     },
     openKnown: async () => {
-      for (const name of await listSwarms(paths)) {
-        const cid = parseCid(name)
+      for (const cid of await listSwarms(home)) {
         try {
-          const signal = AbortSignal.timeout(config.timing.blockMs)
-          await open(openManifest(await content.block(cid, { signal }), verify), await knownAddresses(cid))
+          const swarm = openManifest(await readFile(home.swarm(cid).manifest), verify)
+          if (!swarm.id.equals(cid))
+            throw new DamagedStoreError(`the manifest in ${home.swarm(cid).directory} is that of ${swarm.id}`)
+          await open(swarm, await knownAddresses(cid))
         } catch (error) {
-          logger.error('a swarm of this home cannot be opened', { swarm: name, reason: String(error) })
+          logger.error('a swarm of this home cannot be opened; join it again with its invite', { swarm: cid, error })
         }
       }
     },

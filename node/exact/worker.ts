@@ -3,7 +3,7 @@
  * run where gossip and pings are answered. (ONNX Runtime is never loaded here: ending a thread that holds it aborts the process.)
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { elect, type Candidate } from '../../src/align/election.ts'
+import { createElectionMemo, elect, type Candidate } from '../../src/align/election.ts'
 import { assess } from '../../src/align/gate.ts'
 import { plainGemm, type Gemm } from '../../src/align/gemm.ts'
 import { fitTransform } from '../../src/align/transform.ts'
@@ -20,6 +20,7 @@ if (port === null) throw new Error('the exact worker runs as a thread only')
 
 const { manifest } = openManifest((workerData as { manifest: Uint8Array }).manifest, verify)
 const matrices = new Map<string, Matrix32>()
+const memo = createElectionMemo()
 let features: Matrix32 | undefined
 
 /** Products are asked for at the parent, whose inference process has fast kernels: for figures that have a tolerance only. */
@@ -90,7 +91,7 @@ async function answer(question: ExactQuestion): Promise<unknown> {
         const targets = matrices.get(c.targetsCid)
         return { ...c, targetsCid: parseCid(c.targetsCid), ...(targets === undefined ? {} : { targets }) }
       })
-      const { reference, ranking } = elect(manifest, candidates)
+      const { reference, ranking } = elect(manifest, candidates, memo)
       return {
         ranking,
         ...(reference === undefined

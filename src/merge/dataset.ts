@@ -23,7 +23,7 @@ import type { SignedRecord } from '../publish/record.ts'
 import { datasetCard } from './card.ts'
 import type { RecordSet } from './record-set.ts'
 import { shardName } from './shard-name.ts'
-import { isScore, type Evidence, type SwarmView } from './views.ts'
+import { isAdmissible, isScore, type Evidence, type SwarmView } from './views.ts'
 
 export interface MergedDataset {
   readonly root: CID
@@ -108,7 +108,7 @@ export async function mergeDataset(
 export function admissibleScores(set: RecordSet, evidence: Evidence) {
   return [...set.records()]
     .filter(isScore)
-    .filter(score => evidence.assessments.get(score.body.targets.toString())?.admissible === true)
+    .filter(score => isAdmissible(score, evidence))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
 }
 

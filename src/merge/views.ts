@@ -5,7 +5,7 @@
  * (assessment of S_Y, quality of an alignment), so it may be cached, and it is never taken from anybody's word.
  */
 import type { CID } from 'multiformats/cid'
-import type { Candidate, Election } from '../align/election.ts'
+import { CLAIM_TOLERANCE, type Candidate, type Election } from '../align/election.ts'
 import type { Assessment } from '../align/gate.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import type { Matrix32 } from '../matrix.ts'
@@ -56,7 +56,7 @@ export interface SwarmView {
 }
 
 /** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more (method.md, tolerance). */
-export const CLAIM_TOLERANCE = 1e-3
+export const ALIGNMENT_TOLERANCE = 1e-3
 
 export function qualityKey(targets: CID, reference: CID): string {
   return `${targets} ${reference}`
@@ -147,17 +147,22 @@ export function belowFloor(manifest: Manifest, quality: Quality): string | undef
   return undefined
 }
 
-// --- internal ---
-
-function isAdmissible(score: SignedRecord<Score>, evidence: Evidence): boolean {
+/** Did this score's content pass the gate, and does it have the uniform value that its record claims? */
+export function isAdmissible(score: SignedRecord<Score>, evidence: Evidence): boolean {
   const assessment = evidence.assessments.get(score.body.targets.toString())
-  return assessment !== undefined && assessment.admissible
+  return (
+    assessment !== undefined &&
+    assessment.admissible &&
+    Math.abs(assessment.uniformValue - score.body.uniformValue) <= CLAIM_TOLERANCE
+  )
 }
+
+// --- internal ---
 
 function isAcceptable(manifest: Manifest, record: SignedRecord<Alignment>, quality: Quality): boolean {
   return (
-    Math.abs(record.body.looR2 - quality.looR2) <= CLAIM_TOLERANCE &&
-    Math.abs(record.body.looCosine - quality.looCosine) <= CLAIM_TOLERANCE &&
+    Math.abs(record.body.looR2 - quality.looR2) <= ALIGNMENT_TOLERANCE &&
+    Math.abs(record.body.looCosine - quality.looCosine) <= ALIGNMENT_TOLERANCE &&
     belowFloor(manifest, quality) === undefined
   )
 }

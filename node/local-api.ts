@@ -1,0 +1,14 @@
+/** The entry points of the command line (backend.ts) on a home of this machine. Loaded late: this pulls in the whole network stack. */
+import type { InitOptions, InitReport, LocalApi, OpenOptions } from './backend.ts'
+import { createCoOptNode } from './coopt-node.ts'
+import { initHome as makeHome } from './init-home.ts'
+
+export async function initHome(home: string, { listen }: InitOptions): Promise<InitReport> {
+  return await makeHome(home, listen === undefined ? {} : { network: { listen: [...listen] } })
+}
+
+export async function openLocal(home: string, options: OpenOptions): Promise<LocalApi> {
+  const node = await createCoOptNode({ home, what: options.network ? 'a coopt node' : 'a coopt command', ...options })
+  if (options.network) options.onEvent?.({ type: 'listening', peer: node.peer, addresses: node.addresses() })
+  return node
+}
