@@ -32,13 +32,16 @@ const cid = z.custom<CID>(isSafeCid, 'not a CIDv1 (raw, dag-pb or dag-cbor) with
 const bytesOf = (length: number) =>
   z.custom<Uint8Array>(v => v instanceof Uint8Array && v.byteLength === length, `not ${length} bytes`)
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
-/** Printable text without control characters or line breaks. */
-const text = (max: number) =>
+/**
+ * Printable text of 1 to `max` UTF-16 units: no control characters, line breaks, lone surrogates or noncharacters (YAML forbids them), and
+ * no byte order mark (a UTF-8 decoder drops a leading one, so that such text would not come back as it was signed).
+ */
+export const text = (max: number) =>
   z
     .string()
     .min(1)
     .max(max)
-    .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u, 'has control characters')
+    .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\ufeff]+$/u, 'has characters that cannot be printed')
 
 /** A content-addressed UnixFS file of known size. `dagBytes` counts all its blocks (the Tsize of a link to it). */
 const file = z.strictObject({ cid, bytes: count, dagBytes: count })
@@ -59,7 +62,10 @@ export const manifestSchema = z.strictObject({
     .min(1)
     .max(MAX_PARTITIONS),
   /** The shared set S_X: a Parquet file like a partition */
-  shared: file.extend({ rows: count.min(MIN_SHARED_ROWS).max(MAX_SHARED_ROWS) }),
+  shared: file.extend({
+    rows: count.min(MIN_SHARED_ROWS).max(MAX_SHARED_ROWS),
+    bytes: count.min(1).max(MAX_PARTITION_BYTES)
+  }),
   /** n, the dimensions of every target */
   dimension: z.number().int().min(MIN_DIMENSION).max(MAX_DIMENSION),
   /** Seed of the shuffle and of the draw of S */
@@ -136,6 +142,15 @@ export function openManifest(bytes: Uint8Array, verify: Verify): Swarm {
   }
 }
 
+/**
+ * Can a UnixFS file have these sizes? Under the pinned import settings a tree adds about 50 bytes for each MiB; 1 % and a MiB leave room.
+ *
+ * Sizes are summed up in directory links, and a sum beyond 2^53 could not be encoded.
+ */
+export function isPlausibleTree({ bytes, dagBytes }: { bytes: number; dagBytes: number }): boolean {
+  return dagBytes >= bytes && dagBytes <= bytes * 1.01 + 1_048_576
+}
+
 /** May the peer with this key add records? Pure: admission is part of the manifest. */
 export function isAdmitted(manifest: Manifest, key: PeerKey): boolean {
   return manifest.admission === 'open' || manifest.admission.some(k => k.every((b, i) => b === key[i]))
@@ -159,6 +174,15 @@ function check(value: unknown): Manifest {
   if (m.referenceFeatures.bytes !== featureBytes) {
     throw new InvalidManifestError(
       `the reference features have ${m.referenceFeatures.bytes} bytes, their shape needs ${featureBytes}`
+    )
+  }
+  if (featureBytes > MAX_MATRIX_BYTES) {
+    throw new InvalidManifestError(`the reference features have ${featureBytes} bytes, at most ${MAX_MATRIX_BYTES}`)
+  }
+  for (const file of [m.shared, m.referenceFeatures, ...m.partitions]) {
+    if (isPlausibleTree(file)) continue
+    throw new InvalidManifestError(
+      `${file.cid}: a file of ${file.bytes} bytes has no tree of ${file.dagBytes}, import it with the pinned settings`
     )
   }
   return m

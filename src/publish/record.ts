@@ -14,7 +14,7 @@
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { cborCid, decodeCbor, isSafeCid } from '../codec.ts'
-import { isAdmitted, type Manifest } from '../distribute/manifest.ts'
+import { isAdmitted, isPlausibleTree, text, type Manifest } from '../distribute/manifest.ts'
 import {
   decodeEnvelope,
   isSignedBy,
@@ -34,12 +34,6 @@ const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
 const key = z.custom<PeerKey>(v => v instanceof Uint8Array && v.byteLength === PEER_KEY_BYTES, 'not a peer key')
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 const finite = z.number().refine(Number.isFinite, 'not finite')
-const text = (max: number) =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u, 'has control characters')
 
 const head = { v: z.literal(1), swarm: cid, author: key, seq: count }
 
@@ -110,12 +104,15 @@ export interface SignedRecord<T extends RecordBody = RecordBody> {
   readonly bytes: Uint8Array
 }
 
+/** Encode and sign. Throws `InvalidRecordError` rather than sign what nobody could open. */
 export async function sealRecord<T extends RecordBody>(body: T, sign: Sign): Promise<SignedRecord<T>> {
   const bytes = await seal('coopt/1/record\0', body, sign)
   if (bytes.byteLength > MAX_RECORD_BYTES) {
     throw new InvalidRecordError('too-large', `a record of ${bytes.byteLength} bytes, at most ${MAX_RECORD_BYTES}`)
   }
-  const id = cborCid(decodeEnvelope(bytes, MAX_RECORD_BYTES).payload)
+  const envelope = decodeEnvelope(bytes, MAX_RECORD_BYTES)
+  parseBody(envelope)
+  const id = cborCid(envelope.payload)
   return { id, key: id.toString(), body, bytes }
 }
 
@@ -126,9 +123,7 @@ export async function sealRecord<T extends RecordBody>(body: T, sign: Sign): Pro
  */
 export function openRecord(bytes: Uint8Array, swarm: { id: CID; manifest: Manifest }, verify: Verify): SignedRecord {
   const envelope = open(bytes)
-  const parsed = recordSchema.safeParse(decodePayload(envelope))
-  if (!parsed.success) throw new InvalidRecordError('schema', `not a record: ${z.prettifyError(parsed.error)}`)
-  const body = parsed.data
+  const body = parseBody(envelope)
   checkHead(body, swarm)
   if (body.seq >= swarm.manifest.quotas.recordsPerPeer) {
     throw new InvalidRecordError(
@@ -196,6 +191,12 @@ function open(bytes: Uint8Array): Envelope {
   }
 }
 
+function parseBody(envelope: Envelope): RecordBody {
+  const parsed = recordSchema.safeParse(decodePayload(envelope))
+  if (!parsed.success) throw new InvalidRecordError('schema', `not a record: ${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}
+
 function decodePayload(envelope: Envelope): unknown {
   try {
     return decodeCbor(envelope.payload, MAX_RECORD_BYTES)
@@ -241,12 +242,7 @@ function checkRanges(body: RecordBody, manifest: Manifest): void {
     throw outOfRange(`R2 ${body.looR2}, cosine ${body.looCosine}`)
   // image bytes + targets as plain lists with levels; twice the plain size leaves room for the encoding
   const most = partition.bytes + partition.rows * manifest.dimension * 8 + 1_048_576
-  if (
-    body.bytes < partition.bytes ||
-    body.bytes > most ||
-    body.dagBytes < body.bytes ||
-    body.dagBytes > body.bytes * 1.01 + 1_048_576
-  ) {
+  if (body.bytes < partition.bytes || body.bytes > most || !isPlausibleTree(body)) {
     throw outOfRange(
       `a shard of ${body.bytes} bytes (${body.dagBytes} with its tree) for a partition of ${partition.bytes}`
     )

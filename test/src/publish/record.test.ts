@@ -142,6 +142,13 @@ describe('a record', () => {
     await expect(sealRecord(large, alice.sign)).rejects.toMatchObject({ reason: 'too-large' })
   })
 
+  test('that nobody could open is not sealed', async () => {
+    for (const name of ['', 'a\nb', '\ufeffa', 'x'.repeat(65)]) {
+      const sealing = sealRecord(scoreBody(swarm, alice, 0, { prior: { ...score.body.prior, name } }), alice.sign)
+      await expect(sealing).rejects.toThrow(InvalidRecordError)
+    }
+  })
+
   test('with trailing bytes is refused, outside and inside of the envelope', async () => {
     expect(faultOf(Buffer.concat([score.bytes, Uint8Array.of(0)]))).toBe('not-canonical')
     const { payload } = decodeEnvelope(score.bytes, MAX_RECORD_BYTES)
@@ -197,6 +204,7 @@ describe('a record', () => {
     ['a long name', body => ({ ...body, prior: { ...body.prior, name: 'x'.repeat(65) } })],
     ['a line break in the name', body => ({ ...body, prior: { ...body.prior, name: 'a\nb' } })],
     ['an escape sequence in the name', body => ({ ...body, prior: { ...body.prior, name: '\u001b[2J' } })],
+    ['a noncharacter in the name', body => ({ ...body, prior: { ...body.prior, name: 'a\uffff' } })],
     ['a line separator in the name', body => ({ ...body, prior: { ...body.prior, name: 'a\u2028b' } })],
     ['no dimensions', body => ({ ...body, prior: { ...body.prior, dimension: 0 } })],
     ['an unknown kind of prior', body => ({ ...body, prior: { ...body.prior, kind: 'oracle' } })]
