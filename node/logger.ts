@@ -3,6 +3,7 @@
  * The message is fixed text, what varies is in fields. The level comes from COOPT_LOG (error, warn, info, debug, trace; default
  * warn). libp2p's own logs are apart from this: DEBUG=libp2p:*.
  */
+import { inspect } from 'node:util'
 import { InvalidInputError } from '../src/errors.ts'
 
 /** From few lines to many. `error`: somebody must act; `warn`: went wrong, was coped with; `info`: milestones. */
@@ -83,10 +84,11 @@ function format(value: unknown): string {
   if (value === undefined || value === null) return String(value)
   if (value instanceof Error) return format(`${value.name}: ${value.message}${causeOf(value)}`)
   if (typeof value === 'string') return oneLine(/^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value))
-  if (typeof value === 'object' && Object.hasOwn(Object.getPrototypeOf(value) ?? {}, 'toString')) {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && !Array.isArray(value) && Object.hasOwn(prototype ?? {}, 'toString')) {
     return format(String(value)) // CID, PeerId, Multiaddr
   }
-  return oneLine(JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v)) ?? String(value))
+  return oneLine(inspect(value, { breakLength: Infinity, depth: 4 })) // also what refers to itself: logging never throws
 }
 
 function causeOf(error: Error): string {
