@@ -1,0 +1,188 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { elect, NO_VALUE, type Candidate } from '../../../src/align/election.ts'
+import { assess, defaultGate, type Assessment } from '../../../src/align/gate.ts'
+import { encodeMatrix } from '../../../src/bytes.ts'
+import { rawCid } from '../../../src/codec.ts'
+import type { Matrix32 } from '../../../src/matrix.ts'
+import { gaussian, honest, noise } from '../../helpers/synthetic-priors.ts'
+
+const seed = new Uint8Array(32).fill(5)
+const uniformity = { t: 2, centred: false }
+const under = (policy: 'uniformity' | 'predictivity', human = false) => ({
+  seed,
+  election: { policy, margin: 0.02, human }
+})
+
+const plain: Assessment = {
+  uniformValue: -1,
+  r2: 0.5,
+  chanceR2: -0.05,
+  noiseDeviation: 0.01,
+  neighbourOverlap: 0.1,
+  neighbourLift: 10,
+  effectiveRank: 5,
+  present: 100,
+  admissible: true,
+  refusals: []
+}
+const candidate = (key: string, uniformValue: number, more: Partial<Candidate> = {}): Candidate => ({
+  key,
+  author: `peer of ${key}`,
+  kind: 'onnx',
+  targetsCid: rawCid(new TextEncoder().encode(key)),
+  claimed: uniformValue,
+  assessment: { ...plain, uniformValue },
+  ...more
+})
+
+const VALUES = new Map([
+  ['u', -3],
+  ['v', -2],
+  ['w', -2.0000001],
+  ['x', -2.0000009],
+  ['y', -1],
+  ['z', -0.5]
+])
+
+describe('election by uniformity', () => {
+  const anyCandidate = fc
+    .record({
+      key: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g'),
+      human: fc.boolean(),
+      admissible: fc.boolean(),
+      equivocator: fc.boolean(),
+      lie: fc.constantFrom(0, 5e-5, 2e-4),
+      // a value belongs to its content; some are close, so that ties after rounding come up
+      content: fc.constantFrom(...VALUES.keys())
+    })
+    .map(({ key, human, admissible, equivocator, lie, content }) => {
+      const value = VALUES.get(content) ?? 0
+      return candidate(key, value, {
+        kind: human ? 'human' : 'onnx',
+        assessment: { ...plain, uniformValue: value, admissible },
+        claimed: value + lie,
+        equivocator,
+        targetsCid: rawCid(new TextEncoder().encode(content))
+      })
+    })
+  const anySet = fc.uniqueArray(anyCandidate, { selector: c => c.key })
+
+  test('every order of arrival gives the same election', () => {
+    fc.assert(
+      fc.property(
+        anySet.chain(set => fc.tuple(fc.constant(set), fc.shuffledSubarray(set, { minLength: set.length }))),
+        ([set, mixed]) => {
+          expect(elect(under('uniformity'), mixed)).toEqual(elect(under('uniformity'), set))
+        }
+      )
+    )
+  })
+
+  test('the winner is the lowest electable value and everybody is ranked once', () => {
+    fc.assert(
+      fc.property(anySet, fc.boolean(), (set, human) => {
+        const { reference, ranking } = elect(under('uniformity', human), set)
+        expect(ranking.map(r => r.key).sort()).toEqual(set.map(c => c.key).sort())
+        const fair = set.filter(
+          c =>
+            c.assessment.admissible &&
+            c.equivocator !== true &&
+            Math.abs(c.claimed - c.assessment.uniformValue) < 1e-4 &&
+            (human || c.kind === 'onnx')
+        )
+        expect(reference === undefined).toBe(fair.length === 0)
+        const winner = set.find(c => c.key === reference?.provenance.from[0])
+        for (const c of fair) expect(winner?.assessment.uniformValue).toBeLessThan(c.assessment.uniformValue + 1e-6)
+        if (winner !== undefined) expect(reference?.cid?.equals(winner.targetsCid)).toBe(true)
+        for (const r of ranking) expect(r.electable).toBe(r.reason === undefined)
+      })
+    )
+  })
+
+  test('equal values are decided by the record key', () => {
+    expect(elect(under('uniformity'), [candidate('b', -2), candidate('a', -2.0000001)]).reference?.provenance).toEqual({
+      policy: 'uniformity',
+      from: ['a']
+    })
+  })
+
+  test('each reason for not being electable is given', () => {
+    const x = rawCid(Uint8Array.of(1))
+    const { ranking } = elect(under('uniformity'), [
+      candidate('0', -1, { targetsCid: x }),
+      candidate('1', -1, { targetsCid: x }),
+      candidate('2', -2, { kind: 'human' }),
+      candidate('3', -3, { equivocator: true }),
+      candidate('4', -2, { claimed: -3 }),
+      candidate('5', -3.9, { assessment: { ...plain, uniformValue: -3.9, admissible: false, refusals: ['noise'] } }),
+      candidate('6', -3.9, { claimed: NaN })
+    ])
+    expect(Object.fromEntries(ranking.map(r => [r.key, r.reason]))).toEqual({
+      '0': undefined,
+      '1': 'the same targets as 0',
+      '2': 'labels of people are not elected in this swarm',
+      '3': 'its author signed two records under one sequence number',
+      '4': 'it claims the uniform value -3, its targets have -2',
+      '5': 'not eligible',
+      '6': 'it claims the uniform value NaN, its targets have -3.9'
+    })
+    expect(ranking[0]).toEqual({ key: '0', author: 'peer of 0', value: -1, figure: -1, electable: true })
+    expect(ranking.find(r => r.key === '5')).toMatchObject({ value: NO_VALUE })
+  })
+
+  test('nobody electable means no reference', () => {
+    expect(elect(under('uniformity'), [])).toEqual({ ranking: [] })
+  })
+})
+
+describe('election of real matrices', () => {
+  const rows = 240
+  const hidden = gaussian(rows, 8, 'causes')
+  const features = honest(hidden, 40, 0.3, 'features')
+  const judged = (key: string, targets: Matrix32): Candidate => {
+    const assessment = assess({ gate: defaultGate(rows), seed, uniformity }, { targets, kind: 'onnx' }, features)
+    return {
+      key,
+      author: key,
+      kind: 'onnx',
+      targetsCid: rawCid(encodeMatrix(targets)),
+      claimed: assessment.uniformValue,
+      assessment,
+      targets
+    }
+  }
+  const priors = [0.1, 2, 2.2, 2.4, 2.6].map((spread, i) => judged(`prior ${i}`, honest(hidden, 24, spread, `p${i}`)))
+
+  test.each([...Array(20).keys()])('noise never wins under either policy (seed %i)', i => {
+    const attackers = [4, 24, 64].map(columns => judged(`a noise ${columns}`, noise(rows, columns, `${i}`)))
+    expect(attackers.at(-1)?.assessment.uniformValue).toBeLessThan(
+      Math.min(...priors.map(p => p.assessment.uniformValue))
+    )
+    for (const policy of ['uniformity', 'predictivity'] as const) {
+      const { reference, ranking } = elect(under(policy), [...attackers, ...priors])
+      expect(reference?.provenance.from[0]).toMatch(/^prior/)
+      expect(ranking.filter(r => r.key.includes('noise')).every(r => !r.electable)).toBe(true)
+    }
+  })
+
+  test('predictivity elects the clearest view, for any order of arrival', () => {
+    const election = elect(under('predictivity'), priors)
+    expect(election.reference?.provenance).toEqual({ policy: 'predictivity', from: ['prior 0'] })
+    expect(elect(under('predictivity'), priors.toReversed())).toEqual(election)
+    const [first] = election.ranking
+    expect(first?.value).toBe(-(first?.figure ?? NaN))
+  })
+
+  test('a candidate whose matrix is not at hand is not elected by predictivity', () => {
+    const [best, ...rest] = priors
+    if (best === undefined) throw new Error('no priors')
+    const { targets: _, ...without } = best
+    const { ranking, reference } = elect(under('predictivity'), [without, ...rest])
+    expect(ranking.find(r => r.key === best.key)).toMatchObject({
+      electable: false,
+      reason: 'its targets are not at hand'
+    })
+    expect(reference?.provenance.from).not.toContain(best.key)
+  })
+})
