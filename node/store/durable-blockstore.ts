@@ -17,20 +17,13 @@ import { NotFoundError } from 'interface-store'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { equalBytes } from '../../src/codec.ts'
-import { InvalidContentError, StoreFullError } from '../../src/errors.ts'
+import { StoreFullError } from '../../src/errors.ts'
 import { createBarrier, type Barrier } from './block-barrier.ts'
 import { openBlockDirectory, type BlockDirectory } from './block-directory.ts'
-import { assertBlock, blockFileOf, digestOf, hashesTo, joinBlock, shardOf, type BlockFile } from './block-files.ts'
+import { assertBlock, blockFileOf, digestOf, joinBlock, shardOf, type BlockFile } from './block-files.ts'
+import { readBlock, type StoreFault } from './block-reader.ts'
 import { createDiskSpace, type DiskSpace, type DiskState } from './disk-space.ts'
 import { errorCode, nodeFileSystem, persevering, storeError, type FileSystem } from './file-system.ts'
-
-/** `damaged`: the file was not the block; `io`: the file system would not let us look. */
-export interface StoreFault {
-  readonly kind: 'damaged' | 'io'
-  readonly cid: CID
-  readonly path: string
-  readonly error: Error
-}
 
 export interface BlockstoreInit {
   path: string
@@ -157,7 +150,12 @@ export class DurableBlockstore extends BaseBlockstore {
     options?.signal?.throwIfAborted()
     const file = blockFileOf(this.#parts.root, cid)
     if (file === undefined) throw new NotFoundError(`${cid.toString()} has no sha2-256 hash and is never stored`)
-    yield await this.#load(cid, file)
+    yield await readBlock(cid, file, {
+      directory: this.#parts.directory,
+      alone: action => this.#alone(file, false, action),
+      onDamage: () => this.#parts.barrier.lose(file.name),
+      report: (kind, error) => this.#report(kind, cid, file, error)
+    })
   }
 
   override async delete(cid: CID, options?: AbortOptions): Promise<void> {
@@ -231,49 +229,4 @@ export class DurableBlockstore extends BaseBlockstore {
     }
     barrier.add(file.name) // also when it was there already: nobody knows whether an earlier process synced it
   }
-
-  async #load(cid: CID, file: BlockFile): Promise<Uint8Array> {
-    const { directory } = this.#parts
-    try {
-      const bytes = await persevering(() => directory.read(file.path))
-      if (bytes !== undefined && hashesTo(bytes, file.digest)) return bytes
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') throw notFound(cid, 'is not in the store', error)
-      const told = storeError(error, 'read', file.path)
-      this.#report('io', cid, file, told)
-      throw notFound(cid, `cannot be read: ${told.message}`, told)
-    }
-    return await this.#setAside(cid, file)
-  }
-
-  /** Move a damaged file away, unless a put repaired it meanwhile: then give its bytes. */
-  async #setAside(cid: CID, file: BlockFile): Promise<Uint8Array> {
-    const { directory, barrier } = this.#parts
-    let repaired: Uint8Array | undefined
-    let damage: Error = new InvalidContentError(
-      `${file.path} does not hash to its name: set aside, to be fetched again`
-    )
-    try {
-      await this.#alone(file, false, async () => {
-        const bytes = await directory.read(file.path)
-        if (bytes !== undefined && hashesTo(bytes, file.digest)) repaired = bytes
-        else {
-          barrier.lose(file.name)
-          await directory.quarantine(file)
-        }
-      })
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') throw notFound(cid, 'was damaged and is gone', error)
-      damage = storeError(error, 'set aside the damaged', file.path)
-    }
-    if (repaired !== undefined) return repaired
-    this.#report('damaged', cid, file, damage)
-    throw notFound(cid, `is damaged: ${damage.message}`, damage)
-  }
-}
-
-// --- internal ---
-
-function notFound(cid: CID, what: string, cause: unknown): NotFoundError {
-  return Object.assign(new NotFoundError(`${cid.toString()} ${what}`), { cause })
 }

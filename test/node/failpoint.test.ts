@@ -6,7 +6,7 @@ import { createFailpoint, FAILPOINTS } from '../../node/failpoint.ts'
 
 test('does nothing without a specification', async () => {
   const failpoint = createFailpoint(undefined)
-  await failpoint('merge')
+  await expect(failpoint('merge')).resolves.toBeUndefined()
 })
 
 test('fails at the n-th passage of its own point only, once', async () => {

@@ -1,0 +1,74 @@
+/**
+ * Read one block and check it. Every way in which a block cannot be had here ends in `NotFoundError`, the one error after which
+ * bitswap goes on and the block is fetched again; what was the matter is reported.
+ */
+import { NotFoundError } from 'interface-store'
+import type { CID } from 'multiformats/cid'
+import { InvalidContentError } from '../../src/errors.ts'
+import type { BlockDirectory } from './block-directory.ts'
+import { hashesTo, type BlockFile } from './block-files.ts'
+import { errorCode, persevering, storeError } from './file-system.ts'
+
+/** `damaged`: the file was not the block; `io`: the file system would not let us look. */
+export interface StoreFault {
+  readonly kind: 'damaged' | 'io'
+  readonly cid: CID
+  readonly path: string
+  readonly error: Error
+}
+
+export interface BlockReading {
+  directory: BlockDirectory
+  /** Run while nobody else changes this file */
+  alone(action: () => Promise<void>): Promise<void>
+  /** Called before a damaged file is set aside */
+  onDamage(): void
+  report(kind: StoreFault['kind'], error: Error): void
+}
+
+/** The bytes of a block, which hash to its CID. Rejects with `NotFoundError` only. */
+export async function readBlock(cid: CID, file: BlockFile, reading: BlockReading): Promise<Uint8Array> {
+  try {
+    const bytes = await persevering(() => reading.directory.read(file.path))
+    if (bytes !== undefined && hashesTo(bytes, file.digest)) return bytes
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') throw notFound(cid, 'is not in the store', error)
+    const told = storeError(error, 'read', file.path)
+    reading.report('io', told)
+    throw notFound(cid, `cannot be read: ${told.message}`, told)
+  }
+  return await setAside(cid, file, reading)
+}
+
+// --- internal ---
+
+/** Move a damaged file away, unless a put repaired it meanwhile: then give its bytes. */
+async function setAside(
+  cid: CID,
+  file: BlockFile,
+  { directory, alone, onDamage, report }: BlockReading
+): Promise<Uint8Array> {
+  let repaired: Uint8Array | undefined
+  let damage: Error = new InvalidContentError(`${file.path} does not hash to its name: set aside, to be fetched again`)
+  try {
+    await alone(async () => {
+      const bytes = await directory.read(file.path)
+      if (bytes !== undefined && hashesTo(bytes, file.digest)) {
+        repaired = bytes
+        return
+      }
+      onDamage()
+      await directory.quarantine(file)
+    })
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') throw notFound(cid, 'was damaged and is gone', error)
+    damage = storeError(error, 'set aside the damaged', file.path)
+  }
+  if (repaired !== undefined) return repaired
+  report('damaged', damage)
+  throw notFound(cid, `is damaged: ${damage.message}`, damage)
+}
+
+function notFound(cid: CID, what: string, cause: unknown): NotFoundError {
+  return Object.assign(new NotFoundError(`${cid.toString()} ${what}`), { cause })
+}
