@@ -13,6 +13,12 @@ export interface LocalApi extends CoOptApi {
 export interface InitOptions {
   /** Multiaddrs to listen on, instead of the default */
   listen?: readonly string[]
+  /**
+   * Find members on the local network by multicast DNS
+   *
+   * @default true
+   */
+  mdns?: boolean
 }
 
 export interface InitReport {

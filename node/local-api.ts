@@ -3,8 +3,9 @@ import type { InitOptions, InitReport, LocalApi, OpenOptions } from './backend.t
 import { createCoOptNode } from './coopt-node.ts'
 import { initHome as makeHome } from './init-home.ts'
 
-export async function initHome(home: string, { listen }: InitOptions): Promise<InitReport> {
-  return await makeHome(home, listen === undefined ? {} : { network: { listen: [...listen] } })
+export async function initHome(home: string, { listen, mdns = true }: InitOptions): Promise<InitReport> {
+  const network = { ...(listen === undefined ? {} : { listen: [...listen] }), ...(mdns ? {} : { mdns }) }
+  return await makeHome(home, { network })
 }
 
 export async function openLocal(home: string, options: OpenOptions): Promise<LocalApi> {

@@ -30,7 +30,8 @@ const PARTITIONS = 16
 /** Enough rows for a stable ridge fit into this many dimensions */
 const SHARED = 600
 const DIMENSION = 128
-const LISTEN = ['--listen', '/ip4/127.0.0.1/tcp/0']
+/** The demo's peers are on this machine: other nodes on the network are left alone */
+const LOCAL = ['--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns']
 
 export interface DemoReport {
   manifest: string
@@ -91,7 +92,7 @@ async function demo(): Promise<DemoReport> {
   await makeSample(images)
 
   // 1. a publisher turns the images into a swarm and keeps serving it
-  await coopt(['init', ...LISTEN], z.unknown(), { home: publisher })
+  await coopt(['init', ...LOCAL], z.unknown(), { home: publisher })
   await startDaemon(publisher)
   const sizes = ['--partitions', `${PARTITIONS}`, '--shared', `${SHARED}`, '--dim', `${DIMENSION}`]
   const published = await coopt(['publish', images, '--name', 'demo', ...sizes], publishReportSchema, {
@@ -105,7 +106,7 @@ async function demo(): Promise<DemoReport> {
   const joined = await Promise.all(
     PARTICIPANTS.map(async prior => {
       const home = join(directory, prior)
-      await coopt(['init', ...LISTEN], z.unknown(), { home })
+      await coopt(['init', ...LOCAL], z.unknown(), { home })
       const child = startCoOpt(['join', invite, '--prior', join(PRIORS, prior), '--once', '--threads', '1'], {
         home,
         onEvent: tell(prior)
@@ -195,7 +196,8 @@ function reportText({ manifest, reference, mergedCid, rows, seconds, peers }: De
 
 function tell(who: string): (event: ApiEvent) => void {
   return event => {
-    const text = event.type === 'log' && event.level === 'info' ? undefined : eventText(event)
+    if (event.type === 'peer' || (event.type === 'log' && event.level === 'info')) return
+    const text = eventText(event)
     if (text !== undefined) say(who, text)
   }
 }

@@ -8,7 +8,8 @@ export function initCommand(invoke: Invoke): Command {
   return new Command('init')
     .description('make the home directory: identity and config')
     .option('--listen <multiaddr...>', 'addresses to listen on, e.g. /ip4/0.0.0.0/tcp/4001')
-    .action(async (options: { listen?: string[] }) => {
+    .option('--no-mdns', 'do not look for members on the local network')
+    .action(async (options: { listen?: string[]; mdns: boolean }) => {
       await invoke(async invocation => {
         const backend = await invocation.loadBackend()
         const report = await backend.initHome(invocation.home, options)
