@@ -310,6 +310,20 @@ describe('on a failing disk', () => {
     expect(disk.afterPowerCut(() => 0).peek(pathOf('/home/blocks', cid))).toEqual(Buffer.from(bytes))
   })
 
+  test('does not believe it after a restart either', async () => {
+    const disk = new SimulatedDisk()
+    const { cid, bytes } = block()
+    const before = await DurableBlockstore.open({ path: '/home/blocks', fs: disk })
+    await before.put(cid, bytes)
+    disk.fault = ({ operation }) => (operation === 'datasync' ? 'EIO' : undefined)
+    await expect(before.barrier()).rejects.toThrow(/EIO/)
+    disk.fault = () => undefined
+    const store = await DurableBlockstore.open({ path: '/home/blocks', fs: disk })
+    await store.put(cid, bytes)
+    await store.barrier()
+    expect(disk.afterPowerCut(() => 0).peek(pathOf('/home/blocks', cid))).toEqual(Buffer.from(bytes))
+  })
+
   test('tells the publisher when a block was damaged before the barrier', async () => {
     const disk = new SimulatedDisk()
     const store = await DurableBlockstore.open({ path: '/home/blocks', fs: disk })

@@ -251,11 +251,15 @@ describe('on a failing disk', () => {
     await log.append(record('before'), { sync: true })
     disk.fault = ({ operation }) => (operation === 'close' ? undefined : 'ENOSPC')
     for (let i = 0; i < 3; i++)
-      await expect(log.append(record('refused'), { sync: true })).rejects.toThrow(/free disk space and try again/)
+      await expect(log.append(record(`refused ${'z'.repeat(900)}`), { sync: true })).rejects.toThrow(
+        /free disk space and try again/
+      )
     disk.fault = () => undefined
     await log.append(record('after'), { sync: true })
     await log.close()
-    expect((await replayed(path, { fs: disk })).records).toEqual(['before', 'after'])
+    const { log: again, records } = await replayed(path, { fs: disk })
+    expect(records).toEqual(['before', 'after'])
+    expect(again.report).toEqual({ recovered: 2, lostBytes: 0 }) // nothing of the refused ones is left behind the last
   })
 
   test('survives a power cut at every call: every synced record is there, in order, and nothing that was not appended', async () => {
