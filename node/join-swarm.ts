@@ -1,5 +1,6 @@
 /** `coopt join`: load the prior, take part, and (with `once`) leave only when others hold what was published. */
 import type { Gemm } from '../src/align/gemm.ts'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
 import type { PeerKey } from '../src/envelope.ts'
 import { peerIdOf } from '../src/peer-key.ts'
@@ -112,8 +113,9 @@ export async function joinSwarm(
 
 // --- internal ---
 
-/** Pause between two questions to the other members. */
-const ASK_AGAIN_MS = 500
+/** Pause before the next question to the other members, growing to the second: they answer one a second at most (protocols/sync). */
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 4000
 
 /** Wait until another member holds every file that only we are known to hold; then sync once more, so that all know our records. */
 async function handOff({ self, membership, onEvent }: JoinComponents, ms: number, signal: AbortSignal): Promise<void> {
@@ -125,8 +127,9 @@ async function handOff({ self, membership, onEvent }: JoinComponents, ms: number
     ])
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(ms)])
   let open = mine()
+  let wait = FIRST_PAUSE_MS
+  await membership.sync(deadline)
   while (open.length > 0 && !deadline.aborted) {
-    await membership.sync(deadline)
     try {
       const held = await membership.heldByOthers(open, deadline)
       const still = new Set(mine().map(cid => cid.toString()))
@@ -137,7 +140,8 @@ async function handOff({ self, membership, onEvent }: JoinComponents, ms: number
     }
     if (open.length > 0) {
       onEvent({ type: 'log', level: 'debug', message: `waiting for another member to hold ${open.length} files` })
-      await new Promise(resolve => setTimeout(resolve, ASK_AGAIN_MS))
+      await pause(wait, undefined, { signal: deadline }).catch(() => undefined) // the loop looks at the deadline itself
+      wait = Math.min(LONGEST_PAUSE_MS, wait * 2)
     }
   }
   if (open.length > 0) {
