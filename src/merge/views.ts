@@ -46,9 +46,9 @@ export interface SwarmView {
   readonly election: Election
   /** The accepted alignment of each finished partition */
   readonly chosen: ReadonlyMap<number, Choice>
-  /** Acceptable results without an alignment to the present reference, all of them, by partition */
+  /** Acceptable results without an alignment to the present reference, all of them that can have one, by partition */
   readonly pending: ReadonlyMap<number, readonly Pending[]>
-  /** Partitions without an acceptable result, ascending */
+  /** Partitions that have neither, ascending: somebody has to optimize them */
   readonly missing: readonly number[]
   /** Rows that have a target in the chosen shards */
   readonly rows: number
@@ -129,7 +129,11 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
   const chosen = new Map<number, Choice>()
   for (const [partition, list] of choices) chosen.set(partition, choose(list, values, manifest.election.margin))
   const pending = new Map<number, Pending[]>()
-  for (const work of results.values()) if (!aligned.has(work.result.key)) append(pending, work.partition, work)
+  for (const work of results.values()) {
+    if (!aligned.has(work.result.key) && !isHopeless(manifest, work, reference, evidence)) {
+      append(pending, work.partition, work)
+    }
+  }
   const missing: number[] = []
   for (let p = 0; p < manifest.partitions.length; p++) if (!chosen.has(p) && !pending.has(p)) missing.push(p)
   let rows = 0
@@ -165,6 +169,13 @@ function isAcceptable(manifest: Manifest, record: SignedRecord<Alignment>, quali
     Math.abs(record.body.looCosine - quality.looCosine) <= ALIGNMENT_TOLERANCE &&
     belowFloor(manifest, quality) === undefined
   )
+}
+
+/** Targets of a prior that is known not to reach the floor: nobody may align them, so the partition must not wait for it. */
+function isHopeless(manifest: Manifest, work: Pending, reference: CID | undefined, evidence: Evidence): boolean {
+  if (reference === undefined) return false
+  const quality = evidence.qualities.get(qualityKey(work.score.body.targets, reference))
+  return quality !== undefined && belowFloor(manifest, quality) !== undefined
 }
 
 /** The best prior wins; within the margin of the best, author before others, then the lowest record id: a total order. */
