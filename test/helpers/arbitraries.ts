@@ -5,6 +5,7 @@ import { cborCid, encodeCbor, pbCid, rawCid } from '../../src/codec.ts'
 import { text, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { Alignment, Lease, RecordBody, Result, Score, SignedRecord } from '../../src/publish/record.ts'
 import { testCid, testPeer } from './swarm-factory.ts'
+import { testAssessment, testQuality } from './test-evidence.ts'
 
 /** The three kinds of CID that are used here. */
 export const anyCid = (): fc.Arbitrary<CID> =>
@@ -156,7 +157,7 @@ export const anyLease = ({ id, manifest }: Swarm): fc.Arbitrary<Lease> =>
  * never look at signatures.
  */
 export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
-  fc.array(fc.tuple(fc.nat(2), fc.nat(4), fc.nat(9), fc.nat(1000), fc.nat(1000)), { maxLength: 40 }).map(draws => {
+  fc.array(fc.tuple(fc.nat(5), fc.nat(4), fc.nat(99), fc.nat(1000), fc.nat(1000)), { maxLength: 40 }).map(draws => {
     const { id, manifest } = swarm
     const scores: SignedRecord<Score>[] = []
     const results: SignedRecord<Result>[] = []
@@ -165,7 +166,7 @@ export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
       const head = { v: 1 as const, swarm: id, author: testPeer(peer).key, seq: seqOf }
       const score = scores[x % Math.max(1, scores.length)]
       const result = results[x % Math.max(1, results.length)]
-      if (kind === 0 || score === undefined) {
+      if (kind < 1 || score === undefined) {
         const record = unsigned<Score>({
           ...head,
           type: 'score',
@@ -177,11 +178,11 @@ export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
           },
           targets: testCid(`targets ${x % 7}`),
           present: manifest.shared.rows,
-          uniformValue: -1
+          uniformValue: y % 6 === 0 ? -1 : testAssessment(testCid(`targets ${x % 7}`)).uniformValue
         })
         scores.push(record)
         all.push(record)
-      } else if (kind === 1 || result === undefined) {
+      } else if (kind < 3 || result === undefined) {
         const record = unsigned<Result>({
           ...head,
           author: y % 8 === 0 ? head.author : score.body.author,
@@ -195,8 +196,8 @@ export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
         all.push(record)
       } else {
         const cited = scores.find(s => s.id.equals(result.body.score))
-        const reference =
-          y % 5 === 0 ? testCid('foreign reference') : (scores[y % scores.length] as SignedRecord<Score>).body.targets
+        const likely = scores.reduce((a, b) => (valueOf(a) <= valueOf(b) ? a : b))
+        const reference = (y % 4 === 0 ? score : likely).body.targets
         const quality = testQuality(cited?.body.targets ?? reference, reference)
         const bytes = (manifest.partitions[result.body.partition]?.bytes ?? 0) + 100
         all.push(
@@ -220,20 +221,14 @@ export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
     return all
   })
 
+function valueOf({ body: { targets } }: SignedRecord<Score>): number {
+  const { admissible, uniformValue } = testAssessment(targets)
+  return admissible ? uniformValue : 0
+}
+
 /** A record without a signature: what `openRecord` would have returned had it been signed. */
 export function unsigned<T extends RecordBody>(body: T): SignedRecord<T> {
   const bytes = encodeCbor(body)
   const id = cborCid(bytes)
   return { id, key: id.toString(), body, bytes }
-}
-
-/** A deterministic stand-in for a fraction computed from content, 0 … 1, the same on every replica. */
-export function fraction(...parts: readonly { toString(): string }[]): number {
-  const digest = rawCid(new TextEncoder().encode(parts.map(String).join(' '))).multihash.digest
-  return ((digest[0] as number) * 256 + (digest[1] as number)) / 65_536
-}
-
-/** Stand-in for the exact leave-one-out figures of one matrix mapped onto another. */
-export function testQuality(targets: CID, reference: CID): { looR2: number; looCosine: number } {
-  return { looR2: fraction('R2', targets, reference), looCosine: 0.2 + 0.8 * fraction('cosine', targets, reference) }
 }

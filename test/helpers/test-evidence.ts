@@ -1,0 +1,47 @@
+/** Stand-ins for what nodes compute from content: deterministic functions of CIDs, the same on every replica and in every run. */
+import type { CID } from 'multiformats/cid'
+import type { Assessment } from '../../src/align/gate.ts'
+import { rawCid } from '../../src/codec.ts'
+import { qualityKey } from '../../src/merge/views.ts'
+import type { SignedRecord } from '../../src/publish/record.ts'
+
+/** A fraction, 0 … 1, by hashing. */
+export function fraction(...parts: readonly { toString(): string }[]): number {
+  const digest = rawCid(new TextEncoder().encode(parts.map(String).join(' '))).multihash.digest
+  return ((digest[0] as number) * 256 + (digest[1] as number)) / 65_536
+}
+
+/** Stand-in for the exact leave-one-out figures of one matrix mapped onto another. */
+export function testQuality(targets: CID, reference: CID): { looR2: number; looCosine: number } {
+  return { looR2: fraction('R2', targets, reference), looCosine: 0.2 + 0.8 * fraction('cosine', targets, reference) }
+}
+
+/** Stand-in for the gate's verdict on one matrix: about one in five is refused. */
+export function testAssessment(targets: CID): Assessment {
+  const admissible = fraction('gate', targets) > 0.2
+  return {
+    uniformValue: -0.5 - 3 * fraction('V', targets),
+    r2: admissible ? 0.5 : 0,
+    chanceR2: 0,
+    noiseDeviation: 0.01,
+    neighbourOverlap: 0.1,
+    neighbourLift: admissible ? 10 : 1,
+    effectiveRank: 10,
+    present: 16,
+    admissible,
+    refusals: admissible ? [] : ['made up to be refused']
+  }
+}
+
+/** Everything that a node would have computed from the content that these records name. */
+export function testEvidence(records: Iterable<SignedRecord>): {
+  assessments: Map<string, Assessment>
+  qualities: Map<string, { looR2: number; looCosine: number }>
+} {
+  const targets = [...records].flatMap(({ body }) => (body.type === 'score' ? [body.targets] : []))
+  const assessments = new Map(targets.map(cid => [cid.toString(), testAssessment(cid)]))
+  const qualities = new Map(
+    targets.flatMap(from => targets.map(to => [qualityKey(from, to), testQuality(from, to)] as const))
+  )
+  return { assessments, qualities }
+}

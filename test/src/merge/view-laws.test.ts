@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { elect, type Election } from '../../../src/align/election.ts'
+import type { Swarm } from '../../../src/distribute/manifest.ts'
+import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.ts'
+import { belowFloor, candidatesOf, viewOf, type Evidence, type SwarmView } from '../../../src/merge/views.ts'
+import { anyHistory } from '../../helpers/arbitraries.ts'
+import { makeSwarm } from '../../helpers/swarm-factory.ts'
+import { testEvidence } from '../../helpers/test-evidence.ts'
+
+let swarm: Swarm
+beforeAll(async () => {
+  swarm = await makeSwarm()
+})
+
+function electionOf(set: RecordSet, by: Evidence): Election {
+  return elect(
+    swarm.manifest,
+    candidatesOf(set, by, () => undefined)
+  )
+}
+
+/** What a view says, as comparable text. */
+const summary = (v: SwarmView): unknown => ({
+  reference: v.election.reference?.cid?.toString(),
+  ranking: v.election.ranking,
+  chosen: [...v.chosen].sort(([a], [b]) => a - b).map(([p, c]) => [p, c.score.key, c.result.key, c.alignment.key]),
+  pending: [...v.pending].sort(([a], [b]) => a - b).map(([p, list]) => [p, list.map(w => w.result.key)]),
+  missing: v.missing,
+  rows: v.rows,
+  complete: v.complete
+})
+
+describe('a view', () => {
+  test('is the same for every order of arrival, and covers every partition', () => {
+    fc.assert(
+      fc.property(
+        anyHistory(swarm).chain(list =>
+          fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))
+        ),
+        ([records, shuffled]) => {
+          const by = testEvidence(records)
+          const views = [records, shuffled].map(list => {
+            const set = createRecordSet(list)
+            return viewOf(swarm.manifest, set, by, electionOf(set, by))
+          }) as [SwarmView, SwarmView]
+          expect(summary(views[1])).toEqual(summary(views[0]))
+          const [v] = views
+          const covered = new Set([...v.chosen.keys(), ...v.pending.keys(), ...v.missing])
+          expect([...covered].sort((a, b) => a - b)).toEqual(swarm.manifest.partitions.map((_, p) => p))
+          for (const p of v.missing) expect(v.chosen.has(p) || v.pending.has(p)).toBe(false)
+          expect(v.complete).toBe(v.chosen.size === swarm.manifest.partitions.length)
+          for (const { alignment, result, score } of v.chosen.values()) {
+            expect(alignment.body.reference).toEqual(v.election.reference?.cid)
+            expect(alignment.body.result).toEqual(result.id)
+            expect(result.body.score).toEqual(score.id)
+            expect(result.body.author).toEqual(score.body.author)
+            expect(belowFloor(swarm.manifest, alignment.body)).toBeUndefined()
+          }
+        }
+      ),
+      { numRuns: 300 }
+    )
+  })
+
+  test('made of random histories reaches every kind of state, so that the law above says something', () => {
+    let chosen = 0
+    let pending = 0
+    let contested = 0
+    for (const records of fc.sample(anyHistory(swarm), { numRuns: 200, seed: 1 })) {
+      const set = createRecordSet(records)
+      const by = testEvidence(records)
+      const v = viewOf(swarm.manifest, set, by, electionOf(set, by))
+      chosen += v.chosen.size
+      pending += v.pending.size
+      contested += set.equivocators().size
+    }
+    expect(Math.min(chosen, pending, contested)).toBeGreaterThan(50)
+  })
+})
