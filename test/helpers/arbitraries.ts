@@ -157,69 +157,74 @@ export const anyLease = ({ id, manifest }: Swarm): fc.Arbitrary<Lease> =>
  * never look at signatures.
  */
 export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
-  fc.array(fc.tuple(fc.nat(5), fc.nat(4), fc.nat(99), fc.nat(1000), fc.nat(1000)), { maxLength: 40 }).map(draws => {
-    const { id, manifest } = swarm
-    const scores: SignedRecord<Score>[] = []
-    const results: SignedRecord<Result>[] = []
-    const all: SignedRecord[] = []
-    for (const [kind, peer, seqOf, x, y] of draws) {
-      const head = { v: 1 as const, swarm: id, author: testPeer(peer).key, seq: seqOf }
-      const score = scores[x % Math.max(1, scores.length)]
-      const result = results[x % Math.max(1, results.length)]
-      if (kind < 1 || score === undefined) {
-        const record = unsigned<Score>({
-          ...head,
-          type: 'score',
-          prior: {
-            id: testCid(`prior ${x % 7}`),
-            kind: x % 5 === 0 ? 'human' : 'onnx',
-            name: `prior ${x % 7}`,
-            dimension: 64
-          },
-          targets: testCid(`targets ${x % 7}`),
-          present: manifest.shared.rows,
-          uniformValue: y % 6 === 0 ? -1 : testAssessment(testCid(`targets ${x % 7}`)).uniformValue
-        })
-        scores.push(record)
-        all.push(record)
-      } else if (kind < 3 || result === undefined) {
-        const record = unsigned<Result>({
-          ...head,
-          author: y % 8 === 0 ? head.author : score.body.author,
-          type: 'result',
-          partition: y % manifest.partitions.length,
-          score: y % 9 === 0 ? testCid('no score') : score.id,
-          raw: testCid(`raw ${y}`),
-          present: 1 + (y % 10)
-        })
-        results.push(record)
-        all.push(record)
-      } else {
-        const cited = scores.find(s => s.id.equals(result.body.score))
-        const likely = scores.reduce((a, b) => (valueOf(a) <= valueOf(b) ? a : b))
-        const reference = (y % 4 === 0 ? score : likely).body.targets
-        const quality = testQuality(cited?.body.targets ?? reference, reference)
-        const bytes = (manifest.partitions[result.body.partition]?.bytes ?? 0) + 100
-        all.push(
-          unsigned<Alignment>({
+  fc
+    .array(fc.noBias(fc.tuple(fc.nat(5), fc.nat(4), fc.nat(99), fc.nat(1000), fc.nat(1000))), {
+      maxLength: 80,
+      size: 'max'
+    })
+    .map(draws => {
+      const { id, manifest } = swarm
+      const scores: SignedRecord<Score>[] = []
+      const results: SignedRecord<Result>[] = []
+      const all: SignedRecord[] = []
+      for (const [kind, peer, seqOf, x, y] of draws) {
+        const head = { v: 1 as const, swarm: id, author: testPeer(peer).key, seq: seqOf }
+        const score = scores[x % Math.max(1, scores.length)]
+        const result = results[x % Math.max(1, results.length)]
+        if (kind < 1 || score === undefined) {
+          const record = unsigned<Score>({
             ...head,
-            author: y % 3 === 0 ? head.author : result.body.author,
-            type: 'alignment',
-            partition: y % 11 === 0 ? 0 : result.body.partition,
-            result: result.id,
-            reference,
-            shard: testCid(`shard ${x} ${y}`),
-            bytes,
-            dagBytes: bytes,
-            lambda: 1,
-            looR2: y % 7 === 0 ? quality.looR2 + 0.01 : quality.looR2,
-            looCosine: quality.looCosine
+            type: 'score',
+            prior: {
+              id: testCid(`prior ${x % 7}`),
+              kind: x % 5 === 0 ? 'human' : 'onnx',
+              name: `prior ${x % 7}`,
+              dimension: 64
+            },
+            targets: testCid(`targets ${x % 7}`),
+            present: manifest.shared.rows,
+            uniformValue: y % 6 === 0 ? -1 : testAssessment(testCid(`targets ${x % 7}`)).uniformValue
           })
-        )
+          scores.push(record)
+          all.push(record)
+        } else if (kind < 3 || result === undefined) {
+          const record = unsigned<Result>({
+            ...head,
+            author: y % 8 === 0 ? head.author : score.body.author,
+            type: 'result',
+            partition: y % manifest.partitions.length,
+            score: y % 9 === 0 ? testCid('no score') : score.id,
+            raw: testCid(`raw ${y}`),
+            present: 1 + (y % 10)
+          })
+          results.push(record)
+          all.push(record)
+        } else {
+          const cited = scores.find(s => s.id.equals(result.body.score))
+          const likely = scores.reduce((a, b) => (valueOf(a) <= valueOf(b) ? a : b))
+          const reference = (y % 4 === 0 ? score : likely).body.targets
+          const quality = testQuality(cited?.body.targets ?? reference, reference)
+          const bytes = (manifest.partitions[result.body.partition]?.bytes ?? 0) + 100
+          all.push(
+            unsigned<Alignment>({
+              ...head,
+              author: y % 3 === 0 ? head.author : result.body.author,
+              type: 'alignment',
+              partition: y % 11 === 0 ? 0 : result.body.partition,
+              result: result.id,
+              reference,
+              shard: testCid(`shard ${x} ${y}`),
+              bytes,
+              dagBytes: bytes,
+              lambda: 1,
+              looR2: y % 7 === 0 ? quality.looR2 + 0.01 : quality.looR2,
+              looCosine: quality.looCosine
+            })
+          )
+        }
       }
-    }
-    return all
-  })
+      return all
+    })
 
 function valueOf({ body: { targets } }: SignedRecord<Score>): number {
   const { admissible, uniformValue } = testAssessment(targets)
