@@ -83,15 +83,22 @@ export function createAntiEntropy(
 
   return {
     start: async () => {
+      const meet = (peer: PeerId): void => {
+        if (speakers.has(peer.toString())) return
+        speakers.set(peer.toString(), { peer, last: 0 })
+        void once(peer)
+      }
       topology = await libp2p.register(SYNC_PROTOCOL, {
-        onConnect: peer => {
-          speakers.set(peer.toString(), { peer, last: 0 })
-          void once(peer)
-        },
+        onConnect: meet,
         onDisconnect: peer => {
           speakers.delete(peer.toString())
         }
       })
+      // a topology hears of later connections only, and the peer that gave us the manifest is connected already
+      for (const peer of libp2p.getPeers()) {
+        const { protocols } = await libp2p.peerStore.get(peer)
+        if (protocols.includes(SYNC_PROTOCOL)) meet(peer)
+      }
       schedule()
     },
     stop: async () => {
