@@ -1,20 +1,25 @@
 /** How peers, references and coverage of a swarm are printed; `status`, `merge` and the demo agree on it. */
 import type { PeerRow, ReferenceReport } from '../api.ts'
-import { shortId, textTable } from './text-table.ts'
+import { fieldLines, shortId, textTable } from './text-table.ts'
 
+/** Reasons of a refusal stand below: they are sentences. */
 export function peerTable(peers: readonly PeerRow[]): string {
-  return textTable(
+  const refused = peers.flatMap(({ peer, prior, refusals }) =>
+    refusals.length === 0 ? [] : [[`${shortId(peer)} is refused`, `${prior}: ${refusals.join('; ')}`] as const]
+  )
+  const table = textTable(
     ['peer', 'prior', 'uniform', 'eligible', 'loo R2', 'loo cosine', 'partitions'],
     peers.map(row => [
       shortId(row.peer),
       row.prior,
       fixed(row.uniformValue),
-      row.eligible === undefined ? undefined : row.eligible ? 'yes' : `no: ${row.refusals.join('; ')}`,
+      row.eligible === undefined ? undefined : row.eligible ? 'yes' : 'no',
       fixed(row.looR2),
       fixed(row.looCosine),
       row.partitions
     ])
   )
+  return refused.length === 0 ? table : `${table}\n\n${fieldLines(refused)}`
 }
 
 export function referenceText(reference: ReferenceReport | undefined): string | undefined {
