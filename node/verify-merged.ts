@@ -103,9 +103,9 @@ export async function verifyMerged(root: CID, content: Content, signal: AbortSig
 
     const view = viewOf(swarm.manifest, set, { assessments, qualities }, election)
     await check('shards', async () => {
-      const total = set.byType('alignment').length
+      const total = [...entries.keys()].filter(path => path.startsWith('data/')).length
       if (view.chosen.size !== total)
-        throw new InvalidContentError(`${view.chosen.size} of ${total} alignments are acceptable`)
+        throw new InvalidContentError(`the records give reason for ${view.chosen.size} of the ${total} shards`)
       return {
         detail: `${view.chosen.size} of ${swarm.manifest.partitions.length} partitions, ${view.rows} rows`,
         value: undefined

@@ -57,9 +57,9 @@ ${scores.map(score => scoreRow(score, evidence, view)).join('\n')}
 `
 }
 
-/** Backslash-escape everything that Markdown or HTML could read as markup. */
+/** Backslash-escape all ASCII punctuation: what Markdown, HTML and automatic links are made of (CommonMark 2.4). */
 export function escapeMarkdown(text: string): string {
-  return text.replace(/[\\`*_{}[\]()#+\-.!|<>~&$]/g, '\\$&')
+  return text.replace(/[!-/:-@[-`{-~]/g, '\\$&')
 }
 
 // --- internal ---

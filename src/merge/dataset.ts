@@ -6,7 +6,8 @@
  *   README.md                              dataset card
  *   data/train-00000-of-00016.parquet      the chosen shard of each finished partition (missing ones are left out)
  *   manifest.cbor                          the signed manifest
- *   records.car                            the chosen records and every admissible score, so that anybody can replay
+ *   records.car                            the chosen records, every admissible score and the proofs of equivocation that bar
+ *                                          one from election, so that anybody can replay
  *   evidence/shared.parquet                the shared set S_X
  *   evidence/reference-features.f32        what the gate judges against
  *   evidence/reference.f32                 S*_Y
@@ -19,7 +20,8 @@ import type { CID } from 'multiformats/cid'
 import { cborCid, compareBytes, pbCid, rawCid } from '../codec.ts'
 import { buildTree, IMPORT, importBytes, type ContentFile } from '../distribute/unixfs-import.ts'
 import type { Swarm } from '../distribute/manifest.ts'
-import type { SignedRecord } from '../publish/record.ts'
+import { peerIdOf } from '../peer-key.ts'
+import type { Score, SignedRecord } from '../publish/record.ts'
 import { datasetCard } from './card.ts'
 import type { RecordSet } from './record-set.ts'
 import { shardName } from './shard-name.ts'
@@ -66,6 +68,7 @@ export async function mergeDataset(
   const scores = admissibleScores(set, evidence)
   const records = new Map<string, SignedRecord>(scores.map(score => [score.key, score]))
   for (const { result, alignment } of chosen) records.set(result.key, result).set(alignment.key, alignment)
+  for (const record of equivocationProofs(set, scores)) records.set(record.key, record)
 
   const matrixBytes = manifest.shared.rows * manifest.dimension * 4
   const evidenceFiles: Entry[] = [
@@ -113,6 +116,23 @@ export function admissibleScores(set: RecordSet, evidence: Evidence) {
 }
 
 // --- internal ---
+
+/** Of each author of `scores` that signed two records under one number: the two under the lowest such number. */
+function equivocationProofs(set: RecordSet, scores: ReadonlyArray<SignedRecord<Score>>): SignedRecord[] {
+  const equivocators = set.equivocators()
+  const barred = new Set(scores.map(score => peerIdOf(score.body.author)).filter(author => equivocators.has(author)))
+  const first = new Map<string, { seq: number; records: SignedRecord[] }>()
+  const seen = new Map<string, SignedRecord>()
+  for (const record of barred.size === 0 ? [] : set.records()) {
+    const author = peerIdOf(record.body.author)
+    if (!barred.has(author)) continue
+    const { seq } = record.body
+    const other = seen.get(`${author} ${seq}`)
+    if (other === undefined) seen.set(`${author} ${seq}`, record)
+    else if (seq < (first.get(author)?.seq ?? Infinity)) first.set(author, { seq, records: [other, record] })
+  }
+  return [...first.values()].flatMap(({ records }) => records)
+}
 
 interface Entry {
   readonly name: string
