@@ -1,6 +1,5 @@
-/** The entry points of the command line (backend.ts) on a home of this machine. Loaded late: this pulls in the whole network stack. */
+/** The entry points of the command line (backend.ts) on a home of this machine. */
 import type { InitOptions, InitReport, LocalApi, OpenOptions } from './backend.ts'
-import { createCoOptNode } from './coopt-node.ts'
 import { initHome as makeHome } from './init-home.ts'
 
 export async function initHome(home: string, { listen, mdns = true }: InitOptions): Promise<InitReport> {
@@ -9,6 +8,8 @@ export async function initHome(home: string, { listen, mdns = true }: InitOption
 }
 
 export async function openLocal(home: string, options: OpenOptions): Promise<LocalApi> {
+  // late: this pulls in the whole network stack, which `coopt init` has no use for
+  const { createCoOptNode } = await import('./coopt-node.ts')
   const node = await createCoOptNode({ home, what: options.network ? 'a coopt node' : 'a coopt command', ...options })
   if (options.network) options.onEvent?.({ type: 'listening', peer: node.peer, addresses: node.addresses() })
   return node

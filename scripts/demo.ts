@@ -88,11 +88,11 @@ async function demo(): Promise<DemoReport> {
   const publisher = join(directory, 'publisher')
   const images = join(directory, 'images')
   await mkdir(directory, { recursive: true })
-  say('demo', `making ${SAMPLE_COUNT} images`)
-  await makeSample(images)
+  say('demo', `making ${SAMPLE_COUNT} images and ${PARTICIPANTS.length + 1} homes`)
+  const homes = [publisher, ...PARTICIPANTS.map(homeOf)]
+  await Promise.all([makeSample(images), ...homes.map(home => coopt(['init', ...LOCAL], z.unknown(), { home }))])
 
   // 1. a publisher turns the images into a swarm and keeps serving it
-  await coopt(['init', ...LOCAL], z.unknown(), { home: publisher })
   await startDaemon(publisher)
   const sizes = ['--partitions', `${PARTITIONS}`, '--shared', `${SHARED}`, '--dim', `${DIMENSION}`]
   const published = await coopt(['publish', images, '--name', 'demo', ...sizes], publishReportSchema, {
@@ -105,8 +105,7 @@ async function demo(): Promise<DemoReport> {
   // 2. participants with different priors take part until every partition has aligned targets
   const joined = await Promise.all(
     PARTICIPANTS.map(async prior => {
-      const home = join(directory, prior)
-      await coopt(['init', ...LOCAL], z.unknown(), { home })
+      const home = homeOf(prior)
       const child = startCoOpt(['join', invite, '--prior', join(PRIORS, prior), '--once', '--threads', '1'], {
         home,
         onEvent: tell(prior)
@@ -134,6 +133,10 @@ async function demo(): Promise<DemoReport> {
     seconds: Math.round((performance.now() - started) / 100) / 10,
     peers: joined.map(({ peer, prior }, i) => demoPeer(first, peer, prior, merged[i]?.mergedCid ?? ''))
   }
+}
+
+function homeOf(prior: string): string {
+  return join(directory, prior)
 }
 
 async function startDaemon(home: string): Promise<void> {
