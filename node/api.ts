@@ -223,7 +223,10 @@ export const apiEventSchema = z.discriminatedUnion('type', [
     type: z.literal('published'),
     record: z.string(),
     kind: z.enum(['score', 'result', 'alignment']),
-    partition: count.optional()
+    partition: count.optional(),
+    /** Of an alignment: bytes of the blocks that the shard added to the store, and of its targets as plain float32 */
+    newBytes: count.optional(),
+    targetBytes: count.optional()
   }),
   z.object({ type: z.literal('peer'), peer: z.string(), connected: z.boolean() }),
   z.object({ type: z.literal('listening'), peer: z.string(), addresses: z.array(z.string()) }),

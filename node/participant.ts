@@ -203,23 +203,30 @@ export async function participate(
     const aligned = await applyTransform(transform, raw, gemm)
     const shard = await storeShard(content, file, aligned, shardMetadata(by, partition, reference), kill)
     const { lambda, looR2, looCosine } = transform
-    await publish({
-      type: 'alignment',
-      partition,
-      result: result.id,
-      reference,
-      shard: shard.cid,
-      bytes: shard.bytes,
-      dagBytes: shard.dagBytes,
-      lambda,
-      looR2,
-      looCosine
-    })
+    const { cid, bytes, dagBytes, newBytes } = shard
+    await publish(
+      {
+        type: 'alignment',
+        partition,
+        result: result.id,
+        reference,
+        shard: cid,
+        bytes,
+        dagBytes,
+        lambda,
+        looR2,
+        looCosine
+      },
+      { newBytes, targetBytes: aligned.data.byteLength }
+    )
     onEvent({ type: 'partition', partition, state: 'done', rows: file.rows })
   }
 
   // 4. publish: blocks durable, then the record in the log, then the view, then the network
-  const publish = async <T extends Score | Result = never>(draft: Draft): Promise<SignedRecord<T>> => {
+  const publish = async <T extends Score | Result = never>(
+    draft: Draft,
+    sizes: { newBytes?: number; targetBytes?: number } = {}
+  ): Promise<SignedRecord<T>> => {
     await content.barrier()
     const record = await state.publish(draft)
     await components.announce(record)
@@ -227,7 +234,8 @@ export async function participate(
       type: 'published',
       record: record.key,
       kind: draft.type,
-      ...('partition' in draft ? { partition: draft.partition } : {})
+      ...('partition' in draft ? { partition: draft.partition } : {}),
+      ...sizes
     })
     return record as SignedRecord<T>
   }

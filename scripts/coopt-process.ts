@@ -27,14 +27,25 @@ export interface CoOptProcess {
 export interface CoOptProcessInit {
   home: string
   onEvent?: (event: ApiEvent) => void
+  /** Command that runs the rest of its arguments, such as `ip netns exec NAME` */
+  within?: readonly string[]
 }
 
 /** Starts `coopt ARGS --json --home HOME`. */
 export function startCoOpt(
   args: readonly string[],
-  { home, onEvent = () => undefined }: CoOptProcessInit
+  { home, onEvent = () => undefined, within = [] }: CoOptProcessInit
 ): CoOptProcess {
-  const child = spawn(process.execPath, [LAUNCHER, ...args, '--json', '--home', home], {
+  const [program = process.execPath, ...rest] = [
+    ...within,
+    process.execPath,
+    LAUNCHER,
+    ...args,
+    '--json',
+    '--home',
+    home
+  ]
+  const child = spawn(program, rest, {
     stdio: ['ignore', 'pipe', 'pipe']
   })
   const exited = once(child, 'close')
