@@ -80,7 +80,7 @@ describe('dag-cbor', () => {
   })
 
   test('accepts nesting up to the limit and refuses one level more', () => {
-    const nested = (depth: number): Uint8Array => Uint8Array.of(...new Array<number>(depth).fill(0x81), 1)
+    const nested = (depth: number): Uint8Array => Uint8Array.of(...Array.from({ length: depth }, () => 0x81), 1)
     expect(() => decodeCbor(nested(MAX_CBOR_DEPTH), 1024)).not.toThrow()
     expect(() => decodeCbor(nested(MAX_CBOR_DEPTH + 1), 1024)).toThrow(/nests deeper/)
   })

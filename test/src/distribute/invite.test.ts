@@ -63,7 +63,7 @@ describe('an invite', () => {
     ['an invite with more fields', raw([swarm, [], 1])],
     ['an address that is no multiaddr', raw([swarm, ['http://example.org']])],
     ['an address of 257 characters', raw([swarm, [`/${'x'.repeat(256)}`]])],
-    ['seventeen addresses', raw([swarm, new Array<string>(17).fill('/ip4/192.0.2.1')])],
+    ['seventeen addresses', raw([swarm, Array.from({ length: 17 }, () => '/ip4/192.0.2.1')])],
     ['text in place of the CID', raw([swarm.toString(), []])],
     ['a megabyte', `coopt1${'a'.repeat(1_000_000)}`],
     ['non-canonical content', `coopt1${base32.baseEncode(Uint8Array.of(0x98, 0x02, 0x80, 0x80))}`]

@@ -27,7 +27,8 @@ beforeAll(async () => {
 /** Open any value, well signed by the publisher. */
 const open = async (value: unknown): Promise<Swarm> =>
   openManifest(await seal('coopt/1/manifest\0', value, testPublisher.sign), verify)
-const refuses = async (value: unknown, reason: RegExp | string = ''): Promise<void> => {
+/** Expect that this value, well signed, is refused for this reason. */
+const expectRefusal = async (value: unknown, reason: RegExp | string = ''): Promise<void> => {
   const opening = open(value)
   await expect(opening).rejects.toThrow(InvalidManifestError)
   await expect(opening).rejects.toThrow(reason)
@@ -100,7 +101,7 @@ describe('a manifest', () => {
     const largest = await makeSwarm({ partitions, admission })
     expect(largest.bytes.byteLength).toBeLessThan(MAX_MANIFEST_BYTES)
     expect(openManifest(largest.bytes, verify).manifest.partitions).toHaveLength(MAX_PARTITIONS)
-    await refuses(makeManifest({ partitions: [...partitions, ...partitions.slice(0, 1)] }), /partitions/)
+    await expectRefusal(makeManifest({ partitions: [...partitions, ...partitions.slice(0, 1)] }), /partitions/)
   })
 
   test('keeps printable names as they are, however hostile', async () => {
@@ -125,9 +126,12 @@ describe('a manifest', () => {
     ['with a line separator', 'a\u2028b'],
     ['with a paragraph separator', 'a\u2029b']
   ])('with a name %s is refused', async (_, name) => {
-    await refuses(makeManifest({ name }), /name/)
-    await refuses(makeManifest({ license: name }), /license/)
-    await refuses(makeManifest({ referenceFeatures: { ...makeManifest().referenceFeatures, source: name } }), /source/)
+    await expectRefusal(makeManifest({ name }), /name/)
+    await expectRefusal(makeManifest({ license: name }), /license/)
+    await expectRefusal(
+      makeManifest({ referenceFeatures: { ...makeManifest().referenceFeatures, source: name } }),
+      /source/
+    )
   })
 
   test('with a name that would not come back as it was signed is not sealed', async () => {
@@ -181,7 +185,7 @@ describe('a manifest', () => {
     ['another kind', { kind: 'manifest' }, /kind/]
   ])('with %s is refused, whether opened or sealed', async (_, change, reason) => {
     const value = { ...makeManifest(), ...change }
-    await refuses(value, reason)
+    await expectRefusal(value, reason)
     await expect(sealManifest(value as Manifest, testPublisher.sign)).rejects.toThrow(InvalidManifestError)
   })
 
@@ -225,7 +229,7 @@ describe('a manifest', () => {
       else if (kind === 1 && !Array.isArray(holder)) holder[`${key}\u0000`] = before
       else holder[key] = pick(hostile.filter(h => typeof h !== typeof before || h === null || h === 'a\0b' || h === -1))
       if (Array.isArray(holder) && kind === 0) holder.splice(Number(key), 1, null)
-      await refuses(value).catch((cause: unknown) => {
+      await expectRefusal(value).catch((cause: unknown) => {
         throw new Error(`mutation ${i}: ${key} of ${typeof before} became ${String(holder[key])}`, { cause })
       })
       refused++

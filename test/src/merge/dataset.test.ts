@@ -13,6 +13,7 @@ import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.t
 import { candidatesOf, qualityKey, viewOf, type Evidence, type SwarmView } from '../../../src/merge/views.ts'
 import { openRecord, type Score, type SignedRecord } from '../../../src/publish/record.ts'
 import { createRandomStream, shuffle } from '../../../src/random.ts'
+import { collect } from '../../helpers/collect.ts'
 import {
   makeAlignment,
   makeResult,
@@ -103,21 +104,16 @@ const merge = async (list: Iterable<SignedRecord>): Promise<MergedDataset> => {
 const keep = async (merged: MergedDataset): Promise<void> => {
   for (const { cid, bytes } of merged.blocks) await put(cid, bytes)
 }
-async function all<T>(source: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
-  const out: T[] = []
-  for await (const item of source) out.push(item)
-  return out
-}
-const block = async (cid: CID): Promise<Uint8Array> => Buffer.concat(await all(store.get(cid)))
+const block = async (cid: CID): Promise<Uint8Array> => Buffer.concat(await collect(store.get(cid)))
 
 async function list(path: string | CID): Promise<{ name: string; cid: CID }[]> {
   const entry = await exporter(path, store)
   expect(entry.type).toBe('directory')
-  return (await all((entry as UnixFSDirectory).entries())).map(({ name, cid }) => ({ name, cid }))
+  return (await collect((entry as UnixFSDirectory).entries())).map(({ name, cid }) => ({ name, cid }))
 }
 async function read(entry: UnixFSEntry): Promise<Uint8Array> {
   if (entry.type !== 'file' && entry.type !== 'raw') throw new Error(`${entry.path} is a ${entry.type}`)
-  return Buffer.concat(await all(entry.content()))
+  return Buffer.concat(await collect(entry.content()))
 }
 
 /** Bytes of all blocks of a DAG, counted by walking it, as a Tsize should say. */
