@@ -53,10 +53,7 @@ export interface DemoPeer {
   mergedCid: string
 }
 
-const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, keep: { type: 'string' } },
-  allowPositionals: false
-})
+const values = readOptions()
 const started = performance.now()
 const directory = values.keep === undefined ? await mkdtemp(join(tmpdir(), 'coopt-demo-')) : resolve(values.keep)
 const running: CoOptProcess[] = []
@@ -78,11 +75,25 @@ try {
     say('demo', 'the peers do not agree')
     process.exitCode = 1
   }
+} catch (error) {
+  say('demo', error instanceof Error ? error.message : String(error))
+  process.exitCode = 1
 } finally {
   await leave()
 }
 
 // --- internal ---
+
+function readOptions(): { json: boolean; keep?: string } {
+  try {
+    return parseArgs({ options: { json: { type: 'boolean', default: false }, keep: { type: 'string' } } }).values
+  } catch (error) {
+    console.error(
+      `${error instanceof Error ? error.message : String(error)}\nusage: npm run demo [-- --json] [--keep DIR]`
+    )
+    return process.exit(2)
+  }
+}
 
 async function demo(): Promise<DemoReport> {
   const publisher = join(directory, 'publisher')
