@@ -1,8 +1,9 @@
 /**
  * Leases: who says to be working on what. Advice with an expiry on the observer's own clock, never stored, never part of what is true.
  *
- * A peer that claims and does not deliver only delays: after three leases that ran out without a release, its leases are not
- * honoured for a while, doubling up to an hour (reliability C1, "claims & never delivers").
+ * A peer that claims and does not deliver only delays: a renewal prolongs a lease only if it shows more rows done than before, and after
+ * three leases that ran out without a release its leases are not honoured for a while, doubling up to an hour (reliability C1, "claims &
+ * never delivers").
  */
 import type { PeerKey } from '../src/envelope.ts'
 import { peerIdOf } from '../src/peer-key.ts'
@@ -91,8 +92,9 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
       const known = author.held.get(lease.partition)
       if (known !== undefined && known.lease.counter >= lease.counter) return
       if (lease.released) author.expiries = 0
+      const idle = known !== undefined && !known.lease.released && !lease.released && lease.done <= known.lease.done
       // a released lease is kept until it would have expired, so that an older renewal arriving late does not revive it
-      author.held.set(lease.partition, { lease, expires: now() + ttlMs })
+      author.held.set(lease.partition, { lease, expires: idle ? known.expires : now() + ttlMs })
       const open = [...author.held.entries()].filter(([, held]) => !held.lease.released)
       if (open.length > MAX_OPEN_LEASES_PER_PEER) {
         open.sort(([, a], [, b]) => a.expires - b.expires)

@@ -169,9 +169,11 @@ export function openLease(bytes: Uint8Array, swarm: { id: CID; manifest: Manifes
   if (!parsed.success) throw new InvalidRecordError('schema', `not a lease: ${z.prettifyError(parsed.error)}`)
   const lease = parsed.data
   checkHead(lease, swarm)
-  if (lease.partition >= swarm.manifest.partitions.length) {
+  const rows = swarm.manifest.partitions[lease.partition]?.rows
+  if (rows === undefined) {
     throw new InvalidRecordError('out-of-range', `partition ${lease.partition} of ${swarm.manifest.partitions.length}`)
   }
+  if (lease.done > rows) throw new InvalidRecordError('out-of-range', `${lease.done} of ${rows} rows done`)
   if (!isSignedBy(envelope, 'coopt/1/lease\0', lease.author, verify)) {
     throw new InvalidRecordError('bad-signature', 'the signature is not that of the author')
   }

@@ -64,6 +64,8 @@ describe('a lease', () => {
     expect(leaseFault(await sealLease(lease({ swarm: other.id }), alice.sign))).toBe('wrong-swarm')
     expect(leaseFault(await sealLease(lease(), mallory.sign))).toBe('bad-signature')
     expect(leaseFault(await sealLease(lease({ partition: 4 }), alice.sign))).toBe('out-of-range')
+    expect(leaseFault(await sealLease(lease({ done: 10 }), alice.sign))).toBeUndefined()
+    expect(leaseFault(await sealLease(lease({ done: 11 }), alice.sign))).toBe('out-of-range')
     expect(leaseFault(await seal('coopt/1/lease\0', { ...lease(), extra: 1 }, alice.sign))).toBe('schema')
     expect(leaseFault(new Uint8Array(MAX_RECORD_BYTES + 1))).toBe('too-large')
     expect(leaseFault(await seal('coopt/1/record\0', lease(), alice.sign))).toBe('bad-signature')
