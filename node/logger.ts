@@ -86,7 +86,7 @@ function format(value: unknown): string {
   if (typeof value === 'string') return oneLine(/^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value))
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && !Array.isArray(value) && Object.hasOwn(prototype ?? {}, 'toString')) {
-    return format(String(value)) // CID, PeerId, Multiaddr
+    return format((value as { toString(): string }).toString()) // CID, PeerId, Multiaddr
   }
   return oneLine(inspect(value, { breakLength: Infinity, depth: 4 })) // also what refers to itself: logging never throws
 }

@@ -14,15 +14,16 @@ import type { PeerKey, Sign } from '../src/envelope.ts'
 import { ContentUnavailableError, CoOptError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import { createRecordSet, isFull, type RecordSet } from '../src/merge/record-set.ts'
-import { candidatesOf, qualityKey, viewOf, type Evidence, type Quality, type SwarmView } from '../src/merge/views.ts'
 import {
-  sealRecord,
-  type Alignment,
-  type RecordBody,
-  type Result,
-  type Score,
-  type SignedRecord
-} from '../src/publish/record.ts'
+  assessmentKey,
+  candidatesOf,
+  qualityKey,
+  viewOf,
+  type Evidence,
+  type Quality,
+  type SwarmView
+} from '../src/merge/views.ts'
+import { sealRecord, type Alignment, type Result, type Score, type SignedRecord } from '../src/publish/record.ts'
 import type { Exact } from './exact/exact.ts'
 import { failpoint } from './failpoint.ts'
 import type { Logger } from './logger.ts'
@@ -103,10 +104,12 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
   }
 
   const insert = (record: SignedRecord, own: boolean): boolean => {
+    const forks = set.equivocators().size
     if (set.insert(record) !== 'added') return false
     changed()
     events.safeDispatchEvent('record', { detail: { record, own } })
-    if (record.body.type === 'score') wake()
+    // whoever turns out to have signed twice, and be it two results, cannot be elected any more
+    if (record.body.type === 'score' || set.equivocators().size !== forks) wake()
     return true
   }
 
@@ -128,7 +131,7 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
     clearTimeout(retryTimer)
     const open = set
       .byType('score')
-      .filter(({ body }) => !assessments.has(body.targets.toString()))
+      .filter(({ body }) => !assessments.has(assessmentKey(body)))
       .sort((a, b) => a.body.uniformValue - b.body.uniformValue || (a.key < b.key ? -1 : 1))
     let later: number | undefined
     for (const score of open) {
@@ -141,7 +144,7 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
       try {
         const { targets, prior } = score.body
         const matrix = await fetchTargets(score, { signal: controller.signal })
-        assessments.set(targets.toString(), await exact.assess(targets, prior.kind, matrix))
+        assessments.set(assessmentKey(score.body), await exact.assess(targets, prior.kind, matrix))
         retries.delete(score.key)
         await reelect()
       } catch (error) {
@@ -173,7 +176,7 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
       for (const score of set.byType('score')) {
         const targets = score.body.targets
         const key = qualityKey(targets, reference)
-        if (qualities.has(key) || assessments.get(targets.toString())?.admissible !== true) continue
+        if (qualities.has(key) || assessments.get(assessmentKey(score.body))?.admissible !== true) continue
         qualities.set(key, await exact.quality(targets, reference))
       }
     }
@@ -201,7 +204,7 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
     },
     publish: async draft => {
       const seq = await sequence.next(set.nextSeq(self))
-      const record = await sealRecord({ ...draft, v: 1, swarm: swarm.id, author: self, seq } as RecordBody, sign)
+      const record = await sealRecord({ ...draft, v: 1, swarm: swarm.id, author: self, seq }, sign)
       await failpoint('publish:blocks')
       await log.append(record.bytes, { sync: true })
       await failpoint('publish:log')
@@ -210,7 +213,7 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
     },
     view: () => (cachedView ??= viewOf(manifest, set, evidence, election)),
     settled: async () => {
-      while (judging !== undefined) await judging
+      for (let current = judging; current !== undefined; current = judging) await current
     },
     start: () => {
       started = true

@@ -36,18 +36,15 @@ export function startCoOpt(
   args: readonly string[],
   { home, onEvent = () => undefined, within = [] }: CoOptProcessInit
 ): CoOptProcess {
-  const [program = process.execPath, ...rest] = [
-    ...within,
-    process.execPath,
-    LAUNCHER,
-    ...args,
-    '--json',
-    '--home',
-    home
-  ]
-  const child = spawn(program, rest, {
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
+  const command = [LAUNCHER, ...args, '--json', '--home', home]
+  const [wrapper, ...rest] = within
+  const child = spawn(
+    wrapper ?? process.execPath,
+    wrapper === undefined ? command : [...rest, process.execPath, ...command],
+    {
+      stdio: ['ignore', 'pipe', 'pipe']
+    }
+  )
   const exited = once(child, 'close')
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -80,9 +80,7 @@ export function presentRows(m: {
   for (let i = 0; i < m.rows; i++) {
     const at = i * m.columns
     const absent =
-      m.data instanceof Float32Array
-        ? isAbsentRow(m.data.subarray(at, at + m.columns))
-        : Number.isNaN(m.data[at] as number)
+      m.data instanceof Float32Array ? isAbsentRow(m.data.subarray(at, at + m.columns)) : Number.isNaN(m.data[at])
     if (!absent) present.push(i)
   }
   return present

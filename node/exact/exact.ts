@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Candidate, Election } from '../../src/align/election.ts'
 import type { Assessment } from '../../src/align/gate.ts'
-import type { Gemm, GemmOptions } from '../../src/align/gemm.ts'
+import type { Gemm, GemmOptions } from '../../src/gemm.ts'
 import type { Transform } from '../../src/align/transform.ts'
 import { parseCid } from '../../src/codec.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
@@ -103,8 +103,13 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
       (await ask({ do: 'assess', cid: cid.toString(), kind, data: targets.data })) as Assessment,
     quality: async (from, to) => (await ask({ do: 'quality', from: from.toString(), to: to.toString() })) as Quality,
     elect: async candidates => {
-      const texts = candidates.map(({ targets: _, targetsCid, ...rest }) => ({
-        ...rest,
+      const texts = candidates.map(({ key, author, kind, claimed, assessment, equivocator = false, targetsCid }) => ({
+        key,
+        author,
+        kind,
+        claimed,
+        assessment,
+        equivocator,
         targetsCid: targetsCid.toString()
       }))
       const { ranking, reference } = (await ask({ do: 'elect', candidates: texts })) as ElectionText

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { createElectionMemo, elect, type Candidate } from '../../src/align/election.ts'
 import { assess } from '../../src/align/gate.ts'
-import { plainGemm, type Gemm } from '../../src/align/gemm.ts'
+import { plainGemm, type Gemm } from '../../src/gemm.ts'
 import { fitTransform } from '../../src/align/transform.ts'
 import { uniformValue } from '../../src/align/uniformity.ts'
 import { parseCid } from '../../src/codec.ts'
@@ -13,7 +13,7 @@ import { openManifest } from '../../src/distribute/manifest.ts'
 import { CoOptError, NumericError } from '../../src/errors.ts'
 import { matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
 import { verify } from '../identity.ts'
-import type { ElectionText, ExactAnswer, ExactQuestion, ProductAnswer } from './exact.ts'
+import type { ExactAnswer, ExactQuestion, ProductAnswer } from './exact.ts'
 
 const port = parentPort
 if (port === null) throw new Error('the exact worker runs as a thread only')
@@ -59,7 +59,7 @@ async function answer(question: ExactQuestion): Promise<unknown> {
   switch (question.do) {
     case 'features':
       features = matrix(manifest.shared.rows, manifest.referenceFeatures.dimension, question.data)
-      return undefined
+      return 'taken'
     case 'assess': {
       if (features === undefined) throw new NumericError('the reference features were not given')
       const targets = matrix(manifest.shared.rows, manifest.dimension, question.data)
@@ -97,9 +97,10 @@ async function answer(question: ExactQuestion): Promise<unknown> {
         ...(reference === undefined
           ? {}
           : { reference: { cid: reference.cid?.toString(), provenance: reference.provenance } })
-      } as ElectionText
+      }
     }
   }
+  throw new NumericError('the exact worker was asked something it does not know')
 }
 
 function known(cid: string): Matrix32 {

@@ -1,5 +1,5 @@
 /** `Gemm` through the inference worker: the heavy float64 products of the alignment, without blocking the node. */
-import type { Gemm } from '../../src/align/gemm.ts'
+import type { Gemm } from '../../src/gemm.ts'
 import { NumericError } from '../../src/errors.ts'
 import { matrix } from '../../src/matrix.ts'
 import type { InferenceHost } from './host.ts'

@@ -6,7 +6,7 @@
  */
 import { NumericError } from '../errors.ts'
 import { zeros, type Matrix64 } from '../matrix.ts'
-import type { Gemm } from './gemm.ts'
+import type { Gemm } from '../gemm.ts'
 
 /** Panels this wide leave nearly all work to the products and their diagonal blocks (128 KiB) in the second-level cache. */
 const PANEL = 128

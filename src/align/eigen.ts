@@ -64,7 +64,7 @@ function tridiagonalise(symmetric: Matrix64): { diagonal: Float64Array; beside: 
     const length = Math.sqrt(rest + first * first)
     beside[k] = first < 0 ? length : -length
     v[0] = first < 0 ? first - length : first + length
-    const factor = 2 / (rest + (v[0] as number) * (v[0] as number))
+    const factor = 2 / (rest + v[0] * v[0])
     factors[k] = factor
     let half = 0
     for (let i = 0; i < v.length; i++) {

@@ -12,7 +12,7 @@ import { NumericError } from '../errors.ts'
 import type { Matrix64 } from '../matrix.ts'
 import { createRandomStream, shuffle } from '../random.ts'
 import { choleskyFactor, solveLower, solveUpper } from './cholesky.ts'
-import { multiplyByTranspose, transpose } from './gemm.ts'
+import { multiplyByTranspose, transpose } from '../gemm.ts'
 import { columnMeans, subtractRow } from './rows.ts'
 
 export interface Halves {

@@ -5,7 +5,7 @@
  * overlap in k / (rows - 1) of their neighbours.
  */
 import type { Matrix64 } from '../matrix.ts'
-import { multiplyByTranspose } from './gemm.ts'
+import { multiplyByTranspose } from '../gemm.ts'
 
 /** Mean over rows of |N_a(i) and N_b(i)| / k, in [0, 1]; `k` is cut to rows - 1. Both have the same rows, of length 1 (or 0). */
 export function neighbourOverlap(a: Matrix64, b: Matrix64, k: number): number {

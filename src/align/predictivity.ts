@@ -18,7 +18,7 @@
 import type { Matrix32, Matrix64 } from '../matrix.ts'
 import { presentRows } from '../bytes.ts'
 import { createRandomStream } from '../random.ts'
-import { multiplyByTranspose, transpose } from './gemm.ts'
+import { multiplyByTranspose, transpose } from '../gemm.ts'
 import { predictionWeights, splitRows } from './held-out.ts'
 import { columnMeans, normaliseRows, subtractRow, takeRows } from './rows.ts'
 

@@ -11,7 +11,7 @@
 import { zeros, type Matrix64 } from '../matrix.ts'
 import { inverseFactor } from './cholesky.ts'
 import { symmetricEigen } from './eigen.ts'
-import type { Gemm } from './gemm.ts'
+import type { Gemm } from '../gemm.ts'
 
 /** Above, an eigendecomposition in plain code takes longer than a Cholesky factor per strength through fast products (measured). */
 export const MAX_EIGEN = 512

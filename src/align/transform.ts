@@ -14,7 +14,7 @@
 import { ABSENT, isAbsentRow, presentRows } from '../bytes.ts'
 import { NumericError } from '../errors.ts'
 import { zeros, type Matrix, type Matrix32, type Matrix64 } from '../matrix.ts'
-import type { Gemm } from './gemm.ts'
+import type { Gemm } from '../gemm.ts'
 import { solveGrid, type RidgeSolver } from './ridge.ts'
 import { columnMeans, subtractRow, takeRows } from './rows.ts'
 

@@ -12,7 +12,7 @@
 import { NumericError } from '../errors.ts'
 import { exactExp, exactLog } from '../exact-math.ts'
 import type { Matrix, Matrix64 } from '../matrix.ts'
-import { multiplyByTranspose } from './gemm.ts'
+import { multiplyByTranspose } from '../gemm.ts'
 import { columnMeans, normaliseRows, subtractRow, takePresent } from './rows.ts'
 
 /** Rows of one tile of the Gram matrix: 2 MiB of products at a time instead of m^2. */

@@ -7,7 +7,7 @@ import type { Swarm } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
 import { shardName } from './shard-name.ts'
-import { qualityKey, type Evidence, type SwarmView } from './views.ts'
+import { assessmentKey, qualityKey, type Evidence, type SwarmView } from './views.ts'
 
 export function datasetCard(
   swarm: Swarm,
@@ -66,7 +66,7 @@ export function escapeMarkdown(text: string): string {
 
 function scoreRow(score: SignedRecord<Score>, evidence: Evidence, view: SwarmView): string {
   const { author, prior, targets } = score.body
-  const assessment = evidence.assessments.get(targets.toString())
+  const assessment = evidence.assessments.get(assessmentKey(score.body))
   const reference = view.election.reference?.cid
   const quality = reference === undefined ? undefined : evidence.qualities.get(qualityKey(targets, reference))
   const partitions = [...view.chosen.values()].filter(c => c.score.key === score.key).length

@@ -10,7 +10,7 @@ import type { Assessment } from '../align/gate.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import type { Matrix32 } from '../matrix.ts'
 import { peerIdOf } from '../peer-key.ts'
-import type { Alignment, RecordBody, Result, Score, SignedRecord } from '../publish/record.ts'
+import type { Alignment, Result, Score, SignedRecord } from '../publish/record.ts'
 import type { RecordSet } from './record-set.ts'
 
 /** How well the targets of one score can be mapped onto one reference: exact leave-one-out figures. */
@@ -21,7 +21,7 @@ export interface Quality {
 
 /** What is known from content. Maps are keyed by CIDs as text. */
 export interface Evidence {
-  /** By CID of the matrix S_Y */
+  /** By `assessmentKey` */
   readonly assessments: ReadonlyMap<string, Assessment>
   /** By `qualityKey(score's matrix, reference)` */
   readonly qualities: ReadonlyMap<string, Quality>
@@ -58,6 +58,11 @@ export interface SwarmView {
 /** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more (method.md, tolerance). */
 export const ALIGNMENT_TOLERANCE = 1e-3
 
+/** The gate judges labels of people otherwise than features, so whoever cites a matrix under the other kind gets a verdict of its own. */
+export function assessmentKey({ targets, prior }: Pick<Score, 'targets' | 'prior'>): string {
+  return `${targets} ${prior.kind}`
+}
+
 export function qualityKey(targets: CID, reference: CID): string {
   return `${targets} ${reference}`
 }
@@ -76,7 +81,7 @@ export function candidatesOf(
   const candidates: Candidate[] = []
   for (const record of set.records()) {
     if (!isScore(record)) continue
-    const assessment = evidence.assessments.get(record.body.targets.toString())
+    const assessment = evidence.assessments.get(assessmentKey(record.body))
     if (assessment === undefined) continue
     const author = peerIdOf(record.body.author)
     const matrix = targets(record.body.targets)
@@ -153,7 +158,7 @@ export function belowFloor(manifest: Manifest, quality: Quality): string | undef
 
 /** Did this score's content pass the gate, and does it have the uniform value that its record claims? */
 export function isAdmissible(score: SignedRecord<Score>, evidence: Evidence): boolean {
-  const assessment = evidence.assessments.get(score.body.targets.toString())
+  const assessment = evidence.assessments.get(assessmentKey(score.body))
   return (
     assessment !== undefined &&
     assessment.admissible &&
@@ -191,7 +196,7 @@ function choose(list: readonly Choice[], values: ReadonlyMap<string, number>, ma
   return equals[0] as Choice
 }
 
-function sameKey(a: SignedRecord<RecordBody>, b: SignedRecord<RecordBody>): boolean {
+function sameKey(a: SignedRecord, b: SignedRecord): boolean {
   return a.body.author.every((byte, i) => byte === b.body.author[i])
 }
 

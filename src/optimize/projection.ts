@@ -11,7 +11,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import { ABSENT, isAbsentRow } from '../bytes.ts'
-import { multiplyByTranspose } from '../align/gemm.ts'
+import { multiplyByTranspose } from '../gemm.ts'
 import { NumericError } from '../errors.ts'
 import { zeros, type Matrix32, type Matrix64 } from '../matrix.ts'
 import { createRandomStream } from '../random.ts'

@@ -42,7 +42,7 @@ export const hostileName = (): fc.Arbitrary<string> =>
     fc.constantFrom(...HOSTILE_NAMES),
     printable(64),
     fc.string({
-      unit: fc.constantFrom(...'"\'\\`|*_[]()<>{}#:-!&$%@~^=,;? \u00a0\u202e/.'),
+      unit: fc.constantFrom(...Array.from('"\'\\`|*_[]()<>{}#:-!&$%@~^=,;? \u00a0\u202e/.')),
       minLength: 1,
       maxLength: 64
     })

@@ -20,7 +20,7 @@ export function streamHub(): { peer(n: number): HubPeer } {
         options?: AbortOptions
       ): Promise<Stream> => {
         options?.signal?.throwIfAborted()
-        const handler = handlers.get(`${target} ${protocol}`)
+        const handler = handlers.get(`${String(target)} ${String(protocol)}`)
         if (handler === undefined) throw new Error('The dial request has no valid addresses')
         const [outbound, inbound] = await streamPair({ protocol: String(protocol) })
         // like libp2p: a handler that fails resets its stream
@@ -33,12 +33,12 @@ export function streamHub(): { peer(n: number): HubPeer } {
         peerId,
         logger: defaultLogger(),
         handle: async (protocol, handler) => {
-          handlers.set(`${peerId} ${protocol}`, handler)
+          handlers.set(`${peerId} ${String(protocol)}`, handler)
         },
         unhandle: async protocol => {
-          handlers.delete(`${peerId} ${protocol}`)
+          handlers.delete(`${peerId} ${String(protocol)}`)
         },
-        dialProtocol: dialProtocol as Libp2p['dialProtocol']
+        dialProtocol: dialProtocol
       }
     }
   }

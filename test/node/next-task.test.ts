@@ -5,7 +5,7 @@ import type { Assessment } from '../../src/align/gate.ts'
 import { elect } from '../../src/align/election.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { createRecordSet } from '../../src/merge/record-set.ts'
-import { candidatesOf, qualityKey, viewOf, type Quality } from '../../src/merge/views.ts'
+import { assessmentKey, candidatesOf, qualityKey, viewOf, type Quality } from '../../src/merge/views.ts'
 import type { Lease, Score, SignedRecord } from '../../src/publish/record.ts'
 import { makeAlignment, makeResult, makeScore, makeSwarm, testPeer, type TestPeer } from '../helpers/swarm-factory.ts'
 import { testAssessment } from '../helpers/test-evidence.ts'
@@ -27,9 +27,9 @@ beforeAll(async () => {
     scores.set(peer, await makeScore(swarm, peer, 0, { uniformValue: [-3, -2.98, -1][i] ?? 0 }))
   }
   assessments = new Map(
-    [...scores.values()].map(({ body: { targets, uniformValue } }) => [
-      targets.toString(),
-      { ...testAssessment(targets), uniformValue, admissible: true, refusals: [] }
+    [...scores.values()].map(({ body }) => [
+      assessmentKey(body),
+      { ...testAssessment(body.targets), uniformValue: body.uniformValue, admissible: true, refusals: [] }
     ])
   )
   const all = [...scores.values()].map(s => s.body.targets)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { multiplyByTranspose } from '../../../src/align/gemm.ts'
+import { multiplyByTranspose } from '../../../src/gemm.ts'
 import { createPredictivityMemo, MAX_PANEL, predictivity } from '../../../src/align/predictivity.ts'
 import { ABSENT } from '../../../src/bytes.ts'
 import { matrix, type Matrix32 } from '../../../src/matrix.ts'

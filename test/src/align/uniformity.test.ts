@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { multiplyByTranspose } from '../../../src/align/gemm.ts'
+import { multiplyByTranspose } from '../../../src/gemm.ts'
 import { uniformValue } from '../../../src/align/uniformity.ts'
 import { ABSENT } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'

@@ -186,7 +186,7 @@ describe('a manifest', () => {
   ])('with %s is refused, whether opened or sealed', async (_, change, reason) => {
     const value = { ...makeManifest(), ...change }
     await expectRefusal(value, reason)
-    await expect(sealManifest(value as Manifest, testPublisher.sign)).rejects.toThrow(InvalidManifestError)
+    await expect(sealManifest(value, testPublisher.sign)).rejects.toThrow(InvalidManifestError)
   })
 
   test('is never accepted in any of 100 hostile forms, well signed', async () => {

@@ -10,7 +10,14 @@ import { openManifest, type Swarm } from '../../../src/distribute/manifest.ts'
 import { importBytes, type ContentFile } from '../../../src/distribute/unixfs-import.ts'
 import { mergeDataset, type MergedDataset } from '../../../src/merge/dataset.ts'
 import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.ts'
-import { candidatesOf, qualityKey, viewOf, type Evidence, type SwarmView } from '../../../src/merge/views.ts'
+import {
+  assessmentKey,
+  candidatesOf,
+  qualityKey,
+  viewOf,
+  type Evidence,
+  type SwarmView
+} from '../../../src/merge/views.ts'
 import { openRecord, type Score, type SignedRecord } from '../../../src/publish/record.ts'
 import { createRandomStream, shuffle } from '../../../src/random.ts'
 import { collect } from '../../helpers/collect.ts'
@@ -76,9 +83,9 @@ beforeAll(async () => {
   }
   evidence = {
     assessments: new Map(
-      scores.map(({ body: { targets, uniformValue } }) => [
-        targets.toString(),
-        { ...testAssessment(targets), uniformValue, admissible: true, refusals: [] }
+      scores.map(({ body }) => [
+        assessmentKey(body),
+        { ...testAssessment(body.targets), uniformValue: body.uniformValue, admissible: true, refusals: [] }
       ])
     ),
     qualities: new Map(

@@ -3,6 +3,7 @@ import { elect, type Election } from '../../../src/align/election.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import {
+  assessmentKey,
   candidatesOf,
   ALIGNMENT_TOLERANCE,
   qualityKey,
@@ -33,7 +34,7 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   const assess = (score: SignedRecord<Score>): [string, Assessment] => [
-    score.body.targets.toString(),
+    assessmentKey(score.body),
     { ...testAssessment(score.body.targets), uniformValue: score.body.uniformValue, admissible: true, refusals: [] }
   ]
   evidence = { assessments: new Map([best, close, weak].map(assess)), qualities: new Map() }
@@ -107,7 +108,7 @@ describe('a view', () => {
     const better = await makeScore(swarm, carol, 9, { uniformValue: -3.9 })
     const records = await work(bob, 1, close, 2)
     expect(view(records).chosen.size).toBe(1)
-    evidence.assessments.set(better.body.targets.toString(), {
+    evidence.assessments.set(assessmentKey(better.body), {
       ...testAssessment(better.body.targets),
       uniformValue: -3.9,
       admissible: true
@@ -166,7 +167,7 @@ describe('a view', () => {
 
   test('has no use for results of a score that did not pass the gate, or that nobody could judge yet', async () => {
     const records = await work(bob, 1, close, 2)
-    const key = close.body.targets.toString()
+    const key = assessmentKey(close.body)
     evidence.assessments.set(key, { ...testAssessment(close.body.targets), admissible: false })
     expect(view(records)).toMatchObject({ missing: [0, 1, 2, 3], rows: 0 })
     evidence.assessments.delete(key)
@@ -178,6 +179,15 @@ describe('a view', () => {
     const v = view([liar, ...(await work(bob, 1, liar, 2))])
     expect(v.missing).toEqual([0, 1, 2, 3])
     expect(v.election.ranking.find(r => r.key === liar.key)?.electable).toBe(false)
+  })
+
+  test('judges the same targets anew for whoever cites them under the other kind of prior', async () => {
+    const { prior, targets, uniformValue } = best.body
+    const thief = await makeScore(swarm, carol, 9, { targets, uniformValue, prior: { ...prior, kind: 'human' } })
+    evidence.assessments.set(assessmentKey(thief.body), { ...testAssessment(targets), uniformValue, admissible: false })
+    const records = await work(alice, 1, best, 2)
+    expect(view([thief, ...records])).toMatchObject({ missing: [0, 1, 3] })
+    expect(view([thief, ...records]).election.reference?.provenance.from).toEqual([best.key])
   })
 
   test('has no use for a result that cites the score of somebody else, an unknown one, or another record', async () => {
@@ -256,13 +266,10 @@ describe('a view', () => {
 describe('candidatesOf', () => {
   test('leaves out scores whose content is not known and marks equivocators', async () => {
     const second = await makeScore(swarm, bob, 0, { uniformValue: -2, targets: testCid('a second face') })
-    evidence.assessments.delete(weak.body.targets.toString())
+    evidence.assessments.delete(assessmentKey(weak.body))
     const candidates = candidatesOf(createRecordSet([best, close, weak, second]), evidence, () => undefined)
-    expect(candidates.map(c => [c.key, c.equivocator]).sort()).toEqual(
-      [
-        [best.key, false],
-        [close.key, true]
-      ].sort()
+    expect(candidates.map(c => `${c.key} ${c.equivocator}`).sort()).toEqual(
+      [`${best.key} false`, `${close.key} true`].sort()
     )
     expect(candidates.find(c => c.key === best.key)).toMatchObject({ author: alice.id, kind: 'onnx', claimed: -3 })
     expect(candidates.every(c => !('targets' in c))).toBe(true)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { multiplyByTranspose, transpose } from '../../../src/align/gemm.ts'
+import { multiplyByTranspose, transpose } from '../../../src/gemm.ts'
 import { ABSENT, isAbsentRow } from '../../../src/bytes.ts'
 import { parseCid, rawCid } from '../../../src/codec.ts'
 import { NumericError } from '../../../src/errors.ts'
@@ -22,8 +22,12 @@ describe('projection W', () => {
 
   test('the bits of a W of common size are pinned: every peer must get these', () => {
     const { data } = projection(swarm, 96, 128)
-    expect(rawCid(new Uint8Array(data.buffer)).toString()).toMatchInlineSnapshot(`"bafkreig37ymvgeygyebbuadui4u3tb6oyq432inowcn44gqz2n7elzcbpa"`)
-    expect(rawCid(new Uint8Array(projection(swarm, 160, 64).data.buffer)).toString()).toMatchInlineSnapshot(`"bafkreig7jfigslpfmismplkzimyqirjbhpflb4lumuzr4t2emmttgkoln4"`)
+    expect(rawCid(new Uint8Array(data.buffer)).toString()).toMatchInlineSnapshot(
+      `"bafkreig37ymvgeygyebbuadui4u3tb6oyq432inowcn44gqz2n7elzcbpa"`
+    )
+    expect(rawCid(new Uint8Array(projection(swarm, 160, 64).data.buffer)).toString()).toMatchInlineSnapshot(
+      `"bafkreig7jfigslpfmismplkzimyqirjbhpflb4lumuzr4t2emmttgkoln4"`
+    )
   })
 
   test('columns are orthonormal for n >= l, rows are scaled orthonormal otherwise', () => {

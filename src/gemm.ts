@@ -5,8 +5,8 @@
  * the first term to the last with one rounding after each * and each +, so its bits are the same on every machine; everything that
  * decides something for everybody uses it or `multiplyByTranspose` directly.
  */
-import { NumericError } from '../errors.ts'
-import type { Matrix64 } from '../matrix.ts'
+import { NumericError } from './errors.ts'
+import type { Matrix64 } from './matrix.ts'
 
 export interface GemmOptions {
   readonly transposeA?: boolean
