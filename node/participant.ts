@@ -5,11 +5,11 @@
  * records, so stopping, crashing, joining late or doing a thing twice needs no code of its own.
  */
 import type { CID } from 'multiformats/cid'
-import type { Gemm } from '../src/align/gemm.ts'
+import type { Gemm } from '../src/gemm.ts'
 import { applyTransform, type Transform } from '../src/align/transform.ts'
 import type { PeerKey } from '../src/envelope.ts'
 import { AlignmentRefusedError, ContentUnavailableError, PriorRefusedError } from '../src/errors.ts'
-import { belowFloor, qualityKey, type Pending } from '../src/merge/views.ts'
+import { assessmentKey, belowFloor, qualityKey, type Pending } from '../src/merge/views.ts'
 import type { PriorModel } from '../src/optimize/prior.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import type { Lease, Result, Score, SignedRecord } from '../src/publish/record.ts'
@@ -97,7 +97,7 @@ export async function participate(
       view,
       score,
       leases,
-      admissible: state.evidence.assessments.get(score.body.targets.toString())?.admissible === true,
+      admissible: state.evidence.assessments.get(assessmentKey(score.body))?.admissible === true,
       mayTake: taken < init.maxPartitions,
       once: init.once,
       settled: now - electedAt >= init.settleMs,
@@ -118,7 +118,10 @@ export async function participate(
       journal: components.journalPath(journal),
       rows: manifest.shared.rows,
       samples: start => content.samples(manifest.shared, start, kill),
-      onBatch: (done, rows) => onEvent({ type: 'scoring', done, rows }),
+      onBatch: (done, rows) => {
+        onEvent({ type: 'scoring', done, rows })
+        if (done < rows) stopping.throwIfAborted()
+      },
       signal: kill
     })
     const record = await publish<Score>({
@@ -280,7 +283,9 @@ export async function participate(
     const own = await score()
     onEvent({ type: 'score', record: own.key, uniformValue: own.body.uniformValue, name: own.body.prior.name })
     while (!stopping.aborted) {
-      const assessment = state.evidence.assessments.get(own.body.targets.toString())
+      // scores that are not judged yet, the own one among them, may elect another reference
+      if (init.once && state.view().complete) await state.settled()
+      const assessment = state.evidence.assessments.get(assessmentKey(own.body))
       if (assessment?.admissible === false) {
         throw new PriorRefusedError(
           `prior "${own.body.prior.name}" does not pass this swarm's gate: ${assessment.refusals.join('; ')}`

@@ -2,7 +2,7 @@
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { peerIdOf } from '../src/peer-key.ts'
-import { isScore, qualityKey, type SwarmView } from '../src/merge/views.ts'
+import { assessmentKey, isScore, qualityKey, type SwarmView } from '../src/merge/views.ts'
 import type { Election } from '../src/align/election.ts'
 import type { PeerReport, PeerRow, ReferenceReport } from './api.ts'
 import type { Membership } from './membership.ts'
@@ -13,7 +13,7 @@ export function peerRows(state: SwarmState, view: SwarmView): PeerRow[] {
   const reference = view.election.reference?.cid
   const ranked = new Map(view.election.ranking.map(entry => [entry.key, entry]))
   return state.set.byType('score').map(({ key, body }) => {
-    const assessment = state.evidence.assessments.get(body.targets.toString())
+    const assessment = state.evidence.assessments.get(assessmentKey(body))
     const quality =
       reference === undefined ? undefined : state.evidence.qualities.get(qualityKey(body.targets, reference))
     const reason = ranked.get(key)?.reason
@@ -35,7 +35,7 @@ export function referenceReport(state: SwarmState, election: Election): Referenc
   const from = reference?.provenance.from[0]
   const score = from === undefined ? undefined : state.set.get(from)
   if (cid === undefined || score === undefined || !isScore(score)) return undefined
-  const assessment = state.evidence.assessments.get(score.body.targets.toString())
+  const assessment = state.evidence.assessments.get(assessmentKey(score.body))
   return {
     cid: cid.toString(),
     peer: peerIdOf(score.body.author),

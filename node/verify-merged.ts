@@ -13,8 +13,8 @@ import { CoOptError, InvalidContentError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import { mergeDataset } from '../src/merge/dataset.ts'
 import { createRecordSet, type RecordSet } from '../src/merge/record-set.ts'
-import { candidatesOf, qualityKey, viewOf, type Evidence } from '../src/merge/views.ts'
-import { openRecord } from '../src/publish/record.ts'
+import { assessmentKey, candidatesOf, qualityKey, viewOf, type Evidence } from '../src/merge/views.ts'
+import { openRecord, type Score, type SignedRecord } from '../src/publish/record.ts'
 import type { VerifyReport } from './api.ts'
 import type { Content } from './content.ts'
 import { createExact } from './exact/exact.ts'
@@ -69,7 +69,11 @@ export async function verifyMerged(root: CID, content: Content, signal: AbortSig
   })
   if (set === undefined) return report()
 
-  const evidence = await check('uniform values and gate', async () => await recompute(swarm, set, content, signal))
+  const evidence = await check('uniform values and gate', async () => {
+    // a score without its targets is there as a proof of equivocation only
+    const scores = set.byType('score').filter(({ key }) => entries.has(`evidence/targets-${key}.f32`))
+    return await recompute(swarm, scores, content, signal)
+  })
   if (evidence === undefined) return report()
   const { exact, assessments } = evidence
   try {
@@ -90,7 +94,7 @@ export async function verifyMerged(root: CID, content: Content, signal: AbortSig
         await Promise.all(
           set
             .byType('score')
-            .filter(s => assessments.get(s.body.targets.toString())?.admissible === true)
+            .filter(s => assessments.get(assessmentKey(s.body))?.admissible === true)
             .map(
               async s =>
                 [qualityKey(s.body.targets, reference), await exact.quality(s.body.targets, reference)] as const
@@ -166,7 +170,12 @@ async function readRecords(car: Uint8Array, swarm: Swarm): Promise<RecordSet> {
   return set
 }
 
-async function recompute(swarm: Swarm, set: RecordSet, content: Content, signal: AbortSignal) {
+async function recompute(
+  swarm: Swarm,
+  scores: ReadonlyArray<SignedRecord<Score>>,
+  content: Content,
+  signal: AbortSignal
+) {
   const { manifest } = swarm
   const load = async (cid: CID, columns: number): Promise<Matrix32> => {
     const bytes = manifest.shared.rows * columns * 4
@@ -176,9 +185,9 @@ async function recompute(swarm: Swarm, set: RecordSet, content: Content, signal:
   const exact = await createExact(swarm, features)
   try {
     const assessments = new Map<string, Awaited<ReturnType<typeof exact.assess>>>()
-    for (const { body } of set.byType('score')) {
+    for (const { body } of scores) {
       const assessment = await exact.assess(body.targets, body.prior.kind, await load(body.targets, manifest.dimension))
-      assessments.set(body.targets.toString(), assessment)
+      assessments.set(assessmentKey(body), assessment)
       if (!assessment.admissible) {
         throw new InvalidContentError(
           `prior "${body.prior.name}" does not pass the gate: ${assessment.refusals.join('; ')}`

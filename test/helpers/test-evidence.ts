@@ -2,7 +2,7 @@
 import type { CID } from 'multiformats/cid'
 import type { Assessment } from '../../src/align/gate.ts'
 import { rawCid } from '../../src/codec.ts'
-import { qualityKey } from '../../src/merge/views.ts'
+import { assessmentKey, qualityKey } from '../../src/merge/views.ts'
 import type { SignedRecord } from '../../src/publish/record.ts'
 
 /** A fraction, 0 … 1, by hashing. */
@@ -38,8 +38,9 @@ export function testEvidence(records: Iterable<SignedRecord>): {
   assessments: Map<string, Assessment>
   qualities: Map<string, { looR2: number; looCosine: number }>
 } {
-  const targets = [...records].flatMap(({ body }) => (body.type === 'score' ? [body.targets] : []))
-  const assessments = new Map(targets.map(cid => [cid.toString(), testAssessment(cid)]))
+  const scores = [...records].flatMap(({ body }) => (body.type === 'score' ? [body] : []))
+  const targets = scores.map(body => body.targets)
+  const assessments = new Map(scores.map(body => [assessmentKey(body), testAssessment(body.targets)]))
   const qualities = new Map(
     targets.flatMap(from => targets.map(to => [qualityKey(from, to), testQuality(from, to)] as const))
   )
