@@ -1,5 +1,5 @@
 /** `coopt join`: load the prior, take part, and (with `once`) leave only when others hold what was published. */
-import type { Gemm } from '../src/align/gemm.ts'
+import type { Gemm } from '../src/gemm.ts'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
 import type { PeerKey } from '../src/envelope.ts'
@@ -73,26 +73,29 @@ export async function joinSwarm(
     }
     // a node that was restored from a backup must learn its own later records before it signs under a number again
     await membership.sync(signal)
-    const { partitions, complete } = await participate(
-      {
-        ...membership,
-        self,
-        content,
-        prior,
-        gemm,
-        onEvent,
-        logger,
-        optimizer: createOptimizer({ swarm, prior, batchSize: timing.batchSize })
-      },
-      {
-        once: options.once,
-        maxPartitions: options.maxPartitions ?? Number.POSITIVE_INFINITY,
-        settleMs: timing.settleMs,
-        renewMs: timing.leaseMs / 3
-      },
-      { signal, kill }
-    )
-    if (complete && options.once && !signal.aborted) await handOff(components, timing.handoffMs, signal)
+    const optimizer = createOptimizer({ swarm, prior, batchSize: timing.batchSize })
+    const maxPartitions = options.maxPartitions ?? Number.POSITIVE_INFINITY
+    let partitions = 0
+    let complete = false
+    do {
+      const report = await participate(
+        { ...membership, self, content, prior, gemm, onEvent, logger, optimizer },
+        {
+          once: options.once,
+          maxPartitions: maxPartitions - partitions,
+          settleMs: timing.settleMs,
+          renewMs: timing.leaseMs / 3
+        },
+        { signal, kill }
+      )
+      partitions += report.partitions
+      if (report.complete && options.once && !signal.aborted) {
+        await handOff(components, timing.handoffMs, signal)
+        await state.settled()
+      }
+      complete = state.view().complete
+      // a better prior may have come while we waited for the others: then there is something to do again
+    } while (!complete && options.once && !signal.aborted && !kill.aborted)
     const merged = complete ? await mergeSwarm(membership, content) : undefined
     if (merged !== undefined)
       onEvent({ type: 'complete', manifest: swarm.id.toString(), mergedCid: merged.root.toString() })
