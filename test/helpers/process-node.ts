@@ -1,0 +1,192 @@
+/**
+ * Nodes as processes of their own, driven through the command line as a user does: JSON lines in, signals out.
+ *
+ * Nothing here waits for a time: tests wait for events and for the end of a process.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { parseCid } from '../../src/codec.ts'
+import { openManifest } from '../../src/distribute/manifest.ts'
+import { peerIdOf } from '../../src/peer-key.ts'
+import { openRecord, type SignedRecord } from '../../src/publish/record.ts'
+import { apiEventSchema, type ApiEvent } from '../../node/api.ts'
+import type { ConfigFile } from '../../node/config.ts'
+import { homeAt } from '../../node/home.ts'
+import { verify } from '../../node/identity.ts'
+import { initHome } from '../../node/init-home.ts'
+import { openRecordLog } from '../../node/store/record-log.ts'
+
+const LAUNCHER = join(import.meta.dirname, '..', '..', 'bin.mjs')
+
+/** Everything that a node waits for, short; loopback only. */
+const TEST_CONFIG = {
+  network: { mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'] },
+  timing: { leaseMs: 3000, settleMs: 500, syncMs: 1000, discoveryMs: 2000, catchUpMs: 5000, handoffMs: 20_000 },
+  batchSize: 16
+} satisfies ConfigFile
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** The last JSON line: the result, or what went wrong */
+  readonly last: unknown
+  /** Everything on stderr */
+  readonly said: string
+}
+
+export interface ProcessNode {
+  readonly pid: number
+  /** So far */
+  readonly events: readonly ApiEvent[]
+  /** The first event like this, past or to come. Rejects when the process ends without it. */
+  until(isIt: (event: ApiEvent) => boolean): Promise<ApiEvent>
+  /** Resolves once it has said this on stderr. Rejects when the process ends without it. */
+  untilSaid(text: string): Promise<void>
+  kill(signal: NodeJS.Signals): void
+  readonly ended: Promise<Ended>
+}
+
+export interface StartOptions {
+  /** COOPT_FAILPOINT */
+  failpoint?: string
+}
+
+/** A folder of homes and the processes on them. */
+export interface ProcessNodes extends AsyncDisposable {
+  readonly root: string
+  /** Make a home; `config` goes over what all test homes have in common. Returns its peer id and path. */
+  home(name: string, config?: ConfigFile): Promise<{ path: string; peer: string }>
+  start(home: string, args: readonly string[], options?: StartOptions): ProcessNode
+  /** `coopt up`, once it answers. */
+  up(home: string): Promise<ProcessNode>
+  /** One command to its end: its last JSON line. Rejects when it fails, with what it said. */
+  run<T>(home: string, schema: { parse(value: unknown): T }, ...args: string[]): Promise<T>
+}
+
+export async function createProcessNodes(): Promise<ProcessNodes> {
+  const root = await mkdtemp(join(tmpdir(), 'coopt-processes-'))
+  const running = new Set<ProcessNode>()
+
+  const start: ProcessNodes['start'] = (home, args, options = {}) => {
+    const node = startProcess(home, args, options)
+    running.add(node)
+    void node.ended.then(() => running.delete(node))
+    return node
+  }
+
+  return {
+    root,
+    start,
+    home: async (name, { network, timing, ...config } = {}) => {
+      const path = join(root, name)
+      const { peer } = await initHome(path, {
+        ...TEST_CONFIG,
+        ...config,
+        network: { ...TEST_CONFIG.network, ...network },
+        timing: { ...TEST_CONFIG.timing, ...timing }
+      })
+      return { path, peer }
+    },
+    up: async home => {
+      const node = start(home, ['up'])
+      await node.until(event => event.type === 'listening')
+      return node
+    },
+    run: async (home, schema, ...args) => schema.parse(succeeded(await start(home, args).ended)),
+    [Symbol.asyncDispose]: async () => {
+      for (const node of running) node.kill('SIGKILL')
+      await Promise.all([...running].map(async node => await node.ended))
+      await rm(root, { recursive: true, force: true })
+    }
+  }
+}
+
+/** What a command printed last; throws with what it said when it failed. */
+export function succeeded({ code, signal, last, said }: Ended): unknown {
+  if (code !== 0) throw new Error(`ended with ${signal ?? code}: ${said.trim() || JSON.stringify(last)}`)
+  return last
+}
+
+/** Records in the log of a home, own and others', as the node itself would read them. The home may be in use. */
+export async function loggedRecords(home: string, manifest: string): Promise<SignedRecord[]> {
+  const paths = homeAt(home).swarm(parseCid(manifest))
+  const swarm = openManifest(await readFile(paths.manifest), verify)
+  const scratch = await mkdtemp(join(tmpdir(), 'coopt-log-'))
+  try {
+    const copy = join(scratch, 'records.log')
+    await copyFile(paths.log, copy).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+      await writeFile(copy, '')
+    })
+    const records: SignedRecord[] = []
+    const log = await openRecordLog(copy, { replay: bytes => void records.push(openRecord(bytes, swarm, verify)) })
+    await log.close()
+    return records
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+export const recordsOf = (records: readonly SignedRecord[], peer: string): SignedRecord[] =>
+  records.filter(({ body }) => peerIdOf(body.author) === peer)
+
+// --- internal ---
+
+function startProcess(home: string, args: readonly string[], { failpoint }: StartOptions): ProcessNode {
+  const child = spawn(process.execPath, [LAUNCHER, ...args, '--json', '--home', home], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint }) }
+  })
+  const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
+  const events: ApiEvent[] = []
+  const waiting = new Set<() => void>()
+  const listening = new Set<() => void>()
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+    for (const hear of listening) hear()
+  })
+
+  const read = async (): Promise<unknown> => {
+    let last: unknown
+    for await (const line of createInterface({ input: child.stdout })) {
+      last = JSON.parse(line)
+      const event = apiEventSchema.safeParse(last)
+      if (!event.success) continue
+      events.push(event.data)
+      for (const tell of waiting) tell()
+    }
+    return last
+  }
+  const reading = read()
+  const ended = Promise.all([reading, exited]).then(([last, [code, signal]]) => ({ code, signal, last, said }))
+
+  /** `look` until it finds something: now, and whenever one of `calls` is made. Rejects when the process ends before. */
+  const found = async <T>(calls: Set<() => void>, look: () => T | undefined) => {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const call = (): void => {
+      const value = look()
+      if (value !== undefined) resolve(value)
+    }
+    calls.add(call)
+    call()
+    ended.then(
+      end => reject(new Error(`coopt ${args[0]} ended (${end.signal ?? end.code}) before that: ${end.said}`)),
+      reject
+    )
+    return await promise.finally(() => calls.delete(call))
+  }
+
+  return {
+    pid: child.pid ?? -1,
+    events,
+    ended,
+    kill: signal => void child.kill(signal),
+    until: async isIt => await found(waiting, () => events.find(isIt)),
+    untilSaid: async text => void (await found(listening, () => said.includes(text) || undefined))
+  }
+}

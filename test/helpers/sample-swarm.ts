@@ -1,0 +1,39 @@
+/** A small swarm of real images for tests with processes: those of the shared data set where present, else generated ones. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { publishReportSchema, type PublishReport } from '../../node/api.ts'
+import { makeSample } from '../../scripts/make-sample.ts'
+import { cifarImages, hasSharedData } from './cifar.ts'
+import type { ProcessNodes } from './process-node.ts'
+
+/** The gate's figures scatter too much below 250 shared rows. */
+export const SHARED = 300
+export const IMAGES = 320
+export const DIMENSION = 64
+
+export type BundledPrior = 'resnet20' | 'vgg_small' | 'superclass2' | 'simclr_conv'
+
+/** In the order in which uniformity elects them on these images. */
+export const priorPath = (name: BundledPrior): string => join(import.meta.dirname, '..', '..', 'priors', name)
+
+/** A folder of `IMAGES` pictures. */
+export async function makeImages(folder: string): Promise<string> {
+  if (!hasSharedData) {
+    await makeSample(folder, { count: IMAGES })
+    return folder
+  }
+  await mkdir(folder, { recursive: true })
+  for (const { id, bytes } of cifarImages(IMAGES)) await writeFile(join(folder, id), bytes)
+  return folder
+}
+
+/** Publish the pictures from a home; through its daemon, if one runs. */
+export async function publishSwarm(
+  nodes: ProcessNodes,
+  home: string,
+  images: string,
+  { name = 'test', partitions }: { name?: string; partitions: number }
+): Promise<PublishReport> {
+  const sizes = ['--partitions', `${partitions}`, '--shared', `${SHARED}`, '--dim', `${DIMENSION}`]
+  return await nodes.run(home, publishReportSchema, 'publish', images, '--name', name, ...sizes)
+}
