@@ -54,8 +54,15 @@ export interface Content {
   matrix(cid: CID, rows: number, columns: number, options: FetchOptions): Promise<Matrix32>
   /** Bring all blocks of a file here. */
   fetch(cid: CID, maxBytes: number, options: FetchOptions): Promise<void>
+  /**
+   * Leaves of a file whose tree nodes are here (its leaves need not be), else undefined. Never asks the network. Throws
+   * `InvalidContentError` for a file that is not laid out as ours are.
+   */
+  tree(cid: CID, maxBytes: number): Promise<FileLeaves | undefined>
   /** Are all blocks of this file here? Never asks the network. */
   holds(cid: CID): Promise<boolean>
+  /** A block of the store turned out to be damaged: what was found to be whole may not be any more. */
+  distrust(): void
 }
 
 /** Nothing larger is ever asked about with `holds`. */
@@ -66,7 +73,7 @@ const FETCH_CONCURRENCY = 16
 
 export function createContent(components: ContentComponents, init: ContentInit): Content {
   const { local, network, reach } = components
-  const complete = new Set<string>() // files known to be here whole; nothing is ever deleted while a node runs
+  const complete = new Set<string>() // files known to be here whole, until a block turns out to be damaged
 
   const localBlock = async (cid: CID): Promise<Uint8Array | undefined> => {
     try {
@@ -115,6 +122,22 @@ export function createContent(components: ContentComponents, init: ContentInit):
     return out
   }
 
+  const tree = async (cid: CID, maxBytes: number): Promise<FileLeaves | undefined> => {
+    let isAbsent = false
+    const get = async (child: CID): Promise<Uint8Array> => {
+      const held = await localBlock(child)
+      if (held !== undefined) return held
+      isAbsent = true
+      throw new InvalidContentError(`${child} is not here`)
+    }
+    try {
+      return await readLeaves(cid, get, maxBytes)
+    } catch (error) {
+      if (isAbsent) return undefined
+      throw error
+    }
+  }
+
   return {
     put: async (cid, bytes) => {
       await local.put(cid, bytes)
@@ -143,29 +166,22 @@ export function createContent(components: ContentComponents, init: ContentInit):
       }
       complete.add(cid.toString())
     },
+    tree,
     holds: async cid => {
       if (complete.has(cid.toString())) return true
-      let absent = false
-      const file = await readLeaves(
-        cid,
-        async child => {
-          const held = await localBlock(child)
-          if (held === undefined) {
-            absent = true
-            throw new InvalidContentError(`${child} is not here`)
-          }
-          return held
-        },
-        MAX_HELD_BYTES
-      ).catch((error: unknown) => {
-        if (absent || error instanceof InvalidContentError) return undefined
+      let file: FileLeaves | undefined
+      try {
+        file = await tree(cid, MAX_HELD_BYTES)
+      } catch (error) {
+        if (error instanceof InvalidContentError) return false
         throw error
-      })
+      }
       if (file === undefined) return false
       for (const leaf of file.leaves) if (!(await local.has(leaf.cid))) return false
       complete.add(cid.toString())
       return true
-    }
+    },
+    distrust: () => complete.clear()
   }
 }
 

@@ -14,7 +14,7 @@ import type { Membership } from './membership.ts'
 import { mergeSwarm, writeDataset } from './merge-swarm.ts'
 import { publishSwarm } from './publish-swarm.ts'
 import { peerReports, peerRows, referenceReport } from './reports.ts'
-import { openRuntime } from './runtime.ts'
+import { openRuntime, type Runtime } from './runtime.ts'
 import { verifyMerged } from './verify-merged.ts'
 
 export interface CoOptNodeInit {
@@ -52,8 +52,13 @@ const UNTRAINED_PRIOR = fileURLToPath(new URL('../priors/untrained', import.meta
 
 /** Errors as those of `openRuntime`. */
 export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
-  const { home, network: online = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
-  const runtime = await openRuntime({ home, network: online, what, onEvent })
+  const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
+  return nodeOf(await openRuntime({ home, network, what, onEvent }), init)
+}
+
+/** The operations on a runtime, which `close` closes. */
+export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> = {}): CoOptNode {
+  const { onEvent = () => {} } = init
   const { identity, config, content, swarms, network, host, gemm, logger } = runtime
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
@@ -189,7 +194,7 @@ export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
       }
     },
 
-    verify: async (cid, call = {}) => await verifyMerged(parseCid(cid), content, anySignal(call)),
+    verify: async (cid, call = {}) => await verifyMerged(parseCid(cid), { content, gemm }, anySignal(call)),
 
     stop: async () => init.onStop?.(),
 

@@ -2,12 +2,14 @@
  * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in coopt-node.ts.
  */
 import { readFile } from 'node:fs/promises'
+import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { LevelDatastore } from 'datastore-level'
+import type { CID } from 'multiformats/cid'
 import { createReferenceClient } from '../protocols/reference/client.ts'
 import { createReferenceServer } from '../protocols/reference/server.ts'
 import { createSync } from '../protocols/sync/sync.ts'
-import type { Gemm } from '../src/align/gemm.ts'
+import type { Gemm } from '../src/gemm.ts'
 import { MAX_MATRIX_BYTES } from '../src/distribute/manifest.ts'
 import type { PeerKey } from '../src/envelope.ts'
 import { peerIdOf } from '../src/peer-key.ts'
@@ -63,10 +65,12 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
   const identity = await loadIdentity(home.identity, { warn: message => logger.warn(message) })
 
   // stores
+  let onDamage = (): void => {}
   const local = await DurableBlockstore.open({
     path: home.blocks,
     ...config.store,
     onFault: ({ kind, cid, error }) => {
+      onDamage()
       logger.error('a block could not be read and will be fetched again', {
         kind,
         cid: cid.toString(),
@@ -111,12 +115,14 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     { local, network: network?.helia.blockstore, reach },
     { blockTimeoutMs: config.timing.blockMs, attempts: config.timing.blockAttempts }
   )
+  onDamage = () => content.distrust()
 
   // protocols, each serving all swarms of the home
   let swarms: Swarms | undefined
   let wire
   if (network !== undefined) {
     const { libp2p, conduct } = network
+    const onFault = (peer: PeerId, reason: string): void => conduct.fault(peer, reason)
     const sync = createSync(
       {
         libp2p,
@@ -132,24 +138,27 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
           }
         }
       },
-      { onFault: (peer, reason) => conduct.fault(peer, reason) }
+      { onFault }
     )
     await sync.start()
     starting.defer(async () => await sync.stop())
-    const server = createReferenceServer({
-      libp2p,
-      // only matrices that a record of a swarm of ours names: a stranger cannot have other files read
-      read: async (cid, { signal = AbortSignal.timeout(config.timing.blockMs) }) => {
-        const isNamed =
-          swarms?.all().some(m => m.state.set.byType('score').some(s => s.body.targets.equals(cid))) ?? false
-        if (!isNamed || !(await content.holds(cid))) return undefined
-        const bytes = await content.read(cid, MAX_MATRIX_BYTES, { signal })
-        return { bytes: bytes.byteLength, slice: async (start, end) => bytes.subarray(start, end) }
-      }
-    })
+    // only matrices that a record of a swarm of ours names: a stranger cannot have other files read
+    const isNamed = (cid: CID): boolean =>
+      swarms?.all().some(m => m.state.set.byType('score').some(s => s.body.targets.equals(cid))) ?? false
+    const server = createReferenceServer(
+      {
+        libp2p,
+        read: async (cid, { signal = AbortSignal.timeout(config.timing.blockMs) }) => {
+          if (!isNamed(cid) || !(await content.holds(cid))) return undefined
+          const bytes = await content.read(cid, MAX_MATRIX_BYTES, { signal })
+          return { bytes: bytes.byteLength, slice: async (start, end) => bytes.subarray(start, end) }
+        }
+      },
+      { onFault }
+    )
     await server.start()
     starting.defer(async () => await server.stop())
-    wire = { network, sync, reference: createReferenceClient({ libp2p }) }
+    wire = { network, sync, reference: createReferenceClient({ libp2p }, { onFault }) }
   }
 
   // child process, started when first needed

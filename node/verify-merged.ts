@@ -7,11 +7,14 @@
 import * as dagPb from '@ipld/dag-pb'
 import { CarReader } from '@ipld/car'
 import type { CID } from 'multiformats/cid'
+import { CLAIM_TOLERANCE } from '../src/align/election.ts'
 import { decodeMatrix } from '../src/bytes.ts'
 import { openManifest, MAX_MANIFEST_BYTES, type Swarm } from '../src/distribute/manifest.ts'
 import { CoOptError, InvalidContentError } from '../src/errors.ts'
+import type { Gemm } from '../src/gemm.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import { mergeDataset } from '../src/merge/dataset.ts'
+import { shardName } from '../src/merge/shard-name.ts'
 import { createRecordSet, type RecordSet } from '../src/merge/record-set.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Evidence } from '../src/merge/views.ts'
 import { openRecord, type Score, type SignedRecord } from '../src/publish/record.ts'
@@ -19,6 +22,7 @@ import type { VerifyReport } from './api.ts'
 import type { Content } from './content.ts'
 import { createExact } from './exact/exact.ts'
 import { verify } from './identity.ts'
+import { checkTargets, type CheckedTargets } from './verify-targets.ts'
 
 /** Records of 2,048 partitions and 1,024 scores, each of at most 4 KiB, and the manifest. */
 const MAX_RECORDS_BYTES = 64 * 1024 * 1024
@@ -26,7 +30,17 @@ const MAX_RECORDS_BYTES = 64 * 1024 * 1024
 /** Directory nodes of this project stay below the size at which UnixFS directories are sharded. */
 const MAX_DIRECTORY_BYTES = 256 * 1024
 
-export async function verifyMerged(root: CID, content: Content, signal: AbortSignal): Promise<VerifyReport> {
+export interface VerifyComponents {
+  content: Content
+  /** Kernels for fitting alignments again */
+  gemm: Gemm
+}
+
+export async function verifyMerged(
+  root: CID,
+  { content, gemm }: VerifyComponents,
+  signal: AbortSignal
+): Promise<VerifyReport> {
   const checks: VerifyReport['checks'] = []
   /** Run one check; what it throws is its failure. Returns its value, or undefined when it failed. */
   const check = async <T>(name: string, run: () => Promise<{ detail: string; value: T }>): Promise<T | undefined> => {
@@ -110,10 +124,22 @@ export async function verifyMerged(root: CID, content: Content, signal: AbortSig
       const total = [...entries.keys()].filter(path => path.startsWith('data/')).length
       if (view.chosen.size !== total)
         throw new InvalidContentError(`the records give reason for ${view.chosen.size} of the ${total} shards`)
+      for (const { partition, alignment } of view.chosen.values()) {
+        const path = `data/${shardName(partition, swarm.manifest.partitions.length)}`
+        const linked = entry(entries, path)
+        if (!linked.equals(alignment.body.shard))
+          throw new InvalidContentError(`${path} is ${linked}, the records say ${alignment.body.shard}`)
+      }
       return {
         detail: `${view.chosen.size} of ${swarm.manifest.partitions.length} partitions, ${view.rows} rows`,
         value: undefined
       }
+    })
+    await check('targets', async () => {
+      const choices = view.chosen.values()
+      const { manifest } = swarm
+      const value = await checkTargets({ manifest, choices, reference, content, exact, gemm, signal })
+      return { detail: targetsDetail(value, view.chosen.size), value }
     })
     await check('merged directory', async () => {
       const merged = await mergeDataset(swarm, set, { assessments, qualities }, view)
@@ -127,6 +153,13 @@ export async function verifyMerged(root: CID, content: Content, signal: AbortSig
 }
 
 // --- internal ---
+
+function targetsDetail({ shards, images, recomputed, rows }: CheckedTargets, total: number): string {
+  return (
+    `${shards} of ${total} shards are in this store and have finite targets for ${rows} rows; ` +
+    `images of ${images} compared with their partition, targets of ${recomputed} computed again from raw ones`
+  )
+}
 
 function entry(entries: ReadonlyMap<string, CID>, path: string): CID {
   const cid = entries.get(path)
@@ -191,6 +224,11 @@ async function recompute(
       if (!assessment.admissible) {
         throw new InvalidContentError(
           `prior "${body.prior.name}" does not pass the gate: ${assessment.refusals.join('; ')}`
+        )
+      }
+      if (!(Math.abs(assessment.uniformValue - body.uniformValue) <= CLAIM_TOLERANCE)) {
+        throw new InvalidContentError(
+          `prior "${body.prior.name}" claims the uniform value ${body.uniformValue}, its targets have ${assessment.uniformValue}`
         )
       }
     }
