@@ -82,6 +82,17 @@ export async function participate(
   let counter = 0
   let electedAt = performance.now()
 
+  /** Why targets of this prior would not be taken under the present reference, or undefined while nothing is known against them. */
+  const refusalOf = ({ body }: SignedRecord<Score>): string | undefined => {
+    const reference = state.view().election.reference?.cid
+    if (reference === undefined) return undefined
+    const quality = state.evidence.qualities.get(qualityKey(body.targets, reference))
+    const refusal = quality === undefined ? undefined : belowFloor(manifest, quality)
+    return refusal === undefined
+      ? undefined
+      : `prior "${body.prior.name}" cannot be aligned to ${reference}: ${refusal}`
+  }
+
   // 1. distribute: the next piece of work, see next-task.ts
   const choose = (score: SignedRecord<Score>): Task | undefined => {
     const now = performance.now()
@@ -97,7 +108,9 @@ export async function participate(
       view,
       score,
       leases,
-      admissible: state.evidence.assessments.get(assessmentKey(score.body))?.admissible === true,
+      admissible:
+        state.evidence.assessments.get(assessmentKey(score.body))?.admissible === true &&
+        refusalOf(score) === undefined,
       mayTake: taken < init.maxPartitions,
       once: init.once,
       settled: now - electedAt >= init.settleMs,
@@ -292,6 +305,10 @@ export async function participate(
         )
       }
       if (init.once && state.view().complete) break
+      const refusal = refusalOf(own)
+      if (refusal !== undefined && performance.now() - electedAt >= init.settleMs) {
+        throw new AlignmentRefusedError(refusal)
+      }
       const task = choose(own)
       if (task === undefined) {
         await nextChange(state, Math.min(init.settleMs, init.renewMs), stopping)
