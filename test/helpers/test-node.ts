@@ -1,0 +1,206 @@
+/**
+ * Whole nodes in one process: real homes, libp2p over TCP on loopback, Helia, and the inference processes. Tests reach the parts of a
+ * node through its runtime; what they wait for are events.
+ */
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { onTestFinished } from 'vitest'
+import type { ApiEvent, JoinOptions, PublishOptions, PublishReport } from '../../node/api.ts'
+import type { ConfigFile } from '../../node/config.ts'
+import { nodeOf, type CoOptNode } from '../../node/coopt-node.ts'
+import { blockFileOf } from '../../node/store/block-files.ts'
+import { initHome } from '../../node/init-home.ts'
+import type { Membership } from '../../node/membership.ts'
+import type { Network } from '../../node/network/network.ts'
+import { openRuntime, type Runtime } from '../../node/runtime.ts'
+import { makeSample } from '../../scripts/make-sample.ts'
+import { rawCid } from '../../src/codec.ts'
+import { cifarImages, hasSharedData } from './cifar.ts'
+import type { CID } from 'multiformats/cid'
+
+/** The gate cannot be relied on below some 250 shared rows. */
+export const SHARED = 300
+export const IMAGES = 320
+export const PARTITIONS = 4
+
+const CONFIG = {
+  network: { mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'] },
+  timing: { leaseMs: 3000, settleMs: 500, syncMs: 1000, discoveryMs: 2000, handoffMs: 20_000 },
+  inference: {}
+} satisfies ConfigFile
+
+export interface TestNode {
+  readonly node: CoOptNode
+  readonly runtime: Runtime
+  /** Of a node with a network */
+  readonly network: Network
+  readonly home: string
+  readonly peer: string
+  /** Events of all operations called through `join` and `publish` */
+  readonly events: ApiEvent[]
+  membership(manifest: string): Membership
+  publish(images: string, options?: Partial<PublishOptions>): Promise<PublishReport>
+  join(invite: string, prior: string, options?: Partial<JoinOptions>): ReturnType<CoOptNode['join']>
+  /** The first event of this kind from now on, or one that has been. */
+  until(isIt: (event: ApiEvent) => boolean): Promise<ApiEvent>
+}
+
+/** A folder that is gone when the test is over. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'coopt-node-'))
+  onTestFinished(async () => await rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
+}
+
+/** A home and its node; closed and removed when the test is over. */
+export async function startNode(config: ConfigFile = {}): Promise<TestNode> {
+  const home = await temporaryFolder()
+  await initHome(home, {
+    ...CONFIG,
+    ...config,
+    network: { ...CONFIG.network, ...config.network },
+    timing: { ...CONFIG.timing, ...config.timing }
+  })
+  return await openNode(home)
+}
+
+/** The node of a home that is there already. */
+export async function openNode(home: string, options: { network?: boolean } = {}): Promise<TestNode> {
+  const { network: online = true } = options
+  const runtime = await openRuntime({ home, network: online, what: 'a test', onEvent: () => {} })
+  const node = nodeOf(runtime)
+  onTestFinished(async () => await node.close())
+  const events: ApiEvent[] = []
+  const waiting = new Set<(event: ApiEvent) => void>()
+  const onEvent = (event: ApiEvent): void => {
+    events.push(event)
+    for (const tell of waiting) tell(event)
+  }
+  const controller = new AbortController()
+  onTestFinished(() => controller.abort())
+  return {
+    node,
+    runtime,
+    get network() {
+      if (runtime.network === undefined) throw new Error('this node has no network')
+      return runtime.network
+    },
+    home,
+    peer: node.peer,
+    events,
+    membership: manifest => {
+      const found = runtime.swarms.get(manifest)
+      if (found === undefined) throw new Error(`the node is not in swarm ${manifest}`)
+      return found
+    },
+    publish: async (images, publishOptions = {}) =>
+      await node.publish(
+        images,
+        { name: 'test', partitions: PARTITIONS, shared: SHARED, dimension: 80, ...publishOptions },
+        { onEvent }
+      ),
+    join: async (invite, prior, joinOptions = {}) =>
+      await node.join(
+        invite,
+        { prior, once: true, threads: 1, ...joinOptions },
+        { onEvent, signal: controller.signal }
+      ),
+    until: async isIt => {
+      const past = events.find(isIt)
+      if (past !== undefined) return past
+      const { promise, resolve } = Promise.withResolvers<ApiEvent>()
+      const tell = (event: ApiEvent): void => {
+        if (isIt(event)) resolve(event)
+      }
+      waiting.add(tell)
+      return await promise.finally(() => waiting.delete(tell))
+    }
+  }
+}
+
+/** A folder of `count` pictures below folders and names that nobody else may learn. */
+export async function pictures(count = IMAGES): Promise<string> {
+  const folder = join(await temporaryFolder(), 'secret-folder-name')
+  await mkdir(join(folder, 'secret-class-a'), { recursive: true })
+  await mkdir(join(folder, 'secret-class-b'))
+  if (hasSharedData) {
+    for (const [i, { bytes }] of cifarImages(count).entries())
+      await writeFile(join(folder, `secret-class-${i % 2 === 0 ? 'a' : 'b'}`, `secret-image-${i}.jpg`), bytes)
+    return folder
+  }
+  const flat = await temporaryFolder()
+  await makeSample(flat, { count })
+  for (const [i, name] of (await readdir(flat)).entries())
+    await copyFile(join(flat, name), join(folder, `secret-class-${i % 2 === 0 ? 'a' : 'b'}`, `secret-image-${i}.jpg`))
+  return folder
+}
+
+/** A prior that comes with the project. */
+export function bundledPrior(name: 'resnet20' | 'superclass2' | 'vgg_small' | 'simclr_conv' | 'untrained'): string {
+  return fileURLToPath(new URL(`../../priors/${name}`, import.meta.url))
+}
+
+/** The labels of pictures by a rule, as a participant with eyes would write them; `undefined` is left out. */
+export function labelFile(bytes: Iterable<Uint8Array>, label: (i: number) => string | undefined): string {
+  const lines = ['id,label']
+  let i = 0
+  for (const image of bytes) {
+    const text = label(i++)
+    if (text !== undefined) lines.push(`${rawCid(image)},${text}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** Connect two nodes; resolves when both members know each other in this swarm. */
+export async function dial(from: TestNode, to: TestNode): Promise<void> {
+  await from.network.libp2p.dial(to.network.libp2p.getMultiaddrs())
+}
+
+/** Where the block lies in a home. */
+export function blockPath(home: string, cid: CID): string {
+  const file = blockFileOf(join(home, 'blocks'), cid)
+  if (file === undefined) throw new Error(`${cid} is never stored`)
+  return file.path
+}
+
+/** Let two groups neither keep nor make connections with each other. Returns what heals it. */
+export async function split(left: readonly TestNode[], right: readonly TestNode[]): Promise<() => void> {
+  const undo = [...left, ...right].map(one => {
+    const others = new Set((left.includes(one) ? right : left).map(({ peer }) => peer))
+    const { conduct, libp2p } = one.network
+    const before = conduct.isDenied.bind(conduct)
+    conduct.isDenied = peer => others.has(peer) || before(peer)
+    return {
+      heal: () => {
+        conduct.isDenied = before
+      },
+      cut: async () =>
+        await Promise.all(
+          [...others].flatMap(peer => libp2p.getConnections(peerIdFromString(peer)).map(c => c.close()))
+        )
+    }
+  })
+  for (const { cut } of undo) await cut()
+  return () => {
+    for (const { heal } of undo) heal()
+  }
+}
+
+/** Resolve when `test` holds for the state of a swarm, looking after each of its changes. */
+export async function whenState(membership: Membership, test: () => boolean): Promise<void> {
+  if (test()) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const look = (): void => {
+    if (test()) resolve()
+  }
+  membership.state.events.addEventListener('change', look)
+  try {
+    look()
+    await promise
+  } finally {
+    membership.state.events.removeEventListener('change', look)
+  }
+}
