@@ -50,9 +50,12 @@ export async function joinSwarm(
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.license === undefined ? {} : { license: options.license })
   })
+  let elected: string | undefined
   const onElection = (): void => {
     const reference = referenceReport(state, state.view().election)
-    if (reference !== undefined) onEvent({ type: 'election', reference })
+    if (reference === undefined || reference.cid === elected) return
+    elected = reference.cid
+    onEvent({ type: 'election', reference })
   }
   let completed = false
   const onChange = (): void => {
