@@ -42,8 +42,8 @@ export interface ProcessNode {
   readonly pid: number
   /** So far */
   readonly events: readonly ApiEvent[]
-  /** The first event like this, past or to come. Rejects when the process ends without it. */
-  until(isIt: (event: ApiEvent) => boolean): Promise<ApiEvent>
+  /** The first event like this, past (from number `from` on) or to come. Rejects when the process ends without it. */
+  until(isIt: (event: ApiEvent) => boolean, from?: number): Promise<ApiEvent>
   /** Resolves once it has said this on stderr. Rejects when the process ends without it. */
   untilSaid(text: string): Promise<void>
   kill(signal: NodeJS.Signals): void
@@ -131,6 +131,15 @@ export async function loggedRecords(home: string, manifest: string): Promise<Sig
   }
 }
 
+/** A dataset is finished for now, told by `join`. */
+export const isComplete = (event: ApiEvent): boolean =>
+  event.type === 'log' && event.message === 'every partition has aligned targets'
+
+export const isPublished =
+  (kind: 'score' | 'result' | 'alignment') =>
+  (event: ApiEvent): boolean =>
+    event.type === 'published' && event.kind === kind
+
 export const recordsOf = (records: readonly SignedRecord[], peer: string): SignedRecord[] =>
   records.filter(({ body }) => peerIdOf(body.author) === peer)
 
@@ -186,7 +195,7 @@ function startProcess(home: string, args: readonly string[], { failpoint }: Star
     events,
     ended,
     kill: signal => void child.kill(signal),
-    until: async isIt => await found(waiting, () => events.find(isIt)),
+    until: async (isIt, from = 0) => await found(waiting, () => events.slice(from).find(isIt)),
     untilSaid: async text => void (await found(listening, () => said.includes(text) || undefined))
   }
 }

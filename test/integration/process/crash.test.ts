@@ -15,7 +15,7 @@ import {
   type Ended,
   type ProcessNodes
 } from '../../helpers/process-node.ts'
-import { IMAGES, makeImages, priorPath, publishSwarm, SHARED } from '../../helpers/sample-swarm.ts'
+import { IMAGES, makeImages, priorPath, publishSwarm } from '../../helpers/sample-swarm.ts'
 
 const BATCH = 40
 

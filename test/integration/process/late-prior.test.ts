@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { joinReportSchema, mergeReportSchema, verifyReportSchema, type PublishReport } from '../../../node/api.ts'
+import {
+  createProcessNodes,
+  isComplete,
+  isPublished,
+  loggedRecords,
+  succeeded,
+  type ProcessNode,
+  type ProcessNodes
+} from '../../helpers/process-node.ts'
+import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '../../helpers/sample-swarm.ts'
+
+const PARTITIONS = 4
+
+let nodes: ProcessNodes
+let publisher: string
+let published: PublishReport
+
+const start = (home: string, prior: BundledPrior, ...more: string[]): ProcessNode =>
+  nodes.start(home, ['join', published.invite, '--prior', priorPath(prior), '--threads', '1', ...more])
+const merge = async (home: string) => await nodes.run(home, mergeReportSchema, 'merge', published.invite)
+
+describe('a better prior that joins late', () => {
+  beforeAll(async () => {
+    nodes = await createProcessNodes()
+    const images = await makeImages(`${nodes.root}/images`)
+    publisher = (await nodes.home('publisher')).path
+    await nodes.up(publisher)
+    published = await publishSwarm(nodes, publisher, images, { partitions: PARTITIONS })
+  })
+  afterAll(async () => await nodes[Symbol.asyncDispose]())
+
+  it('becomes the reference, and finished work is aligned again without being computed again', async () => {
+    const strong = (await nodes.home('strong')).path
+    const weak = (await nodes.home('weak')).path
+    // one partition, so that it does not improve upon the weak one's when all is done
+    const staying = [start(strong, 'vgg_small', '--max-partitions', '1'), start(weak, 'superclass2')]
+    await Promise.all([...staying.map(n => n.until(isComplete)), staying[0]?.until(isPublished('alignment'))])
+    const before = await merge(publisher)
+    expect(before).toMatchObject({ provisional: false, reference: { prior: 'vgg_small' } })
+    expect((await merge(weak)).mergedCid).toBe(before.mergedCid)
+    const known = await loggedRecords(publisher, published.manifest)
+    const seen = staying.map(({ events }) => events.length)
+
+    const late = (await nodes.home('late')).path
+    const report = joinReportSchema.parse(succeeded(await start(late, 'resnet20', '--once').ended))
+    expect(report).toMatchObject({ complete: true, partitions: 0 })
+
+    const after = []
+    for (const home of [publisher, strong, weak, late]) after.push(await merge(home))
+    expect(new Set(after.map(m => m.mergedCid))).toEqual(new Set([report.mergedCid]))
+    expect(report.mergedCid).not.toBe(before.mergedCid)
+    for (const merged of after) {
+      expect(merged).toMatchObject({ provisional: false, rows: IMAGES, reference: { prior: 'resnet20' } })
+    }
+    for (const [i, { events }] of staying.entries()) {
+      const since = events.slice(seen[i])
+      expect(since.filter(e => e.type === 'batch' || e.type === 'scoring')).toEqual([])
+      expect(since.filter(e => e.type === 'partition' && e.state === 'started')).toEqual([])
+      expect(since.filter(isPublished('alignment')).length, 'aligned again').toBeGreaterThan(0)
+    }
+    const fresh = (await loggedRecords(publisher, published.manifest)).filter(r => known.every(k => k.key !== r.key))
+    const types = fresh.map(r => r.body.type)
+    expect(types.filter(t => t === 'score')).toHaveLength(1)
+    expect(types.filter(t => t === 'result')).toEqual([])
+    expect(types.filter(t => t === 'alignment').length).toBeGreaterThanOrEqual(PARTITIONS)
+    const verified = await nodes.run(late, verifyReportSchema, 'verify', report.mergedCid ?? '')
+    expect(verified).toMatchObject({ ok: true })
+
+    for (const node of staying) {
+      node.kill('SIGINT')
+      expect(await node.ended).toMatchObject({ code: 0, signal: null })
+    }
+  })
+})
