@@ -1,7 +1,7 @@
 /**
  * The node as a library: `createCoOptNode` opens a home and gives everything that the commands can do, in process and typed.
  */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseCid } from '../src/codec.ts'
@@ -115,6 +115,7 @@ export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | '
           sign: identity.sign,
           content,
           host,
+          limits: config.inference,
           spool: join(runtime.home.root, 'spool'),
           untrainedPrior: UNTRAINED_PRIOR,
           onEvent: call.onEvent ?? onEvent,
@@ -151,7 +152,7 @@ export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | '
           onEvent: call.onEvent ?? onEvent,
           logger
         },
-        options,
+        { ...options, prior: resolve(options.prior) },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
       )
@@ -166,9 +167,9 @@ export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | '
     peers: async () => (network === undefined ? [] : await peerReports(network.libp2p, swarms.all())),
 
     priorCheck: async (prior, options) =>
-      await checkPrior(prior, {
+      await checkPrior(resolve(prior), {
         limits: config.inference,
-        ...(options.image === undefined ? {} : { image: options.image }),
+        ...(options.image === undefined ? {} : { image: resolve(options.image) }),
         ...(options.output === undefined ? {} : { output: options.output })
       }),
 
@@ -194,7 +195,12 @@ export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | '
       }
     },
 
-    verify: async (cid, call = {}) => await verifyMerged(parseCid(cid), { content, gemm }, anySignal(call)),
+    verify: async (text, call = {}) => {
+      const cid = parseCid(text)
+      // a home that has all records but did not merge yet can make the root itself
+      if (!(await content.has(cid))) for (const membership of swarms.all()) await mergeSwarm(membership, content)
+      return await verifyMerged(cid, { content, gemm }, anySignal(call))
+    },
 
     stop: async () => init.onStop?.(),
 
