@@ -10,17 +10,19 @@ import { join } from 'node:path'
 import { defaultGate } from '../src/align/gate.ts'
 import { DEFAULT_GRID } from '../src/align/transform.ts'
 import { encodeMatrix } from '../src/bytes.ts'
-import { sealManifest, type Manifest, type Swarm } from '../src/distribute/manifest.ts'
+import { MIN_SHARED_ROWS, sealManifest, type Manifest, type Swarm } from '../src/distribute/manifest.ts'
 import { importBytes, type ContentFile } from '../src/distribute/unixfs-import.ts'
 import type { PeerKey, Sign } from '../src/envelope.ts'
 import { InvalidInputError, NonFiniteFeatureError } from '../src/errors.ts'
 import { matrix } from '../src/matrix.ts'
+import type { EncodedImage, PriorModel } from '../src/optimize/prior.ts'
 import { peerKeyOf } from '../src/peer-key.ts'
 import type { ApiEvent, PublishOptions } from './api.ts'
 import type { Content } from './content.ts'
 import { buildDataset } from './dataset/build.ts'
 import { openSource } from './dataset/source.ts'
 import type { InferenceHost } from './inference/host.ts'
+import type { InferenceLimits } from './inference/limits.ts'
 import { loadPrior } from './inference/load-prior.ts'
 
 /** Partitions of fewer rows spend more on records and tree nodes than on targets. */
@@ -35,6 +37,8 @@ export interface PublishComponents {
   content: Content
   /** Decodes images in a child process */
   host: InferenceHost
+  /** Of the process that runs the reference prior */
+  limits: Partial<InferenceLimits>
   /** Folder for temporary files */
   spool: string
   /** The bundled untrained prior */
@@ -57,9 +61,14 @@ export async function publishSwarm(
 ): Promise<PublishedSwarm> {
   const { self, sign, content, host, onEvent, signal } = components
   const admission = options.allow === undefined ? 'open' : [...new Set(options.allow)].map(peerKeyOf)
+  if (options.shared < MIN_SHARED_ROWS)
+    throw new InvalidInputError(`a shared set of ${options.shared} images: ${MIN_SHARED_ROWS} at least are needed`)
+  // before anything is built: a prior that cannot be used is an error of the command line
+  const prior = await loadReference(components, options)
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.defer(async () => await prior.close())
   await mkdir(components.spool, { recursive: true, mode: 0o700 })
   const spool = await mkdtemp(join(components.spool, 'publish-'))
-  await using cleanup = new AsyncDisposableStack()
   cleanup.defer(async () => await rm(spool, { recursive: true, force: true }))
   const source = await openSource(path, {
     spool,
@@ -82,6 +91,10 @@ export async function publishSwarm(
       `${path} has ${samples} images, too few for ${options.partitions} partitions: use fewer partitions`
     )
   }
+  if (samples < MIN_SHARED_ROWS)
+    throw new InvalidInputError(
+      `${path} has ${samples} images, ${MIN_SHARED_ROWS} at least are needed for a shared set`
+    )
   const seed = new Uint8Array(randomBytes(32))
   const built = await buildDataset(source, {
     partitions: options.partitions,
@@ -91,7 +104,7 @@ export async function publishSwarm(
     signal,
     onProgress: (step, done, total) => onEvent({ type: 'building', step, done, total })
   })
-  const referenceFeatures = await reference(components, options, built.shared)
+  const referenceFeatures = await embedShared(components, prior, built.shared)
   const manifest: Manifest = {
     v: 1,
     kind: 'coopt-manifest',
@@ -121,37 +134,46 @@ export async function publishSwarm(
 
 // --- internal ---
 
+async function loadReference(
+  { untrainedPrior, limits }: PublishComponents,
+  { referencePrior }: PublishOptions
+): Promise<ReferencePrior> {
+  const prior = await loadPrior(referencePrior ?? untrainedPrior, { limits })
+  if (prior.descriptor.kind === 'human') {
+    await prior.close()
+    throw new InvalidInputError('labels cannot be the reference prior: their features are too coarse for the gate')
+  }
+  return Object.assign(prior, {
+    source: referencePrior === undefined ? 'untrained (bundled default)' : prior.descriptor.name
+  })
+}
+
+type ReferencePrior = PriorModel & { readonly source: string }
+
 /** Features of the shared set by the reference prior: what the gate of this swarm judges candidates against. */
-async function reference(
-  { content, untrainedPrior, onEvent, signal }: PublishComponents,
-  options: PublishOptions,
+async function embedShared(
+  { content, onEvent, signal }: PublishComponents,
+  prior: ReferencePrior,
   shared: ContentFile & { rows: number }
 ): Promise<Manifest['referenceFeatures']> {
-  const prior = await loadPrior(options.referencePrior ?? untrainedPrior)
-  try {
-    const { dimension, name, kind } = prior.descriptor
-    if (kind === 'human')
-      throw new InvalidInputError('labels cannot be the reference prior: their features are too coarse for the gate')
-    const data = new Float32Array(shared.rows * dimension)
-    let done = 0
-    let batch: Array<{ id: string; bytes: Uint8Array }> = []
-    const flush = async (): Promise<void> => {
-      const { features } = await prior.embed(batch, { signal })
-      data.set(features.data, done * dimension)
-      done += batch.length
-      batch = []
-      onEvent({ type: 'building', step: 'features', done, total: shared.rows })
-    }
-    for await (const { id, bytes } of content.samples(shared, 0, signal)) {
-      batch.push({ id, bytes })
-      if (batch.length === BATCH) await flush()
-    }
-    if (batch.length > 0) await flush()
-    if (!data.every(Number.isFinite))
-      throw new NonFiniteFeatureError(`the reference prior "${name}" has features that are not finite`)
-    const file = await importBytes([encodeMatrix(matrix(shared.rows, dimension, data))], content.put)
-    return { ...file, dimension, source: options.referencePrior === undefined ? 'untrained (bundled default)' : name }
-  } finally {
-    await prior.close()
+  const { dimension, name } = prior.descriptor
+  const data = new Float32Array(shared.rows * dimension)
+  let done = 0
+  let batch: EncodedImage[] = []
+  const flush = async (): Promise<void> => {
+    const { features } = await prior.embed(batch, { signal })
+    data.set(features.data, done * dimension)
+    done += batch.length
+    batch = []
+    onEvent({ type: 'building', step: 'features', done, total: shared.rows })
   }
+  for await (const { id, bytes } of content.samples(shared, 0, signal)) {
+    batch.push({ id, bytes })
+    if (batch.length === BATCH) await flush()
+  }
+  if (batch.length > 0) await flush()
+  if (!data.every(Number.isFinite))
+    throw new NonFiniteFeatureError(`the reference prior "${name}" has features that are not finite`)
+  const file = await importBytes([encodeMatrix(matrix(shared.rows, dimension, data))], content.put)
+  return { ...file, dimension, source: prior.source }
 }

@@ -28,7 +28,7 @@ export const PARTITIONS = 4
 
 const CONFIG = {
   network: { mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'] },
-  timing: { leaseMs: 3000, settleMs: 500, syncMs: 1000, discoveryMs: 2000, handoffMs: 20_000 },
+  timing: { leaseMs: 3000, settleMs: 500, syncMs: 1000, discoveryMs: 2000, handoffMs: 5000 },
   inference: {}
 } satisfies ConfigFile
 
@@ -44,14 +44,38 @@ export interface TestNode {
   membership(manifest: string): Membership
   publish(images: string, options?: Partial<PublishOptions>): Promise<PublishReport>
   join(invite: string, prior: string, options?: Partial<JoinOptions>): ReturnType<CoOptNode['join']>
+  /** Let what `join` began end after the batch in flight. */
+  stop(): void
   /** The first event of this kind from now on, or one that has been. */
   until(isIt: (event: ApiEvent) => boolean): Promise<ApiEvent>
+}
+
+const late: Array<() => Promise<void> | void> = []
+let isShared = false
+
+/** What `make` opens is for all tests of a file: call it in `beforeAll`, and give `closeShared` to `afterAll`. */
+export async function shared<T>(make: () => Promise<T>): Promise<T> {
+  isShared = true
+  try {
+    return await make()
+  } finally {
+    isShared = false
+  }
+}
+
+export async function closeShared(): Promise<void> {
+  for (let close = late.pop(); close !== undefined; close = late.pop()) await close()
+}
+
+function atEnd(close: () => Promise<void> | void): void {
+  if (isShared) late.push(close)
+  else onTestFinished(close)
 }
 
 /** A folder that is gone when the test is over. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'coopt-node-'))
-  onTestFinished(async () => await rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  atEnd(async () => await rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
@@ -72,7 +96,7 @@ export async function openNode(home: string, options: { network?: boolean } = {}
   const { network: online = true } = options
   const runtime = await openRuntime({ home, network: online, what: 'a test', onEvent: () => {} })
   const node = nodeOf(runtime)
-  onTestFinished(async () => await node.close())
+  atEnd(async () => await node.close())
   const events: ApiEvent[] = []
   const waiting = new Set<(event: ApiEvent) => void>()
   const onEvent = (event: ApiEvent): void => {
@@ -80,7 +104,7 @@ export async function openNode(home: string, options: { network?: boolean } = {}
     for (const tell of waiting) tell(event)
   }
   const controller = new AbortController()
-  onTestFinished(() => controller.abort())
+  atEnd(() => controller.abort())
   return {
     node,
     runtime,
@@ -108,6 +132,7 @@ export async function openNode(home: string, options: { network?: boolean } = {}
         { prior, once: true, threads: 1, ...joinOptions },
         { onEvent, signal: controller.signal }
       ),
+    stop: () => controller.abort(),
     until: async isIt => {
       const past = events.find(isIt)
       if (past !== undefined) return past
