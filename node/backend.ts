@@ -2,7 +2,7 @@
  * How a command gets at a node: the entry points of node/local-api.ts as an interface, so that tests can hand the commands
  * another one and `coopt --help` does not load a network stack.
  */
-import type { ApiEvent, CoOptApi } from './api.ts'
+import type { ApiEvent, CoOptApi, PriorCheckOptions, PriorReport } from './api.ts'
 
 /** The node of this process on one home directory: holds its lock until `close`. */
 export interface LocalApi extends CoOptApi {
@@ -43,4 +43,6 @@ export interface Backend {
   initHome(home: string, options: InitOptions): Promise<InitReport>
   /** Throws `HomeLockedError` naming the process that holds the home, `InvalidInputError` when there is no home (run `coopt init`). */
   openLocal(home: string, options: OpenOptions): Promise<LocalApi>
+  /** Looks at files of this machine only: needs no home. Errors as `CoOptApi.priorCheck`. */
+  checkPrior(prior: string, options: PriorCheckOptions): Promise<PriorReport>
 }

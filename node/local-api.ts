@@ -1,4 +1,5 @@
 /** The entry points of the command line (backend.ts) on a home of this machine. */
+import type { PriorCheckOptions, PriorReport } from './api.ts'
 import type { InitOptions, InitReport, LocalApi, OpenOptions } from './backend.ts'
 import { initHome as makeHome } from './init-home.ts'
 
@@ -13,4 +14,9 @@ export async function openLocal(home: string, options: OpenOptions): Promise<Loc
   const node = await createCoOptNode({ home, what: options.network ? 'a coopt node' : 'a coopt command', ...options })
   if (options.network) options.onEvent?.({ type: 'listening', peer: node.peer, addresses: node.addresses() })
   return node
+}
+
+export async function checkPrior(prior: string, { image, output }: PriorCheckOptions): Promise<PriorReport> {
+  const { checkPrior: check } = await import('./inference/check-prior.ts')
+  return await check(prior, { ...(image === undefined ? {} : { image }), ...(output === undefined ? {} : { output }) })
 }

@@ -156,7 +156,8 @@ export function fakeBackend(api: LocalApi): FakeBackend {
     openLocal: async (home, options) => {
       opened.push({ home, options })
       return api
-    }
+    },
+    checkPrior: async (prior, options) => await api.priorCheck(prior, options)
   }
 }
 

@@ -15,14 +15,12 @@ export function priorCommand(invoke: Invoke): Command {
     .option('--output <name>', 'output of the model to take as the feature', someText)
     .action(async (prior: string, { image, output }: { image?: string; output?: string }) => {
       await invoke(async invocation => {
-        const { withApi } = await import('../session.ts')
         const options = {
           ...(image === undefined ? {} : { image: resolve(invocation.cwd, image) }),
           ...(output === undefined ? {} : { output })
         }
-        const report = await withApi(invocation, { network: false }, (api, call) =>
-          api.priorCheck(resolve(invocation.cwd, prior), options, call)
-        )
+        const backend = await invocation.loadBackend()
+        const report = await backend.checkPrior(resolve(invocation.cwd, prior), options)
         printReport(invocation, report, priorText(report))
         if (report.refusals.length > 0) invocation.outcome('input')
       })
