@@ -20,6 +20,37 @@ describe('Ctrl-C', () => {
   })
   afterAll(async () => await nodes[Symbol.asyncDispose]())
 
+  it('pressed twice stops in the middle of a batch', async () => {
+    // one batch is the whole partition: seconds of inference
+    const { path } = await nodes.home('hasty', { batchSize: IMAGES })
+    const hasty = nodes.start(path, args())
+    await hasty.until(e => e.type === 'score')
+    await hasty.until(e => e.type === 'partition' && e.state === 'started')
+    hasty.kill('SIGINT')
+    await hasty.untilSaid('again to stop at once')
+    hasty.kill('SIGINT')
+    expect(await hasty.ended).toMatchObject({ code: EXIT.interrupted.code, signal: null })
+    expect(hasty.events.filter(e => e.type === 'batch')).toEqual([])
+  })
+
+  it('ends a join that the daemon runs, not the daemon; a second daemon is told who has the home', async () => {
+    const { path } = await nodes.home('served')
+    const daemon = await nodes.up(path)
+    const client = nodes.start(path, args())
+    await client.until(e => e.type === 'scoring')
+    client.kill('SIGINT')
+    expect(await client.ended).toMatchObject({ code: EXIT.interrupted.code, signal: null })
+
+    const second = await nodes.start(path, ['up']).ended
+    expect(second).toMatchObject({ code: EXIT.locked.code, signal: null })
+    expect(second.said).toContain(`${daemon.pid}`)
+
+    const status = await nodes.run(path, statusReportSchema, 'status')
+    expect(status.swarms.map(s => s.manifest)).toEqual([published.manifest])
+    daemon.kill('SIGINT')
+    expect(await daemon.ended).toMatchObject({ code: 0, signal: null })
+  })
+
   it('ends a participant behind its batch, and the next start goes on from there', async () => {
     const { path, peer } = await nodes.home('careful')
 
@@ -50,36 +81,5 @@ describe('Ctrl-C', () => {
     expect(scoring).toEqual([...Array(Math.ceil(SHARED / 16)).keys()].map(i => Math.min(SHARED, (i + 1) * 16)))
     expect(batches).toEqual([...Array(Math.ceil(IMAGES / 16)).keys()].map(i => Math.min(IMAGES, (i + 1) * 16)))
     expect({ scored, batch }).toMatchObject({ scored: { done: 16 }, batch: { done: 16 } })
-  })
-
-  it('pressed twice stops in the middle of a batch', async () => {
-    // one batch is the whole partition: seconds of inference
-    const { path } = await nodes.home('hasty', { batchSize: IMAGES })
-    const hasty = nodes.start(path, args())
-    await hasty.until(e => e.type === 'score')
-    await hasty.until(e => e.type === 'partition' && e.state === 'started')
-    hasty.kill('SIGINT')
-    await hasty.untilSaid('again to stop at once')
-    hasty.kill('SIGINT')
-    expect(await hasty.ended).toMatchObject({ code: EXIT.interrupted.code, signal: null })
-    expect(hasty.events.filter(e => e.type === 'batch')).toEqual([])
-  })
-
-  it('ends a join that the daemon runs, not the daemon; a second daemon is told who has the home', async () => {
-    const { path } = await nodes.home('served')
-    const daemon = await nodes.up(path)
-    const client = nodes.start(path, args())
-    await client.until(e => e.type === 'scoring')
-    client.kill('SIGINT')
-    expect(await client.ended).toMatchObject({ code: EXIT.interrupted.code, signal: null })
-
-    const second = await nodes.start(path, ['up']).ended
-    expect(second).toMatchObject({ code: EXIT.locked.code, signal: null })
-    expect(second.said).toContain(`${daemon.pid}`)
-
-    const status = await nodes.run(path, statusReportSchema, 'status')
-    expect(status.swarms.map(s => s.manifest)).toEqual([published.manifest])
-    daemon.kill('SIGINT')
-    expect(await daemon.ended).toMatchObject({ code: 0, signal: null })
   })
 })
