@@ -10,7 +10,7 @@ import { importBytes } from '../../../src/distribute/unixfs-import.ts'
 import type { Matrix32 } from '../../../src/matrix.ts'
 import { mergeDataset } from '../../../src/merge/dataset.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
-import { viewOf, type Choice, type Evidence } from '../../../src/merge/views.ts'
+import { assessmentKey, viewOf, type Choice, type Evidence } from '../../../src/merge/views.ts'
 import { sealRecord, type SignedRecord } from '../../../src/publish/record.ts'
 import { shardFile, type Shard } from '../../../src/publish/shard.ts'
 import { readTargets } from '../../../src/publish/target-column.ts'
@@ -196,7 +196,7 @@ test('a uniform value that its targets do not have fails "uniform values and gat
     for (const { body } of state.set.byType('alignment').filter(a => a.body.result.equals(result.id)))
       records.push(await sealRecord({ ...body, result: again.id }, sign))
   }
-  const key = score.body.targets.toString()
+  const key = assessmentKey(score.body)
   const honest = state.evidence.assessments.get(key) as Assessment
   const believed = { ...state.evidence, assessments: new Map([[key, { ...honest, uniformValue }]]) }
   const report = failed(await verify(await mergeOf(records, believed)))
