@@ -68,6 +68,8 @@ export const manifestSchema = z.strictObject({
   }),
   /** n, the dimensions of every target */
   dimension: z.number().int().min(MIN_DIMENSION).max(MAX_DIMENSION),
+  /** In which numbers shards store targets; left out for float32, so that one manifest has one encoding */
+  targetDtype: z.literal('float16').optional(),
   /** Seed of the shuffle and of the draw of S */
   seed: bytesOf(32),
   /** The publisher's features of S_X, a float32 matrix: what the eligibility gate judges against */

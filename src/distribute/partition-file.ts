@@ -137,7 +137,26 @@ export async function* readSamples(file: ByteRanges, options: { start?: number }
 /** Footer of a partition file or shard with the schema checked; `rows` in it is the file's row count. */
 export async function readPartitionFooter(file: ByteRanges): Promise<Footer> {
   const footer = await readFooter(file)
-  const [root, ...columns] = footer.schema
+  if (!beginsAsPartition(footer)) {
+    throw new InvalidContentError(
+      'the Parquet file does not begin with the columns id and image{bytes, path} of a partition'
+    )
+  }
+  return footer
+}
+
+/** Has the file the columns of a partition and no others? */
+export function isPartitionSchema(footer: Footer): boolean {
+  return beginsAsPartition(footer) && footer.schema.length === SCHEMA.length
+}
+
+// --- internal ---
+
+const BYTE_ARRAY = 6
+const OPTIONAL = 1
+const COLUMNS = ['id', 'image.bytes', 'image.path']
+
+function beginsAsPartition({ schema: [root, ...columns] }: Footer): boolean {
   const same = SCHEMA.slice(1).every((ours, i) => {
     const theirs = columns[i]
     return (
@@ -148,19 +167,8 @@ export async function readPartitionFooter(file: ByteRanges): Promise<Footer> {
       theirs.children === (ours.num_children ?? 0)
     )
   })
-  if (!same || root === undefined || root.children < 2) {
-    throw new InvalidContentError(
-      'the Parquet file does not begin with the columns id and image{bytes, path} of a partition'
-    )
-  }
-  return footer
+  return same && root !== undefined && root.children >= 2
 }
-
-// --- internal ---
-
-const BYTE_ARRAY = 6
-const OPTIONAL = 1
-const COLUMNS = ['id', 'image.bytes', 'image.path']
 
 function drain(out: ByteWriter): Uint8Array {
   const bytes = out.getBytes().slice()

@@ -8,6 +8,7 @@
  * stays, so this works for Parquet files of any origin. Equal inputs give equal bytes.
  */
 import { type ByteRanges, type Footer, MAGIC, readFooter, rowGroupOf } from '../distribute/parquet-footer.ts'
+import { isPartitionSchema } from '../distribute/partition-file.ts'
 import {
   BINARY,
   binary,
@@ -38,7 +39,9 @@ import {
 } from '../distribute/unixfs-import.ts'
 import { InvalidContentError, InvalidInputError } from '../errors.ts'
 import type { Matrix32 } from '../matrix.ts'
+import { ARROW_SCHEMA, shardArrowSchema } from './arrow-schema.ts'
 import { TARGET, targetMetadata, targetPages, targetSchema } from './target-column.ts'
+import type { TargetDtype } from './target-dtype.ts'
 
 /** `file = source[0 .. keep) + tail`. */
 export interface Appended {
@@ -53,15 +56,16 @@ export interface Shard extends ContentFile {
 }
 
 /**
- * Append `targets` (one row for each row of `source`; absent rows become null) and key-value `metadata`.
+ * Append `targets` (one row for each row of `source`; absent rows become null), stored as `dtype`, and key-value `metadata`.
  *
  * Throws `InvalidContentError` on a source that is no Parquet file, `InvalidInputError` when the rows do not match or there is a
- * target column already, `NumericError` (on iterating) for a value that is not finite.
+ * target column already, `NumericError` (on iterating) for a value that is not finite or too large for `dtype`.
  */
 export async function appendTargets(
   source: ByteRanges,
   targets: Matrix32,
-  metadata: Readonly<Record<string, string>>
+  metadata: Readonly<Record<string, string>>,
+  dtype: TargetDtype = 'float32'
 ): Promise<Appended> {
   const footer = await readFooter(source)
   if (topLevel(footer).includes(TARGET)) throw new InvalidInputError(`the file has a column "${TARGET}" already`)
@@ -69,8 +73,13 @@ export async function appendTargets(
   if (rows !== targets.rows || footer.rows !== targets.rows) {
     throw new InvalidInputError(`targets for ${targets.rows} rows, the file has ${footer.rows}`)
   }
-  const fields = withSchema(withKeyValues(footer.fields, targets.columns, metadata), footer)
-  return { keep: footer.start, tail: { [Symbol.iterator]: () => writeTail(footer, fields, targets) } }
+  const vector = { length: targets.columns, dtype }
+  // Arrow reads its schema by position, so it is given only where all columns are known
+  const added = isPartitionSchema(footer)
+    ? { ...metadata, [ARROW_SCHEMA]: shardArrowSchema(vector.length, dtype) }
+    : metadata
+  const fields = withSchema(withKeyValues(footer.fields, vector, added), footer, dtype)
+  return { keep: footer.start, tail: { [Symbol.iterator]: () => writeTail(footer, fields, targets, dtype) } }
 }
 
 /**
@@ -82,10 +91,12 @@ export async function shardFile(init: {
   leaves: readonly Leaf[]
   targets: Matrix32
   metadata: Readonly<Record<string, string>>
+  /** float32 by default */
+  dtype?: TargetDtype
   put: PutBlock
 }): Promise<Shard> {
-  const { source, leaves, targets, metadata } = init
-  const { keep, tail } = await appendTargets(source, targets, metadata)
+  const { source, leaves, targets, metadata, dtype } = init
+  const { keep, tail } = await appendTargets(source, targets, metadata, dtype)
   const reused = Math.floor(keep / IMPORT.chunkBytes)
   const kept = leaves.slice(0, reused)
   if (kept.length !== reused || kept.some(leaf => leaf.bytes !== IMPORT.chunkBytes)) {
@@ -110,21 +121,32 @@ export async function shardFile(init: {
 
 // --- internal ---
 
-function* writeTail(footer: Footer, fields: readonly Field[], targets: Matrix32): Generator<Uint8Array> {
+/** What a target is: `length` numbers of `dtype`. */
+interface Vector {
+  readonly length: number
+  readonly dtype: TargetDtype
+}
+
+function* writeTail(
+  footer: Footer,
+  fields: readonly Field[],
+  targets: Matrix32,
+  dtype: TargetDtype
+): Generator<Uint8Array> {
   const rowGroups: Uint8Array[] = []
   let offset = footer.start
   let done = 0
   for (const encoded of footer.rowGroups) {
     const group = rowGroupOf(encoded, footer)
     const chunk = { offset, byteLength: 0, entries: 0 }
-    for (const { bytes, entries } of targetPages(targets, done, done + group.rows)) {
+    for (const { bytes, entries } of targetPages(targets, done, done + group.rows, dtype)) {
       yield* bytes
       chunk.byteLength += bytes.reduce((sum, part) => sum + part.byteLength, 0)
       chunk.entries += entries
     }
     offset += chunk.byteLength
     done += group.rows
-    const column = writeStruct([i64(2, chunk.offset), struct(3, targetMetadata(chunk))])
+    const column = writeStruct([i64(2, chunk.offset), struct(3, targetMetadata(chunk, dtype))])
     rowGroups.push(
       writeStruct(
         [2, 6].reduce(
@@ -146,12 +168,12 @@ function grown(fields: readonly Field[], id: number, by: number): Field[] {
   return size === undefined ? [...fields] : withField(fields, i64(id, size + by))
 }
 
-function withSchema(fields: readonly Field[], footer: Footer): Field[] {
+function withSchema(fields: readonly Field[], footer: Footer, dtype: TargetDtype): Field[] {
   const [root, ...others] = footer.rawSchema
   if (root === undefined) throw new InvalidContentError('the Parquet file has no schema')
   const children = (footer.schema[0]?.children ?? 0) + 1
   const grownRoot = writeStruct(withField(readStruct(root).fields, i32(5, children)))
-  const changed = withField(fields, list(2, STRUCT, [grownRoot, ...others, ...targetSchema()]))
+  const changed = withField(fields, list(2, STRUCT, [grownRoot, ...others, ...targetSchema(dtype)]))
   // 7 column_orders: one for each leaf column, when there is one at all; TYPE_ORDER is the only order of this kind
   const orders = listOf(fieldOf(fields, 7, LIST), footer.rawSchema.length)
   return orders === undefined
@@ -159,20 +181,16 @@ function withSchema(fields: readonly Field[], footer: Footer): Field[] {
     : withField(changed, list(7, STRUCT, [...orders.items, writeStruct([struct(1, [])])]))
 }
 
-function withKeyValues(
-  fields: readonly Field[],
-  dimension: number,
-  metadata: Readonly<Record<string, string>>
-): Field[] {
+function withKeyValues(fields: readonly Field[], vector: Vector, metadata: Readonly<Record<string, string>>): Field[] {
   const old = listOf(fieldOf(fields, 5, LIST), 65_536)?.items ?? []
   const kept = old.flatMap(item => {
     const pair = readStruct(item).fields
     const key = new TextDecoder().decode(binaryOf(fieldOf(pair, 1, BINARY)))
     // Arrow's own copy of the schema would lack the new column, and Arrow reads it by position
-    if (key === 'ARROW:schema' || Object.hasOwn(metadata, key)) return []
+    if (key === ARROW_SCHEMA || Object.hasOwn(metadata, key)) return []
     if (key !== 'huggingface') return [item]
     const value = new TextDecoder().decode(binaryOf(fieldOf(pair, 2, BINARY)))
-    return [keyValue(key, withTargetFeature(value, dimension))]
+    return [keyValue(key, withTargetFeature(value, vector))]
   })
   const added = Object.keys(metadata)
     .sort()
@@ -185,7 +203,7 @@ function keyValue(key: string, value: string): Uint8Array {
 }
 
 /** Adds the target to `info.features`, where the text has them; other text is left alone. */
-function withTargetFeature(text: string, length: number): string {
+function withTargetFeature(text: string, { length, dtype }: Vector): string {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -194,7 +212,7 @@ function withTargetFeature(text: string, length: number): string {
     return text
   }
   if (!isObject(value) || !isObject(value['info']) || !isObject(value['info']['features'])) return text
-  const feature = { feature: { dtype: 'float32', _type: 'Value' }, length, _type: 'Sequence' }
+  const feature = { feature: { dtype, _type: 'Value' }, length, _type: 'Sequence' }
   return JSON.stringify({
     ...value,
     info: { ...value['info'], features: { ...value['info']['features'], [TARGET]: feature } }

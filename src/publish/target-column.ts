@@ -1,11 +1,11 @@
 /**
- * The `target` column of a shard: a list of n float32 for every row, null where a row has no target.
+ * The `target` column of a shard: a list of n float32 (or float16) for every row, null where a row has no target.
  *
  * Three-level LIST (https://github.com/apache/parquet-format/blob/master/LogicalTypes.md#lists): optional `target`, repeated
  * `list`, optional `element`, so definition level 3 is a number and 0 an absent row. The values of a page are the matrix
  * rows as they lie in memory, so writing costs a copy. Pages end at rows, at about 1 MiB.
  */
-import { ABSENT, decodeMatrix, encodeMatrix, isAbsentRow } from '../bytes.ts'
+import { ABSENT, isAbsentRow } from '../bytes.ts'
 import { type ByteRanges, rowGroupOf } from '../distribute/parquet-footer.ts'
 import { type Page, pageHeader, readPages } from '../distribute/parquet-page.ts'
 import { MAX_ROW_GROUP_ROWS, readPartitionFooter } from '../distribute/partition-file.ts'
@@ -25,10 +25,13 @@ import {
 import { InvalidContentError, NumericError } from '../errors.ts'
 import { matrix, row, type Matrix32 } from '../matrix.ts'
 import { createLevelWriter, readLevels } from '../distribute/level-runs.ts'
+import { decodeNumbers, encodeNumbers, isStorable, NUMBER_BYTES, type TargetDtype } from './target-dtype.ts'
 
 export const TARGET = 'target'
 
 const FLOAT = 4
+const FIXED_LEN_BYTE_ARRAY = 7
+const LOGICAL_FLOAT16 = 15
 const OPTIONAL = 1
 const REPEATED = 2
 const CONVERTED_LIST = 3
@@ -48,7 +51,7 @@ const PAGE_BYTES = 1_048_576
 const LEVEL_BYTES_PER_ROW = 16
 
 /** The three schema elements, encoded, to be appended behind the last column. */
-export function targetSchema(): Uint8Array[] {
+export function targetSchema(dtype: TargetDtype): Uint8Array[] {
   return [
     writeStruct([
       i32(3, OPTIONAL),
@@ -58,14 +61,25 @@ export function targetSchema(): Uint8Array[] {
       struct(10, [struct(LOGICAL_LIST, [])])
     ]),
     writeStruct([i32(3, REPEATED), binary(4, 'list'), i32(5, 1)]),
-    writeStruct([i32(1, FLOAT), i32(3, OPTIONAL), binary(4, 'element')])
+    dtype === 'float32'
+      ? writeStruct([i32(1, FLOAT), i32(3, OPTIONAL), binary(4, 'element')])
+      : writeStruct([
+          i32(1, FIXED_LEN_BYTE_ARRAY),
+          i32(2, NUMBER_BYTES.float16),
+          i32(3, OPTIONAL),
+          binary(4, 'element'),
+          struct(10, [struct(LOGICAL_FLOAT16, [])])
+        ])
   ]
 }
 
 /** ColumnMetaData of a chunk of `byteLength` bytes at `offset` with `entries` level entries. */
-export function targetMetadata(chunk: { offset: number; byteLength: number; entries: number }): Field[] {
+export function targetMetadata(
+  chunk: { offset: number; byteLength: number; entries: number },
+  dtype: TargetDtype
+): Field[] {
   return [
-    i32(1, FLOAT),
+    i32(1, PHYSICAL[dtype]),
     list(2, I32, [signed(PLAIN), signed(RLE)]),
     list(3, BINARY, [TARGET, 'list', 'element'].map(wrapBinary)),
     i32(4, UNCOMPRESSED),
@@ -76,17 +90,21 @@ export function targetMetadata(chunk: { offset: number; byteLength: number; entr
   ]
 }
 
-/** Rows `from` to `to` of `targets` as pages: one at least, also for no rows. Throws `NumericError` on other values than finite or absent ones. */
+/**
+ * Rows `from` to `to` of `targets` as pages: one at least, also for no rows. Throws `NumericError` on other values than absent ones and
+ * those that are finite as `dtype`.
+ */
 export function* targetPages(
   targets: Matrix32,
   from: number,
-  to: number
+  to: number,
+  dtype: TargetDtype
 ): Generator<{ bytes: Uint8Array[]; entries: number }> {
-  const rowsPerPage = Math.max(1, Math.floor(PAGE_BYTES / (targets.columns * 4)))
+  const rowsPerPage = Math.max(1, Math.floor(PAGE_BYTES / (targets.columns * NUMBER_BYTES[dtype])))
   let start = from
   do {
     const end = Math.min(to, start + rowsPerPage)
-    const page = encodePage(targets, start, end)
+    const page = encodePage(targets, start, end, dtype)
     yield { bytes: [pageHeader(page), page.repetition, page.definition, page.values], entries: page.entries }
     start = end
   } while (start < to)
@@ -95,31 +113,32 @@ export function* targetPages(
 /**
  * The targets in a shard, row group by row group: `start` is the first row. Absent rows are canonical NaN.
  *
- * Accepts exactly what `targetPages` writes, of `columns` numbers a row. Throws `InvalidContentError`, or what `file` throws.
+ * Accepts exactly what `targetPages` writes, of `columns` numbers of `dtype` a row. Throws `InvalidContentError`, or what `file` throws.
  */
 export async function* readTargets(
   file: ByteRanges,
-  columns: number
+  columns: number,
+  dtype: TargetDtype = 'float32'
 ): AsyncGenerator<{ start: number; targets: Matrix32 }> {
   const footer = await readPartitionFooter(file)
-  const ours = targetSchema()
+  const ours = targetSchema(dtype)
   const same = ours.every(
     (raw, i) => String(footer.rawSchema[footer.rawSchema.length - ours.length + i]) === String(raw)
   )
-  if (!same) throw new InvalidContentError('the Parquet file has no target column of this project as its last one')
+  if (!same) throw new InvalidContentError(`the Parquet file has no target column of ${dtype} lists as its last one`)
   let start = 0
   let end = 0
   for (const encoded of footer.rowGroups) {
     const { columns: chunks, rows } = rowGroupOf(encoded, footer)
     const chunk = chunks.at(-1)
-    if (chunk?.path !== `${TARGET}.list.element` || chunk.type !== FLOAT || chunk.codec !== UNCOMPRESSED) {
+    if (chunk?.path !== `${TARGET}.list.element` || chunk.type !== PHYSICAL[dtype] || chunk.codec !== UNCOMPRESSED) {
       throw new InvalidContentError('a row group whose last column is not the targets')
     }
     if (
       rows < 1 ||
       rows > MAX_ROW_GROUP_ROWS ||
       chunk.offset < end ||
-      chunk.byteLength > rows * (columns * 4 + LEVEL_BYTES_PER_ROW) + PAGE_BYTES
+      chunk.byteLength > rows * (columns * NUMBER_BYTES[dtype] + LEVEL_BYTES_PER_ROW) + PAGE_BYTES
     ) {
       throw new InvalidContentError(
         `a row group of ${rows} rows with ${chunk.byteLength} bytes of targets at ${chunk.offset}`
@@ -131,7 +150,7 @@ export async function* readTargets(
     for (const page of readPages(await file.slice(chunk.offset, end))) {
       if (page.rows < 1 || page.rows > rows - done)
         throw new InvalidContentError('pages of targets with no rows, or more than their row group')
-      data.set(decodePage(page, columns), done * columns)
+      data.set(decodePage(page, columns, dtype), done * columns)
       done += page.rows
     }
     if (done !== rows) throw new InvalidContentError(`targets for ${done} of the ${rows} rows of a row group`)
@@ -144,7 +163,9 @@ export async function* readTargets(
 
 // --- internal ---
 
-function encodePage(targets: Matrix32, from: number, to: number): Page {
+const PHYSICAL = { float32: FLOAT, float16: FIXED_LEN_BYTE_ARRAY } as const
+
+function encodePage(targets: Matrix32, from: number, to: number, dtype: TargetDtype): Page {
   const { columns } = targets
   const repetition = createLevelWriter()
   const definition = createLevelWriter()
@@ -158,6 +179,8 @@ function encodePage(targets: Matrix32, from: number, to: number): Page {
       continue
     }
     if (!target.every(Number.isFinite)) throw new NumericError(`row ${i} of the targets has a value that is not finite`)
+    if (!target.every(value => isStorable(value, dtype)))
+      throw new NumericError(`row ${i} of the targets has a value that is too large for ${dtype}`)
     repetition.add(1, columns - 1)
     definition.add(DEFINED, columns)
     values.set(target, present++ * columns)
@@ -169,23 +192,23 @@ function encodePage(targets: Matrix32, from: number, to: number): Page {
     rows,
     repetition: repetition.bytes(),
     definition: definition.bytes(),
-    values: encodeMatrix({ rows: present, columns, data: values.subarray(0, present * columns) })
+    values: encodeNumbers({ rows: present, columns, data: values.subarray(0, present * columns) }, dtype)
   }
 }
 
-function decodePage(page: Page, columns: number): Float32Array {
+function decodePage(page: Page, columns: number, dtype: TargetDtype): Float32Array {
   const present = page.rows - page.nulls
   // before anything is allocated: a few bytes of levels can stand for any number of entries
   if (
     page.nulls > page.rows ||
     page.entries !== present * columns + page.nulls ||
-    page.values.byteLength !== present * columns * 4
+    page.values.byteLength !== present * columns * NUMBER_BYTES[dtype]
   ) {
     throw new InvalidContentError(`a page of ${page.rows} targets does not hold ${columns} numbers for each`)
   }
   const repetition = readLevels(page.repetition, REPETITION_BITS, page.entries)
   const definition = readLevels(page.definition, DEFINITION_BITS, page.entries)
-  const values = decodeMatrix(page.values, present, columns)
+  const values = decodeNumbers(page.values, present, columns, dtype)
   const data = new Float32Array(page.rows * columns)
   let at = 0
   let used = 0

@@ -9,6 +9,7 @@ import { importBytes, IMPORT } from '../../../src/distribute/unixfs-import.ts'
 import { readLeaves } from '../../../src/distribute/unixfs-leaves.ts'
 import { InvalidContentError, InvalidInputError, NumericError } from '../../../src/errors.ts'
 import { row, type Matrix32 } from '../../../src/matrix.ts'
+import { shardArrowSchema } from '../../../src/publish/arrow-schema.ts'
 import { appendTargets, shardFile } from '../../../src/publish/shard.ts'
 import { readTargets } from '../../../src/publish/target-column.ts'
 import { all, concat, fileOf, partitionOf } from '../distribute/samples.ts'
@@ -135,6 +136,7 @@ describe('appendTargets', () => {
           }
         })
       },
+      { key: 'ARROW:schema', value: shardArrowSchema(3, 'float32') },
       { key: 'a', value: '1' },
       { key: 'b', value: '2' }
     ])
