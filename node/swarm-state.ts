@@ -23,6 +23,7 @@ import {
   type Quality,
   type SwarmView
 } from '../src/merge/views.ts'
+import { peerIdOf } from '../src/peer-key.ts'
 import { sealRecord, type Alignment, type Result, type Score, type SignedRecord } from '../src/publish/record.ts'
 import type { Exact } from './exact/exact.ts'
 import { failpoint } from './failpoint.ts'
@@ -104,12 +105,11 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
   }
 
   const insert = (record: SignedRecord, own: boolean): boolean => {
-    const forks = set.equivocators().size
     if (set.insert(record) !== 'added') return false
     changed()
     events.safeDispatchEvent('record', { detail: { record, own } })
-    // whoever turns out to have signed twice, and be it two results, cannot be elected any more
-    if (record.body.type === 'score' || set.equivocators().size !== forks) wake()
+    // who signed twice, and be it two results, cannot be elected, and any further record may have evicted one of its scores
+    if (record.body.type === 'score' || set.equivocators().has(peerIdOf(record.body.author))) wake()
     return true
   }
 
