@@ -3,11 +3,11 @@
  *
  * Everything is made with the functions under test, so a made swarm or record is one that a node would accept.
  */
-import { createHash, createPrivateKey, createPublicKey, sign as edSign, verify as edVerify } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, sign as edSign } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
 import { rawCid } from '../../src/codec.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
-import type { PeerKey, Sign, Verify } from '../../src/envelope.ts'
+import type { PeerKey, Sign } from '../../src/envelope.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { sealRecord, type Alignment, type Result, type Score, type SignedRecord } from '../../src/publish/record.ts'
 
@@ -37,9 +37,8 @@ export function testPeer(name: string | number): TestPeer {
   return made
 }
 
-/** RFC 8032 as OpenSSL does it, like a node. */
-export const verify: Verify = (key, message, signature) =>
-  edVerify(null, message, createPublicKey({ key: Buffer.concat([SPKI, key]), format: 'der', type: 'spki' }), signature)
+/** The verifier of every node. */
+export { verify } from '../../node/identity.ts'
 
 /** A distinct CID for each name. */
 export function testCid(name: string | number): CID {

@@ -1,0 +1,273 @@
+/**
+ * One replica of the simulator: the node's own swarm state, lease table and choice of tasks around a simulated log, a simulated clock and
+ * content that is a function of its CID. It publishes, crashes between the steps of publishing, and starts again from its log.
+ */
+import { createLeaseTable, type LeaseTable } from '../../node/leases.ts'
+import type { Logger } from '../../node/logger.ts'
+import { nextTask } from '../../node/next-task.ts'
+import { createSwarmState, type Draft, type SwarmState } from '../../node/swarm-state.ts'
+import { elect } from '../../src/align/election.ts'
+import type { Swarm } from '../../src/distribute/manifest.ts'
+import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
+import { sealLease, type Lease, type Score, type SignedRecord } from '../../src/publish/record.ts'
+import { testCid, type TestPeer } from './swarm-factory.ts'
+import { testAssessment, testQuality } from './test-evidence.ts'
+
+/** `before-log`: the number is taken, nothing is logged. `after-log`: the record is durable, nobody was told. */
+export type CrashPoint = 'before-log' | 'after-log'
+
+export interface ReplicaInit {
+  name: string
+  peer: TestPeer
+  swarm: Swarm
+  /** The log's bytes as records, checked */
+  open(bytes: Uint8Array): SignedRecord
+  now(): number
+  /** Hand something to the network */
+  tell(kind: 'record' | 'lease', bytes: Uint8Array): void
+  /** How this replica sees content; the same on all replicas unless a test wants the simulator to find a fault */
+  assess?: typeof testAssessment
+  /** Does a synced append survive a crash? Only a faulty disk says no. */
+  disk?: 'honest' | 'lying'
+}
+
+export interface Replica {
+  readonly name: string
+  readonly peer: TestPeer
+  readonly state: SwarmState
+  readonly leases: LeaseTable
+  readonly online: boolean
+  /** Own records that are durable: the promise is that they are never lost */
+  readonly durable: ReadonlySet<string>
+  /** Take a checked record from elsewhere. Returns whether it was new. */
+  receive(record: SignedRecord): boolean
+  /** Make the content of scores available or let it hang */
+  setContent(available: boolean): void
+  /** Publish the score of a prior, by number */
+  score(prior: number): Promise<void>
+  /** Do the next task, if there is one. `eager` takes up what others left waiting. Returns whether there was one. */
+  act(options: { settled: boolean; eager: boolean; crash?: CrashPoint | undefined }): Promise<boolean>
+  /** Publish any body, right or wrong */
+  publish(draft: Draft, crash?: CrashPoint): Promise<SignedRecord | undefined>
+  /** Lose what is in memory and, of the log's unsynced end, all but `keep(unsynced entries)` */
+  crash(keep: (unsynced: number) => number): void
+  restart(): void
+  /** The own score that work is done with: the best one that may be used, else the newest */
+  own(): SignedRecord<Score> | undefined
+}
+
+export const LEASE_TTL = 60
+
+/** Stands for a kill: everything after it is not run. */
+class Crash extends Error {}
+
+export function createReplica(init: ReplicaInit): Replica {
+  const { name, peer, swarm, open, now, tell, assess = testAssessment, disk = 'honest' } = init
+  const { manifest } = swarm
+  const durable = new Set<string>()
+  let log: { bytes: Uint8Array; synced: boolean }[] = []
+  let unused = 0 // the sequence file: durable before a number is used
+  let counter = 0
+  let crashAt: CrashPoint | undefined
+  let content: PromiseWithResolvers<void> | undefined
+  let online = true
+  let leases: LeaseTable
+  let state: SwarmState
+
+  const boot = (): void => {
+    leases = createLeaseTable({ self: peer.key, ttlMs: LEASE_TTL, now })
+    state = createSwarmState(
+      {
+        swarm,
+        self: peer.key,
+        sign: peer.sign,
+        logger: silent,
+        log: {
+          path: name,
+          report: { recovered: 0, lostBytes: 0 },
+          append: async (bytes, { sync }) => {
+            if (sync && crashAt === 'before-log') throw new Crash()
+            log.push({ bytes, synced: sync && disk === 'honest' })
+            if (sync) for (const entry of log) entry.synced = disk === 'honest'
+            if (sync) durable.add(open(bytes).key)
+            if (sync && crashAt === 'after-log') throw new Crash()
+          },
+          close: async () => {}
+        },
+        sequence: {
+          next: async known => {
+            unused = Math.max(unused, known) + 1
+            return unused - 1
+          }
+        },
+        exact: {
+          assess: async (cid, kind) => assess(cid, kind),
+          quality: async (from, to) => testQuality(from, to),
+          elect: async candidates => elect(manifest, candidates),
+          uniformValue: unneeded,
+          fit: unneeded,
+          close: async () => {}
+        },
+        fetchTargets: async (_, { signal }) => {
+          if (content !== undefined) {
+            const aborted = Promise.withResolvers<never>()
+            signal.addEventListener('abort', () => aborted.reject(signal.reason))
+            await Promise.race([content.promise, aborted.promise])
+          }
+          return { rows: 0, columns: 0, data: new Float32Array(0) }
+        }
+      },
+      log.map(({ bytes }) => open(bytes))
+    )
+    state.start()
+  }
+  boot()
+
+  const publish = async (draft: Draft, crash?: CrashPoint): Promise<SignedRecord | undefined> => {
+    crashAt = crash
+    try {
+      const record = await state.publish(draft)
+      tell('record', record.bytes)
+      return record
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error
+      online = false
+      return undefined
+    } finally {
+      crashAt = undefined
+    }
+  }
+  const lease = async (partition: number, task: Lease['task'], done: number, released: boolean): Promise<void> => {
+    const body: Lease = {
+      v: 1,
+      swarm: swarm.id,
+      author: peer.key,
+      type: 'lease',
+      partition,
+      task,
+      counter: counter++,
+      done,
+      released
+    }
+    tell('lease', await sealLease(body, peer.sign))
+  }
+
+  const isUsable = ({ body }: SignedRecord<Score>): boolean => {
+    const reference = state.view().election.reference?.cid
+    const quality =
+      reference === undefined ? undefined : state.evidence.qualities.get(qualityKey(body.targets, reference))
+    return (
+      state.evidence.assessments.get(assessmentKey(body))?.admissible === true &&
+      (quality === undefined || belowFloor(manifest, quality) === undefined)
+    )
+  }
+  const own = (): SignedRecord<Score> | undefined => {
+    const mine = state.set
+      .byType('score')
+      .filter(({ body }) => Buffer.compare(body.author, peer.key) === 0)
+      .sort((a, b) => a.body.uniformValue - b.body.uniformValue)
+    return mine.find(isUsable) ?? mine.at(-1)
+  }
+
+  const optimize = async (partition: number, by: SignedRecord<Score>, crash?: CrashPoint): Promise<void> => {
+    await lease(partition, 'optimize', 0, false)
+    const raw = testCid(`raw of ${partition} by ${by.key}`)
+    await publish({ type: 'result', partition, score: by.id, raw, present: 10 }, crash)
+    if (online) await lease(partition, 'optimize', 0, true)
+  }
+  const align = async ({ score, result }: Pending, crash?: CrashPoint): Promise<boolean> => {
+    const reference = state.view().election.reference?.cid
+    if (reference === undefined) return false
+    const quality = testQuality(score.body.targets, reference)
+    if (belowFloor(manifest, quality) !== undefined) return false
+    const shard = testCid(`shard of ${result.key} to ${reference}`)
+    const { partition } = result.body
+    const sizes = { bytes: 21_000, dagBytes: 21_000 }
+    const what = { partition, result: result.id, reference, shard, ...sizes, lambda: 1, ...quality }
+    await publish({ type: 'alignment', ...what }, crash)
+    return true
+  }
+
+  return {
+    name,
+    peer,
+    durable,
+    get state() {
+      return state
+    },
+    get leases() {
+      return leases
+    },
+    get online() {
+      return online
+    },
+    receive: record => state.receive(record),
+    setContent: available => {
+      if (available) content?.resolve()
+      content = available ? undefined : (content ?? Promise.withResolvers<void>())
+    },
+    publish,
+    own,
+    score: async prior => {
+      const targets = testCid(`targets of prior ${prior}`)
+      const { uniformValue } = testAssessment(targets)
+      const id = testCid(`prior ${prior}`)
+      await publish({
+        type: 'score',
+        prior: { id, kind: 'onnx', name: `prior ${prior}`, dimension: 64 },
+        targets,
+        present: manifest.shared.rows,
+        uniformValue
+      })
+    },
+    act: async ({ settled, eager, crash }) => {
+      const score = own()
+      if (score === undefined) return false
+      const task = nextTask({
+        self: peer.key,
+        manifest,
+        view: state.view(),
+        score,
+        admissible: isUsable(score),
+        leases,
+        mayTake: true,
+        once: false,
+        settled,
+        isAbandoned: () => eager,
+        isSetAside: () => false
+      })
+      if (task === undefined) return false
+      if (task.do === 'optimize') await optimize(task.partition, score, crash)
+      else return await align(task.work, crash)
+      return true
+    },
+    crash: keep => {
+      online = false
+      const synced = log.findLastIndex(entry => entry.synced) + 1
+      log = log.slice(0, synced + keep(log.length - synced))
+      state.stop().catch(() => undefined)
+    },
+    restart: () => {
+      online = true
+      boot()
+    }
+  }
+}
+
+// --- internal ---
+
+async function unneeded(): Promise<never> {
+  throw new Error('the simulator has no numbers to compute')
+}
+
+const silent: Logger = {
+  error: (message, fields) => {
+    throw new Error(`${message}: ${JSON.stringify(fields)}`)
+  },
+  warn: () => {},
+  info: () => {},
+  debug: () => {},
+  trace: () => {},
+  isEnabled: () => false,
+  component: () => silent
+}

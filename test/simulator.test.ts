@@ -1,0 +1,46 @@
+/** `COOPT_SEED=17 npx vitest run test/simulator.test.ts` replays one history. */
+import { describe, expect, test } from 'vitest'
+import { simulate, type Sabotage, type SimulationReport } from './helpers/simulator.ts'
+
+const replay = process.env['COOPT_SEED']
+const seeds = replay === undefined ? Array.from({ length: 100 }, (_, seed) => seed) : [Number(replay)]
+
+describe('a simulated swarm', () => {
+  test(
+    `comes to one dataset after loss, repetition, reordering, splits and crashes (${seeds.length} seeds)`,
+    { timeout: 180_000 },
+    async () => {
+      const reports: SimulationReport[] = []
+      for (const seed of seeds) reports.push(await simulate(seed))
+      if (replay !== undefined) return
+      // the histories must be worth something: trouble happened, and work was done in spite of it
+      const total = (figure: (report: SimulationReport) => number): number =>
+        reports.reduce((sum, report) => sum + figure(report), 0)
+      expect(total(r => r.records)).toBeGreaterThan(5000)
+      expect(total(r => r.crashes)).toBeGreaterThan(300)
+      expect(total(r => r.lost)).toBeGreaterThan(5000)
+      expect(total(r => r.equivocators)).toBeGreaterThan(10)
+      expect(total(r => Number(r.complete))).toBeGreaterThan(90)
+      expect(new Set(reports.map(r => r.replicas))).toEqual(new Set([5, 6, 7, 8]))
+    }
+  )
+
+  test('has the same history for the same seed', async () => {
+    expect(await simulate(7)).toEqual(await simulate(7))
+    expect((await simulate(8)).root).not.toBe((await simulate(7)).root)
+  })
+
+  test.each<[Sabotage, RegExp]>([
+    ['no anti-entropy', /the records of replica \d/],
+    ['lying disk', /it is lost|signed two records|the records of/],
+    ['verdicts differ', /the view of replica \d|what follows from the records/]
+  ])('is found out when there is a fault: %s', async (sabotage, complaint) => {
+    const found: string[] = []
+    for (let seed = 0; seed < 10; seed++) {
+      await simulate(seed, sabotage).catch((error: unknown) => found.push(error instanceof Error ? error.message : ''))
+    }
+    expect(found.filter(message => complaint.test(message)).length).toBeGreaterThan(0)
+    expect(found[0]).toMatch(/^seed \d: /)
+    expect(found[0]).toMatch(/replay with COOPT_SEED=\d/)
+  })
+})
