@@ -7,6 +7,7 @@
  * CIDs, peer ids and multiaddrs are text here, counts are numbers, bytes never cross. Values that may be unknown are left out.
  */
 import { z } from 'zod'
+import { TARGET_DTYPES } from '../src/publish/target-dtype.ts'
 
 const count = z.number().int().nonnegative()
 /** Longer arguments are no path, CID or invite of ours. */
@@ -23,6 +24,8 @@ export const publishOptionsSchema = z.strictObject({
   shared: count.min(1),
   /** n, dimensions of every target */
   dimension: count.min(1),
+  /** In which numbers shards store targets; float32 by default */
+  targetDtype: z.enum(TARGET_DTYPES).optional(),
   /** Prior whose features of the shared set the gate judges against; the bundled untrained one by default */
   referencePrior: text.optional(),
   election: z.enum(['uniformity', 'predictivity']).optional(),

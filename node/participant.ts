@@ -13,6 +13,7 @@ import { assessmentKey, belowFloor, qualityKey, type Pending } from '../src/merg
 import type { PriorModel } from '../src/optimize/prior.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import type { Lease, Result, Score, SignedRecord } from '../src/publish/record.ts'
+import { NUMBER_BYTES } from '../src/publish/target-dtype.ts'
 import type { ApiEvent } from './api.ts'
 import type { Content } from './content.ts'
 import type { Exact } from './exact/exact.ts'
@@ -217,7 +218,8 @@ export async function participate(
       from: result.body.author
     })
     const aligned = await applyTransform(transform, raw, gemm)
-    const shard = await storeShard(content, file, aligned, shardMetadata(by, partition, reference), kill)
+    const dtype = manifest.targetDtype ?? 'float32'
+    const shard = await storeShard(content, file, aligned, shardMetadata(by, partition, reference), dtype, kill)
     const { lambda, looR2, looCosine } = transform
     const { cid, bytes, dagBytes, newBytes } = shard
     await publish(
@@ -233,7 +235,7 @@ export async function participate(
         looR2,
         looCosine
       },
-      { newBytes, targetBytes: aligned.data.byteLength }
+      { newBytes, targetBytes: aligned.data.length * NUMBER_BYTES[dtype] }
     )
     onEvent({ type: 'partition', partition, state: 'done', rows: file.rows })
   }

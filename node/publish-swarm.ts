@@ -116,6 +116,7 @@ export async function publishSwarm(
     partitions: built.partitions,
     shared: built.shared,
     dimension: options.dimension,
+    ...(options.targetDtype === 'float16' ? { targetDtype: options.targetDtype } : {}),
     seed,
     referenceFeatures,
     uniformity: { t: 2, centred: false },

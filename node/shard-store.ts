@@ -2,6 +2,7 @@
 import type { CID } from 'multiformats/cid'
 import type { Matrix32 } from '../src/matrix.ts'
 import { shardFile, type Shard } from '../src/publish/shard.ts'
+import type { TargetDtype } from '../src/publish/target-dtype.ts'
 import type { Content } from './content.ts'
 import { fileRanges } from './dataset/read.ts'
 
@@ -10,9 +11,10 @@ export async function storeShard(
   partition: { cid: CID; bytes: number },
   aligned: Matrix32,
   metadata: Readonly<Record<string, string>>,
+  dtype: TargetDtype,
   signal: AbortSignal
 ): Promise<Shard> {
   const file = await content.leaves(partition.cid, partition.bytes, { signal })
   const source = fileRanges(file, async cid => await content.block(cid, { signal }))
-  return await shardFile({ source, leaves: file.leaves, targets: aligned, metadata, put: content.put })
+  return await shardFile({ source, leaves: file.leaves, targets: aligned, metadata, dtype, put: content.put })
 }

@@ -25,6 +25,9 @@ import type { Exact } from './exact/exact.ts'
 /** Of a row's length. Targets are float32 (6e-8); ill-conditioned fits by other kernels lose three digits of that, garbage all. */
 export const TARGET_TOLERANCE = 1e-4
 
+/** What rounding to float16 adds: at most 2^-11 of every number. */
+const FLOAT16_TOLERANCE = 2 ** -11
+
 export interface TargetCheck {
   manifest: Manifest
   choices: Iterable<Choice>
@@ -86,7 +89,7 @@ async function read(file: ByteRanges, { partition, result }: Choice, { manifest 
   const n = manifest.dimension
   const data = new Float32Array(rows * n)
   let done = 0
-  for await (const { start, targets } of readTargets(file, n)) {
+  for await (const { start, targets } of readTargets(file, n, manifest.targetDtype)) {
     done = start + targets.rows
     if (done > rows) break
     data.set(targets.data, start * n)
@@ -160,6 +163,7 @@ async function equalsRecomputed(
   if ((await content.tree(result.body.raw, bytes)) === undefined || !(await content.holds(result.body.raw)))
     return false
   const raw = decodeMatrix(await content.read(result.body.raw, bytes, { signal }), targets.rows, manifest.dimension)
+  const tolerance = TARGET_TOLERANCE + (manifest.targetDtype === 'float16' ? FLOAT16_TOLERANCE : 0)
   const expected = await applyTransform(await exact.fit(score.body.targets, reference, gemm), raw, gemm)
   for (let i = 0; i < targets.rows; i++) {
     const [published, computed] = [row(targets, i), row(expected, i)]
@@ -169,7 +173,7 @@ async function equalsRecomputed(
       )
     if (isAbsentRow(published)) continue
     const [off, length] = [distance(published, computed), distance(computed)]
-    if (!(off <= TARGET_TOLERANCE * length))
+    if (!(off <= tolerance * length))
       throw new InvalidContentError(
         `the target of row ${i} is not what the raw targets give: off by ${((100 * off) / length).toPrecision(3)} %`
       )

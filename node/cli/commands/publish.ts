@@ -1,6 +1,7 @@
 /** coopt publish: a folder or tar of images becomes a swarm; prints its manifest CID and the invite. */
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
 import type { PublishOptions } from '../../api.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
@@ -13,6 +14,7 @@ interface Options {
   partitions: number
   shared: number
   dim: number
+  targetDtype?: TargetDtype
   referencePrior?: string
   election?: 'uniformity' | 'predictivity'
   allow?: string[]
@@ -26,6 +28,11 @@ export function publishCommand(invoke: Invoke): Command {
     .option('--partitions <number>', 'pieces of work', wholeNumber(1), 16)
     .option('--shared <rows>', 'rows of the shared set', wholeNumber(1), 1000)
     .option('--dim <number>', 'dimensions of every target', wholeNumber(1), 256)
+    .addOption(
+      new Option('--target-dtype <type>', 'numbers of the targets in the dataset (default: float32)').choices(
+        TARGET_DTYPES
+      )
+    )
     .option('--license <text>', 'licence of the images, stated in the manifest', someText)
     .option(
       '--reference-prior <prior>',
