@@ -6,11 +6,12 @@
  */
 import type { CID } from 'multiformats/cid'
 import type { Gemm } from '../src/gemm.ts'
+import type { Election } from '../src/align/election.ts'
 import { applyTransform, type Transform } from '../src/align/transform.ts'
 import type { PeerKey } from '../src/envelope.ts'
 import { AlignmentRefusedError, ContentUnavailableError, PriorRefusedError } from '../src/errors.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending } from '../src/merge/views.ts'
-import type { PriorModel } from '../src/optimize/prior.ts'
+import { priorIdentity, type PriorModel } from '../src/optimize/prior.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import type { Lease, Result, Score, SignedRecord } from '../src/publish/record.ts'
 import { NUMBER_BYTES } from '../src/publish/target-dtype.ts'
@@ -75,6 +76,7 @@ export async function participate(
   const { self, state, exact, content, prior, optimizer, gemm, leases, onEvent, logger } = components
   const { swarm } = state
   const { manifest } = swarm
+  const id = priorIdentity(prior.descriptor)
   const stopping = AbortSignal.any([signal, kill])
   const transforms = new Map<string, Transform>()
   const setAside = new Map<number, number>() // partition -> when to try again
@@ -122,10 +124,8 @@ export async function participate(
 
   // 2. optimize: the prior's targets on the shared set, once, and on partition after partition
   const score = async (): Promise<SignedRecord<Score>> => {
-    const { id, kind, name, dimension, license } = prior.descriptor
-    const known = state.set
-      .byType('score')
-      .find(({ body }) => isMine(body.author) && body.prior.id.equals(id) && body.prior.dimension === dimension)
+    const { kind, name, dimension, license } = prior.descriptor
+    const known = state.set.byType('score').find(({ body }) => isMine(body.author) && body.prior.id.equals(id))
     if (known !== undefined) return known
     const journal = `score-${id}`
     const { targets, present } = await optimizer.optimize({
@@ -153,7 +153,7 @@ export async function participate(
     const file = manifest.partitions[partition]
     if (file === undefined) return
     taken++
-    const journal = `${prior.descriptor.id}-${partition}`
+    const journal = `${id}-${partition}`
     let renewed = performance.now()
     await lease(partition, 'optimize', 0)
     onEvent({ type: 'partition', partition, state: 'started', rows: file.rows })
@@ -289,7 +289,12 @@ export async function participate(
     'coopt.trust': 'claimed'
   })
 
-  const onElection = (): void => {
+  let reference = state.view().election.reference?.cid
+  const onElection = ({ detail }: CustomEvent<Election>): void => {
+    // further scores change the ranking all the time; only another reference is a reason to wait
+    const next = detail.reference?.cid
+    if (next === undefined ? reference === undefined : reference?.equals(next)) return
+    reference = next
     electedAt = performance.now()
     transforms.clear()
   }

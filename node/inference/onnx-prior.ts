@@ -97,6 +97,7 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
       dimension: l,
       ...(options.license === undefined ? {} : { license: options.license }),
       feature: choice.reason,
+      tensor: choice.tensor,
       preprocessing
     },
     async embed(images, embedOptions = {}) {

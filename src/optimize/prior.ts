@@ -3,6 +3,7 @@
  * (`onnx`) or labels given by people (`human`).
  */
 import type { CID } from 'multiformats/cid'
+import { cborCid, encodeCbor } from '../codec.ts'
 import type { Matrix32 } from '../matrix.ts'
 import type { Preprocessing } from './preprocess.ts'
 
@@ -29,8 +30,10 @@ export interface PriorDescriptor {
   /** l */
   readonly dimension: number
   readonly license?: string
-  /** The tensor taken as psi(x), and why. */
+  /** Why this tensor is taken as psi(x). */
   readonly feature?: string
+  /** Its name in the model. */
+  readonly tensor?: string
   readonly preprocessing?: Preprocessing
 }
 
@@ -45,4 +48,14 @@ export interface PriorModel {
   embed(images: readonly EncodedImage[], options?: { signal?: AbortSignal }): Promise<FeatureBatch>
   /** Ends the worker; idempotent. */
   close(): Promise<void>
+}
+
+/**
+ * The identity of psi itself: another layer or other preprocessing of the same model is another function, with other targets. CIDv1
+ * dag-cbor of model, tensor and preprocessing; of labels it is the file's own CID.
+ */
+export function priorIdentity({ kind, id, tensor, preprocessing }: PriorDescriptor): CID {
+  if (kind === 'human') return id
+  const steps = Object.entries(preprocessing ?? {}).filter(([key, value]) => key !== 'assumed' && value !== undefined)
+  return cborCid(encodeCbor({ model: id, tensor: tensor ?? null, preprocessing: Object.fromEntries(steps) }))
 }

@@ -42,7 +42,7 @@ export const scoreSchema = z.strictObject({
   ...head,
   type: z.literal('score'),
   prior: z.strictObject({
-    /** sha2-256 of the model (or label) file, as a raw CID: names the prior without giving it away */
+    /** `priorIdentity`: names model, feature and preprocessing without giving them away */
     id: cid,
     kind: z.enum(['onnx', 'human']),
     name: text(64),
