@@ -7,6 +7,7 @@ import {
   type ApiEvent,
   type PublishReport
 } from '../../../node/api.ts'
+import type { SignedRecord } from '../../../src/publish/record.ts'
 import {
   createProcessNodes,
   loggedRecords,
@@ -91,8 +92,8 @@ function createVictim(name: string, partitions: number) {
       home = await nodes.home(name, { batchSize: BATCH, timing: { settleMs: 1500 } })
       swarm = await publishSwarm(nodes, publisher, images, { name, partitions })
     },
-    /** Live until the point, die there. */
-    dieAt: async ({ at, during }: Crash): Promise<void> => {
+    /** Live until the point, die there. Returns the kinds of the records that were logged without anybody being told. */
+    dieAt: async ({ at, during }: Crash): Promise<string[]> => {
       const life = join(`${at}=kill`, ...(during === 'merge' ? [] : ['--max-partitions', '1']))
       const { signal, said } = await life.ended
       expect(signal, said).toBe('SIGKILL')
@@ -101,21 +102,20 @@ function createVictim(name: string, partitions: number) {
       const fresh = await check()
       const told = life.events.flatMap(e => (e.type === 'published' ? [e.record] : []))
       const untold = fresh.filter(r => !told.includes(r.key)).map(r => r.body.type)
-      // before the log nothing may be left of it, behind it everything
-      expect(untold).toEqual(/^publish:(log|announce)/.test(at) ? [during] : [])
       if (at.startsWith('publish:blocks')) {
         const last = life.events.findLast(e => ['scoring', 'batch', 'alignment'].includes(e.type))
         expect(last?.type).toBe({ score: 'scoring', result: 'batch', alignment: 'alignment', merge: '' }[during])
       }
+      return untold
     },
     /** Die while a batch is in flight, wherever that is. */
-    dieAmidBatches: async (): Promise<void> => {
+    dieAmidBatches: async (): Promise<SignedRecord[]> => {
       const life = join()
       await life.until(e => e.type === 'batch')
       life.kill('SIGKILL')
       await life.ended
       note(life.events)
-      expect(await check()).toEqual([])
+      return await check()
     },
     /** Live to the end: nothing is lost, and the publisher has it all. */
     finish: async (): Promise<{ batches: number; redone: number }> => {
@@ -138,16 +138,19 @@ function createVictim(name: string, partitions: number) {
       }
     },
     /** `coopt merge` dies while it stores the directory; the next one has the same CID. */
-    dieMerging: async (): Promise<void> => {
+    dieMerging: async (): Promise<{ mine: string; theirs: string }> => {
       const args = ['merge', swarm.invite, '--offline']
       const first: Ended = await nodes.start(home.path, args, { failpoint: 'merge#2=kill' }).ended
       expect(first.signal).toBe('SIGKILL')
       const mine = await nodes.run(home.path, mergeReportSchema, ...args)
       const theirs = await nodes.run(publisher, mergeReportSchema, 'merge', swarm.invite)
-      expect(mine.mergedCid).toBe(theirs.mergedCid)
+      return { mine: mine.mergedCid, theirs: theirs.mergedCid }
     }
   }
 }
+
+/** Before the log nothing may be left of a record, behind it everything. */
+const untoldAt = ({ at, during }: Crash): string[] => (/^publish:(log|announce)/.test(at) ? [during] : [])
 
 function tally(values: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
@@ -169,14 +172,19 @@ describe('a participant killed before its records are told', () => {
     { at: 'publish:blocks#2', during: 'alignment' },
     { at: 'publish:log#2', during: 'alignment' },
     { at: 'merge#2', during: 'merge' }
-  ])('loses nothing at $at, $during', async crash => await victim.dieAt(crash))
+  ])('loses nothing at $at, $during', async crash => {
+    expect(await victim.dieAt(crash)).toEqual(untoldAt(crash))
+  })
 
   it('finishes after nine deaths with no batch computed twice, and the publisher has every record', async () => {
     // 300 shared rows in batches of 40, three partitions of 106 or 107
     expect(await victim.finish()).toEqual({ batches: 8 + 3 * 3, redone: 0 })
   })
 
-  it('merges to the same CID after it was killed while merging', async () => await victim.dieMerging())
+  it('merges to the same CID after it was killed while merging', async () => {
+    const { mine, theirs } = await victim.dieMerging()
+    expect(mine).toBe(theirs)
+  })
 })
 
 describe('a participant killed when its records have been told', () => {
@@ -187,9 +195,13 @@ describe('a participant killed when its records have been told', () => {
     { at: 'publish:announce#1', during: 'score' },
     { at: 'publish:announce#1', during: 'result' },
     { at: 'publish:announce#2', during: 'alignment' }
-  ])('loses nothing at $at, $during', async crash => await victim.dieAt(crash))
+  ])('loses nothing at $at, $during', async crash => {
+    expect(await victim.dieAt(crash)).toEqual(untoldAt(crash))
+  })
 
-  it('loses nothing in the middle of a batch', async () => await victim.dieAmidBatches())
+  it('loses nothing in the middle of a batch', async () => {
+    expect(await victim.dieAmidBatches(), 'new records').toEqual([])
+  })
 
   it('finishes after four deaths with no finished batch computed twice', async () => {
     expect(await victim.finish()).toMatchObject({ redone: 0 })
