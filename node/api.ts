@@ -134,6 +134,8 @@ export const statusReportSchema = z.object({
   peer: z.string(),
   /** Empty when the network is not running */
   addresses: z.array(z.string()),
+  /** Where this node's HTTP gateway is, when it runs */
+  gateway: z.string().optional(),
   swarms: z.array(swarmStatusSchema)
 })
 
@@ -232,7 +234,12 @@ export const apiEventSchema = z.discriminatedUnion('type', [
     targetBytes: count.optional()
   }),
   z.object({ type: z.literal('peer'), peer: z.string(), connected: z.boolean() }),
-  z.object({ type: z.literal('listening'), peer: z.string(), addresses: z.array(z.string()) }),
+  z.object({
+    type: z.literal('listening'),
+    peer: z.string(),
+    addresses: z.array(z.string()),
+    gateway: z.string().optional()
+  }),
   z.object({ type: z.literal('log'), level: z.enum(['debug', 'info', 'warn', 'error']), message: z.string() }),
   z.object({ type: z.literal('complete'), manifest: z.string(), mergedCid: z.string() })
 ])

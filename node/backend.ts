@@ -28,9 +28,17 @@ export interface InitReport {
   created: boolean
 }
 
+export interface GatewayOptions {
+  port?: number
+  /** Serve everything that lies in the store */
+  any?: boolean
+}
+
 export interface OpenOptions {
   /** Listen and dial; without it the store alone is opened */
   network: boolean
+  /** Also serve HTTP, as configured but for what is given here; not unless asked for */
+  gateway?: GatewayOptions
   /** Called when `stop()` is called on the API */
   onStop?: () => void
   /** What happens outside of an operation: peers, logs, listening */

@@ -80,10 +80,26 @@ const timingSchema = z.strictObject({
   catchUpMs: milliseconds.default(10_000)
 })
 
+const gatewaySchema = z.strictObject({
+  /** Serve HTTP at all. */
+  enabled: z.boolean().default(true),
+  /** Address to listen on. The gateway asks nobody who they are: anything but loopback shows the datasets to that whole network. */
+  host: z.string().min(1).max(255).default('127.0.0.1'),
+  /** TCP port. Not set: 18480, or any free one where that is taken, as by a second node on one machine. */
+  port: z.number().int().min(1).max(65_535).exactOptional(),
+  /** Serve everything that lies in the store, not only the content of this node's swarms. */
+  any: z.boolean().default(false),
+  /** Requests at once: a browser opens six connections, DuckDB one per thread. Each holds a few blocks of up to 2 MiB. */
+  maxRequests: z.number().int().min(1).max(10_000).default(64),
+  /** To get one block from another member; clients give up after about 30 s without a byte. */
+  blockMs: milliseconds.default(20_000)
+})
+
 const configSchema = z.strictObject({
   store: storeSchema.prefault({}),
   network: networkSchema.prefault({}),
   timing: timingSchema.prefault({}),
+  gateway: gatewaySchema.prefault({}),
   inference: someOf<keyof InferenceLimits>({ ...DEFAULT_LIMITS }),
   /** Images per inference: amortises the call, and is what a crash costs. 32 at 224 px are 19 MB of input. */
   batchSize: z.number().int().min(1).max(1024).default(32),

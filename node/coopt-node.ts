@@ -8,6 +8,8 @@ import { parseCid } from '../src/codec.ts'
 import { decodeInvite, encodeInvite } from '../src/distribute/invite.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import type { ApiEvent, CallOptions, CoOptApi, SwarmStatus } from './api.ts'
+import type { GatewayOptions } from './backend.ts'
+import { type Gateway, startGateway } from './gateway/gateway.ts'
 import { checkPrior } from './inference/check-prior.ts'
 import { joinSwarm } from './join-swarm.ts'
 import type { Membership } from './membership.ts'
@@ -32,6 +34,8 @@ export interface CoOptNodeInit {
    * @default 'a program using coopt as a library'
    */
   what?: string
+  /** Also serve HTTP, as configured but for what is given here. @default not */
+  gateway?: GatewayOptions
   /** What happens outside of an operation: peers, logs. @default nothing */
   onEvent?: (event: ApiEvent) => void
   /** Called when `stop()` was asked for; the owner then closes the node. @default nothing */
@@ -43,6 +47,8 @@ export interface CoOptNode extends CoOptApi {
   readonly peer: string
   /** Where others can dial this node, each ending in /p2p/PEER; none without a network */
   addresses(): string[]
+  /** `http://127.0.0.1:18480`, when the HTTP gateway runs */
+  readonly gateway: string | undefined
   /** Stop everything in reverse order and give the home free. May be called twice. */
   close(): Promise<void>
 }
@@ -53,11 +59,20 @@ const UNTRAINED_PRIOR = fileURLToPath(new URL('../priors/untrained', import.meta
 /** Errors as those of `openRuntime`. */
 export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
   const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
-  return nodeOf(await openRuntime({ home, network, what, onEvent }), init)
+  const runtime = await openRuntime({ home, network, what, onEvent })
+  try {
+    return nodeOf(runtime, { ...init, gateway: await gatewayOf(runtime, init.gateway) })
+  } catch (error) {
+    await runtime.close()
+    throw error
+  }
 }
 
 /** The operations on a runtime, which `close` closes. */
-export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> = {}): CoOptNode {
+export function nodeOf(
+  runtime: Runtime,
+  init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
+): CoOptNode {
   const { onEvent = () => {} } = init
   const { identity, config, content, swarms, network, host, gemm, logger } = runtime
   const peer = identity.peerId
@@ -107,6 +122,7 @@ export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | '
   return {
     peer,
     addresses,
+    gateway: init.gateway?.url,
 
     publish: async (source, options, call = {}) => {
       const { swarm, duplicates } = await publishSwarm(
@@ -161,7 +177,8 @@ export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | '
     status: async (invite, call = {}) => {
       const chosen = invite === undefined ? swarms.all() : [await membershipOf(invite, call)]
       await Promise.all(chosen.map(async membership => await membership.state.settled()))
-      return { peer, addresses: addresses(), swarms: await Promise.all(chosen.map(statusOf)) }
+      const gateway = init.gateway === undefined ? {} : { gateway: init.gateway.url }
+      return { peer, addresses: addresses(), ...gateway, swarms: await Promise.all(chosen.map(statusOf)) }
     },
 
     peers: async () => (network === undefined ? [] : await peerReports(network.libp2p, swarms.all())),
@@ -204,11 +221,27 @@ export function nodeOf(runtime: Runtime, init: Pick<CoOptNodeInit, 'onEvent' | '
 
     stop: async () => init.onStop?.(),
 
-    close: async () => await runtime.close()
+    close: async () => {
+      try {
+        await init.gateway?.close()
+      } finally {
+        await runtime.close()
+      }
+    }
   }
 }
 
 // --- internal ---
+
+async function gatewayOf(runtime: Runtime, options: GatewayOptions | undefined): Promise<Gateway | undefined> {
+  const { config, content, swarms, logger, network } = runtime
+  if (options === undefined || !config.gateway.enabled) return undefined
+  const memberships = (): readonly Membership[] => swarms.all()
+  return await startGateway(
+    { content, memberships, logger, hasNetwork: network !== undefined },
+    { ...config.gateway, ...options }
+  )
+}
 
 /** Between looks for a first member to catch up with. */
 const LOOK_MS = 50

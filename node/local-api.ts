@@ -12,7 +12,13 @@ export async function openLocal(home: string, options: OpenOptions): Promise<Loc
   // late: this pulls in the whole network stack, which `coopt init` has no use for
   const { createCoOptNode } = await import('./coopt-node.ts')
   const node = await createCoOptNode({ home, what: options.network ? 'a coopt node' : 'a coopt command', ...options })
-  if (options.network) options.onEvent?.({ type: 'listening', peer: node.peer, addresses: node.addresses() })
+  if (options.network)
+    options.onEvent?.({
+      type: 'listening',
+      peer: node.peer,
+      addresses: node.addresses(),
+      ...(node.gateway === undefined ? {} : { gateway: node.gateway })
+    })
   return node
 }
 

@@ -15,7 +15,10 @@ export function eventText(event: ApiEvent): string | undefined {
     case 'peer':
       return `${event.connected ? 'connected to' : 'lost'} ${shortId(event.peer)}`
     case 'listening':
-      return event.addresses.length === 0 ? 'not listening' : `listening on ${event.addresses.join(', ')}`
+      return (
+        (event.addresses.length === 0 ? 'not listening' : `listening on ${event.addresses.join(', ')}`) +
+        (event.gateway === undefined ? '' : `; gateway ${event.gateway}`)
+      )
     case 'log':
       return event.level === 'debug' ? undefined : `${event.level}: ${event.message}`
     case 'complete':

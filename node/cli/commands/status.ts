@@ -21,10 +21,11 @@ export function statusCommand(invoke: Invoke): Command {
 
 // --- internal ---
 
-function statusText({ peer, addresses, swarms }: StatusReport): string {
+function statusText({ peer, addresses, gateway, swarms }: StatusReport): string {
   const head = fieldLines([
     ['peer', peer],
     ['addresses', addresses.length === 0 ? 'none, the network is not running' : addresses.join(' ')],
+    ['gateway', gateway],
     ['swarms', swarms.length]
   ])
   return [head, ...swarms.map(swarmText)].join('\n\n')

@@ -5,11 +5,21 @@ import type { Invoke } from '../invoke.ts'
 import { wholeNumber } from '../option-values.ts'
 import { createReporter } from '../output.ts'
 
+interface Options {
+  apiPort?: number
+  gateway: boolean
+  gatewayPort?: number
+  gatewayAny: boolean
+}
+
 export function upCommand(invoke: Invoke): Command {
   return new Command('up')
     .description('run the daemon: serve, relay, answer the other commands')
     .option('--api-port <port>', 'port of the local API (default: any free one)', wholeNumber(1, 65_535))
-    .action(async ({ apiPort }: { apiPort?: number }) => {
+    .option('--no-gateway', 'do not serve HTTP')
+    .option('--gateway-port <port>', 'port of the HTTP gateway (default: 18480)', wholeNumber(1, 65_535))
+    .option('--gateway-any', 'serve all content of this home, not only that of its swarms', false)
+    .action(async ({ apiPort, gateway, gatewayPort, gatewayAny }: Options) => {
       await invoke(async invocation => {
         const { closing } = await import('../session.ts')
         const { serveApi } = await import('../../http-api/server.ts')
@@ -19,6 +29,14 @@ export function upCommand(invoke: Invoke): Command {
         const stop = new AbortController()
         const local = await backend.openLocal(home, {
           network: true,
+          ...(gateway
+            ? {
+                gateway: {
+                  ...(gatewayPort === undefined ? {} : { port: gatewayPort }),
+                  ...(gatewayAny ? { any: true } : {})
+                }
+              }
+            : {}),
           // told below, once commands are answered: scripts wait for it
           onEvent: event => event.type !== 'listening' && reporter.onEvent(event),
           onStop: () => stop.abort()
@@ -26,8 +44,8 @@ export function upCommand(invoke: Invoke): Command {
         await closing(local, async () => {
           const server = await serveApi(local, { home, ...(apiPort === undefined ? {} : { port: apiPort }) })
           try {
-            const { peer, addresses } = await local.status()
-            reporter.onEvent({ type: 'listening', peer, addresses })
+            const { peer, addresses, gateway: url } = await local.status()
+            reporter.onEvent({ type: 'listening', peer, addresses, ...(url === undefined ? {} : { gateway: url }) })
             const stopping = AbortSignal.any([signal, kill, stop.signal])
             if (!stopping.aborted) await once(stopping, 'abort')
           } finally {
