@@ -58,7 +58,7 @@ export function publishCommand(invoke: Invoke): Command {
           ['manifest', report.manifest],
           [
             'samples',
-            `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates left out)`}`
+            `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, kept)`}`
           ],
           ['partitions', report.partitions],
           ['shared set', `${report.shared} rows`],
