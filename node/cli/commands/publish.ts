@@ -56,10 +56,7 @@ export function publishCommand(invoke: Invoke): Command {
         ).finally(reporter.stop)
         const text = fieldLines([
           ['manifest', report.manifest],
-          [
-            'samples',
-            `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, kept)`}`
-          ],
+          ['samples', `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, kept)`}`],
           ['partitions', report.partitions],
           ['shared set', `${report.shared} rows`],
           ['dimension', report.dimension],
