@@ -229,7 +229,8 @@ async function run(
 
   /** Everybody syncs with the first, until nobody has anything new. */
   const syncAll = async (): Promise<void> => {
-    for (let busy = sabotage !== 'no anti-entropy'; busy;) {
+    for (let pass = 0, busy = sabotage !== 'no anti-entropy'; busy; pass++) {
+      if (pass === MAX_QUIET_ROUNDS) throw new Error('digests never become equal')
       busy = everybody.slice(1).reduce((any, i) => sync(0, i) || any, false)
       await settle()
     }
