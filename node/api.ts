@@ -57,6 +57,19 @@ export const priorCheckOptionsSchema = z.strictObject({
 /** `out`: a folder that is made and filled with the dataset's files. */
 export const mergeOptionsSchema = z.strictObject({ out: text.optional() })
 
+/** Absolute paths of what is to be written; at least one. */
+export const exportOptionsSchema = z.strictObject({
+  /** Folder that gets the files */
+  out: text.optional(),
+  /** CAR v1 of all blocks */
+  car: text.optional(),
+  /** Folder that gets tar shards */
+  webdataset: text.optional(),
+  /** float32 [rows, n]; the ids go to the same name with .ids.txt */
+  npy: text.optional()
+})
+
+export type ExportOptions = z.infer<typeof exportOptionsSchema>
 export type PublishOptions = z.infer<typeof publishOptionsSchema>
 export type JoinOptions = z.infer<typeof joinOptionsSchema>
 export type PriorCheckOptions = z.infer<typeof priorCheckOptionsSchema>
@@ -188,6 +201,38 @@ export const verifyReportSchema = z.object({
   checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() }))
 })
 
+export const exportReportSchema = z.object({
+  cid: z.string(),
+  files: count,
+  bytes: count,
+  /** Of the WebDataset and the array: rows written, and those left out because they have no target */
+  rows: count.optional(),
+  withoutTarget: count.optional(),
+  written: z.array(z.string())
+})
+
+export const importReportSchema = z.object({
+  roots: z.array(z.string()),
+  blocks: count,
+  bytes: count,
+  /** Roots that are merged datasets */
+  rounds: z.array(
+    z.object({
+      root: z.string(),
+      manifest: z.string(),
+      name: z.string(),
+      /** Records in it, each checked */
+      records: count,
+      /** What this home merges to now: the root, unless it knows more than the dataset did */
+      mergedCid: z.string(),
+      /** Files of the dataset whose blocks did not come along */
+      missing: count
+    })
+  )
+})
+
+export type ExportReport = z.infer<typeof exportReportSchema>
+export type ImportReport = z.infer<typeof importReportSchema>
 export type PublishReport = z.infer<typeof publishReportSchema>
 export type PeerRow = z.infer<typeof peerRowSchema>
 export type ReferenceReport = z.infer<typeof referenceSchema>
@@ -233,6 +278,13 @@ export const apiEventSchema = z.discriminatedUnion('type', [
     newBytes: count.optional(),
     targetBytes: count.optional()
   }),
+  /** `export` and `import`: files, blocks or rows so far */
+  z.object({
+    type: z.literal('exporting'),
+    step: z.enum(['files', 'car', 'webdataset', 'npy', 'import']),
+    done: count,
+    total: count.optional()
+  }),
   z.object({ type: z.literal('peer'), peer: z.string(), connected: z.boolean() }),
   z.object({
     type: z.literal('listening'),
@@ -270,6 +322,10 @@ export interface CoOptApi {
   merge(invite: string, options: MergeOptions, call?: CallOptions): Promise<MergeReport>
   /** `cid` is a merged root, its content is at hand or can be fetched. A failed check is a report with `ok: false`. */
   verify(cid: string, call?: CallOptions): Promise<VerifyReport>
+  /** `cid` is a merged root. What is written must not exist yet. */
+  export(cid: string, options: ExportOptions, call?: CallOptions): Promise<ExportReport>
+  /** `file`: absolute path of a CAR v1. */
+  import(file: string, call?: CallOptions): Promise<ImportReport>
   /** Ends the daemon. Resolves when it has been asked to, not when it is gone. */
   stop(call?: CallOptions): Promise<void>
 }

@@ -9,6 +9,8 @@ import { decodeInvite, encodeInvite } from '../src/distribute/invite.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import type { ApiEvent, CallOptions, CoOptApi, SwarmStatus } from './api.ts'
 import type { GatewayOptions } from './backend.ts'
+import { exportDataset } from './export/export-dataset.ts'
+import { importCar } from './export/import-car.ts'
 import { type Gateway, startGateway } from './gateway/gateway.ts'
 import { checkPrior } from './inference/check-prior.ts'
 import { joinSwarm } from './join-swarm.ts'
@@ -218,6 +220,16 @@ export function nodeOf(
       if (!(await content.has(cid))) for (const membership of swarms.all()) await mergeSwarm(membership, content)
       return await verifyMerged(cid, { content, gemm }, anySignal(call))
     },
+
+    export: async (cid, options, call = {}) =>
+      await exportDataset(parseCid(cid), options, {
+        content,
+        onEvent: call.onEvent ?? onEvent,
+        signal: anySignal(call)
+      }),
+
+    import: async (file, call = {}) =>
+      await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }),
 
     stop: async () => init.onStop?.(),
 

@@ -39,6 +39,12 @@ export function progressOf(event: ApiEvent): { key: string; done: number; total?
       }
     case 'scoring':
       return { key: 'shared set', done: event.done, total: event.rows }
+    case 'exporting':
+      return {
+        key: EXPORTING_WORDS[event.step],
+        done: event.done,
+        ...(event.total === undefined ? {} : { total: event.total })
+      }
     case 'batch':
       return { key: `partition ${event.partition}`, done: event.done, total: event.rows }
     default:
@@ -49,6 +55,13 @@ export function progressOf(event: ApiEvent): { key: string; done: number; total?
 // --- internal ---
 
 const PARTITION_WORDS = { started: 'started', left: 'finished by somebody else', done: 'done' } as const
+const EXPORTING_WORDS = {
+  files: 'files written',
+  car: 'blocks written',
+  webdataset: 'samples written',
+  npy: 'targets written',
+  import: 'blocks read'
+} as const
 const BUILDING_WORDS = {
   hash: 'reading images',
   partitions: 'writing partitions',

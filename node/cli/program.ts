@@ -5,6 +5,8 @@ import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOf, type ExitName } from '../exit-codes.ts'
 import { VERSION } from '../version.ts'
 import { downCommand } from './commands/down.ts'
+import { exportCommand } from './commands/export.ts'
+import { importCommand } from './commands/import.ts'
 import { initCommand } from './commands/init.ts'
 import { joinCommand } from './commands/join.ts'
 import { mergeCommand } from './commands/merge.ts'
@@ -60,6 +62,8 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     priorCommand,
     mergeCommand,
     verifyCommand,
+    exportCommand,
+    importCommand,
     versionCommand
   ].map(create => create(invoke))
   const program = new Command('coopt')

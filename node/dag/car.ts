@@ -15,6 +15,11 @@ const MAX_HEADER_BYTES = 64 * 1024
 /** A CIDv1 with a 64-byte digest has 70 bytes. */
 const MAX_CID_BYTES = 128
 
+export interface CarBlock {
+  readonly cid: CID
+  readonly bytes: Uint8Array
+}
+
 export function carHeader(roots: readonly CID[]): Uint8Array {
   const header = dagCbor.encode({ version: 1, roots })
   return concat([varint(header.byteLength), header])
@@ -32,13 +37,13 @@ export function carSection(cid: CID, block: Uint8Array): [Uint8Array, Uint8Array
  */
 export async function readCar(
   source: AsyncIterable<Uint8Array>
-): Promise<{ roots: CID[]; blocks: AsyncGenerator<{ cid: CID; bytes: Uint8Array }> }> {
+): Promise<{ roots: CID[]; blocks: AsyncGenerator<CarBlock> }> {
   const input = createInput(source)
   const length = await input.varint()
   if (length === undefined || length > MAX_HEADER_BYTES) throw input.fault('is no CAR header')
   const header = await input.take(length)
   const roots = rootsOf(header, input.fault)
-  const blocks = async function* (): AsyncGenerator<{ cid: CID; bytes: Uint8Array }> {
+  const blocks = async function* (): AsyncGenerator<CarBlock> {
     try {
       for (let size = await input.varint(); size !== undefined; size = await input.varint()) {
         if (size > MAX_BLOCK_BYTES + MAX_CID_BYTES) throw input.fault(`begins a block of ${size} bytes`)

@@ -64,6 +64,8 @@ export function createApiClient(endpoint: ApiEndpoint): CoOptApi {
     priorCheck: (prior, options, o) => call('priorCheck', [prior, options], o),
     merge: (invite, options, o) => call('merge', [invite, options], o),
     verify: (cid, o) => call('verify', [cid], o),
+    export: (cid, options, o) => call('export', [cid, options], o),
+    import: (file, o) => call('import', [file], o),
     stop: async o => {
       await call('stop', [], o)
     }

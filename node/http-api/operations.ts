@@ -8,6 +8,9 @@
 import { z } from 'zod'
 import {
   apiEventSchema,
+  exportOptionsSchema,
+  exportReportSchema,
+  importReportSchema,
   joinOptionsSchema,
   joinReportSchema,
   mergeOptionsSchema,
@@ -60,6 +63,10 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
     api.merge(...args, call)
   ),
   verify: operation(z.tuple([text]), verifyReportSchema, (api, args, call) => api.verify(...args, call)),
+  export: operation(z.tuple([text, exportOptionsSchema]), exportReportSchema, (api, args, call) =>
+    api.export(...args, call)
+  ),
+  import: operation(z.tuple([text]), importReportSchema, (api, args, call) => api.import(...args, call)),
   stop: operation(z.tuple([]), z.null(), async (api, _, call) => {
     await api.stop(call)
     return null

@@ -105,6 +105,8 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
     priorCheck: async () => priorReport,
     merge: async () => mergeReport,
     verify: async () => ({ ok: true, checks: [{ name: 'manifest', ok: true, detail: 'signed by its publisher' }] }),
+    export: async (cid, options) => ({ cid, files: 1, bytes: 3, written: Object.values(options) }),
+    import: async () => ({ roots: [MERGED], blocks: 2, bytes: 6, rounds: [] }),
     stop: async () => undefined,
     ...answers
   }
@@ -131,6 +133,11 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
       await reports.merge(invite, options, call)
     ),
     verify: async (cid, call) => (note('verify', [cid], call), await reports.verify(cid, call)),
+    export: async (cid, options, call) => (
+      note('export', [cid, options], call),
+      await reports.export(cid, options, call)
+    ),
+    import: async (file, call) => (note('import', [file], call), await reports.import(file, call)),
     stop: async call => (note('stop', [], call), await reports.stop(call)),
     async close() {
       this.closed++

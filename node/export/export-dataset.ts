@@ -1,0 +1,72 @@
+/** `coopt export CID`: a merged dataset in the forms that other programs take. Everything is streamed; nothing that exists is touched. */
+import type { CID } from 'multiformats/cid'
+import { InvalidInputError } from '../../src/errors.ts'
+import type { ApiEvent, ExportOptions, ExportReport } from '../api.ts'
+import type { Content } from '../content.ts'
+import { withInline } from '../dag/blocks.ts'
+import { openMergedRows } from './merged-rows.ts'
+import { writeCar } from './write-car.ts'
+import { type Written, writeFiles } from './write-files.ts'
+import { writeNpy, type WrittenRows } from './write-npy.ts'
+import { writeWebDataset } from './write-webdataset.ts'
+
+/** An event for each of so many blocks or rows. */
+const EVENT_STEP = 256
+
+export interface ExportComponents {
+  content: Content
+  onEvent(event: ApiEvent): void
+  signal: AbortSignal
+}
+
+/** Throws `InvalidInputError`, `InvalidContentError`, `ContentUnavailableError`. */
+export async function exportDataset(
+  root: CID,
+  { out, car, webdataset, npy }: ExportOptions,
+  { content, onEvent, signal }: ExportComponents
+): Promise<ExportReport> {
+  const get = withInline(async cid => {
+    signal.throwIfAborted()
+    return await content.block(cid, { signal })
+  })
+  const tell =
+    (step: 'files' | 'car' | 'webdataset' | 'npy', every: number, total?: number) =>
+    (done: number): void => {
+      if (done % every === 0) onEvent({ type: 'exporting', step, done, ...(total === undefined ? {} : { total }) })
+    }
+  const parts: Written[] = []
+  const written: string[] = []
+  let rows: WrittenRows | undefined
+  if (out !== undefined) {
+    const onFile = tell('files', 1)
+    parts.push(await writeFiles(root, out, get, ({ files }) => onFile(files)))
+    written.push(out)
+  }
+  if (car !== undefined) {
+    parts.push(await writeCar(root, car, get, tell('car', EVENT_STEP)))
+    written.push(car)
+  }
+  if (webdataset !== undefined || npy !== undefined) {
+    const merged = await openMergedRows(root, content, signal)
+    const { samples } = merged.manifest
+    if (webdataset !== undefined) {
+      rows = await writeWebDataset(merged, webdataset, tell('webdataset', EVENT_STEP, samples))
+      parts.push(rows)
+      written.push(webdataset)
+    }
+    if (npy !== undefined) {
+      rows = await writeNpy(merged, npy, tell('npy', EVENT_STEP, samples))
+      parts.push(rows)
+      written.push(npy, `${npy}.ids.txt`)
+    }
+  }
+  if (parts.length === 0)
+    throw new InvalidInputError('say what to write: --out DIR, --car FILE, --webdataset DIR or --npy FILE')
+  return {
+    cid: root.toString(),
+    files: parts.reduce((sum, { files }) => sum + files, 0),
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    ...(rows === undefined ? {} : { rows: rows.rows, withoutTarget: rows.withoutTarget }),
+    written
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * `coopt export --webdataset DIR`: tar shards as the WebDataset library reads them, one for each shard of `data/`. A sample is
+ * KEY.jpg (or .png, .webp) and KEY.npy with the target; KEY is its id. Rows without a target are left out.
+ *
+ * Modes and times are fixed, so the same dataset gives the same tars.
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import tar, { type Pack } from 'tar-stream'
+import { encodeMatrix } from '../../src/bytes.ts'
+import { imageKind } from '../../src/distribute/image-kind.ts'
+import { InvalidContentError } from '../../src/errors.ts'
+import type { MergedRow, MergedRows } from './merged-rows.ts'
+import { isSafeName, writeAll, writeNewFile } from './new-file.ts'
+import { NPY_HEADER_BYTES, npyHeader } from './npy.ts'
+import type { WrittenRows } from './write-npy.ts'
+
+export async function writeWebDataset(
+  { shards }: MergedRows,
+  folder: string,
+  onRows: (rows: number) => void
+): Promise<WrittenRows> {
+  await mkdir(folder, { recursive: true })
+  const written: WrittenRows = { files: 0, bytes: 0, rows: 0, withoutTarget: 0 }
+  for (const { name, rows } of shards) {
+    const tarName = name.replace(/\.parquet$/, '.tar')
+    if (!isSafeName(tarName)) throw new InvalidContentError(`${JSON.stringify(name)} is no safe file name`)
+    await writeNewFile(join(folder, tarName), async file => {
+      const pack = tar.pack()
+      const packing = packRows(pack, rows(), written, onRows).catch((error: unknown) => {
+        pack.destroy(error instanceof Error ? error : new Error(String(error)))
+      })
+      for await (const part of pack as AsyncIterable<Uint8Array>) {
+        await writeAll(file, part)
+        written.bytes += part.byteLength
+      }
+      await packing
+    })
+    written.files++
+  }
+  return written
+}
+
+// --- internal ---
+
+async function packRows(
+  pack: Pack,
+  rows: AsyncIterable<MergedRow>,
+  written: WrittenRows,
+  onRows: (rows: number) => void
+): Promise<void> {
+  for await (const { id, image, target } of rows) {
+    if (target === undefined) {
+      written.withoutTarget++
+      continue
+    }
+    const array = new Uint8Array(NPY_HEADER_BYTES + target.byteLength)
+    array.set(npyHeader([target.length]))
+    array.set(encodeMatrix({ rows: 1, columns: target.length, data: target }), NPY_HEADER_BYTES)
+    await packEntry(pack, `${id}.${imageKind(image) ?? 'bin'}`, image)
+    await packEntry(pack, `${id}.npy`, array)
+    onRows(++written.rows)
+  }
+  pack.finalize()
+}
+
+/** Resolves when the reader of `pack` has taken it: one sample is in memory, not a tar. */
+async function packEntry(pack: Pack, name: string, bytes: Uint8Array): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const header = { name, size: bytes.byteLength, mode: 0o644, mtime: new Date(0), uid: 0, gid: 0 }
+    const entry = pack.entry(header, error => (error === undefined || error === null ? resolve() : reject(error)))
+    entry.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  })
+}
