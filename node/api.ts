@@ -186,8 +186,10 @@ export const priorReportSchema = z.object({
 
 export const mergeReportSchema = z.object({
   mergedCid: z.string(),
-  /** Partitions are missing: the CID will change */
+  /** Partitions are missing or scores not judged yet: the CID will change */
   provisional: z.boolean(),
+  /** Scores whose targets could not be had so far */
+  unjudged: count,
   coverage: z.number(),
   rows: count,
   reference: referenceSchema.optional(),

@@ -3,7 +3,6 @@
  */
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { setTimeout as pause } from 'node:timers/promises'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite, encodeInvite } from '../src/distribute/invite.ts'
 import { peerIdOf } from '../src/peer-key.ts'
@@ -178,7 +177,7 @@ export function nodeOf(
 
     status: async (invite, call = {}) => {
       const chosen = invite === undefined ? swarms.all() : [await membershipOf(invite, call)]
-      await Promise.all(chosen.map(async membership => await membership.state.settled()))
+      await Promise.all(chosen.map(async membership => await membership.state.settled(anySignal(call))))
       const gateway = init.gateway === undefined ? {} : { gateway: init.gateway.url }
       return { peer, addresses: addresses(), ...gateway, swarms: await Promise.all(chosen.map(statusOf)) }
     },
@@ -196,14 +195,15 @@ export function nodeOf(
       const signal = anySignal(call)
       const membership = await membershipOf(invite, call)
       const { state } = membership
-      if (network !== undefined) await catchUp(membership, config.timing.catchUpMs, signal)
-      await state.settled()
+      if (network !== undefined) await membership.catchUp(config.timing.catchUpMs, signal)
+      await state.settled(signal)
       const merged = await mergeSwarm(membership, content)
       const view = state.view()
       const reference = referenceReport(state, view.election)
       return {
         mergedCid: merged.root.toString(),
-        provisional: merged.provisional,
+        provisional: merged.provisional || state.unjudged() > 0,
+        unjudged: state.unjudged(),
         coverage: merged.coverage,
         rows: merged.rows,
         ...(reference === undefined ? {} : { reference }),
@@ -255,18 +255,8 @@ async function gatewayOf(runtime: Runtime, options: GatewayOptions | undefined):
   )
 }
 
-/** Between looks for a first member to catch up with. */
-const LOOK_MS = 50
-
 function anySignal({ signal, kill }: CallOptions): AbortSignal {
   return AbortSignal.any([signal, kill].flatMap(s => (s === undefined ? [] : [s])))
-}
-
-/** Sync with the members that appear within `ms`; a node without members goes on with what it knows. */
-async function catchUp({ members, sync }: Membership, ms: number, signal: AbortSignal): Promise<void> {
-  const until = performance.now() + ms
-  while (members().length === 0 && performance.now() < until) await pause(LOOK_MS, undefined, { signal })
-  await sync(AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, ms))]))
 }
 
 /** Dialable forms of configured addresses: a fixed port on loopback stands in for "all interfaces". */

@@ -75,7 +75,7 @@ export async function joinSwarm(
       })
     }
     // a node that was restored from a backup must learn its own later records before it signs under a number again
-    await membership.sync(signal)
+    await membership.catchUp(MEET_MS, signal)
     const optimizer = createOptimizer({ swarm, prior, batchSize: timing.batchSize })
     const maxPartitions = options.maxPartitions ?? Number.POSITIVE_INFINITY
     let partitions = 0
@@ -94,7 +94,7 @@ export async function joinSwarm(
       partitions += report.partitions
       if (report.complete && options.once && !signal.aborted) {
         await handOff(components, timing.handoffMs, signal)
-        await state.settled()
+        await state.settled(AbortSignal.any([signal, kill]))
       }
       complete = state.view().complete
       // a better prior may have come while we waited for the others: then there is something to do again
@@ -119,11 +119,14 @@ export async function joinSwarm(
 
 // --- internal ---
 
+/** A member that is there is met within a second; a node that is alone for now should not wait long to begin. */
+const MEET_MS = 3000
+
 /** Pause before the next question to the other members, growing to the second: they answer one a second at most (protocols/sync). */
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 4000
 
-/** Wait until another member holds every file that only we are known to hold; then sync once more, so that all know our records. */
+/** Sync, so that the others know our records, and wait until another member holds every file that only we are known to hold. */
 async function handOff({ self, membership, onEvent }: JoinComponents, ms: number, signal: AbortSignal): Promise<void> {
   const me = peerIdOf(self)
   const mine = (): CID[] =>

@@ -3,6 +3,7 @@
  * discovery and replication. Starts top to bottom, stops in reverse.
  */
 import { rm } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { CID } from 'multiformats/cid'
@@ -13,7 +14,7 @@ import { decodeMatrix, encodeMatrix } from '../src/bytes.ts'
 import type { Swarm } from '../src/distribute/manifest.ts'
 import { importBytes } from '../src/distribute/unixfs-import.ts'
 import type { PeerKey, Sign } from '../src/envelope.ts'
-import { ContentUnavailableError, CoOptError } from '../src/errors.ts'
+import { ContentUnavailableError, CoOptError, InvalidContentError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import { openRecord, sealLease, type Lease, type Score, type SignedRecord } from '../src/publish/record.ts'
@@ -72,10 +73,12 @@ export interface Membership {
   readonly leases: LeaseTable
   /** Connected members; none without a network */
   members(): PeerId[]
+  /** Wait up to `ms` for a first member, then sync with all; without members go on with what is known. */
+  catchUp(ms: number, signal: AbortSignal): Promise<void>
   /** Sync with every connected member now. Resolves to whether one of them answered. */
   sync(signal?: AbortSignal): Promise<boolean>
   announce(record: SignedRecord): Promise<void>
-  announceLease(lease: Pick<Lease, 'partition' | 'task' | 'counter' | 'done' | 'released'>): Promise<void>
+  announceLease(lease: Pick<Lease, 'partition' | 'task' | 'done' | 'released'>): Promise<void>
   journalPath(name: string): string
   removeJournal(name: string): Promise<void>
   /** Which of these files does at least one other member hold completely? */
@@ -84,6 +87,9 @@ export interface Membership {
   accept(records: readonly SignedRecord[]): void
   stop(): Promise<void>
 }
+
+/** Between looks for a first member. */
+const LOOK_MS = 50
 
 export async function openMembership(components: MembershipComponents, init: MembershipInit): Promise<Membership> {
   const { swarm, self, sign, content, paths, network, logger } = components
@@ -128,7 +134,13 @@ export async function openMembership(components: MembershipComponents, init: Mem
       throw new ContentUnavailableError(`${targets} is not in the store, and the network is not running`)
     const from = peerIdFromString(peerIdOf(author))
     const others = antiEntropy?.members().filter(peer => !peer.equals(from)) ?? []
-    const bytes = await network.reference.fetchMatrix([from, ...others], targets, shared.rows * dimension * 4, options)
+    const size = shared.rows * dimension * 4
+    const bytes = await network.reference
+      .fetchMatrix([from, ...others], targets, size, options)
+      .catch((cause: unknown) => {
+        // what a peer says of a length is no proof: only bytes that hash to the CID are
+        throw cause instanceof InvalidContentError ? new ContentUnavailableError(cause.message, { cause }) : cause
+      })
     const matrix = decodeMatrix(bytes, shared.rows, dimension)
     await importBytes([encodeMatrix(matrix)], content.put) // from now on this node serves it as well
     return matrix
@@ -137,6 +149,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
   const state = createSwarmState({ swarm, self, sign, log, sequence, exact, fetchTargets, logger }, records)
   starting.defer(async () => await state.stop())
   const leases = createLeaseTable({ self, ttlMs: init.leaseMs })
+  let counter = 0
 
   let gossip: Gossip | undefined
   let antiEntropy: AntiEntropy | undefined
@@ -194,6 +207,14 @@ export async function openMembership(components: MembershipComponents, init: Mem
     exact,
     leases,
     members: () => antiEntropy?.members() ?? [],
+    catchUp: async (ms, callSignal) => {
+      if (antiEntropy === undefined) return
+      const until = performance.now() + ms
+      while (antiEntropy.members().length === 0 && performance.now() < until) {
+        await pause(LOOK_MS, undefined, { signal: callSignal })
+      }
+      await antiEntropy.syncAll(AbortSignal.any([callSignal, AbortSignal.timeout(Math.max(1, ms))]))
+    },
     sync: async callSignal => (await antiEntropy?.syncAll(callSignal)) ?? false,
     announce: async record => {
       await gossip?.publishRecord(record)
@@ -201,9 +222,10 @@ export async function openMembership(components: MembershipComponents, init: Mem
       if (record.body.type === 'alignment') provide(record.body.shard)
     },
     announceLease: async lease => {
-      await gossip?.publishLease(
-        await sealLease({ v: 1, swarm: swarm.id, author: self, type: 'lease', ...lease }, sign)
-      )
+      // above every counter of an earlier process, whose last lease others may still remember
+      counter = Math.max(counter + 1, Date.now())
+      const envelope = await sealLease({ v: 1, swarm: swarm.id, author: self, type: 'lease', counter, ...lease }, sign)
+      await gossip?.publishLease(envelope)
     },
     journalPath: name => paths.journal(name),
     removeJournal: async name => await rm(paths.journal(name), { force: true }),

@@ -7,7 +7,8 @@
 import { nextPartition } from '../src/distribute/assignment.ts'
 import type { PeerKey } from '../src/envelope.ts'
 import type { Manifest } from '../src/distribute/manifest.ts'
-import type { Pending, SwarmView } from '../src/merge/views.ts'
+import { electedValues, type Choice, type Pending, type SwarmView } from '../src/merge/views.ts'
+import { NO_VALUE } from '../src/align/election.ts'
 import type { Score, SignedRecord } from '../src/publish/record.ts'
 import type { LeaseTable } from './leases.ts'
 
@@ -32,18 +33,21 @@ export interface Situation {
   readonly settled: boolean
   /** Has this result waited for its author so long that others may align it? */
   isAbandoned(work: Pending): boolean
-  /** Is this partition put aside for now, after its content could not be had? */
-  isSetAside(partition: number): boolean
+  /** Is this result (by key) or partition (by number as text) put aside for now, after work on it failed? */
+  isSetAside(key: string): boolean
 }
 
 export function nextTask(s: Situation): Task | undefined {
   const { view, manifest, score } = s
-  const values = new Map(view.election.ranking.map(ranked => [ranked.key, ranked.value]))
-  const valueOf = (record: SignedRecord<Score>): number => values.get(record.key) ?? Number.POSITIVE_INFINITY
+  const values = electedValues(view.election)
+  const valueOf = (by: SignedRecord<Score>): number => values.get(by.key) ?? NO_VALUE
+  /** Is this prior clearly better than the one whose work is chosen? Labels of people are not displaced by a figure. */
+  const isBetter = (by: SignedRecord<Score>, { score: theirs }: Choice): boolean =>
+    theirs.body.prior.kind !== 'human' && valueOf(by) < valueOf(theirs) - manifest.election.margin
   /** Would finishing this work change the dataset? */
-  const isWorth = (partition: number, by: SignedRecord<Score>): boolean => {
+  const isWorth = ({ partition, score: by, result, byOthers }: Pending): boolean => {
     const chosen = view.chosen.get(partition)
-    return chosen === undefined || valueOf(by) < valueOf(chosen.score) - manifest.election.margin
+    return chosen === undefined || (byOthers && chosen.result.key === result.key) || isBetter(by, chosen)
   }
   const choose = (partitions: Iterable<number>): number | undefined =>
     nextPartition({
@@ -51,30 +55,38 @@ export function nextTask(s: Situation): Task | undefined {
       peers: s.leases.activePeers(),
       open: [...partitions].flatMap(index => {
         const file = manifest.partitions[index]
-        if (file === undefined || s.isSetAside(index) || s.leases.isHeldByOther(index)) return []
+        if (file === undefined || s.isSetAside(`${index}`) || s.leases.isHeldByOther(index)) return []
         return [{ index, cid: file.cid }]
       })
     })
 
   const waiting = [...view.pending.values()].flat()
-  if (s.settled) {
-    const own = waiting.find(w => isBy(w, s.self) && isWorth(w.partition, w.score) && !s.isSetAside(w.partition))
+  // labels of people may come first, and are never the reference
+  const canAlign = s.settled && view.election.reference?.cid !== undefined
+  if (canAlign) {
+    const own = waiting.find(w => isBy(w, s.self) && isWorth(w) && !s.isSetAside(w.result.key))
     if (own !== undefined) return { do: 'align', partition: own.partition, work: own, own: true }
   }
   if (s.admissible && s.mayTake) {
-    const fresh = choose(view.missing)
+    // what others left there and nobody can align is as good as nothing
+    const stuck = [...view.pending].filter(
+      ([p, works]) => !view.chosen.has(p) && works.every(w => !isBy(w, s.self) && s.isSetAside(w.result.key))
+    )
+    const fresh = choose([...view.missing, ...stuck.map(([p]) => p)])
     if (fresh !== undefined) return { do: 'optimize', partition: fresh, improving: false }
   }
-  if (s.settled) {
-    const abandoned = waiting.filter(w => !isBy(w, s.self) && isWorth(w.partition, w.score) && s.isAbandoned(w))
+  if (canAlign) {
+    const abandoned = waiting.filter(
+      w => !isBy(w, s.self) && !w.byOthers && isWorth(w) && s.isAbandoned(w) && !s.isSetAside(w.result.key)
+    )
     const partition = choose(new Set(abandoned.map(w => w.partition)))
     const work = abandoned.find(w => w.partition === partition)
     if (work !== undefined) return { do: 'align', partition: work.partition, work, own: false }
   }
   if (!s.once && s.admissible && s.mayTake && view.complete) {
-    const weaker = [...view.chosen.keys()].filter(
-      p => isWorth(p, score) && !waiting.some(w => w.partition === p && isBy(w, s.self))
-    )
+    const weaker = [...view.chosen.values()]
+      .filter(c => isBetter(score, c) && !waiting.some(w => w.partition === c.partition && isBy(w, s.self)))
+      .map(c => c.partition)
     const partition = choose(weaker)
     if (partition !== undefined) return { do: 'optimize', partition, improving: true }
   }

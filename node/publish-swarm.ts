@@ -123,8 +123,8 @@ export async function publishSwarm(
     election: { policy: options.election ?? 'uniformity', margin: 0.02, human: false },
     gate: defaultGate(built.shared.rows),
     alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
-    // a score, and for every partition a result and its alignments to three successive references
-    quotas: { recordsPerPeer: 4 * options.partitions + 64, recordBytes: 64 * 1024 * 1024 },
+    // scores, and a peer that does every partition can follow fifteen changes of the reference
+    quotas: { recordsPerPeer: 16 * options.partitions + 256, recordBytes: 64 * 1024 * 1024 },
     admission
   }
   const swarm = await sealManifest(manifest, sign)

@@ -92,7 +92,7 @@ export async function verifyMerged(
   const { exact, assessments } = evidence
   try {
     const election = await check('election', async () => {
-      const value = await exact.elect(candidatesOf(set, { assessments, qualities: new Map() }, () => undefined))
+      const value = await exact.elect(candidatesOf(set, { assessments, qualities: new Map() }))
       const reference = value.reference?.cid
       if (reference === undefined) throw new InvalidContentError('no eligible prior: there is no reference')
       const linked = entry(entries, 'evidence/reference.f32')

@@ -5,10 +5,9 @@
  * (assessment of S_Y, quality of an alignment), so it may be cached, and it is never taken from anybody's word.
  */
 import type { CID } from 'multiformats/cid'
-import { CLAIM_TOLERANCE, type Candidate, type Election } from '../align/election.ts'
+import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../align/election.ts'
 import type { Assessment } from '../align/gate.ts'
 import type { Manifest } from '../distribute/manifest.ts'
-import type { Matrix32 } from '../matrix.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Result, Score, SignedRecord } from '../publish/record.ts'
 import type { RecordSet } from './record-set.ts'
@@ -35,18 +34,26 @@ export interface Choice {
   readonly alignment: SignedRecord<Alignment>
 }
 
-/** Raw targets that exist and wait for an alignment to the present reference. */
+/** Raw targets that wait for an alignment to the present reference by their own author. */
 export interface Pending {
   readonly partition: number
   readonly score: SignedRecord<Score>
   readonly result: SignedRecord<Result>
+  /** Somebody else aligned them; the author's own alignment goes before it */
+  readonly byOthers: boolean
 }
+
+/**
+ * Scores of one author that count: those with its lowest sequence numbers. Each costs everybody a fetch and a second; a lab that brings
+ * a new prior every fortnight gets through a year.
+ */
+export const MAX_SCORES_PER_AUTHOR = 32
 
 export interface SwarmView {
   readonly election: Election
   /** The accepted alignment of each finished partition */
   readonly chosen: ReadonlyMap<number, Choice>
-  /** Acceptable results without an alignment to the present reference, all of them that can have one, by partition */
+  /** Acceptable results without their author's alignment to the present reference, all that can have one, by partition */
   readonly pending: ReadonlyMap<number, readonly Pending[]>
   /** Partitions that have neither, ascending: somebody has to optimize them */
   readonly missing: readonly number[]
@@ -71,20 +78,28 @@ export const isScore = (r: SignedRecord): r is SignedRecord<Score> => r.body.typ
 export const isResult = (r: SignedRecord): r is SignedRecord<Result> => r.body.type === 'result'
 export const isAlignment = (r: SignedRecord): r is SignedRecord<Alignment> => r.body.type === 'alignment'
 
+/** Scores that count, authors taking turns: the first of each, then the second of each. Equal sets list equally. */
+export function countedScores(set: RecordSet): SignedRecord<Score>[] {
+  const byAuthor = new Map<string, SignedRecord<Score>[]>()
+  for (const record of set.records()) if (isScore(record)) append(byAuthor, peerIdOf(record.body.author), record)
+  const turns: SignedRecord<Score>[][] = []
+  for (const scores of byAuthor.values()) {
+    scores.sort((a, b) => a.body.seq - b.body.seq || (a.key < b.key ? -1 : 1))
+    scores.slice(0, MAX_SCORES_PER_AUTHOR).forEach((score, turn) => (turns[turn] ??= []).push(score))
+  }
+  const byClaim = (a: SignedRecord<Score>, b: SignedRecord<Score>): number =>
+    a.body.uniformValue - b.body.uniformValue || (a.key < b.key ? -1 : 1)
+  return turns.flatMap(turn => turn.sort(byClaim))
+}
+
 /** Scores as candidates of the election; those whose content is not known yet are left out. */
-export function candidatesOf(
-  set: RecordSet,
-  evidence: Evidence,
-  targets: (cid: CID) => Matrix32 | undefined
-): Candidate[] {
+export function candidatesOf(set: RecordSet, evidence: Evidence): Candidate[] {
   const equivocators = set.equivocators()
   const candidates: Candidate[] = []
-  for (const record of set.records()) {
-    if (!isScore(record)) continue
+  for (const record of countedScores(set)) {
     const assessment = evidence.assessments.get(assessmentKey(record.body))
     if (assessment === undefined) continue
     const author = peerIdOf(record.body.author)
-    const matrix = targets(record.body.targets)
     candidates.push({
       key: record.key,
       author,
@@ -92,8 +107,7 @@ export function candidatesOf(
       targetsCid: record.body.targets,
       claimed: record.body.uniformValue,
       equivocator: equivocators.has(author),
-      assessment,
-      ...(matrix === undefined ? {} : { targets: matrix })
+      assessment
     })
   }
   return candidates
@@ -104,12 +118,13 @@ export function candidatesOf(
  *
  * A result counts when its author's own score passed the gate. An alignment counts when it maps such a result onto the elected
  * reference, its claims equal the recomputed figures, and these are above the manifest's floor. Of several on one partition
- * the prior with the better value under the election policy is kept; priors within the manifest's margin are equally good, and then
- * the result's own author goes before others and the lower record id decides.
+ * the one with more rows is kept (a human prior may lack some), then the prior with the better value under the election policy; who
+ * cannot be elected (human, copy, equivocator) has none. Priors within the manifest's margin are equally good, and then the result's
+ * own author goes before others and the lower record id decides.
  */
 export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, election: Election): SwarmView {
-  const values = new Map(election.ranking.map(ranked => [ranked.key, ranked.value]))
-  const results = new Map<string, Pending>()
+  const values = electedValues(election)
+  const results = new Map<string, Omit<Pending, 'byOthers'>>()
   for (const record of set.records()) {
     if (!isResult(record)) continue
     const score = set.get(record.body.score.toString())
@@ -119,7 +134,7 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
   }
 
   const choices = new Map<number, Choice[]>()
-  const aligned = new Set<string>()
+  const aligned = new Map<string, boolean>() // result -> by its own author?
   const reference = election.reference?.cid
   for (const record of reference === undefined ? [] : set.records()) {
     if (!isAlignment(record) || reference === undefined || !record.body.reference.equals(reference)) continue
@@ -127,7 +142,7 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
     if (work === undefined || work.partition !== record.body.partition) continue
     const quality = evidence.qualities.get(qualityKey(work.score.body.targets, reference))
     if (quality === undefined || !isAcceptable(manifest, record, quality)) continue
-    aligned.add(work.result.key)
+    aligned.set(work.result.key, aligned.get(work.result.key) === true || sameKey(work.result, record))
     append(choices, work.partition, { ...work, alignment: record })
   }
 
@@ -135,15 +150,20 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
   for (const [partition, list] of choices) chosen.set(partition, choose(list, values, manifest.election.margin))
   const pending = new Map<number, Pending[]>()
   for (const work of results.values()) {
-    if (!aligned.has(work.result.key) && !isHopeless(manifest, work, reference, evidence)) {
-      append(pending, work.partition, work)
-    }
+    const by = aligned.get(work.result.key)
+    if (by === true || isHopeless(manifest, work, reference, evidence)) continue
+    append(pending, work.partition, { ...work, byOthers: by === false })
   }
   const missing: number[] = []
   for (let p = 0; p < manifest.partitions.length; p++) if (!chosen.has(p) && !pending.has(p)) missing.push(p)
   let rows = 0
   for (const { result } of chosen.values()) rows += result.body.present
   return { election, chosen, pending, missing, rows, complete: chosen.size === manifest.partitions.length }
+}
+
+/** Values of the priors that can be elected, by score; the others' (one-hot labels, copies) say nothing of their rows' worth. */
+export function electedValues(election: Election): ReadonlyMap<string, number> {
+  return new Map(election.ranking.flatMap(({ key, value, electable }) => (electable ? [[key, value] as const] : [])))
 }
 
 /** Would this alignment quality be refused by the manifest? Returns the reason, or undefined. */
@@ -177,17 +197,24 @@ function isAcceptable(manifest: Manifest, record: SignedRecord<Alignment>, quali
 }
 
 /** Targets of a prior that is known not to reach the floor: nobody may align them, so the partition must not wait for it. */
-function isHopeless(manifest: Manifest, work: Pending, reference: CID | undefined, evidence: Evidence): boolean {
+function isHopeless(
+  manifest: Manifest,
+  work: Omit<Pending, 'byOthers'>,
+  reference: CID | undefined,
+  evidence: Evidence
+): boolean {
   if (reference === undefined) return false
   const quality = evidence.qualities.get(qualityKey(work.score.body.targets, reference))
   return quality !== undefined && belowFloor(manifest, quality) !== undefined
 }
 
-/** The best prior wins; within the margin of the best, author before others, then the lowest record id: a total order. */
+/** Most rows, then the best prior; within the margin of the best, author before others, then the lowest record id: a total order. */
 function choose(list: readonly Choice[], values: ReadonlyMap<string, number>, margin: number): Choice {
-  const valueOf = (c: Choice): number => values.get(c.score.key) ?? Number.POSITIVE_INFINITY
-  const best = list.reduce((least, c) => Math.min(least, valueOf(c)), Number.POSITIVE_INFINITY)
-  const equals = list.filter(c => valueOf(c) <= best + margin || valueOf(c) === best)
+  const valueOf = (c: Choice): number => values.get(c.score.key) ?? NO_VALUE
+  const rows = Math.max(...list.map(c => c.result.body.present))
+  const full = list.filter(c => c.result.body.present === rows)
+  const best = Math.min(...full.map(valueOf))
+  const equals = full.filter(c => valueOf(c) <= best + margin)
   equals.sort(
     (a, b) =>
       Number(sameKey(b.result, b.alignment)) - Number(sameKey(a.result, a.alignment)) ||

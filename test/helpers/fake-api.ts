@@ -71,6 +71,7 @@ export const statusReport: StatusReport = { peer: PEER, addresses: ['/ip4/127.0.
 export const mergeReport: MergeReport = {
   mergedCid: MERGED,
   provisional: false,
+  unjudged: 0,
   coverage: 1,
   rows: 2000,
   reference: swarmStatus.reference,

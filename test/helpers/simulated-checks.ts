@@ -44,7 +44,7 @@ export async function checkReplicas(
     const evidence = testEvidence(records)
     const election = elect(
       swarm.manifest,
-      candidatesOf(scratch, evidence, () => undefined)
+      candidatesOf(scratch, evidence)
     )
     same(
       summary(viewOf(swarm.manifest, scratch, evidence, election)),

@@ -59,10 +59,7 @@ const lease = (peer: TestPeer, partition: number, change: Partial<Lease> = {}): 
 function next(self: TestPeer, records: readonly SignedRecord[], change: Partial<Situation> = {}): Task | undefined {
   const set = createRecordSet([...scores.values(), ...records])
   const evidence = { assessments, qualities }
-  const election = elect(
-    swarm.manifest,
-    candidatesOf(set, evidence, () => undefined)
-  )
+  const election = elect(swarm.manifest, candidatesOf(set, evidence))
   return nextTask({
     self: self.key,
     manifest: swarm.manifest,
@@ -142,9 +139,16 @@ describe('the next task', () => {
 
   test('goes on elsewhere while content cannot be had', () => {
     const { partition } = next(best, []) as Task
-    const elsewhere = next(best, [], { isSetAside: p => p === partition }) as Task
+    const elsewhere = next(best, [], { isSetAside: key => key === `${partition}` }) as Task
     expect(elsewhere.partition).not.toBe(partition)
     expect(next(best, [], { isSetAside: () => true })).toBeUndefined()
+  })
+
+  test('is to optimize again what others left there and nobody can align', async () => {
+    const records = (await Promise.all([0, 1, 2].map(p => done(best, p)))).flat()
+    const garbage = await result(weak, 3)
+    const situation = { isAbandoned: () => true, isSetAside: (key: string) => key === garbage.key }
+    expect(next(best, [...records, garbage], situation)).toEqual({ do: 'optimize', partition: 3, improving: false })
   })
 
   test('is to align own raw targets before anything else', async () => {
@@ -153,7 +157,7 @@ describe('the next task', () => {
       do: 'align',
       partition: 2,
       own: true,
-      work: { partition: 2, score: scoreOf(close), result: raw }
+      work: { partition: 2, score: scoreOf(close), result: raw, byOthers: false }
     })
   })
 
@@ -181,7 +185,7 @@ describe('the next task', () => {
       do: 'align',
       partition: 3,
       own: false,
-      work: { partition: 3, score: scoreOf(weak), result: raw }
+      work: { partition: 3, score: scoreOf(weak), result: raw, byOthers: false }
     })
     expect(next(best, [...records, raw], { isAbandoned: () => true, settled: false })).toBeUndefined()
   })
@@ -192,7 +196,7 @@ describe('the next task', () => {
     const leases = table(best)
     leases.observe(lease(close, 3, { task: 'align' }))
     expect(next(best, all, { isAbandoned: () => true, leases })).toBeUndefined()
-    expect(next(best, all, { isAbandoned: () => true, isSetAside: p => p === 3 })).toBeUndefined()
+    expect(next(best, all, { isAbandoned: () => true, isSetAside: () => true })).toBeUndefined()
   })
 
   test('does fresh partitions before abandoned ones', async () => {

@@ -14,10 +14,7 @@ beforeAll(async () => {
 })
 
 function electionOf(set: RecordSet, by: Evidence): Election {
-  return elect(
-    swarm.manifest,
-    candidatesOf(set, by, () => undefined)
-  )
+  return elect(swarm.manifest, candidatesOf(set, by))
 }
 
 /** What a view says, as comparable text. */

@@ -6,6 +6,8 @@ import {
   assessmentKey,
   candidatesOf,
   ALIGNMENT_TOLERANCE,
+  countedScores,
+  MAX_SCORES_PER_AUTHOR,
   qualityKey,
   viewOf,
   type Evidence,
@@ -48,10 +50,7 @@ function view(records: readonly SignedRecord[], by: Evidence = evidence): SwarmV
 }
 
 function electionOf(set: ReturnType<typeof createRecordSet>, by: Evidence): Election {
-  return elect(
-    swarm.manifest,
-    candidatesOf(set, by, () => undefined)
-  )
+  return elect(swarm.manifest, candidatesOf(set, by))
 }
 
 /** A result of `score` on a partition and its alignment to the best prior. */
@@ -98,10 +97,56 @@ describe('a view', () => {
     const [result, alignment] = await work(bob, 1, close, 2)
     const foreign = await makeAlignment(swarm, bob, 3, result, close.body.targets)
     const v = view([result, foreign])
-    expect(v.pending.get(2)).toEqual([{ partition: 2, score: close, result }])
+    expect(v.pending.get(2)).toEqual([{ partition: 2, score: close, result, byOthers: false }])
     expect(v).toMatchObject({ missing: [0, 1, 3] })
     expect(v.chosen.size).toBe(0)
     expect(view([result, foreign, alignment]).pending.size).toBe(0)
+  })
+
+  test('lets the author align its own targets although somebody else did before', async () => {
+    const [result] = await work(bob, 1, close, 2)
+    const foreign = await makeAlignment(swarm, carol, 5, result, best.body.targets, GOOD)
+    const v = view([result, foreign])
+    expect(v.pending.get(2)).toEqual([{ partition: 2, score: close, result, byOthers: true }])
+    expect(v.chosen.get(2)?.alignment.key).toBe(foreign.key)
+    expect(v.missing).not.toContain(2)
+    const own = await makeAlignment(swarm, bob, 6, result, best.body.targets, GOOD)
+    const after = view([result, foreign, own])
+    expect(after.chosen.get(2)?.alignment.key).toBe(own.key)
+    expect(after.pending.size).toBe(0)
+  })
+
+  test('keeps the work with more rows, and that of priors that can be elected before that of labels', async () => {
+    const labels = await makeScore(swarm, alice, 20, {
+      uniformValue: -3.5,
+      prior: { ...best.body.prior, kind: 'human' },
+      targets: testCid('labels')
+    })
+    const judged = { ...testAssessment(labels.body.targets), uniformValue: -3.5, admissible: true, refusals: [] }
+    evidence.assessments.set(assessmentKey(labels.body), judged)
+    evidence.qualities.set(qualityKey(labels.body.targets, best.body.targets), GOOD)
+    const byNetwork = await work(carol, 1, weak, 1)
+    const few = await makeResult(swarm, alice, 21, labels, 1, { present: 1 })
+    const all = await makeResult(swarm, alice, 22, labels, 1)
+    const alignedFew = await makeAlignment(swarm, alice, 23, few, best.body.targets, GOOD)
+    const alignedAll = await makeAlignment(swarm, alice, 24, all, best.body.targets, GOOD)
+    const chosen = (records: SignedRecord[]): string | undefined => view([labels, ...records]).chosen.get(1)?.score.key
+    expect(view([labels]).election.ranking.find(r => r.key === labels.key)?.electable).toBe(false)
+    expect(chosen([...byNetwork, few, alignedFew])).toBe(weak.key)
+    expect(chosen([...byNetwork, all, alignedAll])).toBe(weak.key)
+    expect(chosen([few, alignedFew])).toBe(labels.key)
+  })
+
+  test('counts the scores with the lowest sequence numbers of an author, authors taking turns', async () => {
+    const many = await Promise.all(
+      Array.from({ length: MAX_SCORES_PER_AUTHOR + 3 }, async (_, i) =>
+        makeScore(swarm, alice, 100 + i, { uniformValue: -3.9, targets: testCid(`many ${i}`) })
+      )
+    )
+    const counted = countedScores(createRecordSet([...many, close]))
+    expect(counted).toHaveLength(MAX_SCORES_PER_AUTHOR + 1)
+    expect(counted.slice(0, 2).map(score => score.key)).toEqual([many[0]?.key, close.key])
+    expect(counted.some(score => score.body.seq >= 100 + MAX_SCORES_PER_AUTHOR)).toBe(false)
   })
 
   test('goes back to waiting when a better prior becomes the reference', async () => {
@@ -267,19 +312,11 @@ describe('candidatesOf', () => {
   test('leaves out scores whose content is not known and marks equivocators', async () => {
     const second = await makeScore(swarm, bob, 0, { uniformValue: -2, targets: testCid('a second face') })
     evidence.assessments.delete(assessmentKey(weak.body))
-    const candidates = candidatesOf(createRecordSet([best, close, weak, second]), evidence, () => undefined)
+    const candidates = candidatesOf(createRecordSet([best, close, weak, second]), evidence)
     expect(candidates.map(c => `${c.key} ${c.equivocator}`).sort()).toEqual(
       [`${best.key} false`, `${close.key} true`].sort()
     )
     expect(candidates.find(c => c.key === best.key)).toMatchObject({ author: alice.id, kind: 'onnx', claimed: -3 })
     expect(candidates.every(c => !('targets' in c))).toBe(true)
-  })
-
-  test('hands on the matrices that are at hand', () => {
-    const matrix = { rows: 16, columns: 4, data: new Float32Array(64) }
-    const candidates = candidatesOf(createRecordSet([best, close]), evidence, cid =>
-      cid.equals(best.body.targets) ? matrix : undefined
-    )
-    expect(candidates.map(c => c.targets).filter(m => m !== undefined)).toEqual([matrix])
   })
 })

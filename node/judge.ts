@@ -1,0 +1,240 @@
+/**
+ * The judge of one swarm: fetches S_Y of every score, has it assessed, elects, and measures how well each prior maps onto the reference.
+ *
+ * Verdicts are pure functions of content; what this file decides is only in which order and how often content is asked for. Authors
+ * take turns, so that one identity with many scores or a slow line delays nobody else, and content that is wrong (not merely absent)
+ * is a verdict too.
+ */
+import type { CID } from 'multiformats/cid'
+import type { Election } from '../src/align/election.ts'
+import type { Assessment } from '../src/align/gate.ts'
+import { ContentUnavailableError, InvalidContentError, NumericError } from '../src/errors.ts'
+import type { Matrix32 } from '../src/matrix.ts'
+import type { RecordSet } from '../src/merge/record-set.ts'
+import {
+  assessmentKey,
+  candidatesOf,
+  countedScores,
+  qualityKey,
+  type Evidence,
+  type Quality
+} from '../src/merge/views.ts'
+import type { Score, SignedRecord } from '../src/publish/record.ts'
+import type { Exact } from './exact/exact.ts'
+import type { Logger } from './logger.ts'
+
+/** Scores judged per swarm: each costs a fetch and about a second. Identities are free in an open swarm, so it must end somewhere. */
+const MAX_SCORES_JUDGED = 1024
+
+/** Fetches at the same time: a few slow authors must not hold up the others. */
+const CONCURRENCY = 4
+
+/** A matrix of 1 MiB takes a second on a slow line; whoever needs longer is asked again later. */
+const FETCH_MS = 30_000
+
+/** After a failed fetch of S_Y: 2 s, doubling to 5 min. Time decides only when we try again. */
+const FIRST_RETRY_MS = 2_000
+const MAX_RETRY_MS = 300_000
+
+/** `settled` waits for the second retry of a score, not for ever: its author may be gone. */
+const PATIENT_FAILURES = 3
+
+/** Of a prior that cannot be mapped onto the reference at all (too few common rows): below every floor. */
+const HOPELESS: Quality = { looR2: -1, looCosine: -1 }
+
+export interface JudgeComponents {
+  set: RecordSet
+  exact: Exact
+  /** Throws `InvalidContentError` only for bytes that hash to the CID and are no such matrix. */
+  fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>
+  /** Evidence changed, or (`election`) the ranking or the reference */
+  onChange(election: boolean): void
+  logger: Logger
+}
+
+export interface Judge {
+  readonly evidence: Evidence
+  election(): Election
+  start(): void
+  /** There may be something new to judge or elect. */
+  wake(): void
+  /** Resolves when all scores are judged, or have failed so often that waiting helps little. Throws the signal's reason. */
+  settled(signal?: AbortSignal): Promise<void>
+  /** Scores without a verdict: what a merge made now may lack. */
+  unjudged(): number
+  stop(): Promise<void>
+}
+
+export function createJudge({ set, exact, fetchTargets, onChange, logger }: JudgeComponents): Judge {
+  const assessments = new Map<string, Assessment>()
+  const qualities = new Map<string, Quality>()
+  const evidence: Evidence = { assessments, qualities }
+  const failures = new Map<string, { count: number; at: number }>()
+  const controller = new AbortController()
+  const passes = new EventTarget() // 'idle' after every pass
+  let election: Election = { ranking: [] }
+  let running: Promise<void> | undefined
+  let dirty = true
+  let started = false
+  let warned = false
+  let timer: NodeJS.Timeout | undefined
+
+  const open = (): SignedRecord<Score>[] =>
+    countedScores(set).filter(({ body }) => !assessments.has(assessmentKey(body)))
+
+  const wake = (): void => {
+    dirty = true
+    if (!started || controller.signal.aborted || running !== undefined) return
+    running = pass()
+      .catch((error: unknown) => logger.error('the election could not be computed', { error }))
+      .finally(() => {
+        running = undefined
+        if (dirty && !controller.signal.aborted) wake()
+        else passes.dispatchEvent(new Event('idle'))
+      })
+  }
+
+  const pass = async (): Promise<void> => {
+    dirty = false
+    clearTimeout(timer)
+    const due = open().filter(score => (failures.get(score.key)?.at ?? 0) <= performance.now())
+    let next = 0
+    const work = async (): Promise<void> => {
+      for (let score = due[next++]; score !== undefined; score = due[next++]) {
+        if (controller.signal.aborted) return
+        if (assessments.size >= MAX_SCORES_JUDGED) {
+          if (!warned)
+            logger.error('more scores than are judged; further ones are left out', { judged: MAX_SCORES_JUDGED })
+          warned = true
+          return
+        }
+        await judge(score)
+      }
+    }
+    await Promise.all(Array.from({ length: CONCURRENCY }, work))
+    await elect()
+    const soonest = Math.min(...open().map(score => failures.get(score.key)?.at ?? Infinity))
+    if (Number.isFinite(soonest)) {
+      timer = setTimeout(wake, Math.max(0, soonest - performance.now()))
+      timer.unref()
+    }
+  }
+
+  const judge = async (score: SignedRecord<Score>): Promise<void> => {
+    const key = assessmentKey(score.body)
+    if (assessments.has(key)) return // another record cites the same matrix
+    const { targets, prior } = score.body
+    try {
+      const matrix = await fetchTargets(score, {
+        signal: AbortSignal.any([controller.signal, AbortSignal.timeout(FETCH_MS)])
+      })
+      assessments.set(key, await exact.assess(targets, prior.kind, matrix))
+    } catch (error) {
+      if (controller.signal.aborted) return
+      const reason = error instanceof Error ? error.message : String(error)
+      if (error instanceof InvalidContentError || error instanceof NumericError) {
+        assessments.set(key, refused(reason))
+        logger.warn('a score is refused for its content', { score: score.key, reason })
+      } else {
+        const count = (failures.get(score.key)?.count ?? 0) + 1
+        const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1))
+        failures.set(score.key, { count, at: performance.now() + delay })
+        logger.warn('a score cannot be judged yet', { score: score.key, reason, retryMs: delay })
+        return
+      }
+    }
+    failures.delete(score.key)
+    onChange(false)
+    await elect()
+  }
+
+  let electing: Promise<void> = Promise.resolve()
+  /** One election at a time, each over all that is known when it begins. */
+  const elect = async (): Promise<void> => {
+    electing = electing.catch(() => undefined).then(electOnce) // whoever asked for the failed one has its error
+    await electing
+  }
+
+  const electOnce = async (): Promise<void> => {
+    const before = election
+    election = await exact.elect(candidatesOf(set, evidence))
+    const reference = election.reference?.cid
+    if (
+      !sameCid(before.reference?.cid, reference) ||
+      JSON.stringify(before.ranking) !== JSON.stringify(election.ranking)
+    )
+      onChange(true)
+    if (reference === undefined) return
+    for (const { body } of countedScores(set)) {
+      const key = qualityKey(body.targets, reference)
+      if (qualities.has(key) || assessments.get(assessmentKey(body))?.admissible !== true) continue
+      qualities.set(key, await quality(body.targets, reference))
+      onChange(false)
+    }
+  }
+
+  const quality = async (targets: CID, reference: CID): Promise<Quality> => {
+    try {
+      return await exact.quality(targets, reference)
+    } catch (error) {
+      if (!(error instanceof NumericError) || controller.signal.aborted) throw error
+      logger.warn('a prior cannot be mapped onto the reference', { targets, reason: error.message })
+      return HOPELESS
+    }
+  }
+
+  const isPatient = (): boolean => open().some(score => (failures.get(score.key)?.count ?? 0) < PATIENT_FAILURES)
+
+  return {
+    evidence,
+    election: () => election,
+    start: () => {
+      started = true
+      wake()
+    },
+    wake,
+    settled: async signal => {
+      while (running !== undefined || (started && assessments.size < MAX_SCORES_JUDGED && isPatient())) {
+        signal?.throwIfAborted()
+        if (controller.signal.aborted) return
+        const { promise, resolve } = Promise.withResolvers<void>()
+        const done = (): void => resolve()
+        passes.addEventListener('idle', done, { once: true })
+        signal?.addEventListener('abort', done, { once: true })
+        controller.signal.addEventListener('abort', done, { once: true })
+        await promise
+        passes.removeEventListener('idle', done)
+        signal?.removeEventListener('abort', done)
+        controller.signal.removeEventListener('abort', done)
+      }
+      signal?.throwIfAborted()
+    },
+    unjudged: () => open().length,
+    stop: async () => {
+      controller.abort(new ContentUnavailableError('the node is stopping'))
+      clearTimeout(timer)
+      await running
+    }
+  }
+}
+
+// --- internal ---
+
+function refused(reason: string): Assessment {
+  return {
+    uniformValue: 0,
+    r2: 0,
+    chanceR2: 0,
+    noiseDeviation: 0,
+    neighbourOverlap: 0,
+    neighbourLift: 0,
+    effectiveRank: 0,
+    present: 0,
+    admissible: false,
+    refusals: [reason]
+  }
+}
+
+function sameCid(a: CID | undefined, b: CID | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b)
+}
