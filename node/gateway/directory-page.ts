@@ -16,7 +16,7 @@ table{border-collapse:collapse;width:100%}
 th{text-align:left;font-weight:600;font-size:.85rem;color:GrayText}
 td,th{padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 td:first-child{overflow-wrap:anywhere}
-.size{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+td.size,th.size{text-align:right;padding-right:0;white-space:nowrap;font-variant-numeric:tabular-nums}
 .ipfs-hash{font:13px ui-monospace,monospace;color:GrayText;text-decoration:none}
 .ipfs-hash:hover{text-decoration:underline}
 `
@@ -30,6 +30,7 @@ export function directoryPage(root: CID, segments: readonly string[], directory:
     return `/<a href="${href}">${escape(name)}</a>`
   })
   const up = segments.length === 0 ? '' : `<tr><td><a href="${here}/..">..</a></td><td></td><td></td></tr>\n`
+  const itself = segments.length === 0 ? '' : `· ${directory} `
   const rows = listing.entries.map(entry => row(here, entry)).join('\n')
   const count = `${listing.entries.length}${listing.cut ? ' first' : ''} ${listing.entries.length === 1 ? 'entry' : 'entries'}`
   return `<!doctype html>
@@ -43,7 +44,7 @@ export function directoryPage(root: CID, segments: readonly string[], directory:
 </head>
 <body>
 <h1>Index of /ipfs/<a href="${base}">${root}</a>${crumbs.join('')}</h1>
-<p>${count} · ${directory} · <a href="${here}?format=car">CAR</a> · <a href="${here}?format=json">JSON</a></p>
+<p>${count} ${itself}· <a href="${here}?format=car">CAR</a> · <a href="${here}?format=json">JSON</a></p>
 <table>
 <thead><tr><th>Name</th><th>CID</th><th class="size">Size</th></tr></thead>
 <tbody>
