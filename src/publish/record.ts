@@ -3,7 +3,7 @@
  * of it is a pure function of the set.
  *
  * Validity is a pure function of (record bytes, manifest): not of time, connection, order or sender. What a record says about
- * content (a uniform value, an R2) is judged later from the content itself, by everybody alike (align/assessment.ts).
+ * content (a uniform value, an R2) is judged later from the content itself, by everybody alike (align/gate.ts).
  *
  *   score      my prior's targets on the shared set are at this CID
  *   result     my raw targets of a partition are at this CID
