@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createLeaseTable, MAX_OPEN_LEASES_PER_PEER, type LeaseTable } from '../../node/leases.ts'
+import { createLeaseTable, MAX_HELD_TTLS, MAX_OPEN_LEASES_PER_PEER, type LeaseTable } from '../../node/leases.ts'
 import type { Lease } from '../../src/publish/record.ts'
 import { testCid, testPeer, type TestPeer } from '../helpers/swarm-factory.ts'
 
@@ -35,16 +35,15 @@ describe('a lease table', () => {
   test('is empty at first', () => {
     expect(leases.isHeldByOther(0)).toBe(false)
     expect(leases.activePeers()).toEqual([])
-    expect(leases.nextExpiryMs()).toBeUndefined()
+    expect(leases.oldestHeld([0])).toBeUndefined()
   })
 
-  test('knows who is at work on what, and for how long', () => {
+  test('knows who is at work on what', () => {
     leases.observe(lease(alice, 3))
     time += 1000
     leases.observe(lease(bob, 5))
     expect([3, 4, 5].map(p => leases.isHeldByOther(p))).toEqual([true, false, true])
     expect(ids()).toEqual([alice.id, bob.id])
-    expect(leases.nextExpiryMs()).toBe(TTL - 1000)
   })
 
   test('gives the partition of a peer that went silent to others, to the millisecond', () => {
@@ -131,9 +130,9 @@ describe('a lease table', () => {
     const honours = (wait: number): boolean => {
       const table = createLeaseTable({ self: self.key, ttlMs: TTL, now: () => time })
       for (let i = 0; i < expiries; i++) {
-        table.observe(lease(alice, 3))
+        table.observe(lease(alice, 10 + i))
         time += TTL
-        expect(table.isHeldByOther(3)).toBe(false)
+        expect(table.isHeldByOther(10 + i)).toBe(false)
       }
       time += wait
       table.observe(lease(alice, 3))
@@ -145,17 +144,115 @@ describe('a lease table', () => {
     if (backoffMs > 0) expect(honours(backoffMs - 1)).toBe(false)
   })
 
-  test('forgives a peer that finishes something', () => {
-    for (let i = 0; i < 10; i++) {
-      for (let late = 0; late < 2; late++) {
-        leases.observe(lease(alice, 3))
-        time += TTL
-        expect(leases.isHeldByOther(3)).toBe(false)
-      }
+  test.each(['delivers something', 'only releases'])('forgives leases that ran out of a peer that %s: %#', what => {
+    const isForgiven = what === 'delivers something'
+    for (let late = 0; late < 2; late++) {
       leases.observe(lease(alice, 3))
-      expect(leases.isHeldByOther(3)).toBe(true)
-      leases.observe(lease(alice, 3, { released: true }))
+      time += TTL
+      expect(leases.isHeldByOther(3)).toBe(false)
     }
+    leases.observe(lease(alice, 3))
+    if (isForgiven) leases.delivered(alice.key, 3)
+    leases.observe(lease(alice, 3, { released: true }))
+    leases.observe(lease(alice, 4))
+    time += TTL
+    leases.observe(lease(alice, 5))
+    expect(leases.isHeldByOther(5)).toBe(isForgiven)
+  })
+
+  test('takes no record for a partition that was not claimed as a sign of work', () => {
+    for (let late = 0; late < 2; late++) {
+      leases.observe(lease(alice, 3))
+      time += TTL
+      expect(leases.isHeldByOther(3)).toBe(false)
+    }
+    leases.delivered(alice.key, 7)
+    leases.delivered(bob.key, 7)
+    leases.observe(lease(alice, 3))
+    time += TTL
+    leases.observe(lease(alice, 3))
+    expect(leases.isHeldByOther(3)).toBe(false)
+  })
+
+  /** For how many of the next `turns` quarters of a lease time is partition 3 held? */
+  const heldQuarters = (turns: number, act: (turn: number) => void): number => {
+    let held = 0
+    for (let turn = 0; turn < turns; turn++) {
+      act(turn)
+      if (leases.isHeldByOther(3)) held++
+      time += TTL / 4
+    }
+    return held
+  }
+  const QUARTERS = 4 * MAX_HELD_TTLS
+
+  test('lets nobody hold a partition for ever by showing one more row at a time', () => {
+    expect(heldQuarters(3 * QUARTERS, done => leases.observe(lease(alice, 3, { done })))).toBe(QUARTERS)
+  })
+
+  test('lets nobody hold a partition for ever by releasing and taking it again', () => {
+    const turns = heldQuarters(3 * QUARTERS, () => {
+      leases.observe(lease(alice, 3, { released: true }))
+      leases.observe(lease(alice, 3))
+    })
+    expect(turns).toBe(QUARTERS)
+    // others may hold it, and others may be held by the same peer
+    leases.observe(lease(alice, 4))
+    expect(leases.isHeldByOther(4)).toBe(true)
+    leases.observe(lease(bob, 3))
+    expect(leases.isHeldByOther(3)).toBe(true)
+  })
+
+  test('counts only the time for which a partition was held', () => {
+    leases.observe(lease(alice, 3))
+    leases.observe(lease(alice, 3, { released: true }))
+    time += 10 * MAX_HELD_TTLS * TTL
+    expect(heldQuarters(2 * QUARTERS, done => leases.observe(lease(alice, 3, { done })))).toBe(QUARTERS)
+  })
+
+  test('begins to count anew when the author delivers', () => {
+    const turns = heldQuarters(3 * QUARTERS, done => {
+      leases.observe(lease(alice, 3, { done }))
+      if (done === QUARTERS / 2) leases.delivered(alice.key, 3)
+    })
+    expect(turns).toBe(QUARTERS / 2 + QUARTERS)
+  })
+
+  test('takes leases of a peer whose counter began anew, once the older ones ran out', () => {
+    leases.observe(lease(alice, 3, { counter: 1000 }))
+    leases.observe(lease(alice, 3, { counter: 0, done: 9 }))
+    time += TTL
+    expect(leases.isHeldByOther(3)).toBe(false)
+    leases.observe(lease(alice, 3, { counter: 1 }))
+    expect(leases.isHeldByOther(3)).toBe(true)
+  })
+
+  test('does not hold it against an author that somebody sends its old leases again', () => {
+    const old = lease(alice, 3)
+    for (let i = 0; i < 10; i++) {
+      leases.observe(old)
+      time += TTL
+      expect(leases.isHeldByOther(3)).toBe(false)
+    }
+    leases.observe(lease(alice, 4))
+    expect(leases.isHeldByOther(4)).toBe(true)
+  })
+
+  test('names the partition that others have held longest, after a lease time', () => {
+    leases.observe(lease(alice, 3))
+    time += TTL / 2
+    leases.observe(lease(bob, 5))
+    leases.observe(lease(alice, 3, { done: 1 }))
+    expect(leases.oldestHeld([3, 5])).toBeUndefined()
+    time += TTL / 2
+    leases.observe(lease(alice, 3, { done: 2 }))
+    leases.observe(lease(bob, 5, { done: 1 }))
+    expect(leases.oldestHeld([5, 3])).toBe(3)
+    expect(leases.oldestHeld([5])).toBeUndefined()
+    time += TTL / 2
+    expect(leases.oldestHeld([5, 4])).toBe(5)
+    leases.observe(lease(alice, 3, { released: true }))
+    expect(leases.oldestHeld([3])).toBeUndefined()
   })
 
   test('keeps 4,096 authors, and forgets those whose leases ran out before it turns one away', () => {
@@ -177,6 +274,5 @@ describe('a lease table', () => {
   test('counts on a clock that only goes forward: nothing expires while it stands still', () => {
     leases.observe(lease(alice, 3))
     for (let i = 0; i < 1000; i++) expect(leases.isHeldByOther(3)).toBe(true)
-    expect(leases.nextExpiryMs()).toBe(TTL)
   })
 })
