@@ -1,11 +1,14 @@
 /** Step 5 on this machine: the view of a membership as a merged dataset in the store, and on disk where asked for. */
 import { mkdir, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { InvalidInputError } from '../src/errors.ts'
+import type { CID } from 'multiformats/cid'
+import type { PeerKey } from '../src/envelope.ts'
+import { InvalidContentError, InvalidInputError } from '../src/errors.ts'
 import { mergeDataset, type MergedDataset } from '../src/merge/dataset.ts'
 import { shardName } from '../src/merge/shard-name.ts'
 import { failpoint } from './failpoint.ts'
 import type { Content } from './content.ts'
+import { entityOf, type Link } from './dag/entity.ts'
 import type { Membership } from './membership.ts'
 
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */
@@ -21,7 +24,8 @@ export async function mergeSwarm(membership: Membership, content: Content): Prom
 }
 
 /**
- * Write the files of a merged dataset into a new or empty folder. Names are made here from numbers, never taken from anybody.
+ * Write the whole directory of a merged dataset into a new or empty folder: added to IPFS with the pinned settings, it has the merged CID.
+ * Names are made here from numbers, never taken from anybody.
  *
  * Throws `InvalidInputError` when the folder has something in it, `ContentUnavailableError` when a shard cannot be had.
  */
@@ -33,34 +37,55 @@ export async function writeDataset(
   signal: AbortSignal
 ): Promise<string> {
   const out = resolve(folder)
-  await mkdir(join(out, 'data'), { recursive: true })
+  for (const name of ['data', 'evidence']) await mkdir(join(out, name), { recursive: true })
   const { swarm, state } = membership
-  const total = swarm.manifest.partitions.length
+  const { publisher, partitions } = swarm.manifest
+  const write = async (path: string, cid: CID, maxBytes: number, from: PeerKey): Promise<void> => {
+    const options = { signal, from }
+    const { leaves } = await content.leaves(cid, maxBytes, options)
+    await writeNew(
+      path,
+      leaves.map(leaf => async () => await content.block(leaf.cid, options))
+    )
+  }
   for (const { partition, alignment } of state.view().chosen.values()) {
     const { shard, bytes, author } = alignment.body
-    const path = join(out, 'data', shardName(partition, total))
-    const file = await open(path, 'wx').catch((cause: NodeJS.ErrnoException) => {
-      throw cause.code === 'EEXIST'
-        ? new InvalidInputError(`${path} exists already: give a new folder`, { cause })
-        : cause
-    })
-    try {
-      const options = { signal, from: author }
-      for (const leaf of (await content.leaves(shard, bytes, options)).leaves)
-        await file.write(await content.block(leaf.cid, options))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await write(join(out, 'data', shardName(partition, partitions.length)), shard, bytes, author)
   }
-  for (const [name, bytes] of merged.files) {
-    const file = await open(join(out, name), 'w')
-    try {
-      await file.write(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-  }
+  // a node that judged the scores has their targets; the shared set may be with the publisher only
+  for (const { name, cid, dagBytes } of linksAt(merged, linkAt(merged, merged.root, 'evidence')))
+    await write(join(out, 'evidence', name), cid, dagBytes, publisher)
+  for (const [name, bytes] of merged.files) await writeNew(join(out, name), [async () => bytes])
   return out
+}
+
+// --- internal ---
+
+/** Write parts one after the other, to the disk. Throws `InvalidInputError` when the file exists. */
+async function writeNew(path: string, parts: Iterable<() => Promise<Uint8Array>>): Promise<void> {
+  const file = await open(path, 'wx').catch((cause: NodeJS.ErrnoException) => {
+    throw cause.code === 'EEXIST'
+      ? new InvalidInputError(`${path} exists already: give a new folder`, { cause })
+      : cause
+  })
+  try {
+    for (const part of parts) await file.writeFile(await part())
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Entries of a directory that was just merged. */
+function linksAt(merged: MergedDataset, directory: CID): readonly Link[] {
+  const node = merged.blocks.find(({ cid }) => cid.equals(directory))
+  const entity = node === undefined ? undefined : entityOf(node.cid, node.bytes)
+  if (entity?.kind !== 'directory') throw new InvalidContentError(`${directory} is no directory of ${merged.root}`)
+  return entity.links
+}
+
+function linkAt(merged: MergedDataset, directory: CID, name: string): CID {
+  const link = linksAt(merged, directory).find(entry => entry.name === name)
+  if (link === undefined) throw new InvalidContentError(`${directory} has no "${name}"`)
+  return link.cid
 }

@@ -12,6 +12,7 @@ import type { Blockstore } from 'interface-blockstore'
 import type { Datastore } from 'interface-datastore'
 import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
 import { ProtocolError } from '../../src/errors.ts'
+import { waitForDrain } from './backpressure.ts'
 import { createConduct, type Conduct } from './conduct.ts'
 import { libp2pOptions, networkLimits, type NetworkInit, type Services } from './libp2p.ts'
 
@@ -31,6 +32,8 @@ export interface Network {
   /** Closes every connection. Safe to call twice. */
   stop(): Promise<void>
 }
+
+const isBitswap = (protocol: string): boolean => protocol.startsWith('/ipfs/bitswap/')
 
 export async function createNetwork(components: NetworkComponents, init: NetworkInit = {}): Promise<Network> {
   const limits = networkLimits(init)
@@ -57,6 +60,11 @@ export async function createNetwork(components: NetworkComponents, init: Network
     maxWantlistSize: limits.bitswapMaxWantListSize,
     maxWantListSize: limits.bitswapMaxWantListSize
   }
+  // libp2p is there once its mixin has started; bitswap takes it right after
+  withNet.addMixin({
+    name: 'backpressure',
+    start: started => waitForDrain((started as HeliaWithLibp2p<Services>).libp2p, isBitswap)
+  })
   const helia = withBitswap<Services>(withNet, bitswap)
   await helia.start()
   const { libp2p } = helia
