@@ -29,11 +29,14 @@ import type { OnFault } from '../session.ts'
 import { encodeGossip } from './messages.ts'
 import { validateGossip, type Verdict } from './validator.ts'
 
+/** The default of `timing.leaseMs`. */
+const DEFAULT_LEASE_MS = 60_000
+
 export interface GossipComponents {
   pubsub: GossipSub
   swarm: Swarm
   /** Read only: the owner inserts what 'record' events bring */
-  records: Pick<RecordSet, 'has' | 'bytes'>
+  records: Pick<RecordSet, 'has' | 'bytes' | 'isForked'>
   verify: Verify
   logger: ComponentLogger
 }
@@ -43,6 +46,13 @@ export interface GossipInit {
   peerLimit?: RateLimit
   /** Leases taken from one author, whoever sends them. @default 1 a second, 30 at once */
   leaseLimit?: RateLimit
+  /**
+   * How long the counter of a lease is remembered, to tell newer from older ones: as long as a lease holds, so that a peer whose counter
+   * began anew is heard again when its old leases ran out.
+   *
+   * @default 60000
+   */
+  leaseMs?: number
   /** Called for every rejected message: the sender broke the rules. @default nothing */
   onFault?: OnFault
   /** @default performance.now */
@@ -69,8 +79,6 @@ export interface Gossip extends TypedEventTarget<GossipEvents>, Startable {
   publishRecord(record: SignedRecord): Promise<number>
   /** `lease` is the envelope that `sealLease` returned. */
   publishLease(lease: Uint8Array): Promise<number>
-  /** Members that are known to listen. */
-  subscribers(): PeerId[]
 }
 
 export function createGossip(components: GossipComponents, init: GossipInit = {}): Gossip {
@@ -86,8 +94,10 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
   readonly #log: Logger
   readonly #takeMessage: (peer: string) => boolean
   readonly #takeLease: (author: string) => boolean
-  /** author, partition, task -> counter; in order of last use */
-  readonly #leases = new Map<string, number>()
+  readonly #now: MonotonicClock
+  readonly #leaseMs: number
+  /** author, partition, task -> counter and when it was seen; in order of last use */
+  readonly #leases = new Map<string, { counter: number; at: number }>()
   #started = false
 
   constructor(components: GossipComponents, init: GossipInit) {
@@ -95,6 +105,8 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
     this.topic = recordTopic(components.swarm.id)
     this.#components = components
     this.#init = init
+    this.#now = init.now ?? (() => performance.now())
+    this.#leaseMs = init.leaseMs ?? DEFAULT_LEASE_MS
     this.#log = components.logger.forComponent('coopt:gossip')
     const peers = createRateLimiter(
       init.peerLimit ?? { perSecond: GOSSIP_MESSAGES_PER_SECOND, burst: GOSSIP_BURST },
@@ -130,10 +142,6 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
     return await this.#publish(encodeGossip({ kind: 'lease', bytes: lease }))
   }
 
-  subscribers(): PeerId[] {
-    return this.#components.pubsub.getSubscribers(this.topic)
-  }
-
   async #publish(data: Uint8Array): Promise<number> {
     const { recipients } = await this.#components.pubsub.publish(this.topic, data)
     return recipients.length
@@ -147,7 +155,8 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
       verify,
       has: key => records.has(key),
       full: isFull(records, swarm.manifest.quotas),
-      leaseCounter: lease => this.#leases.get(leaseKey(lease))
+      isForked: (author, seq) => records.isForked(author, seq),
+      leaseCounter: lease => this.#counterOf(lease)
     })
     return this.#apply(peer, verdict)
   }
@@ -174,10 +183,15 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
     return TopicValidatorResult.Reject
   }
 
+  #counterOf(lease: Lease): number | undefined {
+    const known = this.#leases.get(leaseKey(lease))
+    return known === undefined || this.#now() - known.at >= this.#leaseMs ? undefined : known.counter
+  }
+
   #remember(lease: Lease): void {
     const key = leaseKey(lease)
     this.#leases.delete(key)
-    this.#leases.set(key, lease.counter)
+    this.#leases.set(key, { counter: lease.counter, at: this.#now() })
     if (this.#leases.size > MAX_TRACKED_LEASES) this.#leases.delete(this.#leases.keys().next().value as string)
   }
 }

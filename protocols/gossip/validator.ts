@@ -22,7 +22,9 @@ export interface GossipState {
   has(key: string): boolean
   /** Does the node hold as many record bytes as the manifest allows? */
   full: boolean
-  /** Highest counter seen of the same author, partition and task; undefined for none. */
+  /** Does the set hold two different records of this author under this number? */
+  isForked(author: Uint8Array, seq: number): boolean
+  /** Highest counter seen lately of the same author, partition and task; undefined for none. */
   leaseCounter(lease: Lease): number | undefined
 }
 
@@ -59,7 +61,14 @@ function validateRecord(bytes: Uint8Array, state: GossipState): Verdict {
   const key = payloadCid(decodeEnvelope(bytes, MAX_RECORD_BYTES)).toString()
   if (state.has(key)) return { action: 'ignore', reason: 'duplicate', message: `record ${key} is known` }
   if (state.full) return { action: 'ignore', reason: 'full', message: 'the record quota of the swarm is used up here' }
-  return { action: 'accept', kind: 'record', record: openRecord(bytes, state.swarm, state.verify) }
+  const record = openRecord(bytes, state.swarm, state.verify)
+  const { author, seq } = record.body
+  // Two prove that the author forked. Whoever signs thousands would have everybody pass them on; should this one be among the two lowest
+  // that count, sync brings it, once per pair of peers.
+  if (state.isForked(author, seq)) {
+    return { action: 'ignore', reason: 'superseded', message: `two records of number ${seq} of this author are known` }
+  }
+  return { action: 'accept', kind: 'record', record }
 }
 
 function validateLease(bytes: Uint8Array, state: GossipState): Verdict {

@@ -21,8 +21,12 @@ import type { RecordBody, SignedRecord } from '../publish/record.ts'
 /** Records kept per (author, seq): enough to prove equivocation. */
 export const MAX_RECORDS_PER_SLOT = 2
 
-/** `superseded`: the slot already holds two records with lower ids, this one adds nothing. */
-export type InsertOutcome = 'added' | 'duplicate' | 'superseded'
+/**
+ * `superseded`: the slot already holds two records with lower ids, this one adds nothing. `replaced`: it took the place of one of the two,
+ * as the join demands, and proves nothing that was not proven. An author can sign thousands of those one after the other; so they are
+ * neither kept on disk nor passed on by gossip, and only sync carries the two lowest further.
+ */
+export type InsertOutcome = 'added' | 'replaced' | 'duplicate' | 'superseded'
 
 type OfType<T extends RecordBody['type']> = SignedRecord<Extract<RecordBody, { type: T }>>
 
@@ -41,6 +45,8 @@ export interface RecordSet {
   byType<T extends RecordBody['type']>(type: T): readonly OfType<T>[]
   /** Results and alignments of one partition in ascending order of id. */
   byPartition(partition: number): readonly (OfType<'result'> | OfType<'alignment'>)[]
+  /** Does this slot hold the two records that prove a fork? */
+  isForked(author: Uint8Array, seq: number): boolean
   /** Peer ids of authors that signed two different records with one sequence number. */
   equivocators(): ReadonlySet<string>
   /** One more than the author's highest sequence number, 0 for an author without records. */
@@ -56,7 +62,7 @@ export function createRecordSet(records: Iterable<SignedRecord> = []): RecordSet
   const byKey = new Map<string, SignedRecord>()
   /** author -> seq -> one or two records, ascending */
   const slots = new Map<string, Map<number, SignedRecord[]>>()
-  const forks = new Map<string, number>() // author -> slots with two records
+  const forks = new Set<string>() // authors of slots with two records
   let bytes = 0
   let views: Views | undefined
 
@@ -77,11 +83,13 @@ export function createRecordSet(records: Iterable<SignedRecord> = []): RecordSet
     slot.sort(compareRecords)
     byKey.set(record.key, record)
     bytes += record.bytes.byteLength
-    if (slot.length === MAX_RECORDS_PER_SLOT) forks.set(author, (forks.get(author) ?? 0) + 1)
+    if (slot.length === MAX_RECORDS_PER_SLOT) forks.add(author)
     if (slot.length > MAX_RECORDS_PER_SLOT) {
       const evicted = slot.pop() as SignedRecord
       byKey.delete(evicted.key)
       bytes -= evicted.bytes.byteLength
+      views = undefined
+      return 'replaced'
     }
     views = undefined
     return 'added'
@@ -104,7 +112,8 @@ export function createRecordSet(records: Iterable<SignedRecord> = []): RecordSet
     records: () => sorted().all,
     byType: type => sorted().types[type],
     byPartition: partition => sorted().partitions.get(partition) ?? [],
-    equivocators: () => new Set(forks.keys()),
+    isForked: (author, seq) => slots.get(peerIdOf(author))?.get(seq)?.length === MAX_RECORDS_PER_SLOT,
+    equivocators: () => new Set(forks),
     nextSeq: author => {
       let next = 0
       for (const seq of slots.get(peerIdOf(author))?.keys() ?? []) next = Math.max(next, seq + 1)

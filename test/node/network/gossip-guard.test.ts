@@ -34,7 +34,9 @@ test('a flood of malformed frames ends the connection after six, while honest me
   for (const gossip of gossips) await gossip.start()
   gossips[0]?.addEventListener('record', ({ detail }) => received.insert(detail))
   await connect(honest, victim)
-  await waitFor(honest.libp2p.services.pubsub, 'subscription-change', () => gossips[1]?.subscribers().length === 1)
+  const { pubsub } = honest.libp2p.services
+  const { topic = '' } = gossips[1] ?? {}
+  await waitFor(pubsub, 'subscription-change', () => pubsub.getSubscribers(topic).length === 1)
 
   const faults: string[] = []
   victim.conduct.addEventListener('denied', ({ detail }) => faults.push(detail.reason))

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createGossip, type Gossip } from '../../../protocols/gossip/gossip.ts'
+import { createGossip, type Gossip, type GossipInit } from '../../../protocols/gossip/gossip.ts'
 import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.ts'
 import { testLease, testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
 import { connect, testNode, waitFor, type TestNode } from '../../helpers/test-network.ts'
@@ -11,12 +11,12 @@ interface Gossiper extends TestNode {
   records: RecordSet
 }
 
-async function gossiper(of = swarm): Promise<Gossiper> {
+async function gossiper(of = swarm, init: GossipInit = {}): Promise<Gossiper> {
   const node = await testNode()
   const records = createRecordSet()
   const gossip = createGossip(
     { pubsub: node.libp2p.services.pubsub, swarm: of, records, verify, logger: node.libp2p.logger },
-    { onFault: (peer, reason) => node.conduct.fault(peer, reason) }
+    { ...init, onFault: (peer, reason) => node.conduct.fault(peer, reason) }
   )
   gossip.addEventListener('record', ({ detail }) => records.insert(detail))
   await gossip.start()
@@ -26,7 +26,7 @@ async function gossiper(of = swarm): Promise<Gossiper> {
 /** Wait until `a` knows that `b` listens to the topic. */
 async function subscribed(a: Gossiper, b: Gossiper): Promise<void> {
   await waitFor(a.libp2p.services.pubsub, 'subscription-change', () =>
-    a.gossip.subscribers().some(p => p.equals(b.libp2p.peerId))
+    a.libp2p.services.pubsub.getSubscribers(a.gossip.topic).some(p => p.equals(b.libp2p.peerId))
   )
 }
 
@@ -58,6 +58,50 @@ test('brings records and leases to peers that are not neighbours of the author',
 test('publishing without peers is no error', async () => {
   const a = await gossiper()
   expect(await a.gossip.publishRecord(await testRecord(swarm, a.key, 0))).toBe(0)
+})
+
+test('passes on two records of one number, which prove the fork, and no third', async () => {
+  const [evil, b, c] = [await gossiper(), await gossiper(), await gossiper()]
+  await mesh(evil, b, c)
+  const refused: string[] = []
+  b.gossip.addEventListener('refused', ({ detail }) => refused.push(detail.reason))
+  const forks = await Promise.all([0, 1, 2, 3].map(async variant => await testRecord(swarm, evil.key, 0, variant)))
+  const last = await testRecord(swarm, evil.key, 1)
+  for (const record of [...forks, last]) await evil.gossip.publishRecord(record)
+  await waitFor(c.gossip, 'record', () => c.records.has(last.key))
+  expect(c.records.size).toBe(3)
+  expect(c.records.isForked(evil.key.key, 0)).toBe(true)
+  expect(refused).toEqual(['superseded', 'superseded'])
+  expect(b.conduct.isDenied(evil.libp2p.peerId.toString())).toBe(false)
+})
+
+test('forgets the counter of a lease when the lease has run out', async () => {
+  let time = 0
+  const [a, b] = [await gossiper(), await gossiper(swarm, { leaseMs: 1000, now: () => time })]
+  await mesh(a, b)
+  const counters: number[] = []
+  const told = new EventTarget()
+  const heard = async (counter: number): Promise<void> => {
+    const next = Promise.withResolvers<void>()
+    told.addEventListener('any', () => next.resolve(), { once: true })
+    await a.gossip.publishLease(await testLease(swarm, a.key, { counter }))
+    await next.promise
+  }
+  b.gossip.addEventListener('lease', ({ detail }) => {
+    counters.push(detail.counter)
+    told.dispatchEvent(new Event('any'))
+  })
+  b.gossip.addEventListener('refused', ({ detail }) => {
+    expect(detail.reason).toBe('stale')
+    told.dispatchEvent(new Event('any'))
+  })
+  await heard(5)
+  time = 999
+  await heard(3)
+  expect(counters).toEqual([5])
+  time = 1000
+  await heard(2)
+  expect(counters).toEqual([5, 2])
 })
 
 test('does not pass on what it rejects, and denies the sender after a few', async () => {

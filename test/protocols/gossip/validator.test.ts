@@ -17,7 +17,15 @@ const foreignLease = await testLease(other, author)
 const nowhere = await testLease(swarm, author, { partition: 4 })
 
 function state(change: Partial<GossipState> = {}): GossipState {
-  return { swarm, verify, has: () => false, full: false, leaseCounter: () => undefined, ...change }
+  return {
+    swarm,
+    verify,
+    has: () => false,
+    full: false,
+    isForked: () => false,
+    leaseCounter: () => undefined,
+    ...change
+  }
 }
 const asRecord = (bytes: Uint8Array): Uint8Array => encodeGossip({ kind: 'record', bytes })
 const asLease = (bytes: Uint8Array): Uint8Array => encodeGossip({ kind: 'lease', bytes })
@@ -40,6 +48,7 @@ describe('validateGossip', () => {
 
   const cases: [string, Uint8Array, Partial<GossipState>, 'ignore' | 'reject', string][] = [
     ['a known record', asRecord(record.bytes), { has: key => key === record.key }, 'ignore', 'duplicate'],
+    ['a third record under one number', asRecord(record.bytes), { isForked: () => true }, 'ignore', 'superseded'],
     ['a record when the quota is used up', asRecord(record.bytes), { full: true }, 'ignore', 'full'],
     ['a record over its author’s quota', asRecord(overQuota.bytes), {}, 'ignore', 'over-quota'],
     ['a lease that is not newer', asLease(lease), { leaseCounter: () => 5 }, 'ignore', 'stale'],

@@ -147,12 +147,26 @@ describe('insert', () => {
     expect(set.insert(low)).toBe('added')
     expect(set.insert(low)).toBe('duplicate')
     expect(set.equivocators()).toEqual(new Set())
+    expect(set.isForked(low.body.author, low.body.seq)).toBe(false)
     expect(set.insert(high)).toBe('added')
     expect(set.equivocators()).toEqual(new Set([peerIdOf(low.body.author)]))
-    expect(set.insert(middle)).toBe('added') // takes the place of `high`
+    expect(set.isForked(low.body.author, low.body.seq)).toBe(true)
+    expect(set.isForked(low.body.author, low.body.seq + 1)).toBe(false)
+    expect(set.insert(middle)).toBe('replaced') // takes the place of `high`
+    expect(set.isForked(low.body.author, low.body.seq)).toBe(true)
     expect(set.has(high.key)).toBe(false)
     expect(set.insert(high)).toBe('superseded')
     expect(set.get(middle.key)).toBe(middle)
+  })
+
+  test('adds two records of an author that signs one number a hundred times, however it sorts them', () => {
+    const all = Array.from({ length: 100 }, (_, variant) => record(0, 0, variant))
+    for (const sign of [1, -1]) {
+      const set = createRecordSet()
+      const outcomes = [...all].sort((a, b) => sign * Buffer.compare(a.id.bytes, b.id.bytes)).map(r => set.insert(r))
+      expect(outcomes.filter(o => o === 'added')).toHaveLength(2)
+      expect(outcomes.slice(2)).toEqual(Array.from({ length: 98 }, () => (sign === 1 ? 'superseded' : 'replaced')))
+    }
   })
 
   test('bounds what an author can add by twice its sequence numbers', () => {
