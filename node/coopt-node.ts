@@ -5,12 +5,12 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite, encodeInvite } from '../src/distribute/invite.ts'
-import { peerIdOf } from '../src/peer-key.ts'
-import type { ApiEvent, CallOptions, CoOptApi, SwarmStatus } from './api.ts'
+import type { ApiEvent, CallOptions, CoOptApi } from './api.ts'
 import type { GatewayOptions } from './backend.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { importCar } from './export/import-car.ts'
-import { type Gateway, startGateway } from './gateway/gateway.ts'
+import type { Gateway } from './gateway/gateway.ts'
+import { openGateway } from './gateway/open-gateway.ts'
 import { checkPrior } from './inference/check-prior.ts'
 import { joinSwarm } from './join-swarm.ts'
 import type { Membership } from './membership.ts'
@@ -18,6 +18,7 @@ import { mergeSwarm, writeDataset } from './merge-swarm.ts'
 import { publishSwarm } from './publish-swarm.ts'
 import { peerReports, peerRows, referenceReport } from './reports.ts'
 import { openRuntime, type Runtime } from './runtime.ts'
+import { swarmStatus } from './swarm-status.ts'
 import { verifyMerged } from './verify-merged.ts'
 
 export interface CoOptNodeInit {
@@ -62,7 +63,7 @@ export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
   const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
   const runtime = await openRuntime({ home, network, what, onEvent })
   try {
-    return nodeOf(runtime, { ...init, gateway: await gatewayOf(runtime, init.gateway) })
+    return nodeOf(runtime, { ...init, gateway: await openGateway(runtime, init.gateway) })
   } catch (error) {
     await runtime.close()
     throw error
@@ -89,35 +90,6 @@ export function nodeOf(
       swarm: swarm.id,
       addresses: own.length > 0 ? own : configuredAddresses(config.network.listen, peer)
     })
-  }
-
-  const statusOf = async (membership: Membership): Promise<SwarmStatus> => {
-    const { swarm, state } = membership
-    const view = state.view()
-    const reference = referenceReport(state, view.election)
-    const peers = peerRows(state, view)
-    const total = swarm.manifest.partitions.length
-    const isMine = (key: Uint8Array): boolean => peerIdOf(key) === peer
-    return {
-      manifest: swarm.id.toString(),
-      invite: inviteOf(membership),
-      name: swarm.manifest.name,
-      role: isMine(swarm.manifest.publisher)
-        ? 'publisher'
-        : peers.some(row => row.peer === peer)
-          ? 'participant'
-          : 'observer',
-      partitions: {
-        total,
-        done: view.chosen.size,
-        mine: [...view.chosen.values()].filter(c => isMine(c.result.body.author)).length
-      },
-      ...(reference === undefined ? {} : { reference }),
-      peers,
-      coverage: view.chosen.size / total,
-      complete: view.complete,
-      ...(view.complete ? { mergedCid: (await mergeSwarm(membership, content)).root.toString() } : {})
-    }
   }
 
   return {
@@ -179,7 +151,14 @@ export function nodeOf(
       const chosen = invite === undefined ? swarms.all() : [await membershipOf(invite, call)]
       await Promise.all(chosen.map(async membership => await membership.state.settled(anySignal(call))))
       const gateway = init.gateway === undefined ? {} : { gateway: init.gateway.url }
-      return { peer, addresses: addresses(), ...gateway, swarms: await Promise.all(chosen.map(statusOf)) }
+      return {
+        peer,
+        addresses: addresses(),
+        ...gateway,
+        swarms: await Promise.all(
+          chosen.map(async one => await swarmStatus(one, { content, peer, invite: inviteOf(one) }))
+        )
+      }
     },
 
     peers: async () => (network === undefined ? [] : await peerReports(network.libp2p, swarms.all())),
@@ -244,16 +223,6 @@ export function nodeOf(
 }
 
 // --- internal ---
-
-async function gatewayOf(runtime: Runtime, options: GatewayOptions | undefined): Promise<Gateway | undefined> {
-  const { config, content, swarms, logger, network } = runtime
-  if (options === undefined || !config.gateway.enabled) return undefined
-  const memberships = (): readonly Membership[] => swarms.all()
-  return await startGateway(
-    { content, memberships, logger, hasNetwork: network !== undefined },
-    { ...config.gateway, ...options }
-  )
-}
 
 function anySignal({ signal, kill }: CallOptions): AbortSignal {
   return AbortSignal.any([signal, kill].flatMap(s => (s === undefined ? [] : [s])))

@@ -17,7 +17,10 @@ export async function* directoryNodes(
     throw new InvalidContentError(`the sharded directory nests deeper than ${MAX_SHARD_DEPTH}`)
   const block = await get(root)
   const entity = entityOf(root, block)
-  if (entity.kind === 'directory') return yield { cid: root, block, entries: entity.links }
+  if (entity.kind === 'directory') {
+    yield { cid: root, block, entries: entity.links }
+    return
+  }
   if (entity.kind !== 'sharded') throw new InvalidContentError(`${root} is not a UnixFS directory`)
   const { links, prefix } = entity
   if (links.some(({ name }) => name.length < prefix))

@@ -67,7 +67,7 @@ function isText(head: Uint8Array): boolean {
   try {
     // stream: a character may be cut at the end of what is looked at
     const text = new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
-    return ![...text].some(c => c < ' ' && c !== '\n' && c !== '\r' && c !== '\t' && c !== '\f')
+    return !text.split('').some(unit => unit < ' ' && !'\n\r\t\f'.includes(unit))
   } catch (error) {
     if (error instanceof TypeError) return false
     throw error

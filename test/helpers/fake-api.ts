@@ -106,7 +106,12 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
     priorCheck: async () => priorReport,
     merge: async () => mergeReport,
     verify: async () => ({ ok: true, checks: [{ name: 'manifest', ok: true, detail: 'signed by its publisher' }] }),
-    export: async (cid, options) => ({ cid, files: 1, bytes: 3, written: Object.values(options) }),
+    export: async (cid, options) => ({
+      cid,
+      files: 1,
+      bytes: 3,
+      written: Object.values(options).filter(path => path !== undefined)
+    }),
     import: async () => ({ roots: [MERGED], blocks: 2, bytes: 6, rounds: [] }),
     stop: async () => undefined,
     ...answers

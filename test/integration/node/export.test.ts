@@ -3,11 +3,14 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { CarReader } from '@ipld/car'
+import * as dagPb from '@ipld/dag-pb'
+import { UnixFS } from 'ipfs-unixfs'
+import { CID } from 'multiformats/cid'
 import tar from 'tar-stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { createCoOptNode } from '../../../node/index.ts'
 import { imageKind } from '../../../src/distribute/image-kind.ts'
-import { rawCid } from '../../../src/codec.ts'
+import { pbCid, rawCid } from '../../../src/codec.ts'
 import { collect } from '../../helpers/collect.ts'
 import {
   bundledPrior,
@@ -25,6 +28,7 @@ const run = promisify(execFile)
 test('a finished round is served, exported, and carried to a home without network', async () => {
   const publisher = await startNode()
   const { invite, manifest } = await publisher.publish(await pictures())
+  const early = (await publisher.node.merge(invite, {})).mergedCid
   await publisher.join(invite, bundledPrior('resnet20'))
   const { mergedCid } = await publisher.node.merge(invite, {})
   const folder = await temporaryFolder()
@@ -84,6 +88,22 @@ test('a finished round is served, exported, and carried to a home without networ
   expect(await curl(`${open.url}/ipfs/${rawCid(foreign)}`)).toBe('private notes')
   await open.close()
 
+  // a directory merged earlier is; one that only looks like it and links something else is not
+  expect(await status(`/ipfs/${early}/manifest.cbor`)).toBe(200)
+  const directory = (links: Array<[string, CID]>) => {
+    const Links = links.map(([Name, Hash]) => ({ Name, Hash, Tsize: 0 }))
+    const bytes = dagPb.encode({ Data: new UnixFS({ type: 'directory' }).marshal(), Links })
+    return { cid: pbCid(bytes), bytes }
+  }
+  const bait = directory([['secret', rawCid(foreign)]])
+  const signed = CID.parse(listing.entries.find(({ name }) => name === 'manifest.cbor')?.cid ?? '')
+  const trap = directory([
+    ['data', bait.cid],
+    ['manifest.cbor', signed]
+  ])
+  for (const { cid, bytes } of [bait, trap]) await content.put(cid, bytes)
+  expect(await status(`/ipfs/${trap.cid}/data/secret`)).toBe(404)
+
   // --- exported
   const out = join(folder, 'files')
   const car = join(folder, 'round.car')
@@ -115,7 +135,8 @@ test('a finished round is served, exported, and carried to a home without networ
     const entries = new Map<string, Buffer>()
     const extract = tar.extract()
     extract.end(await readFile(join(folder, 'tars', name)))
-    for await (const entry of extract) entries.set(entry.header.name, Buffer.concat(await collect(entry)))
+    for await (const entry of extract)
+      entries.set(entry.header.name, Buffer.concat(await collect(entry as AsyncIterable<Uint8Array>)))
     for (const [file, bytes] of entries) {
       const [key, extension] = file.split('.')
       if (extension !== 'npy') {
