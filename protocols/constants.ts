@@ -83,8 +83,12 @@ export const MAX_REFERENCE_REQUEST_BYTES = 1024
 export const MAX_REFERENCE_HEADER_BYTES = 256
 /** Read from the store and sent in pieces of this size. */
 export const REFERENCE_CHUNK_BYTES = 256 * 1024
-export const REFERENCE_REQUESTS_PER_10_S = 5
-export const REFERENCE_TOTAL_REQUESTS_PER_10_S = 50
+/** Per peer. Who joins late fetches the matrices of all scores, 1 MiB each and often from one peer: 32 at once, then 5 a second. */
+export const REFERENCE_REQUESTS_PER_SECOND = 5
+export const REFERENCE_BURST = 32
+/** Of all peers: some ten late joiners at once. */
+export const REFERENCE_TOTAL_REQUESTS_PER_SECOND = 20
+export const REFERENCE_TOTAL_BURST = 256
 export const MAX_REFERENCE_STREAMS = 32
 /** The largest matrix (64 MiB) at 128 KiB/s takes 9 minutes; a longer transfer is resumed by another request. */
 export const REFERENCE_SESSION_TIMEOUT_MS = 10 * 60_000

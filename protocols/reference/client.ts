@@ -1,17 +1,22 @@
 /**
  * Fetches target matrices over `/coopt/reference/1.0.0`.
  *
- *   1. ask the first peer from byte 0; its header must name the expected length, before anything is read
+ *   1. ask the first peer from byte 0; its header must name the expected length, else nothing is read
  *   2. when it fails or is too slow, ask the next peer for the rest
  *   3. import the whole with the pinned UnixFS settings: the CID must be the one asked for
- *   4. if it is not and several peers contributed, nobody can say who lied: from then on take the whole from one peer at a time
+ *   4. a peer that is busy or has had enough requests of ours is asked again after a pause
+ *   5. if the whole is not what was asked for and several peers contributed, nobody can say who lied: from then on take the whole from one peer at a time
+ *   6. if nobody has it in the expected length, but some in another: take it in theirs. If the CID is right, the length is the fault of
+ *      whoever cited this content as a matrix, not of those that hold it; if not, it is theirs
  *
- * So a wrong matrix is never returned, and one honest peer among the given ones is enough.
+ * So a wrong matrix is never returned, one honest peer among the given ones is enough, and nobody is believed about a length.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { AbortOptions, Libp2p, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
-import { importBytes } from '../../src/distribute/unixfs-import.ts'
-import { ContentUnavailableError, InvalidInputError, ProtocolError } from '../../src/errors.ts'
+import * as raw from 'multiformats/codecs/raw'
+import { IMPORT, importBytes } from '../../src/distribute/unixfs-import.ts'
+import { ContentUnavailableError, InvalidContentError, InvalidInputError, ProtocolError } from '../../src/errors.ts'
 import { MAX_MATRIX_BYTES } from '../../src/distribute/manifest.ts'
 import {
   MAX_REFERENCE_HEADER_BYTES,
@@ -37,6 +42,8 @@ export interface ReferenceClientInit {
   minBytesPerSecond?: number
   /** Longest wait for the first and for any further answer, on top of the above. @default 5000 */
   timeoutMs?: number
+  /** First pause after a peer was too busy to answer; each further one is twice as long. @default 500 */
+  retryMs?: number
   /** Called when a peer broke the protocol or sent wrong content. @default nothing */
   onFault?: OnFault
 }
@@ -45,7 +52,8 @@ export interface ReferenceClient {
   /**
    * The content of `cid`, which must have exactly `expectedBytes` bytes, from any of `peers` (tried in order).
    *
-   * Throws `ContentUnavailableError` (its cause lists what every peer did), or the signal's reason.
+   * Throws `InvalidContentError` if the content of this CID has provably another length, `ContentUnavailableError` (its cause lists what
+   * every peer did), or the signal's reason.
    */
   fetchMatrix(
     peers: Iterable<PeerId>,
@@ -57,6 +65,24 @@ export interface ReferenceClient {
 
 /** Passes over the peers while each brings further bytes: a single peer on a bad line gets there too. */
 const MAX_ROUNDS = 5
+
+/** Pauses for busy peers, 15 s in all: a server lets a peer fetch 5 matrices a second. */
+const MAX_PAUSES = 5
+
+/** The peer could answer later. */
+class BusyError extends ContentUnavailableError {
+  static override readonly name = 'BusyError'
+}
+
+/** The peer says that the content is longer or shorter than it must be. */
+class OtherLengthError extends ContentUnavailableError {
+  static override readonly name = 'OtherLengthError'
+  readonly total: number
+  constructor(total: number, message: string) {
+    super(message)
+    this.total = total
+  }
+}
 
 /** Bytes that have arrived, and from whom. */
 interface Transfer {
@@ -72,6 +98,7 @@ export function createReferenceClient(
 ): ReferenceClient {
   const minBytesPerSecond = init.minBytesPerSecond ?? MIN_BYTES_PER_SECOND
   const timeoutMs = init.timeoutMs ?? REQUEST_TIMEOUT_MS
+  const retryMs = init.retryMs ?? 500
   const never = new AbortController().signal
   const session: SessionInit = {
     libp2p: components.libp2p,
@@ -90,9 +117,14 @@ export function createReferenceClient(
       await framed.write(encodeMessage(referenceRequestSchema, request), within(signal, timeoutMs))
       const frame = await framed.read(MAX_REFERENCE_HEADER_BYTES, within(signal, timeoutMs))
       const header = decodeMessage(referenceHeaderSchema, frame, MAX_REFERENCE_HEADER_BYTES)
-      if (header.t === 'refused') throw new ContentUnavailableError(`${peer} refused ${cid}: ${header.reason}`)
+      if (header.t === 'refused') {
+        const message = `${peer} refused ${cid}: ${header.reason}`
+        if (header.reason === 'busy' || header.reason === 'rate-limited') throw new BusyError(message)
+        throw new ContentUnavailableError(message)
+      }
       if (header.total !== data.byteLength) {
-        throw new ProtocolError(`${peer} says ${cid} has ${header.total} bytes, it must have ${data.byteLength}`)
+        const message = `${peer} says ${cid} has ${header.total} bytes, it must have ${data.byteLength}`
+        throw new OtherLengthError(header.total, message)
       }
       transfer.sources.add(peer)
       while (transfer.filled < data.byteLength) {
@@ -109,12 +141,19 @@ export function createReferenceClient(
       if (!Number.isSafeInteger(expectedBytes) || expectedBytes < 1 || expectedBytes > MAX_MATRIX_BYTES) {
         throw new InvalidInputError(`a matrix has 1 to ${MAX_MATRIX_BYTES} bytes, not ${expectedBytes}`)
       }
+      // the layout is pinned: a file of one chunk is that chunk, a longer one a tree
+      if ((cid.code === raw.code) !== expectedBytes <= IMPORT.chunkBytes) {
+        throw new InvalidContentError(`${cid} cannot be the CID of a matrix of ${expectedBytes} bytes`)
+      }
       const candidates = [...peers]
       const failures: Error[] = []
+      const otherLengths = new Map<PeerId, number>()
+      let isBusy = false
       let mixed = false
 
       /** Go through the candidates once. `resume`: let the next peer continue where the last one failed. */
       const pass = async (transfer: Transfer, resume: boolean): Promise<Uint8Array<ArrayBuffer> | undefined> => {
+        isBusy = false
         for (const peer of candidates) {
           if (!resume) restart(transfer)
           try {
@@ -122,6 +161,8 @@ export function createReferenceClient(
           } catch (cause) {
             options?.signal?.throwIfAborted()
             failures.push(asError(cause))
+            if (cause instanceof BusyError) isBusy = true
+            if (cause instanceof OtherLengthError) otherLengths.set(peer, cause.total)
             continue
           }
           if (await isContent(transfer.data, cid)) return transfer.data
@@ -134,15 +175,33 @@ export function createReferenceClient(
       }
 
       const transfer: Transfer = { cid, data: new Uint8Array(expectedBytes), filled: 0, sources: new Set() }
-      for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
+      let pauses = 0
+      for (let rounds = 0; rounds < MAX_ROUNDS;) {
         const before = transfer.filled
         const found = await pass(transfer, true)
         if (found !== undefined) return found
-        if (transfer.filled <= before) break
+        if (transfer.filled > before) rounds++
+        else if (isBusy && pauses < MAX_PAUSES) await wait(retryMs * 2 ** pauses++, options)
+        else break
       }
       if (mixed) {
         const found = await pass(transfer, false)
         if (found !== undefined) return found
+      }
+      for (const [peer, total] of otherLengths) {
+        if (total < 1 || total > MAX_MATRIX_BYTES) continue // nothing to be proven at a bearable price
+        const other: Transfer = { cid, data: new Uint8Array(total), filled: 0, sources: new Set() }
+        try {
+          await fill(other, peer, options)
+        } catch (cause) {
+          options?.signal?.throwIfAborted()
+          failures.push(asError(cause))
+          continue
+        }
+        if (await isContent(other.data, cid)) {
+          throw new InvalidContentError(`${cid} has ${total} bytes, not the ${expectedBytes} of a matrix of this swarm`)
+        }
+        init.onFault?.(peer, 'wrong-content')
       }
       const why = failures.length === 0 ? 'no peer to ask' : failures.map(f => f.message).join('; ')
       throw new ContentUnavailableError(`${cid} could not be had: ${why}`, { cause: new AggregateError(failures, why) })
@@ -155,6 +214,17 @@ export function createReferenceClient(
 function restart(transfer: Transfer): void {
   transfer.filled = 0
   transfer.sources.clear()
+}
+
+/** Pause, or throw the reason of the signal. */
+async function wait(ms: number, options: AbortOptions | undefined): Promise<void> {
+  const signal = options?.signal
+  try {
+    await pause(ms * (0.7 + 0.6 * Math.random()), undefined, signal === undefined ? {} : { signal })
+  } catch (cause) {
+    signal?.throwIfAborted()
+    throw cause
+  }
 }
 
 async function isContent(data: Uint8Array, cid: CID): Promise<boolean> {

@@ -10,11 +10,13 @@ import {
   MAX_REFERENCE_STREAMS,
   MAX_STREAMS_PER_PEER,
   MIN_BYTES_PER_SECOND,
+  REFERENCE_BURST,
   REFERENCE_CHUNK_BYTES,
   REFERENCE_PROTOCOL,
-  REFERENCE_REQUESTS_PER_10_S,
+  REFERENCE_REQUESTS_PER_SECOND,
   REFERENCE_SESSION_TIMEOUT_MS,
-  REFERENCE_TOTAL_REQUESTS_PER_10_S,
+  REFERENCE_TOTAL_BURST,
+  REFERENCE_TOTAL_REQUESTS_PER_SECOND,
   REQUEST_TIMEOUT_MS
 } from '../constants.ts'
 import type { FramedStream } from '../framing.ts'
@@ -38,9 +40,9 @@ export interface ReferenceServerComponents {
 }
 
 export interface ReferenceServerInit {
-  /** Requests of one peer. @default 5 in 10 s */
+  /** Requests of one peer. @default 5 a second, 32 at once */
   peerLimit?: RateLimit
-  /** Requests of all peers together. @default 50 in 10 s */
+  /** Requests of all peers together. @default 20 a second, 256 at once */
   totalLimit?: RateLimit
   /** Transfers at the same time. @default 32 */
   maxStreams?: number
@@ -56,11 +58,11 @@ export function createReferenceServer(
 ): Startable {
   const { libp2p } = components
   const perPeer = createRateLimiter(
-    init.peerLimit ?? { perSecond: REFERENCE_REQUESTS_PER_10_S / 10, burst: REFERENCE_REQUESTS_PER_10_S },
+    init.peerLimit ?? { perSecond: REFERENCE_REQUESTS_PER_SECOND, burst: REFERENCE_BURST },
     init.now
   )
   const inTotal = createRateLimiter(
-    init.totalLimit ?? { perSecond: REFERENCE_TOTAL_REQUESTS_PER_10_S / 10, burst: REFERENCE_TOTAL_REQUESTS_PER_10_S },
+    init.totalLimit ?? { perSecond: REFERENCE_TOTAL_REQUESTS_PER_SECOND, burst: REFERENCE_TOTAL_BURST },
     init.now
   )
   const maxStreams = init.maxStreams ?? MAX_REFERENCE_STREAMS

@@ -60,7 +60,7 @@ function client(hub: Hub, init = {}): ReturnType<typeof createReferenceClient> &
   const faults: string[] = []
   const made = createReferenceClient(
     { libp2p: hub.peer(1) },
-    { onFault: (peer, reason) => faults.push(`${reason} ${peer}`), ...init }
+    { onFault: (peer, reason) => faults.push(`${reason} ${peer}`), retryMs: 1, ...init }
   )
   return { ...made, faults }
 }
@@ -110,10 +110,10 @@ describe('fetchMatrix', () => {
     expect(requests).toBe(2)
   })
 
-  test('reads nothing from a peer that names another length, and blames it', async () => {
+  test('reads nothing from a peer that names another length, and does not blame it', async () => {
     const hub = streamHub()
     let sent = 0
-    const liar = await odd(
+    const odds = await odd(
       hub,
       2,
       async framed => {
@@ -123,9 +123,49 @@ describe('fetchMatrix', () => {
       2 ** 40
     )
     const c = client(hub)
-    await expect(c.fetchMatrix([liar.peerId], cid, data.byteLength)).rejects.toThrow('must have 1500001')
-    expect(c.faults).toEqual([`protocol ${liar.peerId}`])
+    await expect(c.fetchMatrix([odds.peerId], cid, data.byteLength)).rejects.toThrow('must have 1500001')
+    expect(c.faults).toEqual([])
     expect(sent).toBeLessThanOrEqual(1)
+    const good = await honest(hub, 3)
+    expect(await c.fetchMatrix([odds.peerId, good.peerId], cid, data.byteLength)).toEqual(data)
+  })
+
+  test('proves that what is cited as a matrix has another length, and blames nobody', async () => {
+    const hub = streamHub()
+    const holder = await honest(hub, 2)
+    const c = client(hub)
+    const fetched = c.fetchMatrix([holder.peerId], cid, data.byteLength + 4)
+    await expect(fetched).rejects.toMatchObject({
+      name: 'InvalidContentError',
+      message: expect.stringContaining('has 1500001 bytes') as string
+    })
+    expect(c.faults).toEqual([])
+  })
+
+  test('does not believe a peer about the length', async () => {
+    const hub = streamHub()
+    const liar = await odd(
+      hub,
+      2,
+      async framed => {
+        await framed.writeBytes(new Uint8Array(2_000_000), never)
+        await framed.close(never)
+      },
+      2_000_000
+    )
+    const c = client(hub)
+    await expect(c.fetchMatrix([liar.peerId], cid, data.byteLength)).rejects.toMatchObject({
+      name: 'ContentUnavailableError'
+    })
+    expect(c.faults).toEqual([`wrong-content ${liar.peerId}`])
+  })
+
+  test('knows by the CID what cannot be that long', async () => {
+    const c = client(streamHub())
+    const one = await importBytes([Uint8Array.of(1)], async () => {})
+    await expect(c.fetchMatrix([], cid, 2 ** 20)).rejects.toMatchObject({ name: 'InvalidContentError' })
+    await expect(c.fetchMatrix([], one.cid, 2 ** 20 + 1)).rejects.toMatchObject({ name: 'InvalidContentError' })
+    await expect(c.fetchMatrix([], one.cid, 2 ** 20)).rejects.toMatchObject({ name: 'ContentUnavailableError' })
   })
 
   test('never returns wrong bytes: blames the only source and takes them from the next', async () => {
@@ -170,7 +210,7 @@ describe('fetchMatrix', () => {
     const peer = await honest(hub, 2)
     const other = await importBytes([Uint8Array.of(1)], async () => {})
     await expect(client(hub).fetchMatrix([peer.peerId], other.cid, 1)).rejects.toThrow('not-found')
-    await expect(client(hub).fetchMatrix([], cid, 1)).rejects.toBeInstanceOf(ContentUnavailableError)
+    await expect(client(hub).fetchMatrix([], other.cid, 1)).rejects.toBeInstanceOf(ContentUnavailableError)
     await expect(client(hub).fetchMatrix([peer.peerId], cid, 2 ** 40)).rejects.toThrow('a matrix has 1 to')
   })
 
@@ -185,6 +225,26 @@ describe('fetchMatrix', () => {
 })
 
 describe('the server', () => {
+  test('lets one peer fetch the matrices of 32 scores at once', async () => {
+    const hub = streamHub()
+    const peer = await honest(hub, 2, { now: () => 0 })
+    const small = client(hub, { retryMs: 0 })
+    const other = await importBytes([Uint8Array.of(1)], async () => {})
+    for (let i = 0; i < 32; i++)
+      await expect(small.fetchMatrix([peer.peerId], other.cid, 1)).rejects.toThrow('not-found')
+    await expect(small.fetchMatrix([peer.peerId], other.cid, 1)).rejects.toThrow('rate-limited')
+  })
+
+  test('is asked again after a pause when it had enough requests', async () => {
+    const hub = streamHub()
+    let time = 0
+    // every look at the clock is a second later than the last
+    const peer = await honest(hub, 2, { peerLimit: { perSecond: 0.2, burst: 1 }, now: () => (time += 1000) })
+    const c = client(hub)
+    for (let i = 0; i < 2; i++) expect(await c.fetchMatrix([peer.peerId], cid, data.byteLength)).toEqual(data)
+    expect(c.faults).toEqual([])
+  })
+
   test('limits the requests of a peer and of all peers', async () => {
     const hub = streamHub()
     const strict = await honest(hub, 2, { peerLimit: { perSecond: 0.001, burst: 1 } })
@@ -193,7 +253,7 @@ describe('the server', () => {
     await expect(c.fetchMatrix([strict.peerId], cid, data.byteLength)).rejects.toThrow('rate-limited')
     const crowded = await honest(hub, 3, { totalLimit: { perSecond: 0.001, burst: 1 } })
     await c.fetchMatrix([crowded.peerId], cid, data.byteLength)
-    const other = createReferenceClient({ libp2p: hub.peer(4) })
+    const other = createReferenceClient({ libp2p: hub.peer(4) }, { retryMs: 1 })
     await expect(other.fetchMatrix([crowded.peerId], cid, data.byteLength)).rejects.toThrow('rate-limited')
   })
 
