@@ -3,6 +3,8 @@ import type { Gemm } from '../src/gemm.ts'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
 import type { PeerKey } from '../src/envelope.ts'
+import { isAdmitted } from '../src/distribute/manifest.ts'
+import { InvalidInputError } from '../src/errors.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import { isIsometry } from '../src/optimize/projection.ts'
 import type { ApiEvent, JoinOptions, JoinReport } from './api.ts'
@@ -43,6 +45,11 @@ export async function joinSwarm(
   const { self, membership, content, gemm, onEvent, logger } = components
   const { swarm, state } = membership
   const { manifest } = swarm
+  // the others would drop every record, so that this node alone saw its work
+  if (!isAdmitted(manifest, self))
+    throw new InvalidInputError(
+      `the publisher's list of swarm "${manifest.name}" does not have this node: ask for ${peerIdOf(self)} to be on it`
+    )
   const prior = await loadPrior(options.prior, {
     limits: components.limits,
     ...(options.output === undefined ? {} : { output: options.output }),
