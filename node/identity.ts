@@ -50,7 +50,7 @@ const MAX_CACHED_KEYS = 1024
 export async function createIdentity(path: string, { fs = nodeFileSystem }: IdentityOptions = {}): Promise<Identity> {
   const privateKey = await generateKeyPair('Ed25519')
   await createFileAtomic(path, privateKeyToProtobuf(privateKey), { fs, mode: FILE_MODE })
-  return identityOf(privateKey)
+  return identityOf(privateKey, `the new key of ${path} does not sign`)
 }
 
 /** Read the key at `path`. Throws `DamagedStoreError` when it is missing or not a key: never makes a new one. */
@@ -70,7 +70,8 @@ export async function loadIdentity(path: string, options: IdentityOptions = {}):
       throw new DamagedStoreError(`the key file ${path} is missing; ${advice}`, { cause: error })
     throw storeError(error, 'read the key file', path)
   }
-  return identityOf(parsePrivateKey(bytes, `the key file ${path} is damaged; ${advice}`))
+  const damaged = `the key file ${path} is damaged; ${advice}`
+  return identityOf(parsePrivateKey(bytes, damaged), damaged)
 }
 
 /**
@@ -106,16 +107,14 @@ function parsePrivateKey(bytes: Uint8Array | undefined, message: string): Ed2551
   return key
 }
 
-function identityOf(privateKey: Ed25519PrivateKey): Identity {
+function identityOf(privateKey: Ed25519PrivateKey, damaged: string): Identity {
   const key = Uint8Array.from(privateKey.publicKey.raw)
   const seed = privateKey.raw.subarray(0, 32)
   const signer = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' })
   const sign = (message: Uint8Array): Uint8Array => Uint8Array.from(ed25519Sign(null, message, signer))
   // the file holds seed and public key: when they do not belong together, one of them is damaged
   if (!verify(key, SPKI_PREFIX, sign(SPKI_PREFIX))) {
-    throw new DamagedStoreError(
-      'the two halves of the private key do not belong together; restore the key file from a backup'
-    )
+    throw new DamagedStoreError(`${damaged} (its two halves do not belong together)`)
   }
   return { peerId: peerIdOf(key), key, privateKey, sign }
 }
