@@ -61,6 +61,8 @@ export interface Content {
   tree(cid: CID, maxBytes: number): Promise<FileLeaves | undefined>
   /** Are all blocks of this file here? Never asks the network. */
   holds(cid: CID): Promise<boolean>
+  /** The same for many files, one answer for each in order. */
+  holdsEach(cids: readonly CID[]): Promise<boolean[]>
   /** A block of the store turned out to be damaged: what was found to be whole may not be any more. */
   distrust(): void
 }
@@ -70,6 +72,9 @@ const MAX_HELD_BYTES = 2 ** 31
 
 /** Blocks asked for at once when a whole file is fetched: 16 MiB in flight. */
 const FETCH_CONCURRENCY = 16
+
+/** Files looked up at once: every one reads tree nodes of up to 50 KiB from the disk, and a peer may ask about 256. */
+const HOLDS_CONCURRENCY = 8
 
 export function createContent(components: ContentComponents, init: ContentInit): Content {
   const { local, network, reach } = components
@@ -138,6 +143,21 @@ export function createContent(components: ContentComponents, init: ContentInit):
     }
   }
 
+  const holds = async (cid: CID): Promise<boolean> => {
+    if (complete.has(cid.toString())) return true
+    let file: FileLeaves | undefined
+    try {
+      file = await tree(cid, MAX_HELD_BYTES)
+    } catch (error) {
+      if (error instanceof InvalidContentError) return false
+      throw error
+    }
+    if (file === undefined) return false
+    for (const leaf of file.leaves) if (!(await local.has(leaf.cid))) return false
+    complete.add(cid.toString())
+    return true
+  }
+
   return {
     put: async (cid, bytes) => {
       await local.put(cid, bytes)
@@ -167,19 +187,13 @@ export function createContent(components: ContentComponents, init: ContentInit):
       complete.add(cid.toString())
     },
     tree,
-    holds: async cid => {
-      if (complete.has(cid.toString())) return true
-      let file: FileLeaves | undefined
-      try {
-        file = await tree(cid, MAX_HELD_BYTES)
-      } catch (error) {
-        if (error instanceof InvalidContentError) return false
-        throw error
+    holds,
+    holdsEach: async cids => {
+      const held: boolean[] = []
+      for (let i = 0; i < cids.length; i += HOLDS_CONCURRENCY) {
+        held.push(...(await Promise.all(cids.slice(i, i + HOLDS_CONCURRENCY).map(holds))))
       }
-      if (file === undefined) return false
-      for (const leaf of file.leaves) if (!(await local.has(leaf.cid))) return false
-      complete.add(cid.toString())
-      return true
+      return held
     },
     distrust: () => complete.clear()
   }

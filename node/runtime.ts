@@ -5,12 +5,10 @@ import { readFile } from 'node:fs/promises'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { LevelDatastore } from 'datastore-level'
-import type { CID } from 'multiformats/cid'
 import { createReferenceClient } from '../protocols/reference/client.ts'
 import { createReferenceServer } from '../protocols/reference/server.ts'
 import { createSync } from '../protocols/sync/sync.ts'
 import type { Gemm } from '../src/gemm.ts'
-import { MAX_MATRIX_BYTES } from '../src/distribute/manifest.ts'
 import type { PeerKey } from '../src/envelope.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import type { ApiEvent } from './api.ts'
@@ -22,6 +20,7 @@ import { InferenceHost } from './inference/host.ts'
 import { createOrtGemm } from './inference/ort-gemm.ts'
 import { lockHome } from './lock.ts'
 import { createLogger, type Logger } from './logger.ts'
+import { createMatrixServer } from './matrix-server.ts'
 import { createNetwork, type Network } from './network/network.ts'
 import { DurableBlockstore } from './store/durable-blockstore.ts'
 import { createSwarms, type Swarms } from './swarms.ts'
@@ -134,7 +133,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
             swarm: found.swarm,
             records: found.state.set,
             accept: records => found.accept(records),
-            holds: async cids => await Promise.all(cids.map(async c => await content.holds(c)))
+            holds: async cids => await content.holdsEach(cids)
           }
         }
       },
@@ -142,17 +141,11 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     )
     await sync.start()
     starting.defer(async () => await sync.stop())
-    // only matrices that a record of a swarm of ours names: a stranger cannot have other files read
-    const isNamed = (cid: CID): boolean =>
-      swarms?.all().some(m => m.state.set.byType('score').some(s => s.body.targets.equals(cid))) ?? false
+    const readMatrix = createMatrixServer({ content, swarms: () => swarms?.all() ?? [] })
     const server = createReferenceServer(
       {
         libp2p,
-        read: async (cid, { signal = AbortSignal.timeout(config.timing.blockMs) }) => {
-          if (!isNamed(cid) || !(await content.holds(cid))) return undefined
-          const bytes = await content.read(cid, MAX_MATRIX_BYTES, { signal })
-          return { bytes: bytes.byteLength, slice: async (start, end) => bytes.subarray(start, end) }
-        }
+        read: async (cid, { signal = AbortSignal.timeout(config.timing.blockMs) }) => await readMatrix(cid, { signal })
       },
       { onFault }
     )

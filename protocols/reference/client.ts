@@ -70,13 +70,10 @@ const MAX_ROUNDS = 5
 const MAX_PAUSES = 5
 
 /** The peer could answer later. */
-class BusyError extends ContentUnavailableError {
-  static override readonly name = 'BusyError'
-}
+class BusyError extends ContentUnavailableError {}
 
 /** The peer says that the content is longer or shorter than it must be. */
 class OtherLengthError extends ContentUnavailableError {
-  static override readonly name = 'OtherLengthError'
   readonly total: number
   constructor(total: number, message: string) {
     super(message)
