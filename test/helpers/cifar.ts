@@ -36,3 +36,9 @@ export function cifarImages(count: number): { id: string; bytes: Uint8Array }[] 
   }
   return images.sort((a, b) => (a.id < b.id ? -1 : 1))
 }
+
+/** Class of every image of the unlabelled set by file name: for evaluation, and for tests in which people label. */
+export function cifarLabels(): Map<string, string> {
+  const lines = readFileSync(new URL('cifar10/labels-u.csv', DATA), 'utf8').trim().split('\n').slice(1)
+  return new Map(lines.map(line => line.split(',') as [string, string]))
+}

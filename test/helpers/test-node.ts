@@ -2,7 +2,7 @@
  * Whole nodes in one process: real homes, libp2p over TCP on loopback, Helia, and the inference processes. Tests reach the parts of a
  * node through its runtime; what they wait for are events.
  */
-import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +18,7 @@ import type { Network } from '../../node/network/network.ts'
 import { openRuntime, type Runtime } from '../../node/runtime.ts'
 import { makeSample } from '../../scripts/make-sample.ts'
 import { rawCid } from '../../src/codec.ts'
-import { cifarImages, hasSharedData } from './cifar.ts'
+import { cifarImages, cifarLabels, hasSharedData } from './cifar.ts'
 import type { CID } from 'multiformats/cid'
 
 /** The gate cannot be relied on below some 250 shared rows. */
@@ -146,20 +146,39 @@ export async function openNode(home: string, options: { network?: boolean } = {}
   }
 }
 
-/** A folder of `count` pictures below folders and names that nobody else may learn. */
-export async function pictures(count = IMAGES): Promise<string> {
-  const folder = join(await temporaryFolder(), 'secret-folder-name')
-  await mkdir(join(folder, 'secret-class-a'), { recursive: true })
-  await mkdir(join(folder, 'secret-class-b'))
+export interface Picture {
+  readonly bytes: Uint8Array
+  /** What is on it: for the labels of people only */
+  readonly kind: string
+}
+
+/** Pictures of the shared data set where it is present, else generated ones. */
+export async function labelledPictures(count = IMAGES): Promise<Picture[]> {
   if (hasSharedData) {
-    for (const [i, { bytes }] of cifarImages(count).entries())
-      await writeFile(join(folder, `secret-class-${i % 2 === 0 ? 'a' : 'b'}`, `secret-image-${i}.jpg`), bytes)
-    return folder
+    const kinds = cifarLabels()
+    return cifarImages(count).map(({ id, bytes }) => ({ bytes, kind: kinds.get(id) ?? '' }))
   }
-  const flat = await temporaryFolder()
-  await makeSample(flat, { count })
-  for (const [i, name] of (await readdir(flat)).entries())
-    await copyFile(join(flat, name), join(folder, `secret-class-${i % 2 === 0 ? 'a' : 'b'}`, `secret-image-${i}.jpg`))
+  const folder = await temporaryFolder()
+  const { labels } = await makeSample(folder, { count })
+  const kinds = new Map(labels.map(({ id, kind }) => [id, `${kind}`]))
+  return await Promise.all(
+    (await readdir(folder)).map(async name => {
+      const bytes = new Uint8Array(await readFile(join(folder, name)))
+      return { bytes, kind: kinds.get(rawCid(bytes).toString()) ?? '' }
+    })
+  )
+}
+
+/** A folder of pictures below folders and names that nobody else may learn. */
+export async function pictures(count = IMAGES): Promise<string> {
+  return await folderOf(await labelledPictures(count))
+}
+
+export async function folderOf(images: readonly Picture[]): Promise<string> {
+  const folder = join(await temporaryFolder(), 'secret-folder-name')
+  for (const half of ['a', 'b']) await mkdir(join(folder, `secret-class-${half}`), { recursive: true })
+  for (const [i, { bytes }] of images.entries())
+    await writeFile(join(folder, `secret-class-${i % 2 === 0 ? 'a' : 'b'}`, `secret-image-${i}.jpg`), bytes)
   return folder
 }
 
@@ -168,15 +187,22 @@ export function bundledPrior(name: 'resnet20' | 'superclass2' | 'vgg_small' | 's
   return fileURLToPath(new URL(`../../priors/${name}`, import.meta.url))
 }
 
-/** The labels of pictures by a rule, as a participant with eyes would write them; `undefined` is left out. */
-export function labelFile(bytes: Iterable<Uint8Array>, label: (i: number) => string | undefined): string {
+/** The path of a label file, as a participant with eyes would write it; kinds that are undefined are left out. */
+export async function labelFile(labels: Iterable<{ bytes: Uint8Array; kind: string | undefined }>): Promise<string> {
   const lines = ['id,label']
-  let i = 0
-  for (const image of bytes) {
-    const text = label(i++)
-    if (text !== undefined) lines.push(`${rawCid(image)},${text}`)
-  }
-  return `${lines.join('\n')}\n`
+  for (const { bytes, kind } of labels) if (kind !== undefined) lines.push(`${rawCid(bytes)},${kind}`)
+  const path = join(await temporaryFolder(), 'labels.csv')
+  await writeFile(path, `${lines.join('\n')}\n`)
+  return path
+}
+
+/** A folder of a model beside the preprocessing of the bundled ones (32 x 32 images). */
+export async function priorFolder(model: Uint8Array): Promise<string> {
+  const folder = join(await temporaryFolder(), 'noise')
+  await mkdir(folder)
+  await writeFile(join(folder, 'model.onnx'), model)
+  await copyFile(join(bundledPrior('resnet20'), 'preprocessor_config.json'), join(folder, 'preprocessor_config.json'))
+  return folder
 }
 
 /** Connect two nodes; resolves when both members know each other in this swarm. */
@@ -192,7 +218,7 @@ export function blockPath(home: string, cid: CID): string {
 }
 
 /** Let two groups neither keep nor make connections with each other. Returns what heals it. */
-export async function split(left: readonly TestNode[], right: readonly TestNode[]): Promise<() => void> {
+export function split(left: readonly TestNode[], right: readonly TestNode[]): () => void {
   const undo = [...left, ...right].map(one => {
     const others = new Set((left.includes(one) ? right : left).map(({ peer }) => peer))
     const { conduct, libp2p } = one.network
@@ -202,13 +228,13 @@ export async function split(left: readonly TestNode[], right: readonly TestNode[
       heal: () => {
         conduct.isDenied = before
       },
-      cut: async () =>
-        await Promise.all(
-          [...others].flatMap(peer => libp2p.getConnections(peerIdFromString(peer)).map(c => c.close()))
-        )
+      cut: () => {
+        for (const peer of others)
+          for (const c of libp2p.getConnections(peerIdFromString(peer))) c.abort(new Error('the network is split'))
+      }
     }
   })
-  for (const { cut } of undo) await cut()
+  for (const { cut } of undo) cut()
   return () => {
     for (const { heal } of undo) heal()
   }

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import tar from 'tar-stream'
@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { floats, model, node as operator, value } from '../../helpers/onnx.ts'
 import { bytesField, integerField, message } from '../../../src/optimize/protobuf.ts'
 import { ELEMENT } from '../../../src/optimize/onnx-facts.ts'
-import { bundledPrior, pictures, startNode, temporaryFolder } from '../../helpers/test-node.ts'
+import { bundledPrior, pictures, priorFolder, startNode, temporaryFolder } from '../../helpers/test-node.ts'
 
 const SMALL = { partitions: 2, shared: 16, dimension: 64 }
 
@@ -98,16 +98,6 @@ describe('a source of images', () => {
 })
 
 describe('a prior', () => {
-  /** A folder of a model that wants 32 x 32 images. */
-  async function folder(bytes: Uint8Array): Promise<string> {
-    const path = join(await temporaryFolder(), 'prior')
-    await mkdir(path)
-    await writeFile(join(path, 'model.onnx'), bytes)
-    const config = await readFile(join(bundledPrior('resnet20'), 'preprocessor_config.json'))
-    await writeFile(join(path, 'preprocessor_config.json'), config)
-    return path
-  }
-
   const inputs = [value('image', ['N', 3, 32, 32])]
   const pooled = [operator('GlobalAveragePool', ['image'], ['pooled']), operator('Flatten', ['pooled'], ['flat'])]
 
@@ -115,7 +105,7 @@ describe('a prior', () => {
     const node = await startNode()
     const { invite } = await node.publish(await pictures(40), SMALL)
 
-    const noise = await folder(Uint8Array.from({ length: 5000 }, (_, i) => (i * 7919) % 251))
+    const noise = await priorFolder(Uint8Array.from({ length: 5000 }, (_, i) => (i * 7919) % 251))
     await expect(node.join(invite, noise)).rejects.toMatchObject({ name: 'InvalidPriorError' })
     expect((await node.node.priorCheck(noise, {})).refusals).not.toEqual([])
     await expect(node.join(invite, join(noise, 'nowhere.onnx'))).rejects.toMatchObject({ name: 'InvalidPriorError' })
@@ -127,7 +117,7 @@ describe('a prior', () => {
       bytesField(13, message(bytesField(1, 'location'), bytesField(2, '../../../../etc/passwd'))),
       integerField(14, 1)
     )
-    const external = await folder(
+    const external = await priorFolder(
       model({
         nodes: [...pooled, operator('Mul', ['flat', 'w'], ['feature'])],
         initializers: [w],
@@ -140,7 +130,7 @@ describe('a prior', () => {
       message: expect.stringContaining('external') as string
     })
 
-    const nan = await folder(
+    const nan = await priorFolder(
       model({
         nodes: [...pooled, operator('Sub', ['flat', 'much'], ['below']), operator('Sqrt', ['below'], ['feature'])],
         initializers: [floats('much', [1], [1000])],
