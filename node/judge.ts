@@ -49,6 +49,8 @@ export interface JudgeComponents {
   fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>
   /** Evidence changed, or (`election`) the ranking or the reference */
   onChange(election: boolean): void
+  /** Is there a network from which missing content may still come? */
+  patient: boolean
   logger: Logger
 }
 
@@ -65,7 +67,7 @@ export interface Judge {
   stop(): Promise<void>
 }
 
-export function createJudge({ set, exact, fetchTargets, onChange, logger }: JudgeComponents): Judge {
+export function createJudge({ set, exact, fetchTargets, onChange, patient, logger }: JudgeComponents): Judge {
   const assessments = new Map<string, Assessment>()
   const qualities = new Map<string, Quality>()
   const evidence: Evidence = { assessments, qualities }
@@ -183,7 +185,11 @@ export function createJudge({ set, exact, fetchTargets, onChange, logger }: Judg
     }
   }
 
-  const isPatient = (): boolean => open().some(score => (failures.get(score.key)?.count ?? 0) < PATIENT_FAILURES)
+  const isBusy = (): boolean => {
+    if (running !== undefined) return true
+    if (!patient || !started || assessments.size >= MAX_SCORES_JUDGED) return false
+    return open().some(score => (failures.get(score.key)?.count ?? 0) < PATIENT_FAILURES)
+  }
 
   return {
     evidence,
@@ -194,7 +200,7 @@ export function createJudge({ set, exact, fetchTargets, onChange, logger }: Judg
     },
     wake,
     settled: async signal => {
-      while (running !== undefined || (started && assessments.size < MAX_SCORES_JUDGED && isPatient())) {
+      while (isBusy()) {
         signal?.throwIfAborted()
         if (controller.signal.aborted) return
         const { promise, resolve } = Promise.withResolvers<void>()

@@ -146,7 +146,10 @@ export async function openMembership(components: MembershipComponents, init: Mem
     return matrix
   }
 
-  const state = createSwarmState({ swarm, self, sign, log, sequence, exact, fetchTargets, logger }, records)
+  const state = createSwarmState(
+    { swarm, self, sign, log, sequence, exact, fetchTargets, patient: network !== undefined, logger },
+    records
+  )
   starting.defer(async () => await state.stop())
   const leases = createLeaseTable({ self, ttlMs: init.leaseMs })
   let counter = 0

@@ -42,10 +42,7 @@ export async function checkReplicas(
     }
     const scratch = createRecordSet(Array.from(shuffle(records.length, stream), i => records[i] as SignedRecord))
     const evidence = testEvidence(records)
-    const election = elect(
-      swarm.manifest,
-      candidatesOf(scratch, evidence)
-    )
+    const election = elect(swarm.manifest, candidatesOf(scratch, evidence))
     same(
       summary(viewOf(swarm.manifest, scratch, evidence, election)),
       expected,

@@ -81,6 +81,7 @@ export function createReplica(init: ReplicaInit): Replica {
         swarm,
         self: peer.key,
         sign: peer.sign,
+        patient: false,
         logger: silent,
         log: {
           path: name,
