@@ -16,7 +16,6 @@ import type { PeerKey, Sign } from '../src/envelope.ts'
 import { InvalidInputError, NonFiniteFeatureError } from '../src/errors.ts'
 import { matrix } from '../src/matrix.ts'
 import type { EncodedImage, PriorModel } from '../src/optimize/prior.ts'
-import { peerKeyOf } from '../src/peer-key.ts'
 import type { ApiEvent, PublishOptions } from './api.ts'
 import type { Content } from './content.ts'
 import { buildDataset } from './dataset/build.ts'
@@ -24,6 +23,7 @@ import { openSource } from './dataset/source.ts'
 import type { InferenceHost } from './inference/host.ts'
 import type { InferenceLimits } from './inference/limits.ts'
 import { loadPrior } from './inference/load-prior.ts'
+import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior } from './publish-options.ts'
 
 /** Partitions of fewer rows spend more on records and tree nodes than on targets. */
 const MIN_PARTITION_ROWS = 1
@@ -60,13 +60,12 @@ export async function publishSwarm(
   options: PublishOptions
 ): Promise<PublishedSwarm> {
   const { self, sign, content, host, onEvent, signal } = components
-  const admission = options.allow === undefined ? 'open' : [...new Set(options.allow)].map(peerKeyOf)
-  if (options.shared < MIN_SHARED_ROWS)
-    throw new InvalidInputError(`a shared set of ${options.shared} images: ${MIN_SHARED_ROWS} at least are needed`)
+  const admission = checkPublishOptions(options)
   // before anything is built: a prior that cannot be used is an error of the command line
   const prior = await loadReference(components, options)
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(async () => await prior.close())
+  checkReferencePrior(options, prior.descriptor.dimension, prior.descriptor.name)
   await mkdir(components.spool, { recursive: true, mode: 0o700 })
   const spool = await mkdtemp(join(components.spool, 'publish-'))
   cleanup.defer(async () => await rm(spool, { recursive: true, force: true }))
@@ -175,6 +174,8 @@ async function embedShared(
   if (batch.length > 0) await flush()
   if (!data.every(Number.isFinite))
     throw new NonFiniteFeatureError(`the reference prior "${name}" has features that are not finite`)
-  const file = await importBytes([encodeMatrix(matrix(shared.rows, dimension, data))], content.put)
+  const features = matrix(shared.rows, dimension, data)
+  checkReferenceFeatures(features, name)
+  const file = await importBytes([encodeMatrix(features)], content.put)
   return { ...file, dimension, source: prior.source }
 }
