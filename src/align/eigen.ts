@@ -25,10 +25,10 @@ export function symmetricEigen(a: Matrix64): Eigen {
   const n = a.rows
   let norm = 0
   for (let i = 0; i < n; i++) norm = Math.max(norm, Math.abs(diagonal[i] as number) + Math.abs(beside[i] as number))
-  // relative to the neighbours, and never finer than what rounding left of the whole matrix
+  // relative to the neighbours, and not finer than what rounding left of the whole matrix: in one of low rank (labels) most values are that
   const isNegligible = (i: number): boolean => {
     const near = Math.abs(diagonal[i] as number) + Math.abs(diagonal[i + 1] as number)
-    return Math.abs(beside[i] as number) <= EPSILON * near + EPSILON * 0.01 * norm
+    return Math.abs(beside[i] as number) <= EPSILON * near + EPSILON * norm
   }
   for (let start = 0; start < n; start++) {
     for (let step = 0; ; step++) {
