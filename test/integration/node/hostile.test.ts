@@ -25,11 +25,7 @@ beforeAll(async () => {
     dimension: 16
   }))
 })
-afterAll(async () => {
-  const [swarm] = (await publisher.node.status(invite)).swarms
-  expect(swarm?.peers, 'nothing hostile was taken, and the node still answers').toEqual([])
-  await closeShared()
-})
+afterAll(closeShared)
 
 /** A node that is a member, as far as the publisher knows. */
 async function attacker(): Promise<TestNode> {
@@ -131,6 +127,7 @@ describe('frames', () => {
       Buffer.concat([encodePrefix(nonsense.byteLength), nonsense])
     ]
     for (const frame of frames) await untilFault(bad, async () => await send(frame))
+    expect(publisher.network.conduct.score(bad.peer)).toBeLessThan(-20)
   })
 
   test('that are no records on gossip cost their sender its standing', async () => {
@@ -165,7 +162,7 @@ describe('frames', () => {
     const again = dial(bad, publisher).then(
       async () => await bad.network.libp2p.services.ping.ping(publisher.network.libp2p.peerId)
     )
-    await expect(again).rejects.toThrow()
+    await expect(again).rejects.toBeInstanceOf(Error)
   })
 })
 
@@ -222,4 +219,9 @@ test('an invite to nobody, or with nonsense in it, is a clear error', async () =
     name: 'ContentUnavailableError',
     message: expect.stringContaining('/ip4/127.0.0.1/tcp/1') as string
   })
+})
+
+test('after all that the publisher still answers, and has taken nothing', async () => {
+  const [swarm] = (await publisher.node.status(invite)).swarms
+  expect(swarm?.peers).toEqual([])
 })
