@@ -145,7 +145,8 @@ async function handOff({ self, membership, onEvent }: JoinComponents, ms: number
   let open = mine()
   let wait = FIRST_PAUSE_MS
   await membership.sync(deadline)
-  while (open.length > 0 && !deadline.aborted) {
+  // alone there is nobody to wait for
+  while (open.length > 0 && !deadline.aborted && membership.members().length > 0) {
     try {
       const held = await membership.heldByOthers(open, deadline)
       const still = new Set(mine().map(cid => cid.toString()))

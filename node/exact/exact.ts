@@ -6,7 +6,7 @@ import type { Gemm, GemmOptions } from '../../src/gemm.ts'
 import type { Transform } from '../../src/align/transform.ts'
 import { parseCid } from '../../src/codec.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
-import { NumericError } from '../../src/errors.ts'
+import { CoOptError, NumericError } from '../../src/errors.ts'
 import type { Matrix32, Matrix64 } from '../../src/matrix.ts'
 import type { Quality } from '../../src/merge/views.ts'
 import type { CID } from 'multiformats/cid'
@@ -83,10 +83,14 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
     const promise = waiting.get(id)
     waiting.delete(id)
     if (error === undefined) promise?.resolve(value)
-    else promise?.reject(new NumericError(error.message))
+    // only what follows from the numbers is a NumericError, which callers may take as a verdict
+    else
+      promise?.reject(
+        error.name === NumericError.name ? new NumericError(error.message) : new CoOptError(error.message)
+      )
   })
   worker.on('error', error => fail(error instanceof Error ? error : new Error(String(error))))
-  worker.on('exit', code => fail(new NumericError(`the exact worker ended with code ${code}`)))
+  worker.on('exit', code => fail(new CoOptError(`the exact worker ended with code ${code}: restart the node`)))
 
   const ask = async (question: Ask): Promise<unknown> => {
     if (ended !== undefined) throw ended

@@ -46,7 +46,7 @@ port.on('message', (question: ExactQuestion | ProductAnswer) => {
   answer(question).then(
     value => port.postMessage({ id: question.id, value } satisfies ExactAnswer),
     (error: unknown) => {
-      const name = error instanceof CoOptError ? error.name : NumericError.name
+      const name = error instanceof Error ? error.name : 'Error'
       port.postMessage({
         id: question.id,
         error: { name, message: error instanceof Error ? error.message : String(error) }
@@ -61,7 +61,7 @@ async function answer(question: ExactQuestion): Promise<unknown> {
       features = matrix(manifest.shared.rows, manifest.referenceFeatures.dimension, question.data)
       return 'taken'
     case 'assess': {
-      if (features === undefined) throw new NumericError('the reference features were not given')
+      if (features === undefined) throw new CoOptError('the reference features were not given')
       const targets = matrix(manifest.shared.rows, manifest.dimension, question.data)
       const assessment = assess(manifest, { targets, kind: question.kind }, features)
       // what did not pass the gate is never a candidate: its matrix need not be kept
@@ -100,11 +100,11 @@ async function answer(question: ExactQuestion): Promise<unknown> {
       }
     }
   }
-  throw new NumericError('the exact worker was asked something it does not know')
+  throw new CoOptError('the exact worker was asked something it does not know')
 }
 
 function known(cid: string): Matrix32 {
   const found = matrices.get(cid)
-  if (found === undefined) throw new NumericError(`matrix ${cid} was not assessed before`)
+  if (found === undefined) throw new CoOptError(`matrix ${cid} was not assessed before`)
   return found
 }
