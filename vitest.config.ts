@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // vitest.interop.config.ts
+    exclude: ['test/interop/**'],
     // real nodes and child processes share two cores: give a slow machine room, a hung test still ends
     testTimeout: 60_000,
     hookTimeout: 60_000,

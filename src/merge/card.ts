@@ -1,12 +1,13 @@
 /**
  * README.md of a merged dataset: a Hugging Face dataset card. Deterministic: a function of the swarm and the view alone.
  *
- * Names come from strangers: inside YAML they are JSON strings (YAML is a superset), inside Markdown their special characters are escaped.
+ * Names come from strangers: inside YAML they are JSON strings (card-header.ts), inside Markdown their special characters are escaped.
  */
 import type { Swarm } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
-import { shardName } from './shard-name.ts'
+import { cardHeader, shardTotals } from './card-header.ts'
+import { CITATION } from './citation.ts'
 import { assessmentKey, qualityKey, type Evidence, type SwarmView } from './views.ts'
 
 export function datasetCard(
@@ -17,43 +18,74 @@ export function datasetCard(
 ): string {
   const { manifest } = swarm
   const total = manifest.partitions.length
-  const files = [...view.chosen.keys()].sort((a, b) => a - b).map(p => `data/${shardName(p, total)}`)
+  const totals = shardTotals(manifest, view)
   const reference = view.election.reference
-  return `---
-license: other
-license_name: ${JSON.stringify(manifest.license ?? 'unknown')}
-pretty_name: ${JSON.stringify(manifest.name)}
-tags:
-- coopt
-configs:
-- config_name: default
-  data_files:
-  - split: train
-    path:${files.length === 0 ? ' []' : files.map(file => `\n    - ${file}`).join('')}
----
+  const dtype = manifest.targetDtype ?? 'float32'
+  return `${cardHeader(manifest, totals)}
 # ${escapeMarkdown(manifest.name)}
 
 ${view.rows} images with training targets of ${manifest.dimension} dimensions, made by collaborative data optimization
-(CoOpt, arXiv 2505.14117): ${scores.length} independent priors, ${view.chosen.size} of ${total} partitions${view.complete ? '' : ' so far (provisional)'}.
+(CoOpt, [arXiv 2505.14117](https://arxiv.org/abs/2505.14117)): ${scores.length} independent priors, ${view.chosen.size} of ${total} partitions${view.complete ? '' : ' so far (provisional)'}.
 
 | column | type | meaning |
 |---|---|---|
 | \`id\` | string | CIDv1 (raw, sha2-256) of the image's bytes: a row certifies its sample |
 | \`image\` | struct(bytes, path) | the image as it was published, under a neutral name |
-| \`target\` | list(float32), ${manifest.dimension} | aligned target; null where a human prior gave no label |
+| \`target\` | list(${dtype}), ${manifest.dimension} | aligned target; null where a human prior gave no label |
 
 Train any architecture with a linear head to ${manifest.dimension} dimensions and the loss 1 - cosine(head(x), target).
 
+## How to load it
+
+From any IPFS gateway or a directory, with nothing but Parquet readers. \`ROOT\` is a gateway's URL (here that of \`coopt up\`; Kubo has port
+8080) with the CID under which you found this file:
+
+\`\`\`python
+ROOT = "http://127.0.0.1:18480/ipfs/CID"
+FILES = [f"{ROOT}/data/train-{i:05d}-of-${shardCount(total)}.parquet" for i in ${partitionList(view, total)}]
+
+# Hugging Face datasets: rows as they are needed, images decoded
+from datasets import load_dataset
+train = load_dataset("parquet", data_files={"train": FILES}, split="train", streaming=True)
+
+# pyarrow: chosen columns of one file by range requests
+import fsspec, pyarrow.parquet
+with fsspec.open(FILES[0]) as file:
+    table = pyarrow.parquet.read_table(file, columns=["id", "target"])
+
+# DuckDB (extension httpfs): SQL over all of them
+import duckdb
+rows = duckdb.execute("SELECT count(*), count(target) FROM read_parquet(?)", [FILES]).fetchall()
+\`\`\`
+
+In a copy on disk (\`ipfs get CID\`), \`load_dataset("DIRECTORY")\` takes the files from the head of this card, and \`croissant.json\`
+describes them for everything that reads Croissant. The key-value metadata of each file names its swarm, partition, reference and prior.
+
 ## How it was made
 
-Swarm \`${swarm.id}\`, election by ${manifest.election.policy}.
-Reference ${reference?.cid === undefined ? 'none yet' : `\`${reference.cid}\``}${reference === undefined ? '' : ` from ${reference.provenance.from.map(key => `score \`${key}\``).join(', ')}`}.
+The publisher \`${peerIdOf(manifest.publisher)}\` divided ${manifest.samples} images into ${total} partitions and drew ${manifest.shared.rows} of them as a shared set.
+Each participant below ran a model of its own, its prior, on the shared set and on partitions, and published only what it gave: targets of
+${manifest.dimension} dimensions. One prior's targets of the shared set were elected as the reference, and all targets were mapped onto it by ridge regression.
+
+- Swarm \`${swarm.id}\`, election by ${manifest.election.policy}.
+- Reference ${reference?.cid === undefined ? 'none yet' : `\`${reference.cid}\``}${reference === undefined ? '' : ` from ${reference.provenance.from.map(key => `score \`${key}\``).join(', ')}`}.
+- Licence of the images, as given by their publisher: ${escapeMarkdown(manifest.license ?? 'not stated')}.
 
 | peer | prior | licence | uniform value | held-out R2 | reference R2 | reference cosine | partitions |
 |---|---|---|---|---|---|---|---|
 ${scores.map(score => scoreRow(score, evidence, view)).join('\n')}
 
+*Uniform value*: how evenly a prior's targets of the shared set cover the sphere, lower is better. *Held-out R2*: how well they are predicted
+from reference features, which noise is not. *Reference R2* and *cosine*: leave-one-out quality of the map onto the reference. *Partitions*: those
+whose targets come from this prior.
+
 \`manifest.cbor\`, \`records.car\` and \`evidence/\` let anybody recompute the election and the alignment figures: \`coopt verify CID\`.
+
+## How to cite it
+
+\`\`\`bibtex
+${CITATION}
+\`\`\`
 `
 }
 
@@ -63,6 +95,15 @@ export function escapeMarkdown(text: string): string {
 }
 
 // --- internal ---
+
+function shardCount(total: number): string {
+  return total.toString().padStart(5, '0')
+}
+
+/** The partitions that have a shard, in Python. */
+function partitionList(view: SwarmView, total: number): string {
+  return view.complete ? `range(${total})` : `[${[...view.chosen.keys()].sort((a, b) => a - b).join(', ')}]`
+}
 
 function scoreRow(score: SignedRecord<Score>, evidence: Evidence, view: SwarmView): string {
   const { author, prior, targets } = score.body
@@ -74,7 +115,7 @@ function scoreRow(score: SignedRecord<Score>, evidence: Evidence, view: SwarmVie
   return `| ${[
     `\`${peerIdOf(author)}\``,
     escapeMarkdown(prior.name),
-    escapeMarkdown(prior.license ?? ''),
+    escapeMarkdown(prior.license ?? 'not stated'),
     figure(assessment?.uniformValue),
     figure(assessment?.r2),
     figure(quality?.looR2),

@@ -4,6 +4,7 @@
  * Nothing is rewritten and no shard is read: a link needs a CID and a size, and both are in the signed records.
  *
  *   README.md                              dataset card
+ *   croissant.json                         the same for programs
  *   data/train-00000-of-00016.parquet      the chosen shard of each finished partition (missing ones are left out)
  *   manifest.cbor                          the signed manifest
  *   records.car                            the chosen records, every admissible score and the proofs of equivocation that bar
@@ -23,6 +24,7 @@ import type { Swarm } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
 import { datasetCard } from './card.ts'
+import { croissant } from './croissant.ts'
 import type { RecordSet } from './record-set.ts'
 import { shardName } from './shard-name.ts'
 import { isAdmissible, isScore, type Evidence, type SwarmView } from './views.ts'
@@ -82,6 +84,11 @@ export async function mergeDataset(
   if (reference !== undefined)
     evidenceFiles.push({ name: 'reference.f32', file: await matrixFile(reference, matrixBytes) })
 
+  const replay = new Map([
+    ['manifest.cbor', swarm.bytes],
+    ['records.car', recordsCar(swarm, [...records.values()])]
+  ])
+  const described = croissant(swarm, scores, view, replay)
   const root = directory([
     {
       name: 'data',
@@ -94,8 +101,8 @@ export async function mergeDataset(
     },
     { name: 'evidence', file: directory(evidenceFiles) },
     await small('README.md', new TextEncoder().encode(datasetCard(swarm, scores, evidence, view))),
-    await small('manifest.cbor', swarm.bytes),
-    await small('records.car', recordsCar(swarm, [...records.values()]))
+    await small('croissant.json', new TextEncoder().encode(described)),
+    ...(await Promise.all([...replay].map(async ([name, bytes]) => await small(name, bytes))))
   ])
   return {
     root: root.cid,

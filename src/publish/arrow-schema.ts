@@ -2,8 +2,8 @@
  * Arrow's schema of a shard, as Arrow keeps it in Parquet files: the text under the key `ARROW:schema`.
  *
  * Parquet knows lists, but none of fixed length. Readers built on Arrow (pyarrow, pandas, `datasets`) and polars take the length from
- * this message and show a vector of n numbers; `datasets` shows its `huggingface` features only where they agree with it. Others
- * ignore the key. The message is a flatbuffer (https://github.com/apache/arrow/blob/main/format/Schema.fbs, Message.fbs) in the
+ * this message and show a vector of n numbers; `datasets` shows its `huggingface` features only where they agree with it. They take the
+ * file's key-value metadata from the message, too, and none from elsewhere. Others ignore the key. The message is a flatbuffer (https://github.com/apache/arrow/blob/main/format/Schema.fbs, Message.fbs) in the
  * IPC framing, in base64. Equal inputs give equal text.
  */
 import { base64pad } from 'multiformats/bases/base64'
@@ -12,8 +12,14 @@ import type { TargetDtype } from './target-dtype.ts'
 /** The key of `shardArrowSchema` in a Parquet footer. */
 export const ARROW_SCHEMA = 'ARROW:schema'
 
-/** Text for `id`, `image` (struct of `bytes`, `path`) and `target`, a list of `length` numbers; every column may be null. */
-export function shardArrowSchema(length: number, dtype: TargetDtype): string {
+/**
+ * Text for `id`, `image` (struct of `bytes`, `path`) and `target`, a list of `length` numbers; every column may be null. `metadata` in the
+ * order given.
+ */
+export function shardArrowSchema(
+  { length, dtype }: { length: number; dtype: TargetDtype },
+  metadata: ReadonlyArray<readonly [key: string, value: string]> = []
+): string {
   const precision = dtype === 'float16' ? HALF : SINGLE
   const text = (name: string): Field => ({ name, type: UTF8, children: [] })
   const schema = table({
@@ -26,7 +32,8 @@ export function shardArrowSchema(length: number, dtype: TargetDtype): string {
         parameter: scalar('i32', length),
         children: [{ name: 'element', type: FLOATING_POINT, parameter: scalar('i16', precision), children: [] }]
       })
-    ])
+    ]),
+    2: vector(metadata.map(([key, value]) => table({ 0: string(key), 1: string(value) })))
   })
   const message = table({ 0: scalar('i16', METADATA_V5), 1: scalar('u8', HEADER_SCHEMA), 2: schema })
   const out: number[] = []
@@ -134,13 +141,14 @@ function vector(items: readonly Write[]): Write {
   }
 }
 
-/** ASCII, with the zero behind it that flatbuffers asks for. */
+/** UTF-8, with the zero behind it that flatbuffers asks for. */
 function string(text: string): Write {
   return out => {
     align(out)
     const start = out.length
-    put32(out, text.length)
-    for (const byte of new TextEncoder().encode(text)) out.push(byte)
+    const bytes = new TextEncoder().encode(text)
+    put32(out, bytes.byteLength)
+    for (const byte of bytes) out.push(byte)
     out.push(0)
     return start
   }

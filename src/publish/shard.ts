@@ -74,11 +74,7 @@ export async function appendTargets(
     throw new InvalidInputError(`targets for ${targets.rows} rows, the file has ${footer.rows}`)
   }
   const vector = { length: targets.columns, dtype }
-  // Arrow reads its schema by position, so it is given only where all columns are known
-  const added = isPartitionSchema(footer)
-    ? { ...metadata, [ARROW_SCHEMA]: shardArrowSchema(vector.length, dtype) }
-    : metadata
-  const fields = withSchema(withKeyValues(footer.fields, vector, added), footer, dtype)
+  const fields = withSchema(withKeyValues(footer, vector, metadata), footer, dtype)
   return { keep: footer.start, tail: { [Symbol.iterator]: () => writeTail(footer, fields, targets, dtype) } }
 }
 
@@ -120,6 +116,9 @@ export async function shardFile(init: {
 }
 
 // --- internal ---
+
+/** The key under which `datasets` keeps its features. */
+const HUGGING_FACE = 'huggingface'
 
 /** What a target is: `length` numbers of `dtype`. */
 interface Vector {
@@ -181,21 +180,28 @@ function withSchema(fields: readonly Field[], footer: Footer, dtype: TargetDtype
     : withField(changed, list(7, STRUCT, [...orders.items, writeStruct([struct(1, [])])]))
 }
 
-function withKeyValues(fields: readonly Field[], vector: Vector, metadata: Readonly<Record<string, string>>): Field[] {
-  const old = listOf(fieldOf(fields, 5, LIST), 65_536)?.items ?? []
+function withKeyValues(footer: Footer, vector: Vector, metadata: Readonly<Record<string, string>>): Field[] {
+  const old = listOf(fieldOf(footer.fields, 5, LIST), 65_536)?.items ?? []
+  const described: Array<[string, string]> = []
   const kept = old.flatMap(item => {
     const pair = readStruct(item).fields
     const key = new TextDecoder().decode(binaryOf(fieldOf(pair, 1, BINARY)))
     // Arrow's own copy of the schema would lack the new column, and Arrow reads it by position
     if (key === ARROW_SCHEMA || Object.hasOwn(metadata, key)) return []
-    if (key !== 'huggingface') return [item]
-    const value = new TextDecoder().decode(binaryOf(fieldOf(pair, 2, BINARY)))
-    return [keyValue(key, withTargetFeature(value, vector))]
+    if (key !== HUGGING_FACE) return [item]
+    const value = withTargetFeature(new TextDecoder().decode(binaryOf(fieldOf(pair, 2, BINARY))), vector)
+    described.push([key, value])
+    return [keyValue(key, value)]
   })
   const added = Object.keys(metadata)
     .sort()
-    .map(key => keyValue(key, metadata[key] ?? ''))
-  return withField(fields, list(5, STRUCT, [...kept, ...added]))
+    .map((key): [string, string] => [key, metadata[key] ?? ''])
+  // a new copy can be made where all columns are known
+  const arrow: Array<[string, string]> = isPartitionSchema(footer)
+    ? [[ARROW_SCHEMA, shardArrowSchema(vector, [...described, ...added])]]
+    : []
+  const pairs = [...arrow, ...added].map(([key, value]) => keyValue(key, value))
+  return withField(footer.fields, list(5, STRUCT, [...kept, ...pairs]))
 }
 
 function keyValue(key: string, value: string): Uint8Array {

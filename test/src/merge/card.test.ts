@@ -22,15 +22,7 @@ async function cardOf(name: string, license?: string, prior: Partial<Score['prio
   })
   const set = createRecordSet([score])
   const evidence = testEvidence([score])
-  const view = viewOf(
-    swarm.manifest,
-    set,
-    evidence,
-    elect(
-      swarm.manifest,
-      candidatesOf(set, evidence, () => undefined)
-    )
-  )
+  const view = viewOf(swarm.manifest, set, evidence, elect(swarm.manifest, candidatesOf(set, evidence)))
   return datasetCard(swarm, [score], evidence, view)
 }
 
@@ -76,7 +68,28 @@ describe('a dataset card', () => {
   })
 
   test('says unknown where the manifest has no licence', async () => {
-    expect(value(split(await cardOf('x')).yaml, 'license_name')).toBe('unknown')
+    const { yaml } = split(await cardOf('x'))
+    expect(yaml).toContain('license: unknown')
+    expect(yaml.some(l => l.startsWith('license_name'))).toBe(false)
+  })
+
+  test('has a licence that the Hub knows under its name there, and others in their words', async () => {
+    for (const [license, line] of [
+      ['CC0-1.0', 'license: cc0-1.0'],
+      ['ODbL-1.0', 'license: odbl'],
+      ['Apache-2.0', 'license: apache-2.0'],
+      ['my own terms', 'license: other']
+    ] as const)
+      expect(split(await cardOf('x', license)).yaml).toContain(line)
+  })
+
+  test('has features, splits and sizes of the files, and Python with their names', async () => {
+    const { yaml, markdown } = split(await cardOf('x'))
+    const at = yaml.indexOf('  - name: target')
+    expect(yaml.slice(at, at + 3)).toEqual(['  - name: target', '    list: float32', '    length: 4'])
+    expect(yaml).toContain('    num_examples: 0')
+    expect(yaml).toContain('- n<1K')
+    expect(markdown.join('\n')).toContain('train-{i:05d}-of-00004.parquet" for i in []]')
   })
 
   test('has an empty list of files, and says that it is provisional, as long as nothing is finished', async () => {

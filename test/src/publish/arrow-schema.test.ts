@@ -9,7 +9,7 @@ function differing(a: string, b: string): number[] {
 }
 
 test('shardArrowSchema is a message of the Arrow IPC format, framed and padded', () => {
-  const bytes = Buffer.from(shardArrowSchema(128, 'float32'), 'base64')
+  const bytes = Buffer.from(shardArrowSchema({ length: 128, dtype: 'float32' }), 'base64')
   expect(bytes.readUInt32LE(0)).toBe(0xffffffff)
   expect(bytes.readUInt32LE(4)).toBe(bytes.byteLength - 8)
   expect(bytes.byteLength % 8).toBe(0)
@@ -18,19 +18,26 @@ test('shardArrowSchema is a message of the Arrow IPC format, framed and padded',
 })
 
 test('the length and the precision are one number each in it', () => {
-  expect(differing(shardArrowSchema(1, 'float32'), shardArrowSchema(0x01020301, 'float32'))).toHaveLength(3)
-  expect(differing(shardArrowSchema(128, 'float32'), shardArrowSchema(128, 'float16'))).toHaveLength(1)
+  expect(
+    differing(
+      shardArrowSchema({ length: 1, dtype: 'float32' }),
+      shardArrowSchema({ length: 0x01020301, dtype: 'float32' })
+    )
+  ).toHaveLength(3)
+  expect(
+    differing(shardArrowSchema({ length: 128, dtype: 'float32' }), shardArrowSchema({ length: 128, dtype: 'float16' }))
+  ).toHaveLength(1)
 })
 
 test('shardArrowSchema keeps the text that pyarrow 26 reads as fixed_size_list<element: float>[128]', () => {
   // a known answer: this text is part of every shard, so another one changes all CIDs
-  expect(shardArrowSchema(128, 'float32')).toBe(
-    '/////8ABAAAQAAAAAAAKAAsACAAKAAQACgAAABAAAAAEAAEACAAIAAAABAAIAAAABAAAAAMAAAAcAAAAUAAAAAgBAAAQABIABAAQ' +
-      'ABEACAAAAAwAEAAAABAAAAAYAAAAGAAAAAEFAAACAAAAaWQAAAQABAAEAAAAAAAAABAAEgAEABAAEQAIAAAADAAQAAAAEAAAABwA' +
-      'AAAcAAAAAQ0AAAUAAABpbWFnZQAAAAQABAAEAAAAAgAAABgAAABQAAAAEAASAAQAEAARAAgAAAAMABAAAAAQAAAAHAAAABwAAAAB' +
-      'BAAABQAAAGJ5dGVzAAAABAAEAAQAAAAAAAAAEAASAAQAEAARAAgAAAAMABAAAAAQAAAAHAAAABwAAAABBQAABAAAAHBhdGgAAAAA' +
-      'BAAEAAQAAAAAAAAAEAASAAQAEAARAAgAAAAMABAAAAAQAAAAIAAAACQAAAABEAAABgAAAHRhcmdldAAAAAAGAAgABAAGAAAAgAAA' +
-      'AAEAAAAUAAAAEAASAAQAEAARAAgAAAAMABAAAAAQAAAAIAAAACQAAAABAwAABwAAAGVsZW1lbnQAAAAGAAYABAAGAAAAAQAAAAAA' +
-      'AAAAAAAA'
+  expect(shardArrowSchema({ length: 128, dtype: 'float32' }, [['k', 'é']])).toBe(
+    '//////ABAAAQAAAAAAAKAAsACAAKAAQACgAAABQAAAAEAAEAAAAKAAwAAAAEAAgACgAAAAgAAACUAQAAAwAAABwAAABQAAAACAEA' +
+      'ABAAEgAEABAAEQAIAAAADAAQAAAAEAAAABgAAAAYAAAAAQUAAAIAAABpZAAABAAEAAQAAAAAAAAAEAASAAQAEAARAAgAAAAMABAA' +
+      'AAAQAAAAHAAAABwAAAABDQAABQAAAGltYWdlAAAABAAEAAQAAAACAAAAGAAAAFAAAAAQABIABAAQABEACAAAAAwAEAAAABAAAAAc' +
+      'AAAAHAAAAAEEAAAFAAAAYnl0ZXMAAAAEAAQABAAAAAAAAAAQABIABAAQABEACAAAAAwAEAAAABAAAAAcAAAAHAAAAAEFAAAEAAAA' +
+      'cGF0aAAAAAAEAAQABAAAAAAAAAAQABIABAAQABEACAAAAAwAEAAAABAAAAAgAAAAJAAAAAEQAAAGAAAAdGFyZ2V0AAAAAAYACAAE' +
+      'AAYAAACAAAAAAQAAABQAAAAQABIABAAQABEACAAAAAwAEAAAABAAAAAgAAAAJAAAAAEDAAAHAAAAZWxlbWVudAAAAAYABgAEAAYA' +
+      'AAABAAAAAAAAAAEAAAAMAAAACAAMAAQACAAIAAAACAAAAAwAAAABAAAAawAAAAIAAADDqQAA'
   )
 })

@@ -121,22 +121,25 @@ describe('appendTargets', () => {
     )
   })
 
-  it('writes the target feature and the given metadata', async () => {
+  it('writes the target feature and the given metadata, for Arrow as for others', async () => {
     const { bytes } = await append(await partitionOf([10, 20]), targetsOf(2, 3), { b: '2', a: '1' })
+    const features = JSON.stringify({
+      info: {
+        features: {
+          id: { dtype: 'string', _type: 'Value' },
+          image: { _type: 'Image' },
+          target: { feature: { dtype: 'float32', _type: 'Value' }, length: 3, _type: 'Sequence' }
+        }
+      }
+    })
+    const arrow = shardArrowSchema({ length: 3, dtype: 'float32' }, [
+      ['huggingface', features],
+      ['a', '1'],
+      ['b', '2']
+    ])
     expect(parquetMetadata(buffer(bytes)).key_value_metadata).toEqual([
-      {
-        key: 'huggingface',
-        value: JSON.stringify({
-          info: {
-            features: {
-              id: { dtype: 'string', _type: 'Value' },
-              image: { _type: 'Image' },
-              target: { feature: { dtype: 'float32', _type: 'Value' }, length: 3, _type: 'Sequence' }
-            }
-          }
-        })
-      },
-      { key: 'ARROW:schema', value: shardArrowSchema(3, 'float32') },
+      { key: 'huggingface', value: features },
+      { key: 'ARROW:schema', value: arrow },
       { key: 'a', value: '1' },
       { key: 'b', value: '2' }
     ])

@@ -1,0 +1,24 @@
+/** Once for all files: the pinned Python programs, or a plain word about what is left out without them. */
+import type { TestProject } from 'vitest/node'
+import { pythonEnvironment } from '../../scripts/interop/python-environment.ts'
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Path of the environment's python; empty where there is none */
+    python: string
+    /** Is PyTorch in it? */
+    train: boolean
+  }
+}
+
+export default async function setup(project: TestProject): Promise<void> {
+  const train = process.env['COOPT_INTEROP_TRAIN'] !== 'no'
+  const environment = await pythonEnvironment({ train })
+  if ('missing' in environment)
+    process.stderr.write(
+      `skipped: ${environment.missing}; pyarrow, pandas, polars, DuckDB, datasets, mlcroissant and PyTorch are not tried\n`
+    )
+  else if (!train) process.stderr.write('skipped: COOPT_INTEROP_TRAIN is "no"; PyTorch is not installed or tried\n')
+  project.provide('python', 'python' in environment ? environment.python : '')
+  project.provide('train', 'python' in environment && train)
+}
