@@ -81,6 +81,16 @@ export function createAntiEntropy(
     await Promise.all([...new Set([random, oldest])].flatMap(s => (s === undefined ? [] : [once(s.peer)])))
   }
 
+  /** A peer that is not identified yet is not in the store; the topology hears of it when it is. */
+  const speaksSync = async (peer: PeerId): Promise<boolean> => {
+    try {
+      return (await libp2p.peerStore.get(peer)).protocols.includes(SYNC_PROTOCOL)
+    } catch (error) {
+      if (error instanceof Error && error.name === 'NotFoundError') return false
+      throw error
+    }
+  }
+
   return {
     start: async () => {
       const meet = (peer: PeerId): void => {
@@ -96,8 +106,7 @@ export function createAntiEntropy(
       })
       // a topology hears of later connections only, and the peer that gave us the manifest is connected already
       for (const peer of libp2p.getPeers()) {
-        const { protocols } = await libp2p.peerStore.get(peer)
-        if (protocols.includes(SYNC_PROTOCOL)) meet(peer)
+        if (await speaksSync(peer)) meet(peer)
       }
       schedule()
     },

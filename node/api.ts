@@ -149,6 +149,8 @@ export const statusReportSchema = z.object({
   addresses: z.array(z.string()),
   /** Where this node's HTTP gateway is, when it runs */
   gateway: z.string().optional(),
+  /** Manifest CIDs of swarms of this home that wait for content of other members; left out for none */
+  opening: z.array(z.string()).optional(),
   swarms: z.array(swarmStatusSchema)
 })
 

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite, encodeInvite } from '../src/distribute/invite.ts'
+import { InvalidInputError } from '../src/errors.ts'
 import type { ApiEvent, CallOptions, CoOptApi } from './api.ts'
 import type { GatewayOptions } from './backend.ts'
 import { exportDataset } from './export/export-dataset.ts'
@@ -80,6 +81,8 @@ export function nodeOf(
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
+  const joined = new Map<string, string>() // swarm -> prior that takes part
+
   const membershipOf = async (text: string, call: CallOptions): Promise<Membership> =>
     await swarms.find(decodeInvite(text), anySignal(call))
 
@@ -131,6 +134,16 @@ export function nodeOf(
       const membership = await membershipOf(invite, call)
       const { settleMs, leaseMs, handoffMs } = config.timing
       const never = new AbortController().signal
+      const id = membership.swarm.id.toString()
+      const prior = resolve(options.prior)
+      const first = joined.get(id)
+      if (first !== undefined) {
+        // both would take work by one view and lease it under one name, and one journal would be written by two
+        throw new InvalidInputError(
+          `this node already takes part in swarm ${id} with the prior ${first}: stop that first, or let ${prior} take part from another home`
+        )
+      }
+      joined.set(id, prior)
       return await joinSwarm(
         {
           self: identity.key,
@@ -141,10 +154,10 @@ export function nodeOf(
           onEvent: call.onEvent ?? onEvent,
           logger
         },
-        { ...options, prior: resolve(options.prior) },
+        { ...options, prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
-      )
+      ).finally(() => joined.delete(id))
     },
 
     status: async (invite, call = {}) => {
@@ -155,6 +168,7 @@ export function nodeOf(
         peer,
         addresses: addresses(),
         ...gateway,
+        ...(swarms.waiting().length === 0 ? {} : { opening: swarms.waiting() }),
         swarms: await Promise.all(
           chosen.map(async one => await swarmStatus(one, { content, peer, invite: inviteOf(one) }))
         )

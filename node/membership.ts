@@ -1,6 +1,6 @@
 /**
- * Everything a node keeps and runs for one swarm it belongs to: state from the log, the judge, and with a network gossip, sync,
- * discovery and replication. Starts top to bottom, stops in reverse.
+ * Everything a node keeps and runs for one swarm it belongs to: state from the log, the judge, and with a network gossip, sync and
+ * replication. Starts top to bottom, stops in reverse. Members are found elsewhere (swarms.ts): opening may depend on them.
  */
 import { rm } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -26,7 +26,6 @@ import type { SwarmPaths } from './home.ts'
 import { verify } from './identity.ts'
 import { createLeaseTable, type LeaseTable } from './leases.ts'
 import type { Logger } from './logger.ts'
-import { createDiscovery } from './network/discovery.ts'
 import type { Network } from './network/network.ts'
 import { createReplicator } from './replicator.ts'
 import { openRecordLog } from './store/record-log.ts'
@@ -37,10 +36,6 @@ export interface MembershipNetwork {
   network: Network
   sync: Sync
   reference: ReferenceClient
-  /** Where members were reachable before */
-  addresses: readonly string[]
-  /** Told when that changes */
-  onAddresses(addresses: string[]): void
 }
 
 export interface MembershipComponents {
@@ -53,6 +48,8 @@ export interface MembershipComponents {
   /** Without a network everything that needs no peer still works */
   network?: MembershipNetwork | undefined
   logger: Logger
+  /** Ends the opening, which may wait for content; what is open ends with `stop` */
+  signal: AbortSignal
 }
 
 export interface MembershipInit {
@@ -60,8 +57,6 @@ export interface MembershipInit {
   leaseMs: number
   /** Mean pause between anti-entropy rounds, ms */
   syncMs: number
-  /** Mean pause between searches for further members, ms */
-  discoveryMs: number
   /** Fetch what others publish, so that it survives them: the publisher does, who has the images anyway */
   replicate: boolean
 }
@@ -121,7 +116,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
   // the judge, with the publisher's reference features
   const { referenceFeatures, shared, dimension } = manifest
   const features = await content.matrix(referenceFeatures.cid, shared.rows, referenceFeatures.dimension, {
-    signal,
+    signal: AbortSignal.any([signal, components.signal]),
     from: manifest.publisher
   })
   const exact = await createExact(swarm, features)
@@ -152,6 +147,9 @@ export async function openMembership(components: MembershipComponents, init: Mem
   )
   starting.defer(async () => await state.stop())
   const leases = createLeaseTable({ self, ttlMs: init.leaseMs })
+  state.events.addEventListener('record', ({ detail: { record } }) => {
+    if (record.body.type !== 'score') leases.delivered(record.body.author, record.body.partition)
+  })
   let counter = 0
 
   let gossip: Gossip | undefined
@@ -160,7 +158,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
     const { libp2p, conduct } = network.network
     const own = createGossip(
       { pubsub: libp2p.services.pubsub, swarm, records: state.set, verify, logger: libp2p.logger },
-      { onFault: (peer, reason) => conduct.fault(peer, reason) }
+      { leaseMs: init.leaseMs, onFault: (peer, reason) => conduct.fault(peer, reason) }
     )
     own.addEventListener('record', ({ detail }) => {
       state.receive(detail)
@@ -177,13 +175,6 @@ export async function openMembership(components: MembershipComponents, init: Mem
     await rounds.start()
     starting.defer(async () => await rounds.stop())
     antiEntropy = rounds
-
-    const discovery = createDiscovery(
-      { libp2p, swarm: swarm.id, members: () => rounds.members() },
-      { addresses: network.addresses, onAddresses: network.onAddresses, intervalMs: init.discoveryMs }
-    )
-    await discovery.start()
-    starting.defer(async () => await discovery.stop())
 
     if (init.replicate) {
       const replicator = createReplicator({ state, content, logger })

@@ -186,7 +186,9 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
     },
     addAddresses(addresses) {
       remember(addresses)
-      if (timer !== undefined) void once()
+      if (timer === undefined) return
+      // the round under way may be past dialing
+      void (running ?? Promise.resolve()).then(once)
     },
     round: once
   }

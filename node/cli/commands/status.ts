@@ -21,12 +21,13 @@ export function statusCommand(invoke: Invoke): Command {
 
 // --- internal ---
 
-function statusText({ peer, addresses, gateway, swarms }: StatusReport): string {
+function statusText({ peer, addresses, gateway, opening, swarms }: StatusReport): string {
   const head = fieldLines([
     ['peer', peer],
     ['addresses', addresses.length === 0 ? 'none, the network is not running' : addresses.join(' ')],
     ['gateway', gateway],
-    ['swarms', swarms.length]
+    ['swarms', swarms.length],
+    ['opening', opening === undefined ? undefined : `${opening.join(' ')}, waiting for content of other members`]
   ])
   return [head, ...swarms.map(swarmText)].join('\n\n')
 }
