@@ -140,7 +140,9 @@ export const swarmStatusSchema = z.object({
   /** Share of the rows that have an aligned target, 0 to 1 */
   coverage: z.number(),
   complete: z.boolean(),
-  mergedCid: z.string().optional()
+  mergedCid: z.string().optional(),
+  /** Chosen shards; left out without a network. `holders`: other peers that were seen holding all of it. */
+  shards: z.array(z.object({ partition: count, cid: z.string(), here: z.boolean(), holders: count })).optional()
 })
 
 export const statusReportSchema = z.object({
@@ -237,6 +239,44 @@ export const importReportSchema = z.object({
 
 export type ExportReport = z.infer<typeof exportReportSchema>
 export type ImportReport = z.infer<typeof importReportSchema>
+export const gcOptionsSchema = z.strictObject({ dryRun: z.boolean() })
+
+export const gcReportSchema = z.object({
+  /** Nothing was deleted: what would have been */
+  dryRun: z.boolean(),
+  /** Blocks freed, and their bytes */
+  blocks: count,
+  bytes: count,
+  /** Bytes of all blocks afterwards */
+  left: count
+})
+
+/** `service`: also ask this remote pinning service, whose token is in the variable `tokenEnv` of the command's environment. */
+export const pinOptionsSchema = z.strictObject({
+  service: z.strictObject({ url: text, token: z.string().min(1).max(8192) }).optional(),
+  name: z.string().min(1).max(255).optional()
+})
+
+export const pinReportSchema = z.object({
+  cid: z.string(),
+  /** Blocks and bytes that are kept here now */
+  blocks: count,
+  bytes: count,
+  /** Of the remote service */
+  service: z.object({ url: z.string(), request: z.string(), status: z.literal('pinned') }).optional()
+})
+
+export const provideReportSchema = z.object({
+  cid: z.string(),
+  /** Connected peers that take part in the DHT */
+  peers: count
+})
+
+export type GcOptions = z.infer<typeof gcOptionsSchema>
+export type PinOptions = z.infer<typeof pinOptionsSchema>
+export type GcReport = z.infer<typeof gcReportSchema>
+export type PinReport = z.infer<typeof pinReportSchema>
+export type ProvideReport = z.infer<typeof provideReportSchema>
 export type PublishReport = z.infer<typeof publishReportSchema>
 export type PeerRow = z.infer<typeof peerRowSchema>
 export type ReferenceReport = z.infer<typeof referenceSchema>
@@ -289,6 +329,8 @@ export const apiEventSchema = z.discriminatedUnion('type', [
     done: count,
     total: count.optional()
   }),
+  /** `pin`: what the remote service says, when it changes */
+  z.object({ type: z.literal('pinning'), service: z.string(), status: z.string() }),
   z.object({ type: z.literal('peer'), peer: z.string(), connected: z.boolean() }),
   z.object({
     type: z.literal('listening'),
@@ -330,6 +372,14 @@ export interface CoOptApi {
   export(cid: string, options: ExportOptions, call?: CallOptions): Promise<ExportReport>
   /** `file`: absolute path of a CAR v1. */
   import(file: string, call?: CallOptions): Promise<ImportReport>
+  /** Free the blocks that no swarm and no pin needs. */
+  gc(options: GcOptions, call?: CallOptions): Promise<GcReport>
+  /** Fetch all below a CID, keep it from `gc`, and have a remote pinning service keep it as well. */
+  pin(cid: string, options: PinOptions, call?: CallOptions): Promise<PinReport>
+  /** Resolves to whether it was pinned. */
+  unpin(cid: string, call?: CallOptions): Promise<boolean>
+  /** Tell the DHT that this node has it. */
+  provide(cid: string, call?: CallOptions): Promise<ProvideReport>
   /** Ends the daemon. Resolves when it has been asked to, not when it is gone. */
   stop(call?: CallOptions): Promise<void>
 }

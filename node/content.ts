@@ -42,6 +42,8 @@ export interface Content {
   barrier(): Promise<void>
   /** Is this block in the store? */
   has(cid: CID): Promise<boolean>
+  /** The block, if it is in the store and whole. Never asks the network. */
+  peek(cid: CID): Promise<Uint8Array | undefined>
   /** One block. Throws `ContentUnavailableError` when nobody sends it in time. */
   block(cid: CID, options: FetchOptions): Promise<Uint8Array>
   /** Leaves of a file, checked against the pinned layout. */
@@ -164,6 +166,7 @@ export function createContent(components: ContentComponents, init: ContentInit):
     },
     barrier: async () => await local.barrier(),
     has: async cid => await local.has(cid),
+    peek: localBlock,
     block,
     leaves,
     read,

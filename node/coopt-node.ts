@@ -20,6 +20,7 @@ import { publishSwarm } from './publish-swarm.ts'
 import { peerReports, peerRows, referenceReport } from './reports.ts'
 import { openRuntime, type Runtime } from './runtime.ts'
 import { swarmStatus } from './swarm-status.ts'
+import { upkeepOf } from './upkeep.ts'
 import { verifyMerged } from './verify-merged.ts'
 
 export interface CoOptNodeInit {
@@ -170,7 +171,15 @@ export function nodeOf(
         ...gateway,
         ...(swarms.waiting().length === 0 ? {} : { opening: swarms.waiting() }),
         swarms: await Promise.all(
-          chosen.map(async one => await swarmStatus(one, { content, peer, invite: inviteOf(one) }))
+          chosen.map(
+            async one =>
+              await swarmStatus(one, {
+                content,
+                peer,
+                invite: inviteOf(one),
+                network: network !== undefined
+              })
+          )
         )
       }
     },
@@ -223,6 +232,8 @@ export function nodeOf(
 
     import: async (file, call = {}) =>
       await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }),
+
+    ...upkeepOf(runtime, { addresses, onEvent }),
 
     stop: async () => init.onStop?.(),
 

@@ -22,11 +22,13 @@ import { createAntiEntropy, type AntiEntropy } from './anti-entropy.ts'
 import type { Content } from './content.ts'
 import { createExact, type Exact } from './exact/exact.ts'
 import { failpoint } from './failpoint.ts'
+import { createHolders } from './holders.ts'
 import type { SwarmPaths } from './home.ts'
 import { verify } from './identity.ts'
 import { createLeaseTable, type LeaseTable } from './leases.ts'
 import type { Logger } from './logger.ts'
 import type { Network } from './network/network.ts'
+import { createProvider } from './provider.ts'
 import { createReplicator } from './replicator.ts'
 import { openRecordLog } from './store/record-log.ts'
 import { openSequence } from './store/sequence.ts'
@@ -78,6 +80,8 @@ export interface Membership {
   removeJournal(name: string): Promise<void>
   /** Which of these files does at least one other member hold completely? */
   heldByOthers(cids: readonly CID[], signal: AbortSignal): Promise<boolean[]>
+  /** By how many other peers were these files seen to be held completely? Asks the connected ones, remembers the others. */
+  holders(cids: readonly CID[], signal: AbortSignal): Promise<number[]>
   /** Take records that came through the sync protocol. */
   accept(records: readonly SignedRecord[]): void
   stop(): Promise<void>
@@ -176,6 +180,16 @@ export async function openMembership(components: MembershipComponents, init: Mem
     starting.defer(async () => await rounds.stop())
     antiEntropy = rounds
 
+    const provider = createProvider({
+      content,
+      state,
+      peers: () => libp2p.getPeers(),
+      provide: async (cid, options) => await network.network.helia.routing.provide(cid, options),
+      logger
+    })
+    provider.start()
+    starting.defer(async () => await provider.stop())
+
     if (init.replicate) {
       const replicator = createReplicator({ state, content, logger })
       replicator.start()
@@ -185,14 +199,11 @@ export async function openMembership(components: MembershipComponents, init: Mem
   starting.defer(() => controller.abort(new ContentUnavailableError('the node is stopping')))
   state.start()
 
-  /** Own scores and shards are findable by anybody who has their CID, also by those who are no members. */
-  const provide = (cid: CID): void => {
-    network?.network.helia.routing
-      .provide(cid, { signal })
-      .catch((error: unknown) =>
-        logger.debug('not provided to the DHT', { cid: cid.toString(), reason: String(error) })
-      )
-  }
+  const holders = createHolders({
+    members: () => antiEntropy?.members() ?? [],
+    ask: async (peer, cids, options) => (await network?.sync.holds(peer, swarm.id, cids, options)) ?? [],
+    logger
+  })
 
   const started = starting.move()
   return {
@@ -213,7 +224,6 @@ export async function openMembership(components: MembershipComponents, init: Mem
     announce: async record => {
       await gossip?.publishRecord(record)
       await failpoint('publish:announce')
-      if (record.body.type === 'alignment') provide(record.body.shard)
     },
     announceLease: async lease => {
       // above every counter of an earlier process, whose last lease others may still remember
@@ -223,22 +233,8 @@ export async function openMembership(components: MembershipComponents, init: Mem
     },
     journalPath: name => paths.journal(name),
     removeJournal: async name => await rm(paths.journal(name), { force: true }),
-    heldByOthers: async (cids, callSignal) => {
-      const held = cids.map(() => false)
-      for (const peer of antiEntropy?.members() ?? []) {
-        try {
-          const answers = await network?.sync.holds(peer, swarm.id, cids, { signal: callSignal })
-          answers?.forEach((answer, i) => {
-            if (answer) held[i] = true
-          })
-        } catch (error) {
-          callSignal.throwIfAborted()
-          logger.debug('a member did not say what it holds', { peer: peer.toString(), reason: String(error) })
-        }
-        if (!held.includes(false)) break
-      }
-      return held
-    },
+    heldByOthers: async (cids, callSignal) => await holders.anybody(cids, callSignal),
+    holders: async (cids, callSignal) => await holders.counts(cids, callSignal),
     accept: list => {
       for (const record of list) state.receive(record)
     },

@@ -12,7 +12,10 @@ import { entityOf, type Link } from './dag/entity.ts'
 import type { Membership } from './membership.ts'
 
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */
-export async function mergeSwarm(membership: Membership, content: Content): Promise<MergedDataset> {
+export async function mergeSwarm(
+  membership: Pick<Membership, 'swarm' | 'state'>,
+  content: Content
+): Promise<MergedDataset> {
   const { swarm, state } = membership
   const merged = await mergeDataset(swarm, state.set, state.evidence, state.view())
   for (const { cid, bytes } of merged.blocks) {

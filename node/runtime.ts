@@ -39,6 +39,8 @@ export interface Runtime {
   readonly config: Config
   readonly home: Home
   readonly content: Content
+  /** The blocks behind `content` */
+  readonly store: DurableBlockstore
   readonly swarms: Swarms
   readonly network: Network | undefined
   /** Decodes images and multiplies matrices in a child process; participants have their own for their prior */
@@ -171,6 +173,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     config,
     home,
     content,
+    store: local,
     swarms: opened,
     network,
     host,

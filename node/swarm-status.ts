@@ -6,10 +6,13 @@ import type { Membership } from './membership.ts'
 import { mergeSwarm } from './merge-swarm.ts'
 import { peerRows, referenceReport } from './reports.ts'
 
+/** Members answer from their file system; who does not within this is left out. */
+const ASK_MS = 5000
+
 /** `peer` is this node. A complete dataset is merged for it. */
 export async function swarmStatus(
   membership: Membership,
-  { content, peer, invite }: { content: Content; peer: string; invite: string }
+  { content, peer, invite, network }: { content: Content; peer: string; invite: string; network: boolean }
 ): Promise<SwarmStatus> {
   const { swarm, state } = membership
   const view = state.view()
@@ -35,6 +38,22 @@ export async function swarmStatus(
     peers,
     coverage: view.chosen.size / total,
     complete: view.complete,
+    ...(network ? { shards: await shardCopies(membership, content) } : {}),
     ...(view.complete ? { mergedCid: (await mergeSwarm(membership, content)).root.toString() } : {})
   }
+}
+
+// --- internal ---
+
+async function shardCopies(membership: Membership, content: Content): Promise<NonNullable<SwarmStatus['shards']>> {
+  const chosen = [...membership.state.view().chosen.values()].sort((a, b) => a.partition - b.partition)
+  const cids = chosen.map(({ alignment }) => alignment.body.shard)
+  const holders = await membership.holders(cids, AbortSignal.timeout(ASK_MS))
+  const here = await Promise.all(cids.map(async cid => await content.holds(cid)))
+  return chosen.map(({ partition }, i) => ({
+    partition,
+    cid: `${cids[i]}`,
+    here: here[i] === true,
+    holders: holders[i] ?? 0
+  }))
 }

@@ -59,6 +59,8 @@ export interface Swarms {
   openKnown(): Promise<void>
   /** Ids of swarms that `openKnown` has still to open. */
   waiting(): string[]
+  /** Resolves when no swarm is being opened. */
+  settled(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -209,6 +211,9 @@ export function createSwarms({ identity, config, home, content, network, logger 
       await Promise.all((await listSwarms(home)).map(openOne))
     },
     waiting: () => [...waiting.keys()],
+    settled: async () => {
+      await Promise.allSettled(opening.values())
+    },
     stop: async () => {
       stopping.abort(new ContentUnavailableError('the node is stopping'))
       await Promise.allSettled([...waiting.values(), ...opening.values()])

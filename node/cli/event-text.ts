@@ -12,6 +12,8 @@ export function eventText(event: ApiEvent): string | undefined {
       return `partition ${event.partition}: ${PARTITION_WORDS[event.state]} (${event.rows} rows)`
     case 'alignment':
       return `aligned to ${shortId(event.reference)}: leave-one-out R2 ${event.looR2.toFixed(4)}, cosine ${event.looCosine.toFixed(4)}`
+    case 'pinning':
+      return `${event.service}: ${event.status}`
     case 'peer':
       return `${event.connected ? 'connected to' : 'lost'} ${shortId(event.peer)}`
     case 'listening':

@@ -7,11 +7,14 @@ import { VERSION } from '../version.ts'
 import { downCommand } from './commands/down.ts'
 import { exportCommand } from './commands/export.ts'
 import { importCommand } from './commands/import.ts'
+import { gcCommand } from './commands/gc.ts'
 import { initCommand } from './commands/init.ts'
 import { joinCommand } from './commands/join.ts'
 import { mergeCommand } from './commands/merge.ts'
 import { peersCommand } from './commands/peers.ts'
+import { pinCommand, unpinCommand } from './commands/pin.ts'
 import { priorCommand } from './commands/prior.ts'
+import { provideCommand } from './commands/provide.ts'
 import { publishCommand } from './commands/publish.ts'
 import { statusCommand } from './commands/status.ts'
 import { upCommand } from './commands/up.ts'
@@ -64,6 +67,10 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     verifyCommand,
     exportCommand,
     importCommand,
+    pinCommand,
+    unpinCommand,
+    provideCommand,
+    gcCommand,
     versionCommand
   ].map(create => create(invoke))
   const program = new Command('coopt')

@@ -66,6 +66,10 @@ export function createApiClient(endpoint: ApiEndpoint): CoOptApi {
     verify: (cid, o) => call('verify', [cid], o),
     export: (cid, options, o) => call('export', [cid, options], o),
     import: (file, o) => call('import', [file], o),
+    gc: (options, o) => call('gc', [options], o),
+    pin: (cid, options, o) => call('pin', [cid, options], o),
+    unpin: (cid, o) => call('unpin', [cid], o),
+    provide: (cid, o) => call('provide', [cid], o),
     stop: async o => {
       await call('stop', [], o)
     }

@@ -8,6 +8,11 @@
 import { z } from 'zod'
 import {
   apiEventSchema,
+  gcOptionsSchema,
+  gcReportSchema,
+  pinOptionsSchema,
+  pinReportSchema,
+  provideReportSchema,
   exportOptionsSchema,
   exportReportSchema,
   importReportSchema,
@@ -67,6 +72,10 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
     api.export(...args, call)
   ),
   import: operation(z.tuple([text]), importReportSchema, (api, args, call) => api.import(...args, call)),
+  gc: operation(z.tuple([gcOptionsSchema]), gcReportSchema, (api, args, call) => api.gc(...args, call)),
+  pin: operation(z.tuple([text, pinOptionsSchema]), pinReportSchema, (api, args, call) => api.pin(...args, call)),
+  unpin: operation(z.tuple([text]), z.boolean(), (api, args, call) => api.unpin(...args, call)),
+  provide: operation(z.tuple([text]), provideReportSchema, (api, args, call) => api.provide(...args, call)),
   stop: operation(z.tuple([]), z.null(), async (api, _, call) => {
     await api.stop(call)
     return null

@@ -6,7 +6,16 @@
  *
  * Here a wait ends when the buffer is empty, so that never more than one message of an answer is buffered.
  */
-import type { Libp2p, Stream } from '@libp2p/interface'
+import type { AbortOptions, Libp2p } from '@libp2p/interface'
+
+/** What is needed of a stream. */
+export interface Buffered {
+  readonly writeBufferLength: number
+  readonly status: string
+  onDrain(options?: AbortOptions): Promise<void>
+  addEventListener(type: 'idle' | 'close', listener: (event: Event) => void): void
+  removeEventListener(type: 'idle' | 'close', listener: (event: Event) => void): void
+}
 
 /** Make `dialProtocol` of this node return streams whose `onDrain` works, for these protocols. */
 export function waitForDrain(libp2p: Pick<Libp2p, 'dialProtocol'>, isMeant: (protocol: string) => boolean): void {
@@ -18,9 +27,7 @@ export function waitForDrain(libp2p: Pick<Libp2p, 'dialProtocol'>, isMeant: (pro
 }
 
 /** The same stream; its `onDrain` resolves when nothing is buffered and rejects when the stream ends before or the signal aborts. */
-export function withWorkingDrain<
-  T extends Pick<Stream, 'writeBufferLength' | 'status' | 'onDrain' | keyof EventTarget>
->(stream: T): T {
+export function withWorkingDrain<T extends Buffered>(stream: T): T {
   stream.onDrain = async (options = {}) => {
     const { signal } = options
     const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -44,6 +44,19 @@ export function blockFileOf(root: string, cid: CID): BlockFile | undefined {
   return { name, digest, shard, path: join(root, shard, name) }
 }
 
+/** The file of this name; undefined for a name that is not ours. */
+export function fileNamed(root: string, name: string): BlockFile | undefined {
+  const digest = digestOf(name)
+  return digest === undefined
+    ? undefined
+    : { name, digest: digest.digest, shard: shardOf(name), path: join(root, shardOf(name), name) }
+}
+
+/** How the file of a block is called; undefined for a block that is never stored. */
+export function blockName(cid: CID): string | undefined {
+  return blockFileOf('', cid)?.name
+}
+
 export const shardOf = (name: string): string => name.slice(-3, -1)
 export const isShardName = (name: string): boolean => /^[a-z2-7]{2}$/.test(name)
 export const isBlockName = (name: string): boolean => NAME.test(name)

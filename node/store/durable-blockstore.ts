@@ -23,6 +23,7 @@ import { openBlockDirectory, type BlockDirectory } from './block-directory.ts'
 import { assertBlock, blockFileOf, digestOf, joinBlock, shardOf, type BlockFile } from './block-files.ts'
 import { readBlock, type StoreFault } from './block-reader.ts'
 import { createDiskSpace, type DiskSpace, type DiskState } from './disk-space.ts'
+import { sweepBlocks } from './block-sweep.ts'
 import { errorCode, nodeFileSystem, persevering, storeError, type FileSystem } from './file-system.ts'
 
 export interface BlockstoreInit {
@@ -52,6 +53,9 @@ export class DurableBlockstore extends BaseBlockstore {
   readonly #parts: Parts
   /** What is being done to a file: one change at a time */
   readonly #busy = new Map<string, { put: boolean; done: Promise<void> }>()
+
+  /** Put since the store was opened, and not found to be needed yet: perhaps nothing names them so far, but something soon will */
+  readonly #young = new Set<string>()
 
   private constructor(parts: Parts) {
     super()
@@ -120,6 +124,7 @@ export class DurableBlockstore extends BaseBlockstore {
     const bytes = value instanceof Uint8Array ? value : await joinBlock(cid, value)
     const file = blockFileOf(this.#parts.root, cid)
     assertBlock(file, cid, bytes)
+    this.#young.add(file.name) // before anything is awaited: a sweep that runs now must see it
     await this.#alone(file, true, () => this.#store(cid, file, bytes))
     await this.#parts.barrier.bound()
     return cid
@@ -182,6 +187,19 @@ export class DurableBlockstore extends BaseBlockstore {
       const cid = CID.createV1(raw.code, digest)
       yield { cid, bytes: this.get(cid, options) }
     }
+  }
+
+  /**
+   * Delete every block that is neither needed nor young: put by this process and never needed yet, as the blocks of a publication in
+   * progress are. Safe beside puts. Yields the bytes of each one; with `dryRun` nothing is deleted.
+   */
+  async *sweep(needed: ReadonlySet<string>, { dryRun }: { dryRun: boolean }): AsyncGenerator<number> {
+    for (const name of needed) this.#young.delete(name)
+    yield* sweepBlocks(needed, dryRun, {
+      ...this.#parts,
+      alone: async (file, action) => await this.#alone(file, false, action),
+      isYoung: name => this.#young.has(name)
+    })
   }
 
   /** Wait for what is being written; nothing stays open between two calls. */

@@ -113,6 +113,15 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
       written: Object.values(options).filter(path => path !== undefined)
     }),
     import: async () => ({ roots: [MERGED], blocks: 2, bytes: 6, rounds: [] }),
+    gc: async ({ dryRun }) => ({ dryRun, blocks: 7, bytes: 7_000_000, left: 5_000_000 }),
+    pin: async (cid, { service }) => ({
+      cid,
+      blocks: 3,
+      bytes: 3_000_000,
+      ...(service === undefined ? {} : { service: { url: service.url, request: 'r1', status: 'pinned' as const } })
+    }),
+    unpin: async () => true,
+    provide: async cid => ({ cid, peers: 2 }),
     stop: async () => undefined,
     ...answers
   }
@@ -144,6 +153,10 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
       await reports.export(cid, options, call)
     ),
     import: async (file, call) => (note('import', [file], call), await reports.import(file, call)),
+    gc: async (options, call) => (note('gc', [options], call), await reports.gc(options, call)),
+    pin: async (cid, options, call) => (note('pin', [cid, options], call), await reports.pin(cid, options, call)),
+    unpin: async (cid, call) => (note('unpin', [cid], call), await reports.unpin(cid, call)),
+    provide: async (cid, call) => (note('provide', [cid], call), await reports.provide(cid, call)),
     stop: async call => (note('stop', [], call), await reports.stop(call)),
     async close() {
       this.closed++

@@ -42,7 +42,26 @@ function swarmText(swarm: SwarmStatus): string {
     ['coverage', coverageText(swarm.coverage)],
     ['reference', referenceText(swarm.reference) ?? 'none elected yet'],
     ['merged', swarm.complete ? swarm.mergedCid : undefined],
+    ['copies', copiesText(swarm.shards)],
     ['invite', swarm.invite]
   ])
   return swarm.peers.length === 0 ? fields : `${fields}\n\n${peerTable(swarm.peers)}`
 }
+
+/** `shards held by others: 14 by 2 or more, 1 by one, 1 by none (partition 7)` */
+function copiesText(shards: SwarmStatus['shards']): string | undefined {
+  if (shards === undefined || shards.length === 0) return undefined
+  const alone = shards.filter(shard => shard.holders === 0)
+  const once = shards.filter(shard => shard.holders === 1).length
+  const names = alone.slice(0, MAX_NAMED).map(({ partition, here }) => `${partition}${here ? '' : ', not here either'}`)
+  const more = alone.length > MAX_NAMED ? ', …' : ''
+  return [
+    `of ${shards.length} shards others hold`,
+    `${shards.length - once - alone.length} twice or more,`,
+    `${once} once,`,
+    alone.length === 0 ? '0 never' : `${alone.length} never (partition ${names.join('; ')}${more})`
+  ].join(' ')
+}
+
+/** More numbers than this are read with --json. */
+const MAX_NAMED = 8

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
-import { withWorkingDrain } from '../../../node/network/backpressure.ts'
+import { withWorkingDrain, type Buffered } from '../../../node/network/backpressure.ts'
 
-class FakeStream extends EventTarget {
+class FakeStream extends EventTarget implements Buffered {
   writeBufferLength = 0
-  status: 'open' | 'closed' = 'open'
-  onDrain = async (_options?: { signal?: AbortSignal }): Promise<void> => {}
+  status = 'open'
+
+  async onDrain(_options?: { signal?: AbortSignal }): Promise<void> {}
 
   empty(): void {
     this.writeBufferLength = 0

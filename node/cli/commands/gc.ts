@@ -1,0 +1,22 @@
+/** coopt gc: frees the blocks that no swarm of this home and no pin needs; safe while something is being published. */
+import { Command } from 'commander'
+import type { Invoke } from '../invoke.ts'
+import { printReport } from '../output.ts'
+import { byteText, fieldLines } from '../text-table.ts'
+
+export function gcCommand(invoke: Invoke): Command {
+  return new Command('gc')
+    .description('free what no swarm and no pin needs')
+    .option('--dry-run', 'only tell what would be freed', false)
+    .action(async ({ dryRun }: { dryRun: boolean }) => {
+      await invoke(async invocation => {
+        const { withApi } = await import('../session.ts')
+        const report = await withApi(invocation, { network: false }, (api, call) => api.gc({ dryRun }, call))
+        const text = fieldLines([
+          [dryRun ? 'would free' : 'freed', `${byteText(report.bytes)} in ${report.blocks} blocks`],
+          ['left', byteText(report.left)]
+        ])
+        printReport(invocation, report, text)
+      })
+    })
+}

@@ -1,0 +1,42 @@
+/** The second half of a garbage collection: deletes blocks that nobody needs, one at a time, beside puts and reads. */
+import type { Barrier } from './block-barrier.ts'
+import type { BlockDirectory } from './block-directory.ts'
+import { fileNamed, type BlockFile } from './block-files.ts'
+import { errorCode, storeError, type FileSystem } from './file-system.ts'
+
+export interface SweepParts {
+  root: string
+  fs: FileSystem
+  directory: BlockDirectory
+  barrier: Barrier
+  /** Run while nothing else is done to the file */
+  alone(file: BlockFile, action: () => Promise<void>): Promise<void>
+  /** Asked while nothing else is done to the file */
+  isYoung(name: string): boolean
+}
+
+/** Yields the bytes of each block that goes. Rejects with an error that names the path. */
+export async function* sweepBlocks(
+  needed: ReadonlySet<string>,
+  dryRun: boolean,
+  { root, fs, directory, barrier, alone, isYoung }: SweepParts
+): AsyncGenerator<number> {
+  for await (const name of directory.names()) {
+    const file = fileNamed(root, name)
+    if (file === undefined || needed.has(name)) continue
+    let freed: number | undefined
+    await alone(file, async () => {
+      if (isYoung(name)) return
+      try {
+        freed = (await fs.stat(file.path)).size
+        if (dryRun) return
+        await directory.remove(file.path)
+        barrier.forget(name)
+      } catch (error) {
+        freed = undefined
+        if (errorCode(error) !== 'ENOENT') throw storeError(error, 'delete', file.path)
+      }
+    })
+    if (freed !== undefined) yield freed
+  }
+}
