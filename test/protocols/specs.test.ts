@@ -92,8 +92,12 @@ test('the limits in the pages are those of the code', () => {
   const reference = page('reference/reference.md').text
   expect(reference).toContain(`| request | ${kib(constants.MAX_REFERENCE_REQUEST_BYTES)}, complete within`)
   expect(reference).toContain(`| header | ${constants.MAX_REFERENCE_HEADER_BYTES} bytes`)
-  expect(reference).toContain(`| requests of one peer | ${constants.REFERENCE_REQUESTS_PER_10_S} in 10 s |`)
-  expect(reference).toContain(`| requests of all peers | ${constants.REFERENCE_TOTAL_REQUESTS_PER_10_S} in 10 s |`)
+  expect(reference).toContain(
+    `| requests of one peer | ${constants.REFERENCE_REQUESTS_PER_SECOND} a second, ${constants.REFERENCE_BURST} at once |`
+  )
+  expect(reference).toContain(
+    `| requests of all peers | ${constants.REFERENCE_TOTAL_REQUESTS_PER_SECOND} a second, ${constants.REFERENCE_TOTAL_BURST} at once |`
+  )
   const gossip = page('gossip/gossip.md').text
   expect(gossip).toContain(`${constants.GOSSIP_MESSAGES_PER_SECOND} a second, ${constants.GOSSIP_BURST} at once |`)
   expect(gossip).toContain(`${constants.LEASES_PER_SECOND} a second, ${constants.LEASE_BURST} at once |`)
