@@ -109,13 +109,21 @@ def of_datasets(data, streaming):
     return {**of_arrow(tables), "features": {name: repr(feature) for name, feature in features.items()}}
 
 
+def first_image(data):
+    """Width and height of the first image as `datasets` decodes it, or None where it is no image."""
+    import PIL
+
+    try:
+        return next(iter(data))["image"].size
+    except PIL.UnidentifiedImageError:
+        return None
+
+
 def read_datasets(sources, streaming=False):
     import datasets
 
     data = datasets.load_dataset("parquet", data_files={"train": list(sources)}, split="train", streaming=streaming)
-    pixels = next(iter(data))["image"]
-    assert pixels.size[0] > 0 and pixels.load() is not None, "the image column is not decoded"
-    return of_datasets(data, streaming)
+    return {**of_datasets(data, streaming), "pixels": first_image(data)}
 
 
 def read_directory(sources):

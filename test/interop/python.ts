@@ -34,6 +34,8 @@ export interface Seen {
   rows: SeenRow[]
   /** Of `datasets` */
   features?: Record<string, string>
+  /** Width and height of the first image, decoded by `datasets` */
+  pixels?: [number, number] | null
   /** coopt.* of each file, of pyarrow */
   metadata?: Array<Record<string, string>>
 }

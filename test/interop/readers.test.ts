@@ -74,7 +74,10 @@ describe.skipIf(inject('python') === '').each(['float32', 'float16'] as const)('
     const seen = await readWith(reader, files, work)
     check(seen)
     if (reader === 'datasets' || reader === 'datasets-streaming')
-      expect(seen.features).toMatchObject({ id: "Value('string')", target: TYPES[dtype].datasets })
+      expect(seen).toMatchObject({
+        features: { id: "Value('string')", target: TYPES[dtype].datasets },
+        pixels: [expect.any(Number), expect.any(Number)]
+      })
     else expect(seen.type).toBe(TYPES[dtype][reader])
     if (reader === 'pyarrow') {
       for (const [partition, metadata] of (seen.metadata ?? []).entries())
