@@ -9,13 +9,17 @@ import { shardName } from '../src/merge/shard-name.ts'
 import { failpoint } from './failpoint.ts'
 import type { Content } from './content.ts'
 import { entityOf, type Link } from './dag/entity.ts'
-import type { Membership } from './membership.ts'
+import type { Swarm } from '../src/distribute/manifest.ts'
+import type { SwarmState } from './swarm-state.ts'
+
+/** What a merge needs of a membership. */
+export interface Mergeable {
+  readonly swarm: Swarm
+  readonly state: SwarmState
+}
 
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */
-export async function mergeSwarm(
-  membership: Pick<Membership, 'swarm' | 'state'>,
-  content: Content
-): Promise<MergedDataset> {
+export async function mergeSwarm(membership: Mergeable, content: Content): Promise<MergedDataset> {
   const { swarm, state } = membership
   const merged = await mergeDataset(swarm, state.set, state.evidence, state.view())
   for (const { cid, bytes } of merged.blocks) {
@@ -33,7 +37,7 @@ export async function mergeSwarm(
  * Throws `InvalidInputError` when the folder has something in it, `ContentUnavailableError` when a shard cannot be had.
  */
 export async function writeDataset(
-  membership: Membership,
+  membership: Mergeable,
   content: Content,
   merged: MergedDataset,
   folder: string,

@@ -2,7 +2,8 @@
  * What to do next under a view. Time and leases enter here and only here: they decide what this node does, never what is true.
  *
  * In order: own raw targets that wait for the elected reference (seconds from being finished); partitions nobody has done; raw targets
- * whose author does not come round to aligning them; and, for nodes that stay, partitions done by clearly weaker priors.
+ * whose author does not come round to aligning them; for nodes that stay, partitions done by clearly weaker priors; and rather than idle,
+ * what somebody has been at for longer than a lease.
  */
 import { nextPartition } from '../src/distribute/assignment.ts'
 import type { PeerKey } from '../src/envelope.ts'
@@ -89,6 +90,11 @@ export function nextTask(s: Situation): Task | undefined {
       .map(c => c.partition)
     const partition = choose(weaker)
     if (partition !== undefined) return { do: 'optimize', partition, improving: true }
+  }
+  if (s.admissible && s.mayTake) {
+    // nothing else to do: whoever has held a partition for longer than a lease may be slow, or never deliver
+    const slow = s.leases.oldestHeld(view.missing.filter(index => !s.isSetAside(`${index}`)))
+    if (slow !== undefined) return { do: 'optimize', partition: slow, improving: false }
   }
   return undefined
 }

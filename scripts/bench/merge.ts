@@ -8,7 +8,7 @@
  */
 import { generateKeyPairSync, sign as ed25519Sign } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import { DEFAULT_GATE } from '../../src/align/gate.ts'
 import { DEFAULT_GRID } from '../../src/align/transform.ts'
 import { pbCid, rawCid } from '../../src/codec.ts'

@@ -151,6 +151,16 @@ describe('the next task', () => {
     expect(next(best, [...records, garbage], situation)).toEqual({ do: 'optimize', partition: 3, improving: false })
   })
 
+  test('is, rather than nothing, what somebody has been at for longer than a lease', async () => {
+    let time = 0
+    const leases = createLeaseTable({ self: best.key, ttlMs: TTL, now: () => time })
+    const records = (await Promise.all([0, 1, 2].map(p => done(best, p)))).flat()
+    leases.observe(lease(weak, 3, { counter: 1 }))
+    expect(next(best, records, { leases })).toBeUndefined()
+    for (let i = 2; i < 5; i++, time += TTL / 2) leases.observe(lease(weak, 3, { counter: i, done: i }))
+    expect(next(best, records, { leases })).toEqual({ do: 'optimize', partition: 3, improving: false })
+  })
+
   test('is to align own raw targets before anything else', async () => {
     const raw = await result(close, 2)
     expect(next(close, [raw])).toEqual({
