@@ -30,7 +30,13 @@ export const publishOptionsSchema = z.strictObject({
   referencePrior: text.optional(),
   election: z.enum(['uniformity', 'predictivity']).optional(),
   /** Peer ids that may add records; everybody by default */
-  allow: z.array(text).max(4096).optional()
+  allow: z.array(text).max(4096).optional(),
+  /** Further sources, read after the first as if they were one */
+  more: z.array(text).max(4096).optional(),
+  /** Images whose bytes occurred before are left out; they are kept by default */
+  dedupe: z.boolean().optional(),
+  /** Images that cannot be used are left out, each with a `log` event; by default one such image is an error */
+  skipBad: z.boolean().optional()
 })
 
 export const joinOptionsSchema = z.strictObject({
@@ -55,7 +61,11 @@ export const priorCheckOptionsSchema = z.strictObject({
 })
 
 /** `out`: a folder that is made and filled with the dataset's files. */
-export const mergeOptionsSchema = z.strictObject({ out: text.optional() })
+export const mergeOptionsSchema = z.strictObject({
+  out: text.optional(),
+  /** Key of the home's key store, made on first use: an IPNS record under it points to the dataset */
+  name: z.string().min(1).max(64).optional()
+})
 
 /** Absolute paths of what is to be written; at least one. */
 export const exportOptionsSchema = z.strictObject({
@@ -81,10 +91,12 @@ export const publishReportSchema = z.object({
   /** CID of the manifest: the swarm's id */
   manifest: z.string(),
   invite: z.string(),
-  /** Distinct images, the shared ones included */
+  /** Images in partitions, the shared ones included */
   samples: count,
-  /** Images left out because their bytes occurred before */
+  /** Images whose bytes occurred before: kept, or left out with `dedupe` */
   duplicates: count,
+  /** Images left out with `skipBad`; left out for none */
+  broken: count.optional(),
   partitions: count,
   shared: count,
   dimension: count,
@@ -198,6 +210,8 @@ export const mergeReportSchema = z.object({
   rows: count,
   reference: referenceSchema.optional(),
   peers: z.array(peerRowSchema),
+  /** Where the dataset is found by name; `record` is the path of the signed record, for `ipfs name put` */
+  ipns: z.object({ name: z.string(), record: z.string(), sequence: count }).optional(),
   /** Absolute path of the folder that was written */
   out: z.string().optional()
 })
@@ -356,7 +370,10 @@ export interface CallOptions {
 
 /** Errors are those of src/errors.ts, by name; node/exit-codes.ts maps them to exit codes. */
 export interface CoOptApi {
-  /** `source`: absolute path of a folder of images or of a tar of them. */
+  /**
+   * `source`: absolute path of a folder of images, of a tar or Parquet file of them, of a folder of such files, or `/ipfs/CID[/path]` of
+   * a directory.
+   */
   publish(source: string, options: PublishOptions, call?: CallOptions): Promise<PublishReport>
   /** Resolves when the dataset is complete (`once`), else only when `signal` aborts. */
   join(invite: string, options: JoinOptions, call?: CallOptions): Promise<JoinReport>

@@ -16,6 +16,7 @@ import { checkPrior } from './inference/check-prior.ts'
 import { joinSwarm } from './join-swarm.ts'
 import type { Membership } from './membership.ts'
 import { mergeSwarm, writeDataset } from './merge-swarm.ts'
+import { publishName } from './publish-name.ts'
 import { publishSwarm } from './publish-swarm.ts'
 import { peerReports, peerRows, referenceReport } from './reports.ts'
 import { openRuntime, type Runtime } from './runtime.ts'
@@ -102,7 +103,7 @@ export function nodeOf(
     gateway: init.gateway?.url,
 
     publish: async (source, options, call = {}) => {
-      const { swarm, duplicates } = await publishSwarm(
+      const { swarm, duplicates, broken } = await publishSwarm(
         {
           self: identity.key,
           sign: identity.sign,
@@ -124,6 +125,7 @@ export function nodeOf(
         invite: inviteOf(membership),
         samples: manifest.samples,
         duplicates,
+        ...(broken === 0 ? {} : { broken }),
         partitions: manifest.partitions.length,
         shared: manifest.shared.rows,
         dimension: manifest.dimension,
@@ -210,6 +212,9 @@ export function nodeOf(
         rows: merged.rows,
         ...(reference === undefined ? {} : { reference }),
         peers: peerRows(state, view),
+        ...(options.name === undefined
+          ? {}
+          : { ipns: await publishName(runtime.home.root, options.name, merged.root, new Date()) }),
         ...(options.out === undefined
           ? {}
           : { out: await writeDataset(membership, content, merged, options.out, signal) })

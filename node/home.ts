@@ -8,6 +8,8 @@
  *   api.json                address and token of the running daemon
  *   blocks/                 content-addressed blocks (store/durable-blockstore.ts)
  *   datastore/              libp2p and Helia: peers, pins, DHT; may be deleted
+ *   pins.json               what gc keeps besides the swarms (pins.ts)
+ *   keys/                   names of datasets: keys 0600, and the last record signed with each (publish-name.ts)
  *   spool/                  files of a publish in progress; emptied at start
  *   swarms/<swarm CID>/
  *     manifest.cbor         the signed manifest

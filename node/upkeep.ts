@@ -10,6 +10,7 @@ import { withInline } from './dag/blocks.ts'
 import { walkDag } from './dag/walk.ts'
 import { listSwarms } from './home.ts'
 import { createPins } from './pins.ts'
+import { namedRoots } from './publish-name.ts'
 import { pinRemotely, serviceUrl } from './remote-pinning.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -43,7 +44,7 @@ export function upkeepOf(
           settled: async () => {
             if (swarms.waiting().length === 0) await swarms.settled()
           },
-          pins: async () => await pins.all(),
+          pins: async () => [...(await pins.all()), ...(await namedRoots(home.root))],
           self: identity.key,
           content,
           store,

@@ -116,6 +116,17 @@ describe.skipIf(kubo === undefined)('a stock Kubo daemon', () => {
     expect(Buffer.from(await card.arrayBuffer())).toEqual(await bytesOf(join(copy, 'README.md')))
   })
 
+  test('resolves the name of a merged dataset from its signed record', async () => {
+    const daemon = await startKubo({ config: { 'Routing.Type': 'dhtserver' } })
+    for (const sequence of [0, 1]) {
+      const { ipns } = await publisher.node.merge(manifest, { name: 'interop' })
+      if (ipns === undefined) throw new Error('there is no name')
+      expect(ipns.sequence).toBe(sequence)
+      await daemon.ipfs('name', 'put', '--allow-offline', `/ipns/${ipns.name}`, ipns.record)
+      expect(await daemon.ipfs('name', 'resolve', '--nocache', `/ipns/${ipns.name}`)).toBe(`/ipfs/${merged}`)
+    }
+  })
+
   test('meets our node behind a pre-shared key, and nobody does without it', async () => {
     const key = `/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString('hex')}\n`
     const swarmKey = join(await temporaryFolder(), 'swarm.key')

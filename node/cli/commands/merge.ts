@@ -16,19 +16,25 @@ export function mergeCommand(invoke: Invoke): Command {
     .description('print the merged CID of a swarm')
     .argument('<invite>', 'invite, or manifest CID', someText)
     .option('--out <dir>', 'also write the merged dataset into this new folder', someText)
+    .option('--name <key>', 'publish it under this key of the home, as an IPNS record', someText)
     .option('--offline', 'use what this home has, ask no peers', false)
-    .action(async (invite: string, { out, offline }: { out?: string; offline: boolean }) => {
+    .action(async (invite: string, { out, name, offline }: { out?: string; name?: string; offline: boolean }) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
         const { decodeInvite } = await import('../../../src/distribute/invite.ts')
         decodeInvite(invite)
-        const options = out === undefined ? {} : { out: resolve(invocation.cwd, out) }
+        const options = {
+          ...(out === undefined ? {} : { out: resolve(invocation.cwd, out) }),
+          ...(name === undefined ? {} : { name })
+        }
         const report = await withApi(invocation, { network: !offline }, (api, call) => api.merge(invite, options, call))
         const fields = fieldLines([
           ['merged', report.mergedCid],
           ['state', report.provisional ? `provisional: ${coverageText(report.coverage)} of the rows` : 'complete'],
           ['rows', report.rows],
           ['reference', referenceText(report.reference)],
+          ['name', report.ipns && `/ipns/${report.ipns.name}`],
+          ['record', report.ipns?.record],
           ['written', report.out]
         ])
         printReport(invocation, report, report.peers.length === 0 ? fields : `${fields}\n\n${peerTable(report.peers)}`)

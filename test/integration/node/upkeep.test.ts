@@ -81,18 +81,22 @@ test('gc over and over while a dataset is published, aligned and merged takes no
       rounds++
     }
   })()
-  const { invite, manifest } = await node.publish(await pictures())
-  const joined = await node.join(invite, bundledPrior('superclass2'))
-  isDone = true
-  await collecting
+  const work = (async () => {
+    const { invite, manifest } = await node.publish(await pictures())
+    return { manifest, mergedCid: (await node.join(invite, bundledPrior('superclass2'))).mergedCid ?? '' }
+  })()
+  const { manifest, mergedCid } = await work.finally(async () => {
+    isDone = true
+    await collecting
+  })
 
   expect(rounds).toBeGreaterThan(2)
   expect(freed).toBeGreaterThanOrEqual(4) // what was there before; of what was made meanwhile only directories of earlier views
   expect(await node.runtime.content.peek(old)).toBeUndefined()
   const { swarm } = node.membership(manifest)
   for (const { cid } of swarm.manifest.partitions) expect(await node.runtime.content.holds(cid)).toBe(true)
-  await held(node, parseCid(joined.mergedCid ?? ''))
-  expect((await node.node.verify(joined.mergedCid ?? '')).ok).toBe(true)
+  await held(node, parseCid(mergedCid))
+  expect((await node.node.verify(mergedCid)).ok).toBe(true)
 })
 
 test('status tells by how many others each shard is held, and provide makes it findable', async () => {
@@ -146,7 +150,8 @@ async function pinningService(node: TestNode, options: { token: string; fail?: s
     if (request.headers.authorization !== `Bearer ${options.token}`)
       return answer(response, 401, { error: { reason: 'UNAUTHORIZED', details: 'unknown token' } })
     if (busy-- > 0) return answer(response, 503, { error: { reason: 'BUSY' } })
-    if (request.method === 'GET') return answer(response, 200, status(decodeURIComponent(request.url?.split('/').at(-1) ?? '')))
+    if (request.method === 'GET')
+      return answer(response, 200, status(decodeURIComponent(request.url?.split('/').at(-1) ?? '')))
     const chunks: Uint8Array[] = []
     for await (const chunk of request as AsyncIterable<Uint8Array>) chunks.push(chunk)
     const { cid, origins } = JSON.parse(Buffer.concat(chunks).toString()) as { cid: string; origins: string[] }
