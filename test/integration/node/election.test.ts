@@ -109,7 +109,7 @@ describe.each(['uniformity', 'predictivity'] as const)('under %s', election => {
     const bad = view.election.ranking.filter(r => r.author === noise.peer)
     expect(bad).toHaveLength(3)
     expect(bad.every(r => !r.electable)).toBe(true)
-    expect(bad.map(r => r.reason).sort()).toEqual([
+    expect(bad.map(r => r.reason ?? '').sort()).toEqual([
       expect.stringMatching(/claims the uniform value -3.99/) as string,
       'not eligible',
       'not eligible'
