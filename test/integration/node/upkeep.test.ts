@@ -72,11 +72,11 @@ test('gc over and over while a dataset is published, aligned and merged takes no
   await publisher.runtime.content.barrier()
   await publisher.node.close()
   const node = await openNode(publisher.home)
-  let isDone = false
+  const done = new AbortController()
   let rounds = 0
   let freed = 0
   const collecting = (async () => {
-    while (!isDone) {
+    while (!done.signal.aborted) {
       freed += (await node.node.gc({ dryRun: false })).blocks
       rounds++
     }
@@ -85,10 +85,12 @@ test('gc over and over while a dataset is published, aligned and merged takes no
     const { invite, manifest } = await node.publish(await pictures())
     return { manifest, mergedCid: (await node.join(invite, bundledPrior('superclass2'))).mergedCid ?? '' }
   })()
-  const { manifest, mergedCid } = await work.finally(async () => {
-    isDone = true
-    await collecting
-  })
+  const made = await Promise.allSettled([work])
+  done.abort()
+  await collecting
+  const [outcome] = made
+  if (outcome.status === 'rejected') throw outcome.reason
+  const { manifest, mergedCid } = outcome.value
 
   expect(rounds).toBeGreaterThan(2)
   expect(freed).toBeGreaterThanOrEqual(4) // what was there before; of what was made meanwhile only directories of earlier views
