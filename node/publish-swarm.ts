@@ -1,5 +1,5 @@
 /**
- * Step 1 on this machine: a source of images becomes partitions, a shared set, reference features and a signed manifest.
+ * Step 1 on this machine: images become partitions, a shared set, reference features and a signed manifest.
  *
  * Nothing of file names, folders or classes gets into any block: samples are known by the hash of their bytes and ordered by it before
  * the seeded shuffle (src/distribute/partition.ts).
@@ -49,8 +49,10 @@ export interface PublishComponents {
 
 export interface PublishedSwarm {
   swarm: Swarm
-  /** Images whose bytes occurred before; they are kept */
+  /** Images whose bytes occurred before: kept, or left out when that was asked for */
   duplicates: number
+  /** Images that cannot be used, left out because that was asked for */
+  broken: number
 }
 
 /** Throws `InvalidInputError`, `InvalidImageError`, `InvalidPriorError`; nothing is published then. */
@@ -69,9 +71,16 @@ export async function publishSwarm(
   await mkdir(components.spool, { recursive: true, mode: 0o700 })
   const spool = await mkdtemp(join(components.spool, 'publish-'))
   cleanup.defer(async () => await rm(spool, { recursive: true, force: true }))
-  const source = await openSource(path, {
+  const source = await openSource([path, ...(options.more ?? [])], {
     spool,
     signal,
+    dedupe: options.dedupe ?? false,
+    ...(options.skipBad === true
+      ? {
+          onBroken: (name, fault) => onEvent({ type: 'log', level: 'warn', message: `left out ${name}: ${fault}` })
+        }
+      : {}),
+    remote: { get: async cid => await content.block(cid, { signal }) },
     inspect: async images =>
       (await host.inspectImages(images, { signal })).map(facts => ('error' in facts ? facts.error : undefined)),
     onProgress: (done, total) =>
@@ -83,6 +92,12 @@ export async function publishSwarm(
       type: 'log',
       level: 'warn',
       message: `${source.skipped} files are no JPEG, PNG or WebP images and are left out`
+    })
+  if (source.duplicates > 0)
+    onEvent({
+      type: 'log',
+      level: 'warn',
+      message: `${source.duplicates} images occurred before and are ${options.dedupe === true ? 'left out' : 'kept: --dedupe leaves them out'}`
     })
   const samples = source.count
   if (samples < options.partitions * MIN_PARTITION_ROWS) {
@@ -129,7 +144,7 @@ export async function publishSwarm(
   const swarm = await sealManifest(manifest, sign)
   await content.put(swarm.id, swarm.bytes)
   await content.barrier()
-  return { swarm, duplicates: source.duplicates }
+  return { swarm, duplicates: source.duplicates, broken: source.broken }
 }
 
 // --- internal ---

@@ -32,7 +32,7 @@ export interface RowFile extends ContentFile {
 
 export interface BuiltDataset {
   readonly samples: number
-  /** Images whose bytes occurred before; they are kept */
+  /** Images whose bytes occurred before, kept or not */
   readonly duplicates: number
   readonly partitions: RowFile[]
   readonly shared: RowFile

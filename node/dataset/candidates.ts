@@ -15,7 +15,12 @@ export interface Candidate {
   readonly name: string
   readonly bytes?: Uint8Array
   readonly fault?: string
+  /** The image is the whole file `name` in this folder, which can be read again */
+  readonly folder?: string
 }
+
+/** Files that their owner calls images */
+export const IMAGE_NAME = /\.(jpe?g|png|webp)$/i
 
 /** "ustar" at this offset of the first header; every tar since 1988 has it */
 const TAR_MAGIC_OFFSET = 257
@@ -30,12 +35,7 @@ export async function* folderCandidates(folder: string): AsyncGenerator<Candidat
         pending.push(name)
         continue
       }
-      const facts = entry.isFile() || entry.isSymbolicLink() ? await stat(join(folder, name)) : undefined
-      if (facts === undefined || !facts.isFile()) yield { name }
-      else
-        yield facts.size > MAX_IMAGE_BYTES
-          ? judge(name, await headOf(join(folder, name)), facts.size)
-          : judge(name, await readFile(join(folder, name)))
+      yield entry.isFile() || entry.isSymbolicLink() ? await fileCandidate(folder, name) : { name }
     }
   }
 }
@@ -48,7 +48,8 @@ export async function* tarCandidates(path: string, signal?: AbortSignal): AsyncG
   input.pipe(extract)
   try {
     for await (const entry of extract) {
-      const { name, type } = entry.header
+      const { type } = entry.header
+      const name = printable(entry.header.name)
       const size = entry.header.size ?? 0
       if (type !== 'file' && type !== 'contiguous-file') {
         entry.resume()
@@ -85,14 +86,33 @@ export async function assertTar(path: string): Promise<void> {
   throw new InvalidInputError(`${path} is neither a folder nor a tar: ${hint}`)
 }
 
-// --- internal ---
+/** Names of other people are shown on terminals, whose control characters they could have. */
+export function printable(name: string): string {
+  return name.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd')
+}
 
-function judge(name: string, bytes: Uint8Array, size = bytes.byteLength): Candidate {
+/** What a file of these bytes is; `size` is of the file where `bytes` are only its beginning. */
+export function judge(name: string, bytes: Uint8Array, size = bytes.byteLength): Candidate {
   const isImage = imageKind(bytes) !== undefined
   if (isImage && size > MAX_IMAGE_BYTES) return { name, fault: `${size} bytes, at most ${MAX_IMAGE_BYTES}` }
   if (isImage) return { name, bytes }
   // Passing over a damaged image would be to lose it in silence.
-  return /\.(jpe?g|png|webp)$/i.test(name) ? { name, fault: 'it is not a JPEG, PNG or WebP image inside' } : { name }
+  return IMAGE_NAME.test(name) ? { name, fault: 'it is not a JPEG, PNG or WebP image inside' } : { name }
+}
+
+// --- internal ---
+
+/** A file that cannot be read could be an image: it is a fault, never passed over in silence. */
+async function fileCandidate(folder: string, name: string): Promise<Candidate> {
+  const path = join(folder, name)
+  try {
+    const facts = await stat(path)
+    if (!facts.isFile()) return { name }
+    if (facts.size > MAX_IMAGE_BYTES) return judge(name, await headOf(path), facts.size)
+    return { ...judge(name, await readFile(path)), folder }
+  } catch (error) {
+    return { name, fault: `it cannot be read: ${error instanceof Error ? error.message : String(error)}` }
+  }
 }
 
 async function headOf(path: string, length = IMAGE_HEAD_BYTES): Promise<Buffer> {

@@ -84,6 +84,11 @@ export function countDuplicates(digests: Uint8Array, sorted: Uint32Array): numbe
   return duplicates
 }
 
+/** The first sample of every digest, in ascending order of their numbers, given their order by `sortDigests`. */
+export function firstOfEach(digests: Uint8Array, sorted: Uint32Array): Uint32Array {
+  return sorted.filter((sample, i) => i === 0 || compareDigests(digests, sorted[i - 1] as number, sample) !== 0).sort()
+}
+
 // --- internal ---
 
 function compareDigests(digests: Uint8Array, x: number, y: number): number {

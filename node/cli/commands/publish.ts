@@ -1,4 +1,4 @@
-/** coopt publish: a folder or tar of images becomes a swarm; prints its manifest CID and the invite. */
+/** coopt publish: images in folders, tars, Parquet files or on IPFS become a swarm; prints its manifest CID and the invite. */
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
@@ -6,6 +6,7 @@ import type { PublishOptions } from '../../api.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
+import { isRemote, sourceArgument } from '../source-argument.ts'
 import { byteText, fieldLines } from '../text-table.ts'
 
 interface Options {
@@ -18,12 +19,18 @@ interface Options {
   referencePrior?: string
   election?: 'uniformity' | 'predictivity'
   allow?: string[]
+  dedupe?: boolean
+  skipBad?: boolean
 }
 
 export function publishCommand(invoke: Invoke): Command {
   return new Command('publish')
-    .description('turn a folder or tar of images (JPEG, PNG, WebP) into a swarm')
-    .argument('<source>', 'folder, or .tar of images', someText)
+    .description('turn images (JPEG, PNG, WebP) into a swarm')
+    .argument(
+      '<source...>',
+      'folder of images, .tar or WebDataset shards, .parquet with an image column, folder of such files, or CID of a directory on IPFS',
+      (text: string, before: string[] | undefined) => [...(before ?? []), someText(text)]
+    )
     .requiredOption('--name <name>', 'name of the dataset', someText)
     .option('--partitions <number>', 'pieces of work', wholeNumber(1), 16)
     .option('--shared <rows>', 'rows of the shared set', wholeNumber(1), 1000)
@@ -42,21 +49,34 @@ export function publishCommand(invoke: Invoke): Command {
       new Option('--election <policy>', 'how the reference is elected').choices(['uniformity', 'predictivity'])
     )
     .option('--allow <peer...>', 'peer ids that may take part (default: everybody)')
-    .action(async (source: string, { dim, referencePrior, ...rest }: Options) => {
+    .option('--dedupe', 'keep images of equal bytes once (default: keep all)')
+    .option('--skip-bad', 'leave out images that cannot be used, and list them (default: stop)')
+    .action(async (texts: string[], { dim, referencePrior, ...rest }: Options) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
+        const sources = texts.map(text => sourceArgument(invocation.cwd, text))
+        const [source = '', ...more] = sources
         const options: PublishOptions = {
           ...rest,
           dimension: dim,
+          ...(more.length === 0 ? {} : { more }),
           ...(referencePrior === undefined ? {} : { referencePrior: resolve(invocation.cwd, referencePrior) })
         }
         const reporter = createReporter(invocation)
-        const report = await withApi(invocation, { network: false, onEvent: reporter.onEvent }, (api, call) =>
-          api.publish(resolve(invocation.cwd, source), options, call)
+        const report = await withApi(
+          invocation,
+          { network: sources.some(isRemote), onEvent: reporter.onEvent },
+          (api, call) => api.publish(source, options, call)
         ).finally(reporter.stop)
         const text = fieldLines([
           ['manifest', report.manifest],
-          ['samples', `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, kept)`}`],
+          [
+            'samples',
+            `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, ${rest.dedupe === true ? 'left out' : 'kept'})`}`
+          ],
+          ...(report.broken === undefined
+            ? []
+            : [['left out', `${report.broken} images that cannot be used`] as const]),
           ['partitions', report.partitions],
           ['shared set', `${report.shared} rows`],
           ['dimension', report.dimension],
