@@ -20,11 +20,14 @@ const OLDEST = [3, 11] as const
 /** PyTorch's libraries are some 3 GB. */
 const INSTALL_MS = 1_800_000
 
+/** The end of pip's complaint is the part that says what is wrong. */
+const MAX_REASON = 500
+
 export type PythonEnvironment = { readonly python: string } | { readonly missing: string }
 
 /**
  * The path of the environment's python, made now if it is not there. `missing` says in words why there is none: no Python that is new
- * enough. Throws when there is one and the programs cannot be installed.
+ * enough, or the programs cannot be installed.
  */
 export async function pythonEnvironment(options: { train: boolean }): Promise<PythonEnvironment> {
   const base = await findPython()
@@ -40,7 +43,12 @@ export async function pythonEnvironment(options: { train: boolean }): Promise<Py
   await mkdir(ENVIRONMENTS, { recursive: true })
   await run(base.command, ['-m', 'venv', folder])
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input']
-  await run(python, [...pip, '--requirement', join(HERE, requirements)], { timeout: INSTALL_MS })
+  try {
+    await run(python, [...pip, '--requirement', join(HERE, requirements)], { timeout: INSTALL_MS })
+  } catch (error) {
+    // no package index within reach, or it lacks a pinned version
+    return { missing: `the pinned Python programs could not be installed (${String(error).slice(-MAX_REASON)})` }
+  }
   await writeFile(complete, `${base.version}\n`)
   return { python }
 }
