@@ -150,6 +150,27 @@ describe('coopt', () => {
     expect(out).toContain('is refused  noise: R2 0.01, at least 0.1')
   })
 
+  it('takes several sources, of files and on IPFS, and says what became of duplicates and broken images', async () => {
+    const cid = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+    const published = await run(['publish', 'a.tar', cid, '--name', 'N', '--dedupe', '--skip-bad'], {
+      publish: async () => ({ ...publishReport, broken: 2 })
+    })
+    expect(published.out).toContain('3 duplicates, left out')
+    expect(published.out).toContain('2 images that cannot be used')
+    expect(published.api.calls[0]?.args).toEqual([
+      '/work-dir/a.tar',
+      {
+        name: 'N',
+        partitions: 16,
+        shared: 1000,
+        dimension: 256,
+        more: [`/ipfs/${cid}`],
+        dedupe: true,
+        skipBad: true
+      }
+    ])
+  })
+
   it('hands the options on, with absolute paths', async () => {
     const published = await run([
       'publish',

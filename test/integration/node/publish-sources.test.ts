@@ -1,0 +1,75 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { importer } from 'ipfs-unixfs-importer'
+import { expect, test } from 'vitest'
+import { pictures, startNode, temporaryFolder } from '../../helpers/test-node.ts'
+import { writeParquet, writeTar } from '../../node/dataset/archives.ts'
+
+const SMALL = { partitions: 2, shared: 16, dimension: 64 }
+
+/** Every file below a folder. */
+async function imagesBelow(folder: string): Promise<Uint8Array[]> {
+  const all = await readdir(folder, { recursive: true, withFileTypes: true })
+  const paths = all.filter(e => e.isFile()).map(e => join(e.parentPath, e.name))
+  return await Promise.all(paths.sort().map(async path => new Uint8Array(await readFile(path))))
+}
+
+test('tar shards, Parquet files, a directory on IPFS and all together become swarms', async () => {
+  const node = await startNode()
+  const images = await imagesBelow(await pictures(40))
+  const folder = await temporaryFolder()
+  const shards = [
+    await writeTar(join(folder, '0.tar'), Object.fromEntries(images.slice(0, 20).map((b, i) => [`${i}.webp`, b]))),
+    await writeTar(join(folder, '1.tar'), Object.fromEntries(images.slice(20).map((b, i) => [`${i}.webp`, b])))
+  ]
+  expect(await node.publish(folder, SMALL)).toMatchObject({ samples: 40, duplicates: 0 })
+  const parquet = await writeParquet(join(await temporaryFolder(), 'x.parquet'), images, {
+    codec: 'SNAPPY',
+    rowGroupSize: 7
+  })
+  expect(await node.publish(parquet, SMALL)).toMatchObject({ samples: 40, duplicates: 0 })
+  const store = {
+    put: async (
+      cid: Parameters<typeof node.runtime.content.put>[0],
+      bytes: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+    ) => {
+      const parts: Uint8Array[] = []
+      if (bytes instanceof Uint8Array) parts.push(bytes)
+      else for await (const part of bytes) parts.push(part)
+      await node.runtime.content.put(cid, new Uint8Array(Buffer.concat(parts)))
+      return cid
+    }
+  }
+  let root = ''
+  const files = images.map((content, i) => ({ path: `a/${i}.webp`, content }))
+  for await (const { cid } of importer(files, store, { wrapWithDirectory: true })) root = cid.toString()
+  expect(await node.publish(`/ipfs/${root}`, SMALL)).toMatchObject({ samples: 40, duplicates: 0 })
+  const more = [...shards, parquet]
+  const kept = await node.publish(`/ipfs/${root}`, { ...SMALL, more })
+  expect(kept).toMatchObject({ samples: 120, duplicates: 80 })
+  const once = await node.publish(`/ipfs/${root}`, { ...SMALL, more, dedupe: true })
+  expect(once).toMatchObject({ samples: 40, duplicates: 80 })
+  expect(node.events).toContainEqual({
+    type: 'log',
+    level: 'warn',
+    message: '80 images occurred before and are left out'
+  })
+})
+
+test('images that cannot be decoded are listed and left out only when that is asked for', async () => {
+  const node = await startNode()
+  const folder = await pictures(40)
+  const [good] = await imagesBelow(folder)
+  if (good === undefined) throw new Error('there are no pictures')
+  await writeFile(join(folder, 'cut.jpg'), good.subarray(0, good.byteLength / 2))
+  await expect(node.publish(folder, SMALL)).rejects.toThrow('--skip-bad')
+  expect((await node.node.status()).swarms).toEqual([])
+  expect(await node.publish(folder, { ...SMALL, skipBad: true })).toMatchObject({ samples: 40, broken: 1 })
+  expect(node.events).toContainEqual({
+    type: 'log',
+    level: 'warn',
+    message: expect.stringContaining('left out cut.jpg: ') as string
+  })
+  await rm(join(folder, 'cut.jpg'))
+  expect(await node.publish(folder, { ...SMALL, skipBad: true })).not.toHaveProperty('broken')
+})
