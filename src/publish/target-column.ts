@@ -154,7 +154,7 @@ export async function* readTargets(
       done += page.rows
     }
     if (done !== rows) throw new InvalidContentError(`targets for ${done} of the ${rows} rows of a row group`)
-    yield { start, targets: matrix(rows, columns, data) as Matrix32 }
+    yield { start, targets: matrix(rows, columns, data) }
     start += rows
   }
   if (start !== footer.rows)

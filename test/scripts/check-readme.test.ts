@@ -42,6 +42,6 @@ describe('check-readme', () => {
       scripts: Record<string, string>
     }
     expect(checkReadme(readme, new Set(Object.keys(metadata.scripts)))).toEqual([])
-    expect(readme.split('\n').length).toBeLessThanOrEqual(150)
+    expect(readme.trimEnd().split('\n').length).toBeLessThanOrEqual(150)
   })
 })
