@@ -1,17 +1,14 @@
-/**
- * The node as a library: `createCoOptNode` opens a home and gives everything that the commands can do, in process and typed.
- */
+/** What a node can do, as operations on its runtime. */
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite, encodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
-import type { ApiEvent, CallOptions, CoOptApi } from './api.ts'
-import type { GatewayOptions } from './backend.ts'
+import type { CallOptions } from './api.ts'
+import type { CoOptNode, CoOptNodeInit } from './library.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { importCar } from './export/import-car.ts'
 import type { Gateway } from './gateway/gateway.ts'
-import { openGateway } from './gateway/open-gateway.ts'
 import { checkPrior } from './inference/check-prior.ts'
 import { joinSwarm } from './join-swarm.ts'
 import type { Membership } from './membership.ts'
@@ -19,59 +16,13 @@ import { mergeSwarm, writeDataset } from './merge-swarm.ts'
 import { publishName } from './publish-name.ts'
 import { publishSwarm } from './publish-swarm.ts'
 import { peerReports, peerRows, referenceReport } from './reports.ts'
-import { openRuntime, type Runtime } from './runtime.ts'
+import type { Runtime } from './runtime.ts'
 import { swarmStatus } from './swarm-status.ts'
 import { upkeepOf } from './upkeep.ts'
 import { verifyMerged } from './verify-merged.ts'
 
-export interface CoOptNodeInit {
-  /** Home directory, made by `coopt init` or `initHome` */
-  home: string
-  /**
-   * Listen and dial; without it everything works that needs no peer
-   *
-   * @default true
-   */
-  network?: boolean
-  /**
-   * What this process does, told to whoever finds the home locked
-   *
-   * @default 'a program using coopt as a library'
-   */
-  what?: string
-  /** Also serve HTTP, as configured but for what is given here. @default not */
-  gateway?: GatewayOptions
-  /** What happens outside of an operation: peers, logs. @default nothing */
-  onEvent?: (event: ApiEvent) => void
-  /** Called when `stop()` was asked for; the owner then closes the node. @default nothing */
-  onStop?: () => void
-}
-
-export interface CoOptNode extends CoOptApi {
-  /** 12D3KooW… */
-  readonly peer: string
-  /** Where others can dial this node, each ending in /p2p/PEER; none without a network */
-  addresses(): string[]
-  /** `http://127.0.0.1:18480`, when the HTTP gateway runs */
-  readonly gateway: string | undefined
-  /** Stop everything in reverse order and give the home free. May be called twice. */
-  close(): Promise<void>
-}
-
 /** The bundled untrained prior, next to node/ in a checkout and next to dist/ in the package. */
 const UNTRAINED_PRIOR = fileURLToPath(new URL('../priors/untrained', import.meta.url))
-
-/** Errors as those of `openRuntime`. */
-export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
-  const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
-  const runtime = await openRuntime({ home, network, what, onEvent })
-  try {
-    return nodeOf(runtime, { ...init, gateway: await openGateway(runtime, init.gateway) })
-  } catch (error) {
-    await runtime.close()
-    throw error
-  }
-}
 
 /** The operations on a runtime, which `close` closes. */
 export function nodeOf(

@@ -10,7 +10,7 @@ export async function initHome(home: string, { listen, mdns = true }: InitOption
 
 export async function openLocal(home: string, options: OpenOptions): Promise<LocalApi> {
   // late: this pulls in the whole network stack, which `coopt init` has no use for
-  const { createCoOptNode } = await import('./coopt-node.ts')
+  const { createCoOptNode } = await import('./create-node.ts')
   const node = await createCoOptNode({ home, what: options.network ? 'a coopt node' : 'a coopt command', ...options })
   if (options.network)
     options.onEvent?.({
