@@ -2,7 +2,10 @@
  * How a command gets at a node: the entry points of node/local-api.ts as an interface, so that tests can hand the commands
  * another one and `coopt --help` does not load a network stack.
  */
-import type { ApiEvent, CoOptApi, PriorCheckOptions, PriorReport } from './api.ts'
+import type { CoOptApi } from './api.ts'
+import type { ApiEvent } from './api-events.ts'
+import type { PriorCheckOptions } from './api-options.ts'
+import type { PriorReport } from './api-reports.ts'
 
 /** The node of this process on one home directory: holds its lock until `close`. */
 export interface LocalApi extends CoOptApi {

@@ -1,5 +1,6 @@
 /** The node as a library: types that need none of the packages inside, so that a consumer's compiler resolves them. */
-import type { ApiEvent, CoOptApi } from './api.ts'
+import type { CoOptApi } from './api.ts'
+import type { ApiEvent } from './api-events.ts'
 import type { GatewayOptions } from './backend.ts'
 
 export interface CoOptNodeInit {

@@ -1,5 +1,6 @@
 /** The entry points of the command line (backend.ts) on a home of this machine. */
-import type { PriorCheckOptions, PriorReport } from './api.ts'
+import type { PriorCheckOptions } from './api-options.ts'
+import type { PriorReport } from './api-reports.ts'
 import type { InitOptions, InitReport, LocalApi, OpenOptions } from './backend.ts'
 import { initHome as makeHome } from './init-home.ts'
 

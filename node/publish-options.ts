@@ -15,7 +15,7 @@ import {
 import { InvalidInputError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import { peerKeyOf } from '../src/peer-key.ts'
-import type { PublishOptions } from './api.ts'
+import type { PublishOptions } from './api-options.ts'
 
 /** Throws `InvalidInputError` naming the option. Returns who may add records. */
 export function checkPublishOptions(options: PublishOptions): Manifest['admission'] {

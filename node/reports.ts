@@ -4,7 +4,7 @@ import type { CID } from 'multiformats/cid'
 import { peerIdOf } from '../src/peer-key.ts'
 import { assessmentKey, isScore, qualityKey, type SwarmView } from '../src/merge/views.ts'
 import type { Election } from '../src/align/election.ts'
-import type { PeerReport, PeerRow, ReferenceReport } from './api.ts'
+import type { PeerReport, PeerRow, ReferenceReport } from './api-reports.ts'
 import type { Membership } from './membership.ts'
 import type { SwarmState } from './swarm-state.ts'
 

@@ -1,6 +1,6 @@
 /** How far a swarm is, as a report: from the view of this moment. */
 import { peerIdOf } from '../src/peer-key.ts'
-import type { SwarmStatus } from './api.ts'
+import type { SwarmStatus } from './api-reports.ts'
 import type { Content } from './content.ts'
 import type { Membership } from './membership.ts'
 import { mergeSwarm } from './merge-swarm.ts'

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
-import { apiEventSchema, type ApiEvent } from '../node/api.ts'
+import { apiEventSchema, type ApiEvent } from '../node/api-events.ts'
 
 const LAUNCHER = join(import.meta.dirname, '..', 'bin.mjs')
 

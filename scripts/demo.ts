@@ -11,13 +11,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import {
-  joinReportSchema,
-  mergeReportSchema,
-  publishReportSchema,
-  type ApiEvent,
-  type MergeReport
-} from '../node/api.ts'
+import { type ApiEvent } from '../node/api-events.ts'
+import { joinReportSchema, mergeReportSchema, publishReportSchema, type MergeReport } from '../node/api-reports.ts'
 import { eventText } from '../node/cli/event-text.ts'
 import { shortId, textTable } from '../node/cli/text-table.ts'
 import { coopt, startCoOpt, type CoOptProcess } from './coopt-process.ts'

@@ -1,5 +1,5 @@
 /** One line for a person about one event, or undefined when progress alone shows it. */
-import type { ApiEvent } from '../api.ts'
+import type { ApiEvent } from '../api-events.ts'
 import { shortId } from './text-table.ts'
 
 export function eventText(event: ApiEvent): string | undefined {

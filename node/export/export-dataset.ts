@@ -1,7 +1,8 @@
 /** `coopt export CID`: a merged dataset in the forms that other programs take. Everything is streamed; nothing that exists is touched. */
 import type { CID } from 'multiformats/cid'
 import { InvalidInputError } from '../../src/errors.ts'
-import type { ApiEvent, ExportOptions, ExportReport } from '../api.ts'
+import type { ApiEvent } from '../api-events.ts'
+import type { ExportOptions, ExportReport } from '../api-upkeep.ts'
 import type { Content } from '../content.ts'
 import { withInline } from '../dag/blocks.ts'
 import { openMergedRows } from './merged-rows.ts'

@@ -6,8 +6,19 @@
  *   DELETE /v1/calls/ID  finish the batch in flight, then leave: what the first Ctrl-C means
  */
 import { z } from 'zod'
+import { type CallOptions, type CoOptApi } from '../api.ts'
+import { apiEventSchema } from '../api-events.ts'
+import { joinOptionsSchema, mergeOptionsSchema, priorCheckOptionsSchema, publishOptionsSchema } from '../api-options.ts'
 import {
-  apiEventSchema,
+  joinReportSchema,
+  mergeReportSchema,
+  peerReportSchema,
+  priorReportSchema,
+  publishReportSchema,
+  statusReportSchema,
+  verifyReportSchema
+} from '../api-reports.ts'
+import {
   gcOptionsSchema,
   gcReportSchema,
   pinOptionsSchema,
@@ -15,21 +26,8 @@ import {
   provideReportSchema,
   exportOptionsSchema,
   exportReportSchema,
-  importReportSchema,
-  joinOptionsSchema,
-  joinReportSchema,
-  mergeOptionsSchema,
-  mergeReportSchema,
-  peerReportSchema,
-  priorCheckOptionsSchema,
-  priorReportSchema,
-  publishOptionsSchema,
-  publishReportSchema,
-  statusReportSchema,
-  verifyReportSchema,
-  type CallOptions,
-  type CoOptApi
-} from '../api.ts'
+  importReportSchema
+} from '../api-upkeep.ts'
 import { wireErrorSchema } from './wire-error.ts'
 
 export type OperationName = keyof CoOptApi

@@ -14,7 +14,7 @@ import {
 } from '../../src/errors.ts'
 import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
 import type { Preprocessing } from '../../src/optimize/preprocess.ts'
-import type { PriorReport } from '../api.ts'
+import type { PriorReport } from '../api-reports.ts'
 import { sha256Cid } from './file-cid.ts'
 import { readLabelFile } from './human-prior.ts'
 import type { InferenceLimits } from './limits.ts'

@@ -1,17 +1,16 @@
 /**
  * A `CoOptApi` with answers given by the test, for the commands and the local API: no store, no network.
  */
+import type { CallOptions, CoOptApi } from '../../node/api.ts'
+import type { ApiEvent } from '../../node/api-events.ts'
 import type {
-  ApiEvent,
-  CallOptions,
-  CoOptApi,
   JoinReport,
   MergeReport,
   PriorReport,
   PublishReport,
   StatusReport,
   SwarmStatus
-} from '../../node/api.ts'
+} from '../../node/api-reports.ts'
 import type { Backend, InitOptions, LocalApi, OpenOptions } from '../../node/backend.ts'
 
 export const PEER = '12D3KooWFakePeerFakePeerFakePeerFakePeerFakePeerFake'

@@ -1,7 +1,7 @@
 /** A small swarm of real images for tests with processes: those of the shared data set where present, else generated ones. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { publishReportSchema, type PublishReport } from '../../node/api.ts'
+import { publishReportSchema, type PublishReport } from '../../node/api-reports.ts'
 import { makeSample } from '../../scripts/make-sample.ts'
 import { cifarImages, hasSharedData } from './cifar.ts'
 import type { ProcessNodes } from './process-node.ts'

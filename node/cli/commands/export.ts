@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { InvalidInputError } from '../../../src/errors.ts'
-import type { ExportOptions } from '../../api.ts'
+import type { ExportOptions } from '../../api-upkeep.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'

@@ -1,7 +1,7 @@
 /** coopt join: takes part in a swarm with a prior, until the dataset is complete (and on, unless --once). */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import type { JoinOptions } from '../../api.ts'
+import type { JoinOptions } from '../../api-options.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'

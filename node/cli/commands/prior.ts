@@ -1,7 +1,7 @@
 /** coopt prior check: what a node would make of a prior, without a swarm. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import type { PriorReport } from '../../api.ts'
+import type { PriorReport } from '../../api-reports.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { printReport } from '../output.ts'

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { joinReportSchema, mergeReportSchema, verifyReportSchema, type PublishReport } from '../../../node/api.ts'
+import {
+  joinReportSchema,
+  mergeReportSchema,
+  verifyReportSchema,
+  type PublishReport
+} from '../../../node/api-reports.ts'
 import {
   createProcessNodes,
   isComplete,

@@ -1,0 +1,149 @@
+/** What the operations of api.ts answer, in plain JSON-able values. */
+import { z } from 'zod'
+
+const count = z.number().int().nonnegative()
+
+export const publishReportSchema = z.object({
+  /** CID of the manifest: the swarm's id */
+  manifest: z.string(),
+  invite: z.string(),
+  /** Images in partitions, the shared ones included */
+  samples: count,
+  /** Images whose bytes occurred before: kept, or left out with `dedupe` */
+  duplicates: count,
+  /** Images left out with `skipBad`; left out for none */
+  broken: count.optional(),
+  partitions: count,
+  shared: count,
+  dimension: count,
+  /** Of all partitions and the shared set */
+  bytes: count
+})
+
+/** One prior of one peer as everybody sees it. */
+export const peerRowSchema = z.object({
+  peer: z.string(),
+  prior: z.string(),
+  /** Recomputed here, not claimed; left out until its targets were fetched */
+  uniformValue: z.number().optional(),
+  /** May its targets become the reference and its work be used? Left out until judged. */
+  eligible: z.boolean().optional(),
+  /** Why it is not eligible */
+  refusals: z.array(z.string()),
+  /** Leave-one-out R2 and cosine of its alignment to the reference; left out until it published one */
+  looR2: z.number().optional(),
+  looCosine: z.number().optional(),
+  /** Partitions of the merged dataset that come from it */
+  partitions: count
+})
+
+export const referenceSchema = z.object({
+  /** CID of the matrix S*_Y */
+  cid: z.string(),
+  /** Whose targets it is made of; a computed reference may have several authors, then the first in record order */
+  peer: z.string(),
+  prior: z.string(),
+  uniformValue: z.number()
+})
+
+export const joinReportSchema = z.object({
+  manifest: z.string(),
+  peer: z.string(),
+  prior: z.string(),
+  /** Partitions this participant worked on */
+  partitions: count,
+  complete: z.boolean(),
+  /** Only when complete */
+  mergedCid: z.string().optional()
+})
+
+export const swarmStatusSchema = z.object({
+  manifest: z.string(),
+  invite: z.string(),
+  name: z.string(),
+  role: z.enum(['publisher', 'participant', 'observer']),
+  partitions: z.object({ total: count, done: count, mine: count }),
+  reference: referenceSchema.optional(),
+  peers: z.array(peerRowSchema),
+  /** Share of the rows that have an aligned target, 0 to 1 */
+  coverage: z.number(),
+  complete: z.boolean(),
+  mergedCid: z.string().optional(),
+  /** Chosen shards; left out without a network. `holders`: other peers that were seen holding all of it. */
+  shards: z.array(z.object({ partition: count, cid: z.string(), here: z.boolean(), holders: count })).optional()
+})
+
+export const statusReportSchema = z.object({
+  peer: z.string(),
+  /** Empty when the network is not running */
+  addresses: z.array(z.string()),
+  /** Where this node's HTTP gateway is, when it runs */
+  gateway: z.string().optional(),
+  /** Manifest CIDs of swarms of this home that wait for content of other members; left out for none */
+  opening: z.array(z.string()).optional(),
+  swarms: z.array(swarmStatusSchema)
+})
+
+export const peerReportSchema = z.object({
+  peer: z.string(),
+  addresses: z.array(z.string()),
+  connected: z.boolean(),
+  /** Manifest CIDs that this peer and we have in common, as far as known */
+  swarms: z.array(z.string()),
+  agent: z.string().optional(),
+  /** Round trip of the last ping */
+  latencyMs: z.number().optional()
+})
+
+export const priorReportSchema = z.object({
+  /** CID of the model or label file */
+  id: z.string(),
+  name: z.string(),
+  kind: z.enum(['onnx', 'human']),
+  bytes: count,
+  /** Left out for a human prior */
+  input: z.object({ name: z.string(), shape: z.array(z.union([z.number(), z.string()])) }).optional(),
+  /** The tensor taken as the feature and the rule that chose it */
+  output: z.object({ name: z.string(), rule: z.string() }).optional(),
+  /** l, dimensions of the feature */
+  dimension: count,
+  /** One line per step, in order */
+  preprocessing: z.array(z.string()),
+  imagesPerSecond: z.number().optional(),
+  /** With an image: facts of its feature */
+  feature: z.object({ norm: z.number(), head: z.array(z.number()) }).optional(),
+  /** Why a node would not run it; empty when it would */
+  refusals: z.array(z.string())
+})
+
+export const mergeReportSchema = z.object({
+  mergedCid: z.string(),
+  /** Partitions are missing or scores not judged yet: the CID will change */
+  provisional: z.boolean(),
+  /** Scores whose targets could not be had so far */
+  unjudged: count,
+  coverage: z.number(),
+  rows: count,
+  reference: referenceSchema.optional(),
+  peers: z.array(peerRowSchema),
+  /** Where the dataset is found by name; `record` is the path of the signed record, for `ipfs name put` */
+  ipns: z.object({ name: z.string(), record: z.string(), sequence: count }).optional(),
+  /** Absolute path of the folder that was written */
+  out: z.string().optional()
+})
+
+export const verifyReportSchema = z.object({
+  ok: z.boolean(),
+  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() }))
+})
+
+export type PublishReport = z.infer<typeof publishReportSchema>
+export type PeerRow = z.infer<typeof peerRowSchema>
+export type ReferenceReport = z.infer<typeof referenceSchema>
+export type JoinReport = z.infer<typeof joinReportSchema>
+export type SwarmStatus = z.infer<typeof swarmStatusSchema>
+export type StatusReport = z.infer<typeof statusReportSchema>
+export type PeerReport = z.infer<typeof peerReportSchema>
+export type PriorReport = z.infer<typeof priorReportSchema>
+export type MergeReport = z.infer<typeof mergeReportSchema>
+export type VerifyReport = z.infer<typeof verifyReportSchema>
