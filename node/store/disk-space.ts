@@ -25,8 +25,6 @@ export interface DiskSpace {
   add(bytes: number): void
   /** Throws `StoreFullError` when `bytes` more must not be stored. */
   admit(bytes: number): Promise<void>
-  /** Look at the disk now. */
-  check(): Promise<DiskState>
   /** A write failed for lack of space, whatever the figures say (a quota of the operating system). */
   failed(error: Error): void
 }
@@ -39,12 +37,10 @@ export function createDiskSpace({ fs, path, maxBytes, minFreeBytes, onState }: D
   let state: DiskState = 'ok'
   let unchecked = Number.POSITIVE_INFINITY
 
-  const become = (next: DiskState, reason: string): DiskState => {
-    if (next !== state) {
-      state = next
-      onState?.(state, reason)
-    }
-    return state
+  const become = (next: DiskState, reason: string): void => {
+    if (next === state) return
+    state = next
+    onState?.(state, reason)
   }
 
   const freeBytes = async (): Promise<number> => {
@@ -85,10 +81,6 @@ export function createDiskSpace({ fs, path, maxBytes, minFreeBytes, onState }: D
         throw new StoreFullError(`a block of ${bytes} bytes cannot be stored: ${reason}`)
       }
       become('ok', 'there is space again')
-    },
-    check: async () => {
-      const reason = await shortage(0)
-      return reason === undefined ? become('ok', 'there is space again') : become('low', reason)
     },
     failed: error => {
       become('low', error.message)

@@ -86,11 +86,6 @@ export class DurableBlockstore extends BaseBlockstore {
     return this.#parts.space.state
   }
 
-  /** Look at quota and disk now; a change goes to `onDiskState`. */
-  async checkDisk(): Promise<DiskState> {
-    return await this.#parts.space.check()
-  }
-
   /**
    * Everything whose put has resolved survives a power cut once this resolves. Rejects with `StoreFullError`, with
    * `DamagedStoreError` naming blocks that did not reach the disk, or with another error naming the path: put again, call again.

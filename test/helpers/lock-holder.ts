@@ -1,6 +1,6 @@
 /**
  * Child process: waits for a line on stdin, then tries to lock a home. Prints `locked`, or `refused` and why. A holder creates a
- * file that must not exist, keeps it for a moment and gives the home back; with `keep` it holds on until it is killed.
+ * file that must not exist, writes it to the disk and gives the home back; with `keep` it holds on until it is killed.
  */
 import { once } from 'node:events'
 import { open, unlink } from 'node:fs/promises'
@@ -14,8 +14,10 @@ try {
   const lock = await lockHome(home, { what: 'test holder' })
   const proof = join(home, 'only-one')
   if (mode !== 'keep') {
-    await (await open(proof, 'wx')).close() // fails if another holder is at it
-    await new Promise(resolve => setTimeout(resolve, 5))
+    const file = await open(proof, 'wx') // fails if another holder is at it
+    await file.writeFile('mine')
+    await file.sync() // long enough for another holder to come in between
+    await file.close()
     await unlink(proof)
   }
   process.stdout.write('locked\n')

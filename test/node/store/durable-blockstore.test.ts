@@ -358,13 +358,14 @@ describe('on a failing disk', () => {
       minFreeBytes: 10_000,
       onDiskState: (state, reason) => states.push(`${state}: ${reason}`)
     })
-    const [a, b] = [block(), block()]
+    const [a, b] = [block(), block(1024 * 1024)]
     await store.put(a.cid, a.bytes)
-    disk.freeBytes = 10_999
-    expect(await store.checkDisk()).toBe('ok')
+    // the disk is looked at again after 16 MiB
+    for (const full of Array.from({ length: 15 }, () => block(1024 * 1024))) await store.put(full.cid, full.bytes)
+    expect(store.diskState).toBe('ok')
     disk.freeBytes = 9_999
-    expect(await store.checkDisk()).toBe('low')
     await expect(store.put(b.cid, b.bytes)).rejects.toMatchObject({ name: 'StoreFullError' })
+    expect(store.diskState).toBe('low')
     expect(await read(store, a.cid)).toEqual(Buffer.from(a.bytes))
     disk.freeBytes = 2 ** 30
     await store.put(b.cid, b.bytes)
