@@ -4,31 +4,22 @@
  * The manifest and the records are checked by the same code that checked them on arrival; assessments, election and alignment figures
  * are computed again from the evidence; and the directory is built again and must come out as the same CID.
  */
-import * as dagPb from '@ipld/dag-pb'
-import { CarReader } from '@ipld/car'
 import type { CID } from 'multiformats/cid'
 import { CLAIM_TOLERANCE } from '../src/align/election.ts'
 import { decodeMatrix } from '../src/bytes.ts'
-import { openManifest, MAX_MANIFEST_BYTES, type Swarm } from '../src/distribute/manifest.ts'
+import type { Swarm } from '../src/distribute/manifest.ts'
 import { CoOptError, InvalidContentError } from '../src/errors.ts'
 import type { Gemm } from '../src/gemm.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import { mergeDataset } from '../src/merge/dataset.ts'
 import { shardName } from '../src/merge/shard-name.ts'
-import { createRecordSet, type RecordSet } from '../src/merge/record-set.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Evidence } from '../src/merge/views.ts'
-import { openRecord, type Score, type SignedRecord } from '../src/publish/record.ts'
+import type { Score, SignedRecord } from '../src/publish/record.ts'
 import type { VerifyReport } from './api-reports.ts'
 import type { Content } from './content.ts'
 import { createExact } from './exact/exact.ts'
-import { verify } from './identity.ts'
+import { entry, listDirectory, readManifest, readRecords } from './merged-files.ts'
 import { checkTargets, type CheckedTargets } from './verify-targets.ts'
-
-/** Records of 2,048 partitions and 1,024 scores, each of at most 4 KiB, and the manifest. */
-const MAX_RECORDS_BYTES = 64 * 1024 * 1024
-
-/** Directory nodes of this project stay below the size at which UnixFS directories are sharded. */
-const MAX_DIRECTORY_BYTES = 256 * 1024
 
 export interface VerifyComponents {
   content: Content
@@ -63,10 +54,7 @@ export async function verifyMerged(
   if (entries === undefined) return report()
 
   const swarm = await check('manifest', async () => {
-    const value = openManifest(
-      await content.read(entry(entries, 'manifest.cbor'), MAX_MANIFEST_BYTES, { signal }),
-      verify
-    )
+    const value = await readManifest(entries, content, signal)
     return {
       detail: `swarm ${value.id}, ${value.manifest.partitions.length} partitions, signed by its publisher`,
       value
@@ -75,10 +63,7 @@ export async function verifyMerged(
   if (swarm === undefined) return report()
 
   const set = await check('records', async () => {
-    const value = await readRecords(
-      await content.read(entry(entries, 'records.car'), MAX_RECORDS_BYTES, { signal }),
-      swarm
-    )
+    const value = await readRecords(entries, swarm, content, signal)
     return { detail: `${value.size} records, every signature valid`, value }
   })
   if (set === undefined) return report()
@@ -159,48 +144,6 @@ function targetsDetail({ shards, images, recomputed, rows }: CheckedTargets, tot
     `${shards} of ${total} shards are in this store and have finite targets for ${rows} rows; ` +
     `images of ${images} compared with their partition, targets of ${recomputed} computed again from raw ones`
   )
-}
-
-function entry(entries: ReadonlyMap<string, CID>, path: string): CID {
-  const cid = entries.get(path)
-  if (cid === undefined) throw new InvalidContentError(`the directory has no ${path}`)
-  return cid
-}
-
-/** Paths of all files, one directory level deep, as this project lays a merged dataset out. */
-async function listDirectory(root: CID, content: Content, signal: AbortSignal): Promise<Map<string, CID>> {
-  const out = new Map<string, CID>()
-  const links = async (cid: CID): Promise<dagPb.PBLink[]> => {
-    if (cid.code !== dagPb.code) throw new InvalidContentError(`${cid} is not a UnixFS directory`)
-    const block = await content.block(cid, { signal })
-    if (block.byteLength > MAX_DIRECTORY_BYTES)
-      throw new InvalidContentError(`${cid} is too large for a directory of ours`)
-    try {
-      return dagPb.decode(block).Links
-    } catch (cause) {
-      throw new InvalidContentError(`${cid} is not dag-pb`, { cause })
-    }
-  }
-  for (const link of await links(root)) {
-    const name = link.Name ?? ''
-    if (name !== 'data' && name !== 'evidence') out.set(name, link.Hash)
-    else for (const inner of await links(link.Hash)) out.set(`${name}/${inner.Name ?? ''}`, inner.Hash)
-  }
-  return out
-}
-
-async function readRecords(car: Uint8Array, swarm: Swarm): Promise<RecordSet> {
-  const set = createRecordSet()
-  let reader: CarReader
-  try {
-    reader = await CarReader.fromBytes(car)
-  } catch (cause) {
-    throw new InvalidContentError('records.car is not a CAR file', { cause })
-  }
-  for await (const { cid, bytes } of reader.blocks()) {
-    if (!cid.equals(swarm.id)) set.insert(openRecord(bytes, swarm, verify))
-  }
-  return set
 }
 
 async function recompute(

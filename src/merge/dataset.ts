@@ -15,10 +15,9 @@
  *   evidence/targets-<record id>.f32       S_Y of every admissible prior
  */
 import { CarBufferWriter } from '@ipld/car'
-import * as dagPb from '@ipld/dag-pb'
-import { UnixFS } from 'ipfs-unixfs'
 import type { CID } from 'multiformats/cid'
-import { cborCid, compareBytes, pbCid, rawCid } from '../codec.ts'
+import { cborCid, compareBytes, rawCid } from '../codec.ts'
+import { directoryNode, type DirectoryEntry } from '../distribute/unixfs-directory.ts'
 import { buildTree, IMPORT, importBytes, type ContentFile } from '../distribute/unixfs-import.ts'
 import type { Swarm } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
@@ -55,13 +54,13 @@ export async function mergeDataset(
   const put = async (cid: CID, bytes: Uint8Array): Promise<void> => {
     blocks.push({ cid, bytes })
   }
-  const directory = (entries: Entry[]): ContentFile => {
+  const directory = (entries: DirectoryEntry[]): ContentFile => {
     const node = directoryNode(entries)
-    blocks.push(node)
-    return { cid: node.cid, bytes: 0, dagBytes: node.bytes.byteLength + sum(entries.map(e => e.file.dagBytes)) }
+    blocks.push(node.block)
+    return node.file
   }
   const files = new Map<string, Uint8Array>()
-  const small = async (name: string, bytes: Uint8Array): Promise<Entry> => {
+  const small = async (name: string, bytes: Uint8Array): Promise<DirectoryEntry> => {
     files.set(name, bytes)
     return { name, file: await importBytes([bytes], put) }
   }
@@ -73,7 +72,7 @@ export async function mergeDataset(
   for (const record of equivocationProofs(set, scores)) records.set(record.key, record)
 
   const matrixBytes = manifest.shared.rows * manifest.dimension * 4
-  const evidenceFiles: Entry[] = [
+  const evidenceFiles: DirectoryEntry[] = [
     { name: 'shared.parquet', file: manifest.shared },
     { name: 'reference-features.f32', file: manifest.referenceFeatures }
   ]
@@ -139,21 +138,6 @@ function equivocationProofs(set: RecordSet, scores: ReadonlyArray<SignedRecord<S
     else if (seq < (first.get(author)?.seq ?? Infinity)) first.set(author, { seq, records: [other, record] })
   }
   return [...first.values()].flatMap(({ records }) => records)
-}
-
-interface Entry {
-  readonly name: string
-  readonly file: ContentFile
-}
-
-/** A directory of fewer than 256 KiB is one dag-pb node with its links in byte order of their names, as go-unixfs writes it. */
-function directoryNode(entries: readonly Entry[]): { cid: CID; bytes: Uint8Array } {
-  const encoder = new TextEncoder()
-  const links = [...entries]
-    .sort((a, b) => compareBytes(encoder.encode(a.name), encoder.encode(b.name)))
-    .map(({ name, file }) => dagPb.createLink(name, file.dagBytes, file.cid))
-  const bytes = dagPb.encode(dagPb.createNode(new UnixFS({ type: 'directory' }).marshal(), links))
-  return { cid: pbCid(bytes), bytes }
 }
 
 /** A matrix as a file. Its record has no tree size, but under the pinned settings the size of the tree follows from the length. */
