@@ -48,7 +48,9 @@ export const joinOptionsSchema = z.strictObject({
 
 export const priorCheckOptionsSchema = z.strictObject({
   image: text.optional(),
-  output: z.string().max(1024).optional()
+  output: z.string().max(1024).optional(),
+  /** Invite or manifest CID of a swarm, or root of a merged dataset: what would become of the prior there? */
+  shared: text.optional()
 })
 
 /** `out`: a folder that is made and filled with the dataset's files. */

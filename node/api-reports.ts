@@ -95,6 +95,52 @@ export const peerReportSchema = z.object({
   latencyMs: z.number().optional()
 })
 
+/** What joining a swarm with a prior would come to, as far as the scores that are there by now tell. */
+export const sharedReportSchema = z.object({
+  manifest: z.string(),
+  name: z.string(),
+  /** Rows of the shared set, and how many of them the prior has a target for */
+  rows: count,
+  present: count,
+  uniformValue: z.number(),
+  /** Every figure that the gate looks at; `ok` when the value is not below the threshold */
+  gate: z.array(
+    z.object({
+      figure: z.enum(['r2-above-noise', 'r2-above-chance', 'neighbour-lift', 'effective-rank']),
+      value: z.number(),
+      threshold: z.number(),
+      ok: z.boolean()
+    })
+  ),
+  /** Electable priors that are there already */
+  priors: count,
+  /** Scores there whose targets could not be had */
+  unjudged: count,
+  /** The swarm's own policy first. `rank` of `of` electable priors with this one; left out with the `reason` when it is not electable. */
+  ranks: z.array(
+    z.object({
+      policy: z.string(),
+      /** As people know it: V (lower is better) or predictivity (higher is better) */
+      figure: z.number().optional(),
+      rank: count.optional(),
+      of: count,
+      elected: z.boolean(),
+      reason: z.string().optional()
+    })
+  ),
+  /** The present reference, and how well the prior maps onto it; left out while there is none */
+  reference: z.object({ cid: z.string(), peer: z.string(), prior: z.string() }).optional(),
+  alignment: z
+    .object({ looR2: z.number(), looCosine: z.number(), minLooR2: z.number(), minLooCosine: z.number() })
+    .optional(),
+  /** On the shared images; left out for labels of people */
+  imagesPerSecond: z.number().optional(),
+  /** Would `join` go on? */
+  admitted: z.boolean(),
+  /** Why not */
+  refusals: z.array(z.string())
+})
+
 export const priorReportSchema = z.object({
   /** CID of the model or label file */
   id: z.string(),
@@ -113,7 +159,9 @@ export const priorReportSchema = z.object({
   /** With an image: facts of its feature */
   feature: z.object({ norm: z.number(), head: z.array(z.number()) }).optional(),
   /** Why a node would not run it; empty when it would */
-  refusals: z.array(z.string())
+  refusals: z.array(z.string()),
+  /** With a swarm to look at, unless a node would not run it */
+  shared: sharedReportSchema.optional()
 })
 
 export const mergeReportSchema = z.object({
@@ -144,6 +192,7 @@ export type JoinReport = z.infer<typeof joinReportSchema>
 export type SwarmStatus = z.infer<typeof swarmStatusSchema>
 export type StatusReport = z.infer<typeof statusReportSchema>
 export type PeerReport = z.infer<typeof peerReportSchema>
+export type SharedReport = z.infer<typeof sharedReportSchema>
 export type PriorReport = z.infer<typeof priorReportSchema>
 export type MergeReport = z.infer<typeof mergeReportSchema>
 export type VerifyReport = z.infer<typeof verifyReportSchema>

@@ -48,7 +48,10 @@ export interface CoOptApi {
   /** All swarms of this home, or the one of `invite`. */
   status(invite?: string, call?: CallOptions): Promise<StatusReport>
   peers(call?: CallOptions): Promise<PeerReport[]>
-  /** A prior that cannot run is a report with refusals; only one that cannot be read is an error. */
+  /**
+   * A prior that cannot run is a report with refusals; only one that cannot be read is an error. With `shared` also what joining would come
+   * to: as `status` does, this opens the swarm here, and nothing is signed or published.
+   */
   priorCheck(prior: string, options: PriorCheckOptions, call?: CallOptions): Promise<PriorReport>
   merge(invite: string, options: MergeOptions, call?: CallOptions): Promise<MergeReport>
   /** `cid` is a merged root, its content is at hand or can be fetched. A failed check is a report with `ok: false`. */

@@ -9,12 +9,12 @@ import type { CoOptNode, CoOptNodeInit } from './library.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { importCar } from './export/import-car.ts'
 import type { Gateway } from './gateway/gateway.ts'
-import { checkPrior } from './inference/check-prior.ts'
 import { joinSwarm } from './join-swarm.ts'
 import type { Membership } from './membership.ts'
 import { mergeSwarm, writeDataset } from './merge-swarm.ts'
 import { publishName } from './publish-name.ts'
 import { publishSwarm } from './publish-swarm.ts'
+import { checkPriorIn } from './preview/check-shared.ts'
 import { peerReports, peerRows, referenceReport } from './reports.ts'
 import type { Runtime } from './runtime.ts'
 import { swarmStatus } from './swarm-status.ts'
@@ -139,12 +139,13 @@ export function nodeOf(
 
     peers: async () => (network === undefined ? [] : await peerReports(network.libp2p, swarms.all())),
 
-    priorCheck: async (prior, options) =>
-      await checkPrior(resolve(prior), {
-        limits: config.inference,
-        ...(options.image === undefined ? {} : { image: resolve(options.image) }),
-        ...(options.output === undefined ? {} : { output: options.output })
-      }),
+    priorCheck: async (prior, options, call = {}) =>
+      await checkPriorIn(
+        runtime,
+        resolve(prior),
+        { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
+        { onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }
+      ),
 
     merge: async (invite, options, call = {}) => {
       const signal = anySignal(call)

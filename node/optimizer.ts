@@ -37,6 +37,8 @@ export interface OptimizeOptions {
 export interface Optimizer {
   /** W of this swarm for this prior, n x l */
   readonly projection: Matrix64
+  /** Targets of one batch, held in memory alone: images x n */
+  embed(images: readonly EncodedImage[], signal: AbortSignal): Promise<Matrix32>
   /** Targets of all rows, rows x n; rows that a human prior has no label for are absent. */
   optimize(options: OptimizeOptions): Promise<{ targets: Matrix32; present: number }>
 }
@@ -45,15 +47,16 @@ export function createOptimizer({ swarm, prior, batchSize }: OptimizerInit): Opt
   const n = swarm.manifest.dimension
   const w = projection(swarm.id, prior.descriptor.dimension, n)
 
-  const embed = async (batch: EncodedImage[], signal: AbortSignal): Promise<Float32Array> => {
+  const embed = async (batch: readonly EncodedImage[], signal: AbortSignal): Promise<Matrix32> => {
     const { features, absent } = await prior.embed(batch, { signal })
     const targets = project(w, features)
     for (let i = 0; i < batch.length; i++) if (absent[i] === true) targets.data.set(ABSENT(n), i * n)
-    return targets.data
+    return targets
   }
 
   return {
     projection: w,
+    embed,
     optimize: async ({ journal, rows, samples, onBatch, signal }) => {
       const progress = await openProgress(journal, { rows, columns: n })
       try {
@@ -61,7 +64,7 @@ export function createOptimizer({ swarm, prior, batchSize }: OptimizerInit): Opt
         let done = progress.done
         const flush = async (): Promise<void> => {
           if (batch.length === 0) return
-          await progress.append(await embed(batch, signal))
+          await progress.append((await embed(batch, signal)).data)
           done += batch.length
           batch = []
           await failpoint('optimize:batch')

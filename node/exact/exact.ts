@@ -5,7 +5,7 @@ import type { Assessment } from '../../src/align/gate.ts'
 import type { Gemm, GemmOptions } from '../../src/gemm.ts'
 import type { Transform } from '../../src/align/transform.ts'
 import { parseCid } from '../../src/codec.ts'
-import type { Swarm } from '../../src/distribute/manifest.ts'
+import type { Manifest, Swarm } from '../../src/distribute/manifest.ts'
 import { CoOptError, NumericError } from '../../src/errors.ts'
 import type { Matrix32, Matrix64 } from '../../src/matrix.ts'
 import type { Quality } from '../../src/merge/views.ts'
@@ -20,7 +20,9 @@ type Ask =
   | { do: 'quality'; from: string; to: string }
   | { do: 'fit'; from: string; to: string }
   | { do: 'uniform'; data: Float32Array }
-  | { do: 'elect'; candidates: CandidateText[] }
+  | { do: 'elect'; candidates: CandidateText[]; policy: Policy | undefined }
+
+type Policy = Manifest['election']['policy']
 
 export type ExactAnswer =
   | { id: number; value?: unknown; error?: { name: string; message: string } }
@@ -43,7 +45,8 @@ export interface Exact {
   assess(cid: CID, kind: 'onnx' | 'human', targets: Matrix32): Promise<Assessment>
   /** Exact leave-one-out figures of mapping one assessed matrix onto another. */
   quality(from: CID, to: CID): Promise<Quality>
-  elect(candidates: readonly Candidate[]): Promise<Election>
+  /** By the manifest's policy, or for comparison by another one. */
+  elect(candidates: readonly Candidate[], policy?: Policy): Promise<Election>
   /** V of own targets, before they are published. */
   uniformValue(targets: Matrix32): Promise<number>
   /** T from one assessed matrix onto another; the heavy products go to `gemm`, so its last bits may differ between machines. */
@@ -106,7 +109,7 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
     assess: async (cid, kind, targets) =>
       (await ask({ do: 'assess', cid: cid.toString(), kind, data: targets.data })) as Assessment,
     quality: async (from, to) => (await ask({ do: 'quality', from: from.toString(), to: to.toString() })) as Quality,
-    elect: async candidates => {
+    elect: async (candidates, policy) => {
       const texts = candidates.map(({ key, author, kind, claimed, assessment, equivocator = false, targetsCid }) => ({
         key,
         author,
@@ -116,7 +119,7 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
         equivocator,
         targetsCid: targetsCid.toString()
       }))
-      const { ranking, reference } = (await ask({ do: 'elect', candidates: texts })) as ElectionText
+      const { ranking, reference } = (await ask({ do: 'elect', candidates: texts, policy })) as ElectionText
       if (reference === undefined) return { ranking }
       return { ranking, reference: { cid: parseCid(reference.cid), provenance: reference.provenance } }
     },

@@ -91,7 +91,9 @@ async function answer(question: ExactQuestion): Promise<unknown> {
         const targets = matrices.get(c.targetsCid)
         return { ...c, targetsCid: parseCid(c.targetsCid), ...(targets === undefined ? {} : { targets }) }
       })
-      const { reference, ranking } = elect(manifest, candidates, memo)
+      const { policy = manifest.election.policy } = question
+      const rules = { ...manifest, election: { ...manifest.election, policy } }
+      const { reference, ranking } = elect(rules, candidates, memo)
       return {
         ranking,
         ...(reference === undefined

@@ -1,11 +1,13 @@
-/** coopt prior check: what a node would make of a prior, without a swarm. */
+/** coopt prior check: what a node, and with --shared a swarm, would make of a prior. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
+import type { PriorCheckOptions } from '../../api-options.ts'
 import type { PriorReport } from '../../api-reports.ts'
+import type { Invocation } from '../context.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
-import { printReport } from '../output.ts'
-import { byteText, fieldLines } from '../text-table.ts'
+import { createReporter, printReport } from '../output.ts'
+import { priorText } from '../prior-text.ts'
 
 export function priorCommand(invoke: Invoke): Command {
   const check = new Command('check')
@@ -13,16 +15,25 @@ export function priorCommand(invoke: Invoke): Command {
     .argument('<prior>', '.onnx file, folder with model.onnx, or labels.csv', someText)
     .option('--image <file>', 'also compute the feature of this image', someText)
     .option('--output <name>', 'output of the model to take as the feature', someText)
-    .action(async (prior: string, { image, output }: { image?: string; output?: string }) => {
+    .option(
+      '--shared <invite>',
+      'also: what would become of it in this swarm or merged dataset (invite or CID)',
+      someText
+    )
+    .action(async (prior: string, { image, output, shared }: PriorCheckOptions) => {
       await invoke(async invocation => {
         const options = {
           ...(image === undefined ? {} : { image: resolve(invocation.cwd, image) }),
           ...(output === undefined ? {} : { output })
         }
-        const backend = await invocation.loadBackend()
-        const report = await backend.checkPrior(resolve(invocation.cwd, prior), options)
+        const path = resolve(invocation.cwd, prior)
+        const report =
+          shared === undefined
+            ? await (await invocation.loadBackend()).checkPrior(path, options)
+            : await checkShared(invocation, path, { ...options, shared })
         printReport(invocation, report, priorText(report))
         if (report.refusals.length > 0) invocation.outcome('input')
+        else if (report.shared?.admitted === false) invocation.outcome('refused')
       })
     })
   return new Command('prior').description('look at prior models').addCommand(check)
@@ -30,22 +41,20 @@ export function priorCommand(invoke: Invoke): Command {
 
 // --- internal ---
 
-function priorText(report: PriorReport): string {
-  const { input, output, feature, imagesPerSecond, refusals } = report
-  return fieldLines([
-    ['prior', `${report.name} (${report.kind}, ${byteText(report.bytes)})`],
-    ['id', report.id],
-    ['input', input === undefined ? undefined : `${input.name} [${input.shape.join(', ')}]`],
-    ['feature', output === undefined ? undefined : `${output.name}: ${output.rule}`],
-    ['l', report.dimension],
-    ...report.preprocessing.map((step, i) => [i === 0 ? 'preprocess' : '', step] as const),
-    ['speed', imagesPerSecond === undefined ? undefined : `${imagesPerSecond.toFixed(1)} images/s`],
-    [
-      'of image',
-      feature === undefined
-        ? undefined
-        : `norm ${feature.norm.toFixed(4)}, [${feature.head.map(v => v.toFixed(4)).join(', ')}, …]`
-    ],
-    ...(refusals.length === 0 ? [['refused', 'no'] as const] : refusals.map(reason => ['refused', reason] as const))
-  ])
+async function checkShared(
+  invocation: Invocation,
+  path: string,
+  options: PriorCheckOptions & { shared: string }
+): Promise<PriorReport> {
+  const { withApi } = await import('../session.ts')
+  const { decodeInvite } = await import('../../../src/distribute/invite.ts')
+  const { datasetRoot } = await import('../../preview/dataset-root.ts')
+  const isDataset = datasetRoot(options.shared) !== undefined
+  if (!isDataset) decodeInvite(options.shared) // a cut invite is told before the network comes up
+  // one JSON object, as without --shared: progress is for people
+  const reporter = invocation.json ? undefined : createReporter(invocation)
+  const onEvent = reporter?.onEvent ?? (() => undefined)
+  return await withApi(invocation, { network: !isDataset, onEvent }, (api, call) =>
+    api.priorCheck(path, options, call)
+  ).finally(reporter?.stop)
 }

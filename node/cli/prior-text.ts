@@ -1,0 +1,82 @@
+/** What `coopt prior check` shows to people. */
+import type { PriorReport, SharedReport } from '../api-reports.ts'
+import { byteText, fieldLines, shortId, textTable } from './text-table.ts'
+
+export function priorText(report: PriorReport): string {
+  const { input, output, feature, imagesPerSecond, refusals, shared } = report
+  const facts = fieldLines([
+    ['prior', `${report.name} (${report.kind}, ${byteText(report.bytes)})`],
+    ['id', report.id],
+    ['input', input === undefined ? undefined : `${input.name} [${input.shape.join(', ')}]`],
+    ['feature', output === undefined ? undefined : `${output.name}: ${output.rule}`],
+    ['l', report.dimension],
+    ...report.preprocessing.map((step, i) => [i === 0 ? 'preprocess' : '', step] as const),
+    ['speed', imagesPerSecond === undefined ? undefined : `${imagesPerSecond.toFixed(1)} images/s`],
+    [
+      'of image',
+      feature === undefined
+        ? undefined
+        : `norm ${feature.norm.toFixed(4)}, [${feature.head.map(v => v.toFixed(4)).join(', ')}, …]`
+    ],
+    ...(refusals.length === 0 ? [['refused', 'no'] as const] : refusals.map(reason => ['refused', reason] as const))
+  ])
+  return shared === undefined ? facts : `${facts}\n\n${sharedText(shared)}`
+}
+
+// --- internal ---
+
+const FIGURES: Readonly<Record<SharedReport['gate'][number]['figure'], string>> = {
+  'r2-above-noise': 'held-out R2 above chance, against noise',
+  'r2-above-chance': "held-out R2 above chance, against the swarm's least",
+  'neighbour-lift': 'neighbours in common, as a multiple of chance',
+  'effective-rank': 'effective rank'
+}
+
+function sharedText(shared: SharedReport): string {
+  const { present, rows, imagesPerSecond, reference, alignment, priors, unjudged, refusals } = shared
+  const gate = shared.gate.map(({ figure, value, threshold, ok }) => [
+    ok ? 'ok' : 'BELOW',
+    FIGURES[figure],
+    value.toFixed(4),
+    threshold.toFixed(4)
+  ])
+  const floor =
+    alignment === undefined
+      ? []
+      : ([
+          ['leave-one-out R2 towards the reference', alignment.looR2, alignment.minLooR2],
+          ['leave-one-out cosine towards the reference', alignment.looCosine, alignment.minLooCosine]
+        ] as const)
+  const ranks = shared.ranks.map(({ policy, figure, rank, of, elected, reason }) => [
+    policy,
+    figure?.toFixed(4),
+    rank === undefined ? undefined : `${rank} of ${of}`,
+    elected ? 'yes' : 'no',
+    reason ?? ''
+  ])
+  return [
+    fieldLines([
+      ['swarm', `${shared.name} (${shared.manifest})`],
+      ['rows', present === rows ? `${rows} shared` : `${present} of ${rows} shared`],
+      ['speed', imagesPerSecond === undefined ? undefined : `${imagesPerSecond.toFixed(1)} images/s on them`],
+      ['uniform value', shared.uniformValue],
+      ['priors there', priors === 0 ? 'none yet: this would be the first' : priors],
+      ['not judged yet', unjudged === 0 ? undefined : `${unjudged}: rank and reference may come out otherwise`],
+      ['reference', reference === undefined ? undefined : `${reference.prior} of ${shortId(reference.peer)}`]
+    ]),
+    textTable(
+      ['', 'figure', 'value', 'at least'],
+      [
+        ...gate,
+        ...floor.map(([name, value, least]) => [
+          value >= least ? 'ok' : 'BELOW',
+          name,
+          value.toFixed(4),
+          least.toFixed(4)
+        ])
+      ]
+    ),
+    textTable(['election by', 'value', 'rank', 'elected', ''], ranks),
+    shared.admitted ? 'would be admitted; nothing was published' : `would be REFUSED: ${refusals.join('; ')}`
+  ].join('\n\n')
+}
