@@ -1,10 +1,12 @@
 /** Step 3 as a participant takes it, with the shard that step 4 publishes: one ridge fit serves all partitions of a prior. */
 import type { CID } from 'multiformats/cid'
+import { rowWeights } from '../src/align/row-weight.ts'
 import { applyTransform, type Transform } from '../src/align/transform.ts'
 import { AlignmentRefusedError } from '../src/errors.ts'
 import { belowFloor, qualityKey, type Pending } from '../src/merge/views.ts'
 import type { Alignment, Score, SignedRecord } from '../src/publish/record.ts'
-import { NUMBER_BYTES } from '../src/publish/target-dtype.ts'
+import type { NewColumns } from '../src/publish/shard.ts'
+import { asStored, NUMBER_BYTES } from '../src/publish/target-dtype.ts'
 import type { ParticipantComponents } from './participant-init.ts'
 import type { Publish } from './publish-step.ts'
 import { storeShard } from './shard-store.ts'
@@ -48,9 +50,12 @@ export function createAlignStep(components: ParticipantComponents, publish: Publ
       signal: kill,
       from: result.body.author
     })
-    const aligned = await applyTransform(transform, raw, gemm)
     const dtype = manifest.targetDtype ?? 'float32'
-    const shard = await storeShard(content, file, aligned, shardMetadata(by, partition, reference), dtype, kill)
+    const targets = asStored(await applyTransform(transform, raw, gemm), dtype)
+    const { shared, dimension } = manifest
+    const weights = rowWeights(targets, await content.matrix(reference, shared.rows, dimension, { signal: kill }))
+    const columns: NewColumns = { targets, weights, dtype }
+    const shard = await storeShard(content, file, columns, shardMetadata(by, partition, reference), kill)
     const { lambda, looR2, looCosine } = transform
     const { cid, bytes, dagBytes, newBytes } = shard
     await publish<Alignment>(
@@ -66,7 +71,7 @@ export function createAlignStep(components: ParticipantComponents, publish: Publ
         looR2,
         looCosine
       },
-      { newBytes, targetBytes: aligned.data.length * NUMBER_BYTES[dtype] }
+      { newBytes, targetBytes: targets.data.length * NUMBER_BYTES[dtype] + weights.byteLength }
     )
     onEvent({ type: 'partition', partition, state: 'done', rows: file.rows })
   }

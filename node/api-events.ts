@@ -32,7 +32,7 @@ export const apiEventSchema = z.discriminatedUnion('type', [
     record: z.string(),
     kind: z.enum(['score', 'result', 'alignment']),
     partition: count.optional(),
-    /** Of an alignment: bytes of the blocks that the shard added to the store, and of its targets as plain float32 */
+    /** Of an alignment: bytes of the blocks that the shard added to the store, and of its targets and weights as plain numbers */
     newBytes: count.optional(),
     targetBytes: count.optional()
   }),

@@ -1,20 +1,17 @@
-/** Aligned targets -> the partition's shard in the store. Only the new blocks are put: the images' blocks are those of the partition. */
+/** Aligned targets and weights -> the partition's shard in the store. Only the new blocks are put: the images' blocks are those of the partition. */
 import type { CID } from 'multiformats/cid'
-import type { Matrix32 } from '../src/matrix.ts'
-import { shardFile, type Shard } from '../src/publish/shard.ts'
-import type { TargetDtype } from '../src/publish/target-dtype.ts'
+import { shardFile, type NewColumns, type Shard } from '../src/publish/shard.ts'
 import type { Content } from './content.ts'
 import { fileRanges } from './dataset/read.ts'
 
 export async function storeShard(
   content: Content,
   partition: { cid: CID; bytes: number },
-  aligned: Matrix32,
+  columns: NewColumns,
   metadata: Readonly<Record<string, string>>,
-  dtype: TargetDtype,
   signal: AbortSignal
 ): Promise<Shard> {
   const file = await content.leaves(partition.cid, partition.bytes, { signal })
   const source = fileRanges(file, async cid => await content.block(cid, { signal }))
-  return await shardFile({ source, leaves: file.leaves, targets: aligned, metadata, dtype, put: content.put })
+  return await shardFile({ source, leaves: file.leaves, columns, metadata, put: content.put })
 }

@@ -139,10 +139,10 @@ export async function verifyMerged(
 
 // --- internal ---
 
-function targetsDetail({ shards, images, recomputed, rows }: CheckedTargets, total: number): string {
+function targetsDetail({ shards, weighted, images, recomputed, rows }: CheckedTargets, total: number): string {
   return (
     `${shards} of ${total} shards are in this store and have finite targets for ${rows} rows; ` +
-    `images of ${images} compared with their partition, targets of ${recomputed} computed again from raw ones`
+    `weights of ${weighted} computed again, images of ${images} compared with their partition, targets of ${recomputed} computed again from raw ones`
   )
 }
 

@@ -2,10 +2,11 @@
  * What `verify` can say of the shards themselves, from blocks that are here; nothing is fetched for it.
  *
  * For every shard at hand: its tree and sizes are those of its record, every row has n finite numbers or none, as many as the result
- * says, and its images are the partition's own blocks. Where the raw targets are at hand too, T is fitted again and applied, and must
+ * says, its weights are those that its targets and the reference give, bit for bit, and its images are the partition's own blocks. Where the raw targets are at hand too, T is fitted again and applied, and must
  * give the published numbers. The last bits of fast kernels differ between machines, so that comparison has a tolerance.
  */
 import type { CID } from 'multiformats/cid'
+import { rowWeights } from '../src/align/row-weight.ts'
 import { applyTransform } from '../src/align/transform.ts'
 import { decodeMatrix, isAbsentRow, presentRows } from '../src/bytes.ts'
 import { readFooter, rowGroupOf, type ByteRanges, type Footer } from '../src/distribute/parquet-footer.ts'
@@ -17,7 +18,7 @@ import type { Gemm } from '../src/gemm.ts'
 import { matrix, row, type Matrix32 } from '../src/matrix.ts'
 import { shardName } from '../src/merge/shard-name.ts'
 import type { Choice } from '../src/merge/views.ts'
-import { readTargets } from '../src/publish/target-column.ts'
+import { readTargets } from '../src/publish/shard-rows.ts'
 import type { Content } from './content.ts'
 import { fileRanges } from './dataset/read.ts'
 import type { Exact } from './exact/exact.ts'
@@ -42,6 +43,8 @@ export interface TargetCheck {
 export interface CheckedTargets {
   /** Shards whose blocks are all here, and which passed */
   readonly shards: number
+  /** Of these, those that have weights */
+  readonly weighted: number
   /** Of these, those whose images were compared with the partition's blocks */
   readonly images: number
   /** Of these, those whose targets were computed again */
@@ -52,7 +55,9 @@ export interface CheckedTargets {
 /** Throws `InvalidContentError` naming the first shard that is wrong. */
 export async function checkTargets(check: TargetCheck): Promise<CheckedTargets> {
   const { manifest, content, signal } = check
-  let [shards, images, recomputed, rows] = [0, 0, 0, 0]
+  let [shards, weighted, images, recomputed, rows] = [0, 0, 0, 0, 0]
+  const { rows: m } = manifest.shared
+  const reference = await content.matrix(check.reference, m, manifest.dimension, { signal })
   for (const choice of check.choices) {
     signal.throwIfAborted()
     const { body } = choice.alignment
@@ -65,7 +70,11 @@ export async function checkTargets(check: TargetCheck): Promise<CheckedTargets> 
       if (tree.bytes !== body.bytes || dagBytes !== body.dagBytes)
         throw wrong(`${tree.bytes} bytes, ${dagBytes} with its tree; its record says ${body.bytes}, ${body.dagBytes}`)
       const file = rangesOf(tree, check)
-      const targets = await read(file, choice, check)
+      const { targets, weights } = await read(file, choice, check)
+      if (weights !== undefined) {
+        checkWeights(weights, targets, reference)
+        weighted++
+      }
       if (await hasPartitionsImages(file, tree, choice, check)) images++
       if (await equalsRecomputed(targets, choice, check)) recomputed++
       shards++
@@ -74,7 +83,7 @@ export async function checkTargets(check: TargetCheck): Promise<CheckedTargets> 
       throw error instanceof InvalidContentError && !error.message.startsWith(name) ? wrong(error.message) : error
     }
   }
-  return { shards, images, recomputed, rows }
+  return { shards, weighted, images, recomputed, rows }
 }
 
 // --- internal ---
@@ -83,16 +92,22 @@ function rangesOf(tree: FileLeaves, { content, signal }: TargetCheck): ByteRange
   return fileRanges(tree, async cid => await content.block(cid, { signal }))
 }
 
-/** All targets of the shard, as many and as finite as its records say. */
-async function read(file: ByteRanges, { partition, result }: Choice, { manifest }: TargetCheck): Promise<Matrix32> {
+/** All targets of the shard, as many and as finite as its records say, and its weights if it has any. */
+async function read(
+  file: ByteRanges,
+  { partition, result }: Choice,
+  { manifest }: TargetCheck
+): Promise<{ targets: Matrix32; weights: Float32Array | undefined }> {
   const rows = manifest.partitions[partition]?.rows ?? 0
   const n = manifest.dimension
   const data = new Float32Array(rows * n)
+  let weights: Float32Array | undefined
   let done = 0
-  for await (const { start, targets } of readTargets(file, n, manifest.targetDtype)) {
+  for await (const { start, targets, weights: own } of readTargets(file, n, manifest.targetDtype)) {
     done = start + targets.rows
     if (done > rows) break
     data.set(targets.data, start * n)
+    if (own !== undefined) (weights ??= new Float32Array(rows)).set(own, start)
   }
   if (done !== rows) throw new InvalidContentError(`targets for ${done} rows or more, the partition has ${rows}`)
   const all = matrix(rows, n, data)
@@ -101,7 +116,16 @@ async function read(file: ByteRanges, { partition, result }: Choice, { manifest 
     if (!row(all, i).every(Number.isFinite)) throw new InvalidContentError(`the target of row ${i} is not finite`)
   if (present.length !== result.body.present)
     throw new InvalidContentError(`${present.length} rows have a target, the result says ${result.body.present}`)
-  return all
+  return { targets: all, weights }
+}
+
+/** What they are computed from is published, in plain arithmetic: there is no tolerance. */
+function checkWeights(weights: Float32Array, targets: Matrix32, reference: Matrix32): void {
+  for (const [i, expected] of rowWeights(targets, reference).entries())
+    if (weights[i] !== expected)
+      throw new InvalidContentError(
+        `the weight of row ${i} is ${weights[i]}, its target and the reference give ${expected}`
+      )
 }
 
 /** Do the shard's image columns lie in the partition's own blocks, at the same places? False if the partition's tree is not here. */

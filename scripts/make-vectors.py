@@ -3,7 +3,7 @@
 
 Nothing here shares code or method with src/: hashlib for the random stream, numpy's QR for the projection, scipy's pdist for the uniform
 value, one scikit-learn refit per left-out row for the alignment, scikit-learn's Ridge, r2_score and NearestNeighbors for the gate and for
-predictivity, singular values for the effective rank, an explicit quadratic form for what noise gets by chance.
+predictivity, singular values for the effective rank, a covariance's trace for the weights of rows, an explicit quadratic form for what noise gets by chance.
 
     pip install numpy scipy scikit-learn
     python3 scripts/make-vectors.py        # writes test/vectors/*.json, the same bytes every time
@@ -15,7 +15,7 @@ import pathlib
 import struct
 
 import numpy as np
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.neighbors import NearestNeighbors
@@ -237,6 +237,26 @@ def predictivity_vectors(rng):
     return {"cases": cases}
 
 
+def row_weight_vectors(rng):
+    cases = []
+    for rows, shared, n in ((20, 30, 6), (15, 9, 12), (40, 60, 3)):
+        reference = coarse(rng.normal(size=(shared, n)) * rng.uniform(0.2, 3, n) + rng.normal(size=n))
+        targets = coarse(reference.mean(axis=0) + rng.uniform(0, 1.5, (rows, 1)) * rng.normal(size=(rows, n)) * reference.std(axis=0))
+        # the trace of the covariance is the mean squared distance from the mean
+        variance = np.trace(np.cov(reference, rowvar=False, bias=True))
+        weights = np.clip(cdist(targets, reference.mean(axis=0, keepdims=True), "sqeuclidean").ravel() / variance, 0, 1)
+        cases.append(
+            {
+                "rows": rows,
+                "shared": shared,
+                "targets": {"columns": n, "data": targets.ravel().tolist()},
+                "reference": {"columns": n, "data": reference.ravel().tolist()},
+                "weights": weights.tolist(),
+            }
+        )
+    return {"cases": cases}
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(NUMPY_SEED)
@@ -247,6 +267,7 @@ def main():
         ("ridge", ridge_vectors(rng)),
         ("gate", gate_vectors(rng)),
         ("predictivity", predictivity_vectors(rng)),
+        ("row-weight", row_weight_vectors(np.random.default_rng(NUMPY_SEED))),
     ):
         path = OUT / f"{name}.json"
         path.write_text(json.dumps(content, separators=(",", ":")) + "\n")

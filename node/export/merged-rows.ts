@@ -8,7 +8,7 @@ import { MAX_MANIFEST_BYTES, MAX_PARTITION_BYTES, openManifest, type Manifest } 
 import { readSamples } from '../../src/distribute/partition-file.ts'
 import { InvalidContentError } from '../../src/errors.ts'
 import { type Matrix32, row } from '../../src/matrix.ts'
-import { readTargets } from '../../src/publish/target-column.ts'
+import { readTargets } from '../../src/publish/shard-rows.ts'
 import type { Content } from '../content.ts'
 import { directoryEntries } from '../dag/directory.ts'
 import { fileRanges } from '../dataset/read.ts'

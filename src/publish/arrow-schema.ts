@@ -13,14 +13,20 @@ import type { TargetDtype } from './target-dtype.ts'
 export const ARROW_SCHEMA = 'ARROW:schema'
 
 /**
- * Text for `id`, `image` (struct of `bytes`, `path`) and `target`, a list of `length` numbers; every column may be null. `metadata` in the
- * order given.
+ * Text for `id`, `image` (struct of `bytes`, `path`), `target`, a list of `length` numbers, and `weight` where there is one; every column
+ * may be null. `metadata` in the order given.
  */
 export function shardArrowSchema(
-  { length, dtype }: { length: number; dtype: TargetDtype },
+  { length, dtype, weighted = false }: { length: number; dtype: TargetDtype; weighted?: boolean },
   metadata: ReadonlyArray<readonly [key: string, value: string]> = []
 ): string {
   const precision = dtype === 'float16' ? HALF : SINGLE
+  const number = (name: string, precision: number): Field => ({
+    name,
+    type: FLOATING_POINT,
+    parameter: scalar('i16', precision),
+    children: []
+  })
   const text = (name: string): Field => ({ name, type: UTF8, children: [] })
   const schema = table({
     1: vector([
@@ -30,8 +36,9 @@ export function shardArrowSchema(
         name: 'target',
         type: FIXED_SIZE_LIST,
         parameter: scalar('i32', length),
-        children: [{ name: 'element', type: FLOATING_POINT, parameter: scalar('i16', precision), children: [] }]
-      })
+        children: [number('element', precision)]
+      }),
+      ...(weighted ? [field(number('weight', SINGLE))] : [])
     ]),
     2: vector(metadata.map(([key, value]) => table({ 0: string(key), 1: string(value) })))
   })

@@ -1,5 +1,5 @@
 /**
- * Step 4, the shard: the partition's own Parquet file with a `target` column appended.
+ * Step 4, the shard: the partition's own Parquet file with a `target` and a `weight` column appended.
  *
  * Column chunks are located by absolute offsets in the footer alone, so
  * `source[0 .. start of its footer) + new chunks, one for each row group + a new footer` is a file whose old columns keep their
@@ -8,11 +8,7 @@
  * stays, so this works for Parquet files of any origin. Equal inputs give equal bytes.
  */
 import { type ByteRanges, type Footer, MAGIC, readFooter, rowGroupOf } from '../distribute/parquet-footer.ts'
-import { isPartitionSchema } from '../distribute/partition-file.ts'
 import {
-  BINARY,
-  binary,
-  binaryOf,
   type Field,
   fieldOf,
   i32,
@@ -39,9 +35,11 @@ import {
 } from '../distribute/unixfs-import.ts'
 import { InvalidContentError, InvalidInputError } from '../errors.ts'
 import type { Matrix32 } from '../matrix.ts'
-import { ARROW_SCHEMA, shardArrowSchema } from './arrow-schema.ts'
+import type { ChunkPlace, EncodedPage } from './column-chunk.ts'
+import { withKeyValues } from './footer-metadata.ts'
 import { TARGET, targetMetadata, targetPages, targetSchema } from './target-column.ts'
 import type { TargetDtype } from './target-dtype.ts'
+import { WEIGHT, weightMetadata, weightPages, weightSchema } from './weight-column.ts'
 
 /** `file = source[0 .. keep) + tail`. */
 export interface Appended {
@@ -55,27 +53,42 @@ export interface Shard extends ContentFile {
   readonly newBytes: number
 }
 
+/** What is appended to a file: one target, and one weight or none at all, for each of its rows. */
+export interface NewColumns {
+  /** Absent rows become null */
+  readonly targets: Matrix32
+  /** In [0, 1]; without them there is no such column */
+  readonly weights?: Float32Array
+  /** How the targets are stored: float32 by default */
+  readonly dtype?: TargetDtype
+}
+
 /**
- * Append `targets` (one row for each row of `source`; absent rows become null), stored as `dtype`, and key-value `metadata`.
+ * Append columns and key-value `metadata`.
  *
  * Throws `InvalidContentError` on a source that is no Parquet file, `InvalidInputError` when the rows do not match or there is a
- * target column already, `NumericError` (on iterating) for a value that is not finite or too large for `dtype`.
+ * column of that name already, `NumericError` (on iterating) for a target that is not finite or too large for its type, or a weight outside
+ * [0, 1].
  */
 export async function appendTargets(
   source: ByteRanges,
-  targets: Matrix32,
-  metadata: Readonly<Record<string, string>>,
-  dtype: TargetDtype = 'float32'
+  { targets, weights, dtype = 'float32' }: NewColumns,
+  metadata: Readonly<Record<string, string>>
 ): Promise<Appended> {
   const footer = await readFooter(source)
-  if (topLevel(footer).includes(TARGET)) throw new InvalidInputError(`the file has a column "${TARGET}" already`)
+  const names = topLevel(footer)
+  for (const name of weights === undefined ? [TARGET] : [TARGET, WEIGHT])
+    if (names.includes(name)) throw new InvalidInputError(`the file has a column "${name}" already`)
   const rows = footer.rowGroups.reduce((sum, encoded) => sum + rowGroupOf(encoded, footer).rows, 0)
   if (rows !== targets.rows || footer.rows !== targets.rows) {
     throw new InvalidInputError(`targets for ${targets.rows} rows, the file has ${footer.rows}`)
   }
-  const vector = { length: targets.columns, dtype }
-  const fields = withSchema(withKeyValues(footer, vector, metadata), footer, dtype)
-  return { keep: footer.start, tail: { [Symbol.iterator]: () => writeTail(footer, fields, targets, dtype) } }
+  if (weights !== undefined && weights.length !== rows)
+    throw new InvalidInputError(`weights for ${weights.length} rows, the file has ${rows}`)
+  const columns = columnsOf(targets, weights, dtype)
+  const shape = { length: targets.columns, dtype, weighted: weights !== undefined }
+  const fields = withSchema(withKeyValues(footer, shape, metadata), footer, columns)
+  return { keep: footer.start, tail: { [Symbol.iterator]: () => writeTail(footer, fields, columns) } }
 }
 
 /**
@@ -85,14 +98,12 @@ export async function appendTargets(
 export async function shardFile(init: {
   source: ByteRanges
   leaves: readonly Leaf[]
-  targets: Matrix32
+  columns: NewColumns
   metadata: Readonly<Record<string, string>>
-  /** float32 by default */
-  dtype?: TargetDtype
   put: PutBlock
 }): Promise<Shard> {
-  const { source, leaves, targets, metadata, dtype } = init
-  const { keep, tail } = await appendTargets(source, targets, metadata, dtype)
+  const { source, leaves, columns, metadata } = init
+  const { keep, tail } = await appendTargets(source, columns, metadata)
   const reused = Math.floor(keep / IMPORT.chunkBytes)
   const kept = leaves.slice(0, reused)
   if (kept.length !== reused || kept.some(leaf => leaf.bytes !== IMPORT.chunkBytes)) {
@@ -117,40 +128,52 @@ export async function shardFile(init: {
 
 // --- internal ---
 
-/** The key under which `datasets` keeps its features. */
-const HUGGING_FACE = 'huggingface'
-
-/** What a target is: `length` numbers of `dtype`. */
-interface Vector {
-  readonly length: number
-  readonly dtype: TargetDtype
+/** A new column: its schema elements, and for rows `from` to `to` its pages and how the footer describes them. */
+interface NewColumn {
+  readonly schema: readonly Uint8Array[]
+  pages(from: number, to: number): Iterable<EncodedPage>
+  metadata(chunk: ChunkPlace): Field[]
 }
 
-function* writeTail(
-  footer: Footer,
-  fields: readonly Field[],
-  targets: Matrix32,
-  dtype: TargetDtype
-): Generator<Uint8Array> {
+function columnsOf(targets: Matrix32, weights: Float32Array | undefined, dtype: TargetDtype): NewColumn[] {
+  const target: NewColumn = {
+    schema: targetSchema(dtype),
+    pages: (from, to) => targetPages(targets, from, to, dtype),
+    metadata: chunk => targetMetadata(chunk, dtype)
+  }
+  if (weights === undefined) return [target]
+  const weight: NewColumn = {
+    schema: [weightSchema()],
+    pages: (from, to) => weightPages(weights, from, to),
+    metadata: weightMetadata
+  }
+  return [target, weight]
+}
+
+function* writeTail(footer: Footer, fields: readonly Field[], columns: readonly NewColumn[]): Generator<Uint8Array> {
   const rowGroups: Uint8Array[] = []
   let offset = footer.start
   let done = 0
   for (const encoded of footer.rowGroups) {
     const group = rowGroupOf(encoded, footer)
-    const chunk = { offset, byteLength: 0, entries: 0 }
-    for (const { bytes, entries } of targetPages(targets, done, done + group.rows, dtype)) {
-      yield* bytes
-      chunk.byteLength += bytes.reduce((sum, part) => sum + part.byteLength, 0)
-      chunk.entries += entries
+    const start = offset
+    const chunks: Uint8Array[] = []
+    for (const column of columns) {
+      const chunk = { offset, byteLength: 0, entries: 0 }
+      for (const { bytes, entries } of column.pages(done, done + group.rows)) {
+        yield* bytes
+        chunk.byteLength += bytes.reduce((sum, part) => sum + part.byteLength, 0)
+        chunk.entries += entries
+      }
+      offset += chunk.byteLength
+      chunks.push(writeStruct([i64(2, chunk.offset), struct(3, column.metadata(chunk))]))
     }
-    offset += chunk.byteLength
     done += group.rows
-    const column = writeStruct([i64(2, chunk.offset), struct(3, targetMetadata(chunk, dtype))])
     rowGroups.push(
       writeStruct(
         [2, 6].reduce(
-          (fields, id) => grown(fields, id, chunk.byteLength),
-          withField(group.fields, list(1, STRUCT, [...group.rawColumns, column]))
+          (fields, id) => grown(fields, id, offset - start),
+          withField(group.fields, list(1, STRUCT, [...group.rawColumns, ...chunks]))
         )
       )
     )
@@ -167,66 +190,17 @@ function grown(fields: readonly Field[], id: number, by: number): Field[] {
   return size === undefined ? [...fields] : withField(fields, i64(id, size + by))
 }
 
-function withSchema(fields: readonly Field[], footer: Footer, dtype: TargetDtype): Field[] {
+function withSchema(fields: readonly Field[], footer: Footer, columns: readonly NewColumn[]): Field[] {
   const [root, ...others] = footer.rawSchema
   if (root === undefined) throw new InvalidContentError('the Parquet file has no schema')
-  const children = (footer.schema[0]?.children ?? 0) + 1
+  const children = (footer.schema[0]?.children ?? 0) + columns.length
   const grownRoot = writeStruct(withField(readStruct(root).fields, i32(5, children)))
-  const changed = withField(fields, list(2, STRUCT, [grownRoot, ...others, ...targetSchema(dtype)]))
+  const changed = withField(fields, list(2, STRUCT, [grownRoot, ...others, ...columns.flatMap(({ schema }) => schema)]))
   // 7 column_orders: one for each leaf column, when there is one at all; TYPE_ORDER is the only order of this kind
   const orders = listOf(fieldOf(fields, 7, LIST), footer.rawSchema.length)
   return orders === undefined
     ? changed
-    : withField(changed, list(7, STRUCT, [...orders.items, writeStruct([struct(1, [])])]))
-}
-
-function withKeyValues(footer: Footer, vector: Vector, metadata: Readonly<Record<string, string>>): Field[] {
-  const old = listOf(fieldOf(footer.fields, 5, LIST), 65_536)?.items ?? []
-  const described: Array<[string, string]> = []
-  const kept = old.flatMap(item => {
-    const pair = readStruct(item).fields
-    const key = new TextDecoder().decode(binaryOf(fieldOf(pair, 1, BINARY)))
-    // Arrow's own copy of the schema would lack the new column, and Arrow reads it by position
-    if (key === ARROW_SCHEMA || Object.hasOwn(metadata, key)) return []
-    if (key !== HUGGING_FACE) return [item]
-    const value = withTargetFeature(new TextDecoder().decode(binaryOf(fieldOf(pair, 2, BINARY))), vector)
-    described.push([key, value])
-    return [keyValue(key, value)]
-  })
-  const added = Object.keys(metadata)
-    .sort()
-    .map((key): [string, string] => [key, metadata[key] ?? ''])
-  // a new copy can be made where all columns are known
-  const arrow: Array<[string, string]> = isPartitionSchema(footer)
-    ? [[ARROW_SCHEMA, shardArrowSchema(vector, [...described, ...added])]]
-    : []
-  const pairs = [...arrow, ...added].map(([key, value]) => keyValue(key, value))
-  return withField(footer.fields, list(5, STRUCT, [...kept, ...pairs]))
-}
-
-function keyValue(key: string, value: string): Uint8Array {
-  return writeStruct([binary(1, key), binary(2, value)])
-}
-
-/** Adds the target to `info.features`, where the text has them; other text is left alone. */
-function withTargetFeature(text: string, { length, dtype }: Vector): string {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    // Not ours to repair: only Hugging Face's own libraries read it
-    return text
-  }
-  if (!isObject(value) || !isObject(value['info']) || !isObject(value['info']['features'])) return text
-  const feature = { feature: { dtype, _type: 'Value' }, length, _type: 'Sequence' }
-  return JSON.stringify({
-    ...value,
-    info: { ...value['info'], features: { ...value['info']['features'], [TARGET]: feature } }
-  })
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    : withField(changed, list(7, STRUCT, [...orders.items, ...columns.map(() => writeStruct([struct(1, [])]))]))
 }
 
 /** Names of the columns below the root. */

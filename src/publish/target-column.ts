@@ -6,46 +6,35 @@
  * rows as they lie in memory, so writing costs a copy. Pages end at rows, at about 1 MiB.
  */
 import { ABSENT, isAbsentRow } from '../bytes.ts'
-import { type ByteRanges, rowGroupOf } from '../distribute/parquet-footer.ts'
+import type { ByteRanges, ColumnChunk } from '../distribute/parquet-footer.ts'
 import { type Page, pageHeader, readPages } from '../distribute/parquet-page.ts'
-import { MAX_ROW_GROUP_ROWS, readPartitionFooter } from '../distribute/partition-file.ts'
-import {
-  BINARY,
-  binary,
-  I32,
-  i32,
-  i64,
-  list,
-  signed,
-  struct,
-  wrapBinary,
-  writeStruct,
-  type Field
-} from '../distribute/thrift.ts'
+import { binary, type Field, i32, struct, writeStruct } from '../distribute/thrift.ts'
 import { InvalidContentError, NumericError } from '../errors.ts'
 import { matrix, row, type Matrix32 } from '../matrix.ts'
 import { createLevelWriter, readLevels } from '../distribute/level-runs.ts'
+import {
+  type ChunkPlace,
+  columnMetadata,
+  type EncodedPage,
+  FIXED_LEN_BYTE_ARRAY,
+  FLOAT,
+  OPTIONAL,
+  optionalLeaf,
+  PAGE_BYTES,
+  REPEATED,
+  UNCOMPRESSED
+} from './column-chunk.ts'
 import { decodeNumbers, encodeNumbers, isStorable, NUMBER_BYTES, type TargetDtype } from './target-dtype.ts'
 
 export const TARGET = 'target'
 
-const FLOAT = 4
-const FIXED_LEN_BYTE_ARRAY = 7
 const LOGICAL_FLOAT16 = 15
-const OPTIONAL = 1
-const REPEATED = 2
 const CONVERTED_LIST = 3
 const LOGICAL_LIST = 3
-const PLAIN = 0
-const RLE = 3
-const UNCOMPRESSED = 0
 /** Definition levels go from 0 (no target) to 3 (a number): two bits; repetition levels from 0 to 1 */
 const DEFINED = 3
 const DEFINITION_BITS = 2
 const REPETITION_BITS = 1
-
-/** Readers hold a page in memory; 1 MiB is what Parquet writers usually aim at. */
-const PAGE_BYTES = 1_048_576
 
 /** Levels and page headers on top of the numbers: a row takes 4 bytes and more only where n > 8,191. */
 const LEVEL_BYTES_PER_ROW = 16
@@ -62,7 +51,7 @@ export function targetSchema(dtype: TargetDtype): Uint8Array[] {
     ]),
     writeStruct([i32(3, REPEATED), binary(4, 'list'), i32(5, 1)]),
     dtype === 'float32'
-      ? writeStruct([i32(1, FLOAT), i32(3, OPTIONAL), binary(4, 'element')])
+      ? optionalLeaf(FLOAT, 'element')
       : writeStruct([
           i32(1, FIXED_LEN_BYTE_ARRAY),
           i32(2, NUMBER_BYTES.float16),
@@ -73,33 +62,15 @@ export function targetSchema(dtype: TargetDtype): Uint8Array[] {
   ]
 }
 
-/** ColumnMetaData of a chunk of `byteLength` bytes at `offset` with `entries` level entries. */
-export function targetMetadata(
-  chunk: { offset: number; byteLength: number; entries: number },
-  dtype: TargetDtype
-): Field[] {
-  return [
-    i32(1, PHYSICAL[dtype]),
-    list(2, I32, [signed(PLAIN), signed(RLE)]),
-    list(3, BINARY, [TARGET, 'list', 'element'].map(wrapBinary)),
-    i32(4, UNCOMPRESSED),
-    i64(5, chunk.entries),
-    i64(6, chunk.byteLength),
-    i64(7, chunk.byteLength),
-    i64(9, chunk.offset)
-  ]
+export function targetMetadata(chunk: ChunkPlace, dtype: TargetDtype): Field[] {
+  return columnMetadata(PHYSICAL[dtype], [TARGET, 'list', 'element'], chunk)
 }
 
 /**
  * Rows `from` to `to` of `targets` as pages: one at least, also for no rows. Throws `NumericError` on other values than absent ones and
  * those that are finite as `dtype`.
  */
-export function* targetPages(
-  targets: Matrix32,
-  from: number,
-  to: number,
-  dtype: TargetDtype
-): Generator<{ bytes: Uint8Array[]; entries: number }> {
+export function* targetPages(targets: Matrix32, from: number, to: number, dtype: TargetDtype): Generator<EncodedPage> {
   const rowsPerPage = Math.max(1, Math.floor(PAGE_BYTES / (targets.columns * NUMBER_BYTES[dtype])))
   let start = from
   do {
@@ -111,54 +82,29 @@ export function* targetPages(
 }
 
 /**
- * The targets in a shard, row group by row group: `start` is the first row. Absent rows are canonical NaN.
- *
- * Accepts exactly what `targetPages` writes, of `columns` numbers of `dtype` a row. Throws `InvalidContentError`, or what `file` throws.
+ * The targets in a chunk of `rows` rows (bounded by the caller), absent rows as canonical NaN. Accepts what `targetPages` writes, of
+ * `columns` numbers of `dtype` a row. Throws `InvalidContentError`, or what `file` throws.
  */
-export async function* readTargets(
+export async function readTargetChunk(
   file: ByteRanges,
-  columns: number,
-  dtype: TargetDtype = 'float32'
-): AsyncGenerator<{ start: number; targets: Matrix32 }> {
-  const footer = await readPartitionFooter(file)
-  const ours = targetSchema(dtype)
-  const same = ours.every(
-    (raw, i) => String(footer.rawSchema[footer.rawSchema.length - ours.length + i]) === String(raw)
-  )
-  if (!same) throw new InvalidContentError(`the Parquet file has no target column of ${dtype} lists as its last one`)
-  let start = 0
-  let end = 0
-  for (const encoded of footer.rowGroups) {
-    const { columns: chunks, rows } = rowGroupOf(encoded, footer)
-    const chunk = chunks.at(-1)
-    if (chunk?.path !== `${TARGET}.list.element` || chunk.type !== PHYSICAL[dtype] || chunk.codec !== UNCOMPRESSED) {
-      throw new InvalidContentError('a row group whose last column is not the targets')
-    }
-    if (
-      rows < 1 ||
-      rows > MAX_ROW_GROUP_ROWS ||
-      chunk.offset < end ||
-      chunk.byteLength > rows * (columns * NUMBER_BYTES[dtype] + LEVEL_BYTES_PER_ROW) + PAGE_BYTES
-    ) {
-      throw new InvalidContentError(
-        `a row group of ${rows} rows with ${chunk.byteLength} bytes of targets at ${chunk.offset}`
-      )
-    }
-    end = chunk.offset + chunk.byteLength
-    const data = new Float32Array(rows * columns)
-    let done = 0
-    for (const page of readPages(await file.slice(chunk.offset, end))) {
-      if (page.rows < 1 || page.rows > rows - done)
-        throw new InvalidContentError('pages of targets with no rows, or more than their row group')
-      data.set(decodePage(page, columns, dtype), done * columns)
-      done += page.rows
-    }
-    if (done !== rows) throw new InvalidContentError(`targets for ${done} of the ${rows} rows of a row group`)
-    yield { start, targets: matrix(rows, columns, data) }
-    start += rows
+  chunk: ColumnChunk,
+  { rows, columns, dtype }: { rows: number; columns: number; dtype: TargetDtype }
+): Promise<Matrix32> {
+  const { path, type, codec, offset, byteLength } = chunk
+  if (path !== `${TARGET}.list.element` || type !== PHYSICAL[dtype] || codec !== UNCOMPRESSED)
+    throw new InvalidContentError('a row group whose column behind the images is not the targets')
+  if (byteLength > rows * (columns * NUMBER_BYTES[dtype] + LEVEL_BYTES_PER_ROW) + PAGE_BYTES)
+    throw new InvalidContentError(`a row group of ${rows} rows with ${byteLength} bytes of targets at ${offset}`)
+  const data = new Float32Array(rows * columns)
+  let done = 0
+  for (const page of readPages(await file.slice(offset, offset + byteLength))) {
+    if (page.rows < 1 || page.rows > rows - done)
+      throw new InvalidContentError('pages of targets with no rows, or more than their row group')
+    data.set(decodePage(page, columns, dtype), done * columns)
+    done += page.rows
   }
-  if (start !== footer.rows)
-    throw new InvalidContentError(`row groups of ${start} rows, the footer says ${footer.rows}`)
+  if (done !== rows) throw new InvalidContentError(`targets for ${done} of the ${rows} rows of a row group`)
+  return matrix(rows, columns, data)
 }
 
 // --- internal ---

@@ -40,7 +40,7 @@ describe.skipIf(inject('python') === '')('targets appended to', () => {
     for (const [i, rows] of sizes.entries()) {
       const source = new Uint8Array(await readFile(join(work, `${i}.parquet`)))
       const targets = targetsOf(rows, 1 + (i % 5))
-      const { keep, tail } = await appendTargets(fileOf(source), targets, { added: 'x' })
+      const { keep, tail } = await appendTargets(fileOf(source), { targets }, { added: 'x' })
       await writeFile(join(work, `${i}.out.parquet`), await concat([source.subarray(0, keep), ...tail]))
       const rowsOfHex = hexRows(targets)
       expected.push({ pyarrow: rowsOfHex, duckdb: rowsOfHex })
@@ -59,7 +59,7 @@ describe.skipIf(inject('python') === '')('targets appended to', () => {
         const targets = targetsOf(rows, 16)
         if (!absent) for (let i = 1; i < rows; i += 7) targets.data.fill(1, i * 16, (i + 1) * 16)
         const source = await partitionOf(Array.from({ length: rows }, () => 30))
-        const { keep, tail } = await appendTargets(fileOf(source), targets, {})
+        const { keep, tail } = await appendTargets(fileOf(source), { targets }, {})
         const path = join(work, `nulls-${absent ? 1 : 0}.parquet`)
         await writeFile(path, await concat([source.subarray(0, keep), ...tail]))
         files.push(path)

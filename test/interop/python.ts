@@ -9,7 +9,7 @@ import { isAbsentRow } from '../../src/bytes.ts'
 import type { ByteRanges } from '../../src/distribute/parquet-footer.ts'
 import { readSamples } from '../../src/distribute/partition-file.ts'
 import { row } from '../../src/matrix.ts'
-import { readTargets } from '../../src/publish/target-column.ts'
+import { readTargets } from '../../src/publish/shard-rows.ts'
 import type { TargetDtype } from '../../src/publish/target-dtype.ts'
 
 const run = promisify(execFile)

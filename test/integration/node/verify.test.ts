@@ -13,7 +13,7 @@ import { createRecordSet } from '../../../src/merge/record-set.ts'
 import { assessmentKey, viewOf, type Choice, type Evidence } from '../../../src/merge/views.ts'
 import { sealRecord, type SignedRecord } from '../../../src/publish/record.ts'
 import { shardFile, type Shard } from '../../../src/publish/shard.ts'
-import { readTargets } from '../../../src/publish/target-column.ts'
+import { readTargets, type ShardRows } from '../../../src/publish/shard-rows.ts'
 import { bundledPrior, closeShared, dial, pictures, shared, startNode, type TestNode } from '../../helpers/test-node.ts'
 
 /** One finished swarm, worked on by its publisher. Every test verifies another directory that could be made of it. */
@@ -94,7 +94,7 @@ async function mergeOf(records: readonly SignedRecord[], evidence?: Evidence): P
 }
 
 /** The swarm merged with another shard for partition 0, signed by its author. */
-async function withShard(make: (choice: Choice, targets: Matrix32) => Promise<Shard>): Promise<CID> {
+async function withShard(make: (honest: ShardRows) => Promise<Shard>): Promise<CID> {
   const { state } = node.membership(manifest)
   const choice = state.view().chosen.get(0) as Choice
   const { body } = choice.alignment
@@ -102,22 +102,28 @@ async function withShard(make: (choice: Choice, targets: Matrix32) => Promise<Sh
   const tree = await content.leaves(body.shard, body.bytes, { signal })
   const columns = state.swarm.manifest.dimension
   const file = fileRanges(tree, async cid => await content.block(cid, { signal }))
-  const targets = []
-  for await (const part of readTargets(file, columns)) targets.push(part.targets)
-  expect(targets).toHaveLength(1)
-  const shard = await make(choice, targets[0] as Matrix32)
+  const parts = []
+  for await (const part of readTargets(file, columns)) parts.push(part)
+  expect(parts).toHaveLength(1)
+  const shard = await make(parts[0] as ShardRows)
   const { cid, bytes, dagBytes } = shard
   const forged = await sealRecord({ ...body, shard: cid, bytes, dagBytes }, identity.sign)
   return await mergeOf([...state.set.records().filter(r => r.key !== choice.alignment.key), forged])
 }
 
-async function shardOf(partition: number, targets: Matrix32): Promise<Shard> {
+async function shardOf(partition: number, targets: Matrix32, weights?: Float32Array): Promise<Shard> {
   const { content } = node.runtime
   const source = node.membership(manifest).swarm.manifest.partitions[partition]
   if (source === undefined) throw new Error(`no partition ${partition}`)
   const file = await content.leaves(source.cid, source.bytes, { signal })
   const ranges = fileRanges(file, async cid => await content.block(cid, { signal }))
-  return await shardFile({ source: ranges, leaves: file.leaves, targets, metadata: {}, put: content.put })
+  return await shardFile({
+    source: ranges,
+    leaves: file.leaves,
+    columns: { targets, ...(weights && { weights }) },
+    metadata: {},
+    put: content.put
+  })
 }
 
 test('an honest directory passes every check, and its targets are computed again', async () => {
@@ -135,7 +141,9 @@ test('an honest directory passes every check, and its targets are computed again
     'targets',
     'merged directory'
   ])
-  expect(report.checks.find(c => c.name === 'targets')?.detail).toMatch(/^4 of 4 .*320 rows.* images of 4 .* of 4 /)
+  expect(report.checks.find(c => c.name === 'targets')?.detail).toMatch(
+    /^4 of 4 .*320 rows.* weights of 4 .* images of 4 .* of 4 /
+  )
 })
 
 test('what is not in the store is not fetched, and the report says so', async () => {
@@ -210,7 +218,7 @@ test('another reference than the elected one fails "election"', async () => {
 })
 
 test('targets of garbage fail "targets", and so does a single row of them', async () => {
-  const garbage = await withShard(async (_, targets) => {
+  const garbage = await withShard(async ({ targets }) => {
     const data = targets.data.map((_, i) => Math.sin(i * 12.9898) * 3)
     return await shardOf(0, { ...targets, data })
   })
@@ -218,7 +226,7 @@ test('targets of garbage fail "targets", and so does a single row of them', asyn
   expect(Object.keys(report)).toEqual(['targets'])
   expect(report['targets']).toMatch(/data\/train-00000-of-00004\.parquet .*row 0 is not what the raw targets give/)
 
-  const oneRow = await withShard(async (_, targets) => {
+  const oneRow = await withShard(async ({ targets }) => {
     const data = targets.data.slice()
     const at = 41 * targets.columns
     data[at] = (data[at] as number) * 1.5 + 1
@@ -226,7 +234,7 @@ test('targets of garbage fail "targets", and so does a single row of them', asyn
   })
   expect(failed(await verify(oneRow))['targets']).toMatch(/row 41 is not what/)
 
-  const gap = await withShard(async (_, targets) => {
+  const gap = await withShard(async ({ targets }) => {
     const data = targets.data.slice()
     new Uint32Array(data.buffer).fill(0x7fc00000, 7 * targets.columns, 8 * targets.columns)
     return await shardOf(0, { ...targets, data })
@@ -234,8 +242,23 @@ test('targets of garbage fail "targets", and so does a single row of them', asyn
   expect(failed(await verify(gap))['targets']).toMatch(/79 rows have a target, the result says 80/)
 })
 
+test('a weight that its target does not give fails "targets"; a shard without weights passes', async () => {
+  const forged = await withShard(async honest => {
+    const weights = (honest.weights as Float32Array).slice()
+    weights[41] = (weights[41] as number) === 1 ? 0.5 : 1
+    return await shardOf(0, honest.targets, weights)
+  })
+  const report = failed(await verify(forged))
+  expect(Object.keys(report)).toEqual(['targets'])
+  expect(report['targets']).toMatch(/data\/train-00000-of-00004\.parquet .*the weight of row 41 is /)
+
+  const older = await verify(await withShard(async ({ targets }) => await shardOf(0, targets)))
+  expect(failed(older)).toEqual({})
+  expect(older.checks.find(c => c.name === 'targets')?.detail).toMatch(/^4 of 4 .* weights of 3 /)
+})
+
 test('images of another partition fail "targets"', async () => {
-  const exchanged = await withShard(async (_, targets) => await shardOf(1, targets))
+  const exchanged = await withShard(async ({ targets }) => await shardOf(1, targets))
   const report = failed(await verify(exchanged))
   expect(Object.keys(report)).toEqual(['targets'])
   expect(report['targets']).toMatch(/images is not that of partition 0/)

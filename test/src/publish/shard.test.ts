@@ -11,7 +11,7 @@ import { InvalidContentError, InvalidInputError, NumericError } from '../../../s
 import { row, type Matrix32 } from '../../../src/matrix.ts'
 import { shardArrowSchema } from '../../../src/publish/arrow-schema.ts'
 import { appendTargets, shardFile } from '../../../src/publish/shard.ts'
-import { readTargets } from '../../../src/publish/target-column.ts'
+import { readTargets } from '../../../src/publish/shard-rows.ts'
 import { all, concat, fileOf, partitionOf } from '../distribute/samples.ts'
 
 /** Numbers that use all bits of a float32; rows in `absent` are absent. */
@@ -22,8 +22,13 @@ function targetsOf(rows: number, columns: number, absent: (i: number) => boolean
   return { rows, columns, data }
 }
 
-async function append(source: Uint8Array, targets: Matrix32, metadata: Record<string, string> = {}) {
-  const { keep, tail } = await appendTargets(fileOf(source), targets, metadata)
+async function append(
+  source: Uint8Array,
+  targets: Matrix32,
+  metadata: Record<string, string> = {},
+  weights?: Float32Array
+) {
+  const { keep, tail } = await appendTargets(fileOf(source), { targets, ...(weights && { weights }) }, metadata)
   return { keep, bytes: await concat([source.subarray(0, keep), ...tail]) }
 }
 
@@ -42,6 +47,10 @@ function blocks() {
   }
 }
 
+/** Of all kinds in [0, 1]; 0 where the row is absent. */
+const weightsOf = (rows: number, absent: (i: number) => boolean = () => false): Float32Array =>
+  Float32Array.from({ length: rows }, (_, i) => (absent(i) ? 0 : i % 5 === 4 ? 1 : Math.abs(Math.sin(i * 78.233))))
+
 const bits = (m: Float32Array) => [...new Uint32Array(m.buffer, m.byteOffset, m.length)]
 const buffer = (bytes: Uint8Array) => bytes.slice().buffer
 const rowsOf = async (bytes: Uint8Array) => await parquetReadObjects({ file: buffer(bytes), utf8: false })
@@ -58,10 +67,12 @@ describe('appendTargets', () => {
         fc.array(fc.integer({ min: 8, max: 2000 }), { minLength: 1, maxLength: 30 }),
         fc.integer({ min: 1, max: 40 }),
         fc.array(fc.nat(29), { maxLength: 5 }),
-        async (lengths, columns, absent) => {
+        fc.boolean(),
+        async (lengths, columns, absent, weighted) => {
           const source = await partitionOf(lengths)
           const targets = targetsOf(lengths.length, columns, i => absent.includes(i))
-          const { keep, bytes } = await append(source, targets)
+          const weights = weighted ? weightsOf(lengths.length, i => absent.includes(i)) : undefined
+          const { keep, bytes } = await append(source, targets, {}, weights)
           expect(bytes.subarray(0, keep)).toEqual(source.subarray(0, keep))
           const old = await rowsOf(source)
           // hyparquet gives null or undefined for a list that is null
@@ -69,10 +80,13 @@ describe('appendTargets', () => {
           expect(now).toEqual(
             old.map((fields, i) => ({
               ...fields,
-              target: absent.includes(i) ? null : [...row(targets, i)]
+              target: absent.includes(i) ? null : [...row(targets, i)],
+              ...(weights && { weight: weights[i] })
             }))
           )
           expect(bits(await matrixOf(bytes, columns))).toEqual(bits(targets.data))
+          const parts = await all(readTargets(fileOf(bytes), columns))
+          expect(parts.map(part => part.weights)).toEqual([weights])
           expect(await all(readSamples(fileOf(bytes)))).toEqual(await all(readSamples(fileOf(source))))
         }
       ),
@@ -87,7 +101,8 @@ describe('appendTargets', () => {
         fc.integer({ min: 1, max: 90 }),
         fc.constantFrom('SNAPPY' as const, 'UNCOMPRESSED' as const),
         fc.boolean(),
-        async (count, rowGroupSize, codec, columnIndex) => {
+        fc.boolean(),
+        async (count, rowGroupSize, codec, columnIndex, weighted) => {
           const numbers = Array.from({ length: count }, (_, i) => i % 7)
           const source = new Uint8Array(
             parquetWriteBuffer({
@@ -102,15 +117,18 @@ describe('appendTargets', () => {
             })
           )
           const targets = targetsOf(count, 5, i => i % 6 === 1)
-          const { keep, bytes } = await append(source, targets, { added: 'x' })
+          const { keep, bytes } = await append(source, targets, { added: 'x' }, weighted ? weightsOf(count) : undefined)
           const [before, after] = [await rowsOf(source), await rowsOf(bytes)]
-          expect(after.map(fields => ({ ...fields, target: undefined }))).toEqual(
-            before.map(fields => ({ ...fields, target: undefined }))
-          )
+          expect(after.map(({ target: _, weight: __, ...fields }) => fields)).toEqual(before)
           expect(after[0]?.['target']).toEqual([...row(targets, 0)])
+          expect(after.map(fields => fields['weight'])).toEqual(
+            weighted ? [...weightsOf(count)] : after.map(() => undefined)
+          )
           expect(bytes.subarray(0, keep)).toEqual(source.subarray(0, keep))
           const [old, now] = [parquetMetadata(buffer(source)), parquetMetadata(buffer(bytes))]
-          expect(now.row_groups.map(group => group.columns.slice(0, -1))).toEqual(old.row_groups.map(g => g.columns))
+          expect(now.row_groups.map(group => group.columns.slice(0, weighted ? -2 : -1))).toEqual(
+            old.row_groups.map(g => g.columns)
+          )
           expect(now.key_value_metadata).toEqual([
             { key: 'kept', value: 'as it was' },
             { key: 'added', value: 'x' }
@@ -145,6 +163,34 @@ describe('appendTargets', () => {
     ])
   })
 
+  it('writes the weight as a feature and for Arrow where there is one', async () => {
+    const { bytes } = await append(await partitionOf([10, 20]), targetsOf(2, 3), {}, weightsOf(2))
+    const { key_value_metadata: pairs = [], schema } = parquetMetadata(buffer(bytes))
+    expect(pairs.map(({ key }) => key)).toEqual(['huggingface', 'ARROW:schema'])
+    const { info } = JSON.parse(pairs[0]?.value ?? '') as { info: { features: object } }
+    expect(Object.keys(info.features)).toEqual(['id', 'image', 'target', 'weight'])
+    expect(info.features).toMatchObject({ weight: { dtype: 'float32', _type: 'Value' } })
+    const arrow = shardArrowSchema({ length: 3, dtype: 'float32', weighted: true }, [
+      ['huggingface', pairs[0]?.value ?? '']
+    ])
+    expect(pairs[1]?.value).toBe(arrow)
+    expect(schema.at(-1)).toMatchObject({ name: 'weight', type: 'FLOAT', repetition_type: 'OPTIONAL' })
+    expect(schema[0]?.num_children).toBe(4)
+  })
+
+  it('refuses weights that do not match, lie outside [0, 1], or whose column is there already', async () => {
+    const source = await partitionOf([10, 20])
+    await expect(append(source, targetsOf(2, 2), {}, weightsOf(3))).rejects.toThrow('weights for 3 rows')
+    for (const wrong of [-0.5, 1.0001, NaN, Infinity])
+      await expect(append(source, targetsOf(2, 2), {}, Float32Array.of(1, wrong))).rejects.toThrow(
+        'row 1 has the weight'
+      )
+    const data = [1, 2]
+    const named = new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'weight', data, type: 'INT32' }] }))
+    await expect(append(named, targetsOf(2, 2), {}, weightsOf(2))).rejects.toThrow('a column "weight" already')
+    await expect(append(named, targetsOf(2, 2))).resolves.toBeDefined()
+  })
+
   it('refuses rows that do not match, a second target column, values that are not finite', async () => {
     const source = await partitionOf([10, 20])
     await expect(append(source, targetsOf(3, 2))).rejects.toThrow(InvalidInputError)
@@ -165,29 +211,52 @@ describe('readTargets', () => {
     await expect(all(readTargets(fileOf(await partitionOf([10])), 4))).rejects.toThrow('no target column')
   })
 
-  it('never crashes or hangs, whatever bytes behind the images are changed', async () => {
-    const { keep, bytes } = await append(
-      await partitionOf(Array.from({ length: 1100 }, () => 10)),
-      targetsOf(1100, 3, i => i % 9 === 0)
+  it('refuses a weight without a target, and one outside [0, 1]', async () => {
+    const source = await partitionOf([10, 20])
+    const odd = await append(
+      source,
+      targetsOf(2, 3, i => i === 1),
+      {},
+      weightsOf(2)
     )
-    const read = async (hostile: Uint8Array) => {
-      try {
-        await all(readTargets(fileOf(hostile), 3))
-        return true
-      } catch (error) {
-        return error instanceof InvalidContentError
-      }
+    await expect(all(readTargets(fileOf(odd.bytes), 3))).rejects.toThrow('row 1 has a weight and no target')
+    const known = 0.123_456_7
+    const { bytes } = await append(source, targetsOf(2, 3), {}, Float32Array.of(1, known))
+    const at = Buffer.from(bytes).indexOf(Buffer.from(Float32Array.of(known).buffer))
+    for (const wrong of [1.5, -1, NaN, Infinity]) {
+      bytes.set(new Uint8Array(Float32Array.of(wrong).buffer), at)
+      await expect(all(readTargets(fileOf(bytes), 3)), `${wrong}`).rejects.toThrow(InvalidContentError)
     }
-    const law = fc.asyncProperty(
-      fc.array(fc.tuple(fc.nat(bytes.byteLength - keep - 1), fc.nat(255)), { minLength: 1, maxLength: 3 }),
-      async changes => {
-        const hostile = bytes.slice()
-        for (const [at, value] of changes) hostile[keep + at] = value
-        return await read(hostile)
-      }
-    )
-    await expect(fc.assert(law, { numRuns: 1000 })).resolves.toBeUndefined()
   })
+
+  it.each([false, true])(
+    'never crashes or hangs, whatever bytes behind the images change, weights %s',
+    async weighted => {
+      const { keep, bytes } = await append(
+        await partitionOf(Array.from({ length: 1100 }, () => 10)),
+        targetsOf(1100, 3, i => i % 9 === 0),
+        {},
+        weighted ? weightsOf(1100, i => i % 9 === 0) : undefined
+      )
+      const read = async (hostile: Uint8Array) => {
+        try {
+          await all(readTargets(fileOf(hostile), 3))
+          return true
+        } catch (error) {
+          return error instanceof InvalidContentError
+        }
+      }
+      const law = fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(bytes.byteLength - keep - 1), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+        async changes => {
+          const hostile = bytes.slice()
+          for (const [at, value] of changes) hostile[keep + at] = value
+          return await read(hostile)
+        }
+      )
+      await expect(fc.assert(law, { numRuns: 1000 })).resolves.toBeUndefined()
+    }
+  )
 })
 
 describe('shardFile', () => {
@@ -205,21 +274,28 @@ describe('shardFile', () => {
       const { cid } = await importBytes([bytes], source.put)
       const { leaves } = await readLeaves(cid, source.get, bytes.byteLength)
       const targets = targetsOf(lengths.length, columns)
+      const weights = weightsOf(lengths.length)
       const fresh = blocks()
-      const shard = await shardFile({ source: fileOf(bytes), leaves, targets, metadata: { k: 'v' }, put: fresh.put })
+      const shard = await shardFile({
+        source: fileOf(bytes),
+        leaves,
+        columns: { targets, weights },
+        metadata: { k: 'v' },
+        put: fresh.put
+      })
       const whole = blocks()
-      const expected = await importBytes([(await append(bytes, targets, { k: 'v' })).bytes], whole.put)
+      const expected = await importBytes([(await append(bytes, targets, { k: 'v' }, weights)).bytes], whole.put)
       expect({ ...shard, newBytes: 0 }).toEqual({ ...expected, newBytes: 0 })
       for (const key of whole.stored.keys()) expect(source.stored.has(key) || fresh.stored.has(key)).toBe(true)
       const put = [...fresh.stored.values()].reduce((sum, block) => sum + block.byteLength, 0)
       expect(shard.newBytes).toBe(put)
-      expect(put).toBeLessThanOrEqual(1.05 * targets.data.byteLength + 65_536)
+      expect(put).toBeLessThanOrEqual(1.05 * (targets.data.byteLength + weights.byteLength) + 65_536)
     }
   })
 
   it('refuses leaves of another file', async () => {
     const bytes = await partitionOf([1_200_000])
-    const init = { source: fileOf(bytes), targets: targetsOf(1, 2), metadata: {}, put: blocks().put }
+    const init = { source: fileOf(bytes), columns: { targets: targetsOf(1, 2) }, metadata: {}, put: blocks().put }
     await expect(shardFile({ ...init, leaves: [] })).rejects.toThrow(InvalidContentError)
     expect(bytes.byteLength).toBeGreaterThan(IMPORT.chunkBytes)
   })

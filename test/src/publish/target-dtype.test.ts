@@ -5,13 +5,13 @@ import { ABSENT } from '../../../src/bytes.ts'
 import { InvalidContentError, NumericError } from '../../../src/errors.ts'
 import { row, type Matrix32 } from '../../../src/matrix.ts'
 import { appendTargets } from '../../../src/publish/shard.ts'
-import { readTargets } from '../../../src/publish/target-column.ts'
+import { readTargets } from '../../../src/publish/shard-rows.ts'
 import { decodeNumbers, encodeNumbers } from '../../../src/publish/target-dtype.ts'
 import { all, concat, fileOf, partitionOf } from '../distribute/samples.ts'
 
 const shardOf = async (rows: number, targets: Matrix32): Promise<Uint8Array> => {
   const source = await partitionOf(Array.from({ length: rows }, () => 20))
-  const { keep, tail } = await appendTargets(fileOf(source), targets, {}, 'float16')
+  const { keep, tail } = await appendTargets(fileOf(source), { targets, dtype: 'float16' }, {})
   return await concat([source.subarray(0, keep), ...tail])
 }
 const one = (value: number): Matrix32 => ({ rows: 1, columns: 1, data: Float32Array.of(value) })
@@ -66,7 +66,7 @@ describe('float16 targets', () => {
     const bytes = await shardOf(1, one(1))
     await expect(all(readTargets(fileOf(bytes), 1))).rejects.toThrow('no target column of float32')
     const source = await partitionOf([20])
-    const { keep, tail } = await appendTargets(fileOf(source), one(1), {})
+    const { keep, tail } = await appendTargets(fileOf(source), { targets: one(1) }, {})
     const other = await concat([source.subarray(0, keep), ...tail])
     await expect(all(readTargets(fileOf(other), 1, 'float16'))).rejects.toThrow('no target column of float16')
   })
