@@ -6,6 +6,7 @@ import type { CoOptApi } from './api.ts'
 import type { ApiEvent } from './api-events.ts'
 import type { PriorCheckOptions } from './api-options.ts'
 import type { PriorReport } from './api-reports.ts'
+import type { SimulateOptions } from './simulate/simulate.ts'
 
 /** The node of this process on one home directory: holds its lock until `close`. */
 export interface LocalApi extends CoOptApi {
@@ -56,4 +57,6 @@ export interface Backend {
   openLocal(home: string, options: OpenOptions): Promise<LocalApi>
   /** Looks at files of this machine only: needs no home. Errors as `CoOptApi.priorCheck`. */
   checkPrior(prior: string, options: PriorCheckOptions): Promise<PriorReport>
+  /** Swarms of a plan in this process: needs no home. Throws `InvalidInputError` naming the plan's field. */
+  simulate(plan: string, options: Omit<SimulateOptions, 'untrainedPrior'>): Promise<void>
 }

@@ -1,8 +1,10 @@
 /** The entry points of the command line (backend.ts) on a home of this machine. */
+import { fileURLToPath } from 'node:url'
 import type { PriorCheckOptions } from './api-options.ts'
 import type { PriorReport } from './api-reports.ts'
 import type { InitOptions, InitReport, LocalApi, OpenOptions } from './backend.ts'
 import { initHome as makeHome } from './init-home.ts'
+import type { SimulateOptions } from './simulate/simulate.ts'
 
 export async function initHome(home: string, { listen, mdns = true }: InitOptions): Promise<InitReport> {
   const network = { ...(listen === undefined ? {} : { listen: [...listen] }), ...(mdns ? {} : { mdns }) }
@@ -27,3 +29,13 @@ export async function checkPrior(prior: string, { image, output }: PriorCheckOpt
   const { checkPrior: check } = await import('./inference/check-prior.ts')
   return await check(prior, { ...(image === undefined ? {} : { image }), ...(output === undefined ? {} : { output }) })
 }
+
+export async function simulate(plan: string, options: Omit<SimulateOptions, 'untrainedPrior'>): Promise<void> {
+  const { simulate: run } = await import('./simulate/simulate.ts')
+  await run(plan, { ...options, untrainedPrior: UNTRAINED_PRIOR })
+}
+
+// --- internal ---
+
+/** From here, and from the bundle that ships, the folder is one up. */
+const UNTRAINED_PRIOR = fileURLToPath(new URL('../priors/untrained', import.meta.url))

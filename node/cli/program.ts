@@ -16,6 +16,7 @@ import { pinCommand, unpinCommand } from './commands/pin.ts'
 import { priorCommand } from './commands/prior.ts'
 import { provideCommand } from './commands/provide.ts'
 import { publishCommand } from './commands/publish.ts'
+import { simulateCommand } from './commands/simulate.ts'
 import { statusCommand } from './commands/status.ts'
 import { upCommand } from './commands/up.ts'
 import { verifyCommand } from './commands/verify.ts'
@@ -71,6 +72,7 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     unpinCommand,
     provideCommand,
     gcCommand,
+    simulateCommand,
     versionCommand
   ].map(create => create(invoke))
   const program = new Command('coopt')

@@ -182,7 +182,8 @@ export function fakeBackend(api: LocalApi): FakeBackend {
       opened.push({ home, options })
       return api
     },
-    checkPrior: async (prior, options) => await api.priorCheck(prior, options)
+    checkPrior: async (prior, options) => await api.priorCheck(prior, options),
+    simulate: async () => undefined
   }
 }
 

@@ -373,7 +373,8 @@ describe('coopt', () => {
       const forbidden: Backend = {
         initHome: () => Promise.reject(new Error('unused')),
         openLocal: () => Promise.reject(new Error('opened beside the daemon')),
-        checkPrior: () => Promise.reject(new Error('unused'))
+        checkPrior: () => Promise.reject(new Error('unused')),
+        simulate: () => Promise.reject(new Error('unused'))
       }
       const { context: given, printed } = context(forbidden)
       expect(await runProgram(['status', '--json', '--home', home], given)).toBe(0)

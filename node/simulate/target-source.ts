@@ -1,0 +1,26 @@
+/** What a participant publishes for the shared set and for partitions: the targets of its prior, or what an attacker makes of them. */
+import type { CID } from 'multiformats/cid'
+import type { Draw, Published } from './draw.ts'
+import type { PriorFeatures } from './feature-cache.ts'
+import type { Attack } from './plan.ts'
+
+export interface TargetSource {
+  /** As in the record's `prior` */
+  readonly prior: {
+    readonly id: CID
+    readonly kind: 'onnx' | 'human'
+    readonly name: string
+    readonly dimension: number
+  }
+  readonly attack?: Attack
+  shared(): Promise<Published>
+  partition(index: number): Promise<Published>
+}
+
+export function honestSource(draw: Draw, prior: PriorFeatures): TargetSource {
+  return {
+    prior: { id: prior.id, kind: prior.kind, name: prior.name, dimension: prior.features.columns },
+    shared: async () => await draw.sharedTargets(prior),
+    partition: async index => await draw.partitionTargets(prior, index)
+  }
+}
