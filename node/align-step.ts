@@ -4,6 +4,7 @@ import { rowWeights } from '../src/align/row-weight.ts'
 import { applyTransform, type Transform } from '../src/align/transform.ts'
 import { AlignmentRefusedError } from '../src/errors.ts'
 import { belowFloor, qualityKey, type Pending } from '../src/merge/views.ts'
+import { trustOf } from '../src/publish/bundle.ts'
 import type { Alignment, Score, SignedRecord } from '../src/publish/record.ts'
 import type { NewColumns } from '../src/publish/shard.ts'
 import { asStored, NUMBER_BYTES } from '../src/publish/target-dtype.ts'
@@ -81,7 +82,7 @@ export function createAlignStep(components: ParticipantComponents, publish: Publ
     'coopt.partition': partition.toString(),
     'coopt.reference': reference.toString(),
     'coopt.prior': by.body.prior.id.toString(),
-    'coopt.trust': 'claimed'
+    'coopt.trust': trustOf(by.body.prior)
   })
 
   return { align, forget: () => transforms.clear() }

@@ -19,7 +19,7 @@ export const publishOptionsSchema = z.strictObject({
   targetDtype: z.enum(TARGET_DTYPES).optional(),
   /** Prior whose features of the shared set the gate judges against; the bundled untrained one by default */
   referencePrior: text.optional(),
-  election: z.enum(['uniformity', 'predictivity']).optional(),
+  election: z.enum(['uniformity', 'predictivity', 'consensus']).optional(),
   /** Peer ids that may add records; everybody by default */
   allow: z.array(text).max(4096).optional(),
   /** Further sources, read after the first as if they were one */
@@ -31,7 +31,7 @@ export const publishOptionsSchema = z.strictObject({
 })
 
 export const joinOptionsSchema = z.strictObject({
-  /** An .onnx file, a folder with model.onnx and preprocessor_config.json, or a .csv of labels */
+  /** An .onnx file, a folder with model.onnx and preprocessor_config.json, a .csv of labels, or a bundle as a folder or by its CID */
   prior: text,
   /** Output to take as the feature instead of the one chosen by rule */
   output: z.string().min(1).max(1024).optional(),

@@ -160,6 +160,16 @@ export const priorReportSchema = z.object({
   feature: z.object({ norm: z.number(), head: z.array(z.number()) }).optional(),
   /** Why a node would not run it; empty when it would */
   refusals: z.array(z.string()),
+  /** Of a bundle that is what it says: its golden features came out again, the worst of them this far from what was packed (at most 0.001) */
+  bundle: z
+    .object({
+      cid: z.string(),
+      trust: z.literal('reexecutable'),
+      golden: count,
+      deviation: z.number(),
+      license: z.string().optional()
+    })
+    .optional(),
   /** With a swarm to look at, unless a node would not run it */
   shared: sharedReportSchema.optional()
 })

@@ -84,6 +84,8 @@ function rootsOf({ swarm, state }: Membership, self: PeerKey): CID[] {
   const roots = [swarm.id, manifest.shared.cid, manifest.referenceFeatures.cid, ...manifest.partitions.map(p => p.cid)]
   const scores = set.byType('score')
   roots.push(...scores.map(({ body }) => body.targets))
+  // a bundle that came here stays: it is what makes rows of its prior worth more than a word
+  roots.push(...scores.flatMap(({ body }) => body.prior.bundle?.cid ?? []))
   // raw targets stay: a better reference costs a product, doing them again costs inference
   roots.push(...set.byType('result').map(({ body }) => body.raw))
   const isJudged = scores.every(({ body }) => evidence.assessments.has(assessmentKey(body)))

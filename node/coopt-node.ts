@@ -6,6 +6,7 @@ import { decodeInvite, encodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
 import type { CallOptions } from './api.ts'
 import type { CoOptNode, CoOptNodeInit } from './library.ts'
+import { directoryCid } from './directory-cid.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { importCar } from './export/import-car.ts'
 import type { Gateway } from './gateway/gateway.ts'
@@ -89,7 +90,7 @@ export function nodeOf(
       const { settleMs, leaseMs, handoffMs } = config.timing
       const never = new AbortController().signal
       const id = membership.swarm.id.toString()
-      const prior = resolve(options.prior)
+      const prior = directoryCid(options.prior) === undefined ? resolve(options.prior) : options.prior
       const first = joined.get(id)
       if (first !== undefined) {
         // both would take work by one view and lease it under one name, and one journal would be written by two
@@ -105,6 +106,7 @@ export function nodeOf(
           content,
           gemm,
           limits: config.inference,
+          spool: join(runtime.home.root, 'spool'),
           onEvent: call.onEvent ?? onEvent,
           logger
         },

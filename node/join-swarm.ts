@@ -7,11 +7,12 @@ import { isAdmitted } from '../src/distribute/manifest.ts'
 import { InvalidInputError } from '../src/errors.ts'
 import { peerIdOf } from '../src/peer-key.ts'
 import { isIsometry } from '../src/optimize/projection.ts'
+import { heldBundle } from './bundle/fetch-bundle.ts'
+import { loadPriorToJoin } from './bundle/join-prior.ts'
 import type { ApiEvent } from './api-events.ts'
 import type { JoinOptions } from './api-options.ts'
 import type { JoinReport } from './api-reports.ts'
 import type { Content } from './content.ts'
-import { loadPrior } from './inference/load-prior.ts'
 import type { InferenceLimits } from './inference/limits.ts'
 import type { Logger } from './logger.ts'
 import type { Membership } from './membership.ts'
@@ -26,6 +27,8 @@ export interface JoinComponents {
   content: Content
   gemm: Gemm
   limits: Partial<InferenceLimits>
+  /** Folder of the home for temporary files */
+  spool: string
   onEvent(event: ApiEvent): void
   logger: Logger
 }
@@ -52,12 +55,18 @@ export async function joinSwarm(
     throw new InvalidInputError(
       `the publisher's list of swarm "${manifest.name}" does not have this node: ask for ${peerIdOf(self)} to be on it`
     )
-  const prior = await loadPrior(options.prior, {
+  const given = {
     limits: components.limits,
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.license === undefined ? {} : { license: options.license })
+  }
+  const prior = await loadPriorToJoin(options.prior, given, {
+    content,
+    spool: components.spool,
+    onLicense: message => onEvent({ type: 'log', level: 'info', message }),
+    signal: AbortSignal.any([signal, kill])
   })
   let elected: string | undefined
   const onElection = (): void => {
@@ -136,22 +145,36 @@ const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 4000
 
 /** Sync, so that the others know our records, and wait until another member holds every file that only we are known to hold. */
-async function handOff({ self, membership, onEvent }: JoinComponents, ms: number, signal: AbortSignal): Promise<void> {
+async function handOff(
+  { self, membership, content, onEvent }: JoinComponents,
+  ms: number,
+  signal: AbortSignal
+): Promise<void> {
   const me = peerIdOf(self)
-  const mine = (): CID[] =>
-    [...membership.state.view().chosen.values()].flatMap(({ result, alignment }) => [
-      ...(peerIdOf(result.body.author) === me ? [result.body.raw] : []),
-      ...(peerIdOf(alignment.body.author) === me ? [alignment.body.shard] : [])
-    ])
+  const mine = async (): Promise<CID[]> => {
+    const { chosen } = membership.state.view()
+    const bundles = new Map<string, CID>()
+    for (const { body } of [...chosen.values()].map(({ score }) => score))
+      if (peerIdOf(body.author) === me && body.prior.bundle !== undefined)
+        bundles.set(body.prior.bundle.cid.toString(), body.prior.bundle.cid)
+    const files = await Promise.all([...bundles.values()].map(async cid => (await heldBundle(cid, content)) ?? []))
+    return [
+      ...files.flat(),
+      ...[...chosen.values()].flatMap(({ result, alignment }) => [
+        ...(peerIdOf(result.body.author) === me ? [result.body.raw] : []),
+        ...(peerIdOf(alignment.body.author) === me ? [alignment.body.shard] : [])
+      ])
+    ]
+  }
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(ms)])
-  let open = mine()
+  let open = await mine()
   let wait = FIRST_PAUSE_MS
   await membership.sync(deadline)
   // alone there is nobody to wait for
   while (open.length > 0 && !deadline.aborted && membership.members().length > 0) {
     try {
       const held = await membership.heldByOthers(open, deadline)
-      const still = new Set(mine().map(cid => cid.toString()))
+      const still = new Set((await mine()).map(cid => cid.toString()))
       open = open.filter((cid, i) => held[i] !== true && still.has(cid.toString()))
     } catch (error) {
       if (!deadline.aborted) throw error

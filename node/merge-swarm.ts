@@ -6,6 +6,8 @@ import type { PeerKey } from '../src/envelope.ts'
 import { InvalidContentError, InvalidInputError } from '../src/errors.ts'
 import { mergeDataset, type MergedDataset } from '../src/merge/dataset.ts'
 import { shardName } from '../src/merge/shard-name.ts'
+import { MAX_BUNDLE_BYTES } from '../src/publish/bundle.ts'
+import { fetchBundle } from './bundle/fetch-bundle.ts'
 import { failpoint } from './failpoint.ts'
 import type { Content } from './content.ts'
 import { entityOf, type Link } from './dag/entity.ts'
@@ -62,6 +64,12 @@ export async function writeDataset(
   // a node that judged the scores has their targets; the shared set may be with the publisher only
   for (const { name, cid, dagBytes } of linksAt(merged, linkAt(merged, merged.root, 'evidence')))
     await write(join(out, 'evidence', name), cid, dagBytes, publisher)
+  const priors = linksAt(merged, merged.root).find(({ name }) => name === 'priors')
+  if (priors !== undefined) {
+    // named by CIDs; inside are the names of the format
+    for (const { name, cid } of linksAt(merged, priors.cid))
+      await fetchBundle(cid, join(out, 'priors', name), { content, maxModelBytes: MAX_BUNDLE_BYTES, signal })
+  }
   for (const [name, bytes] of merged.files) await writeNew(join(out, name), [async () => bytes])
   return out
 }

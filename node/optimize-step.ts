@@ -31,10 +31,12 @@ export function createOptimizeStep(
   const stopping = AbortSignal.any([signal, kill])
 
   const score = async (): Promise<SignedRecord<Score>> => {
-    const { kind, name, dimension, license } = prior.descriptor
+    const { kind, name, dimension, license, bundle } = prior.descriptor
     const known = state.set
       .byType('score')
-      .find(({ body }) => peerIdOf(body.author) === peerIdOf(self) && body.prior.id.equals(id))
+      .filter(({ body }) => peerIdOf(body.author) === peerIdOf(self) && body.prior.id.equals(id))
+      // a score without the bundle promises less than this one would
+      .find(({ body }) => bundle === undefined || body.prior.bundle?.cid.equals(bundle.cid) === true)
     if (known !== undefined) return known
     const journal = `score-${id}`
     const { targets, present } = await optimizer.optimize({
@@ -49,7 +51,14 @@ export function createOptimizeStep(
     })
     const record = await publish<Score>({
       type: 'score',
-      prior: { id, kind, name, dimension, ...(license === undefined ? {} : { license }) },
+      prior: {
+        id,
+        kind,
+        name,
+        dimension,
+        ...(license === undefined ? {} : { license }),
+        ...(bundle === undefined ? {} : { bundle })
+      },
       targets: await storeMatrix(targets, content.put),
       present,
       uniformValue: await exact.uniformValue(targets)

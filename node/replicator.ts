@@ -1,10 +1,11 @@
 /**
- * Keeps what others publish: fetches raw targets and chosen shards as they appear, so that the dataset survives its authors.
+ * Keeps what others publish: fetches raw targets, chosen shards and the bundles of their priors as they appear, so that the dataset survives its authors.
  *
  * A node that holds the partitions anyway (the publisher) pays only for the targets: the image blocks of a shard are those of the partition.
  */
 import type { PeerKey } from '../src/envelope.ts'
 import { CoOptError } from '../src/errors.ts'
+import { heldBundle, keepBundle } from './bundle/fetch-bundle.ts'
 import type { CID } from 'multiformats/cid'
 import type { Content } from './content.ts'
 import type { Logger } from './logger.ts'
@@ -12,6 +13,15 @@ import type { SwarmState } from './swarm-state.ts'
 
 /** After a failed fetch the next try waits for a further change, but at least this long, ms. */
 const RETRY_MS = 5_000
+
+interface Wanted {
+  readonly cid: CID
+  /** The most that it may have */
+  readonly bytes: number
+  readonly from: PeerKey
+  /** A directory with a prior, not a file */
+  readonly isBundle?: boolean
+}
 
 export interface Replicator {
   start(): void
@@ -35,8 +45,8 @@ export function createReplicator({
   let dirty = false
   let timer: NodeJS.Timeout | undefined
 
-  const wanted = (): Array<{ cid: CID; bytes: number; from: PeerKey }> => {
-    const out = []
+  const wanted = (): Wanted[] => {
+    const out: Wanted[] = []
     const view = state.view()
     for (const work of [...view.chosen.values(), ...[...view.pending.values()].flat()]) {
       const rows = manifest.partitions[work.partition]?.rows ?? 0
@@ -45,17 +55,23 @@ export function createReplicator({
     for (const { alignment } of view.chosen.values()) {
       out.push({ cid: alignment.body.shard, bytes: alignment.body.bytes, from: alignment.body.author })
     }
+    const scores = new Map([...view.chosen.values()].map(({ score }) => [score.key, score.body]))
+    for (const { prior, author } of scores.values())
+      if (prior.bundle !== undefined)
+        out.push({ cid: prior.bundle.cid, bytes: prior.bundle.dagBytes, from: author, isBundle: true })
     return out
   }
 
   const pass = async (): Promise<void> => {
     dirty = false
-    for (const { cid, bytes, from } of wanted()) {
+    for (const { cid, bytes, from, isBundle = false } of wanted()) {
       if (signal.aborted) return
       const key = cid.toString()
-      if ((retryAt.get(key) ?? 0) > performance.now() || (await content.holds(cid))) continue
+      if ((retryAt.get(key) ?? 0) > performance.now()) continue
+      if (isBundle ? (await heldBundle(cid, content)) !== undefined : await content.holds(cid)) continue
       try {
-        await content.fetch(cid, bytes, { signal, from })
+        if (isBundle) await keepBundle({ cid, dagBytes: bytes }, content, { signal, from })
+        else await content.fetch(cid, bytes, { signal, from })
         retryAt.delete(key)
       } catch (error) {
         if (signal.aborted) return

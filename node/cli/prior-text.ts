@@ -3,10 +3,18 @@ import type { PriorReport, SharedReport } from '../api-reports.ts'
 import { byteText, fieldLines, shortId, textTable } from './text-table.ts'
 
 export function priorText(report: PriorReport): string {
-  const { input, output, feature, imagesPerSecond, refusals, shared } = report
+  const { input, output, feature, imagesPerSecond, refusals, shared, bundle } = report
   const facts = fieldLines([
     ['prior', `${report.name} (${report.kind}, ${byteText(report.bytes)})`],
     ['id', report.id],
+    ['bundle', bundle?.cid],
+    ['licence', bundle === undefined ? undefined : (bundle.license ?? 'not stated')],
+    [
+      'trust',
+      bundle === undefined
+        ? undefined
+        : `${bundle.trust}: ${bundle.golden} golden features came out again, off by ${bundle.deviation.toExponential(1)} at most`
+    ],
     ['input', input === undefined ? undefined : `${input.name} [${input.shape.join(', ')}]`],
     ['feature', output === undefined ? undefined : `${output.name}: ${output.rule}`],
     ['l', report.dimension],

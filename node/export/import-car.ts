@@ -25,6 +25,10 @@ const EVENT_STEP = 256
 /** Records of 2,048 partitions and 1,024 scores, each of at most 4 KiB, and the manifest. */
 const MAX_RECORDS_BYTES = 64 * 1024 * 1024
 
+/** Of a merged dataset; `priors/CID/golden` is the deepest. */
+const FOLDERS: ReadonlySet<string> = new Set(['data', 'evidence', 'priors'])
+const MAX_DEPTH = 3
+
 export interface ImportComponents {
   content: Content
   swarms: Swarms
@@ -114,14 +118,15 @@ async function linksAt(cid: CID, content: Content, signal: AbortSignal): Promise
   return entity?.kind === 'directory' ? entity.links : []
 }
 
-/** Files of the dataset that the CAR did not bring whole. */
-async function missingFiles(links: readonly Link[], content: Content, signal: AbortSignal): Promise<number> {
+/** Files and folders of the dataset that the CAR did not bring whole. */
+async function missingFiles(links: readonly Link[], content: Content, signal: AbortSignal, depth = 0): Promise<number> {
   let missing = 0
   for (const { name, cid } of links) {
-    const isFolder = name === 'data' || name === 'evidence'
-    const files = isFolder ? (await linksAt(cid, content, signal)).map(link => link.cid) : [cid]
-    if (isFolder && !(await content.has(cid))) missing++
-    for (const file of files) if (!(await content.holds(file))) missing++
+    const isFolder = depth > 0 ? (await linksAt(cid, content, signal)).length > 0 : FOLDERS.has(name)
+    if (!isFolder) missing += (await content.holds(cid)) ? 0 : 1
+    else if (!(await content.has(cid))) missing++
+    else if (depth < MAX_DEPTH)
+      missing += await missingFiles(await linksAt(cid, content, signal), content, signal, depth + 1)
   }
   return missing
 }

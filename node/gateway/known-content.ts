@@ -144,7 +144,7 @@ export function createKnownContent({ memberships, content, peek }: KnownContentC
 // --- internal ---
 
 function filesOf({ body }: SignedRecord): CID[] {
-  if (body.type === 'score') return [body.targets]
+  if (body.type === 'score') return [body.targets, ...(body.prior.bundle === undefined ? [] : [body.prior.bundle.cid])]
   if (body.type === 'result') return [body.raw]
   return [body.shard, body.reference]
 }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
+import type { CID } from 'multiformats/cid'
 import {
   InferenceError,
   InvalidImageError,
@@ -14,7 +15,9 @@ import {
 } from '../../src/errors.ts'
 import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
 import type { Preprocessing } from '../../src/optimize/preprocess.ts'
+import { GOLDEN_IMAGES, type BundleFacts } from '../../src/publish/bundle.ts'
 import type { PriorReport } from '../api-reports.ts'
+import { openBundle } from '../bundle/open-bundle.ts'
 import { sha256Cid } from './file-cid.ts'
 import { readLabelFile } from './human-prior.ts'
 import type { InferenceLimits } from './limits.ts'
@@ -46,7 +49,7 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
   const files = await findPrior(path)
   const file = files.kind === 'onnx' ? files.model : files.labels
   const { size } = await stat(file)
-  const head = { id: (await fileCid(file)).toString(), name: files.name, kind: files.kind, bytes: size }
+  let head: Head = { id: (await fileCid(file)).toString(), name: files.name, kind: files.kind, bytes: size }
   const refused = (error: unknown): PriorReport => ({
     ...head,
     dimension: 0,
@@ -64,7 +67,12 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
   }
   let prior: OnnxPrior
   try {
-    prior = await loadOnnx(files, options)
+    if (files.bundle === undefined) prior = await loadOnnx(files, options)
+    else {
+      const { prior: checked, root, facts, deviation } = await openBundle(files.bundle, options)
+      prior = checked
+      head = { ...head, name: facts.name, bundle: bundleReport(root.cid, facts, deviation) }
+    }
   } catch (error) {
     return refused(error)
   }
@@ -97,6 +105,18 @@ export function describePreprocessing(p: Preprocessing, input: Pick<ImageInput, 
 }
 
 // --- internal ---
+
+type Head = Pick<PriorReport, 'id' | 'name' | 'kind' | 'bytes' | 'bundle'>
+
+function bundleReport(cid: CID, { license }: BundleFacts, deviation: number): NonNullable<PriorReport['bundle']> {
+  return {
+    cid: cid.toString(),
+    trust: 'reexecutable',
+    golden: GOLDEN_IMAGES,
+    deviation,
+    ...(license === undefined ? {} : { license })
+  }
+}
 
 type Facts = Pick<PriorReport, 'input' | 'output' | 'dimension' | 'preprocessing'>
 

@@ -2,12 +2,15 @@
  * PRIOR as a person gives it -> `PriorModel`: an `.onnx` file, a folder with `model.onnx` (or `onnx/model.onnx`) and perhaps
  * `preprocessor_config.json` (Hugging Face layout), or a label file (`.csv`).
  *
+ * A folder with `bundle.json` is a bundle (src/publish/bundle.ts) and must be exactly what it says.
+ *
  * A `preprocessor_config.json` beside an `.onnx` file counts too: it describes that model, or the folder was mixed up.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { InvalidPriorError } from '../../src/errors.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
+import { isBundle, openBundle } from '../bundle/open-bundle.ts'
 import { createHumanPrior, readLabelFile } from './human-prior.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.ts'
 import { createOnnxPrior, scanModelFile, type OnnxPrior } from './onnx-prior.ts'
@@ -30,7 +33,14 @@ export interface LoadPriorOptions {
 }
 
 export type PriorFiles =
-  | { readonly kind: 'onnx'; readonly model: string; readonly config: string | undefined; readonly name: string }
+  | {
+      readonly kind: 'onnx'
+      readonly model: string
+      readonly config: string | undefined
+      readonly name: string
+      /** The folder, when it is a bundle (node/bundle/open-bundle.ts) */
+      readonly bundle?: string
+    }
   | { readonly kind: 'human'; readonly labels: string; readonly name: string }
 
 /** Which files a path means. Throws `InvalidPriorError` saying what is missing. */
@@ -49,7 +59,8 @@ export async function findPrior(path: string): Promise<PriorFiles> {
     const model = await existing(join(path, file))
     if (model === undefined) continue
     const config = (await existing(join(path, CONFIG))) ?? (await existing(join(dirname(model), CONFIG)))
-    return { kind: 'onnx', model, config, name: basename(path).slice(0, MAX_NAME_CHARACTERS) || 'prior' }
+    const bundle = (await isBundle(path)) ? { bundle: path } : {}
+    return { kind: 'onnx', model, config, name: basename(path).slice(0, MAX_NAME_CHARACTERS) || 'prior', ...bundle }
   }
   const labels = await existing(join(path, 'labels.csv'))
   if (labels !== undefined) return { kind: 'human', labels, name }
@@ -68,11 +79,12 @@ export async function loadPrior(path: string, options: LoadPriorOptions = {}): P
   return createHumanPrior(await readLabelFile(files.labels), nameAndLicense(files, options))
 }
 
-/** As `loadPrior`, for models only; gives the scan's facts too. */
+/** As `loadPrior`, for models only; gives the scan's facts too. A bundle is checked against what it says of itself. */
 export async function loadOnnx(
   files: PriorFiles & { kind: 'onnx' },
   options: LoadPriorOptions = {}
 ): Promise<OnnxPrior> {
+  if (files.bundle !== undefined) return (await openBundle(files.bundle, options)).prior
   const maxBytes = options.limits?.modelBytes ?? DEFAULT_LIMITS.modelBytes
   const config = files.config === undefined ? undefined : await readConfig(files.config)
   const model = await scanModelFile(files.model, config, {

@@ -6,7 +6,7 @@ import type { ApiEvent } from '../api-events.ts'
 import { checkPrior } from '../inference/check-prior.ts'
 import { loadPrior } from '../inference/load-prior.ts'
 import type { Runtime } from '../runtime.ts'
-import { datasetRoot } from './dataset-root.ts'
+import { directoryCid } from '../directory-cid.ts'
 import { previewPrior } from './preview-prior.ts'
 import { roundOfDataset, roundOfSwarm, type Round } from './round.ts'
 
@@ -46,7 +46,7 @@ export async function checkPriorIn(
 
 /** A UnixFS directory is a merged dataset; whatever else there is names a swarm. */
 async function roundOf({ swarms, content, config }: Runtime, shared: string, signal: AbortSignal): Promise<Round> {
-  const root = datasetRoot(shared)
+  const root = directoryCid(shared)
   if (root !== undefined) return await roundOfDataset(root, content, signal)
   return await roundOfSwarm(await swarms.find(decodeInvite(shared), signal), config.timing.catchUpMs, signal)
 }

@@ -32,8 +32,9 @@ ${view.rows} images with training targets of ${manifest.dimension} dimensions, m
 | \`id\` | string | CIDv1 (raw, sha2-256) of the image's bytes: a row certifies its sample |
 | \`image\` | struct(bytes, path) | the image as it was published, under a neutral name |
 | \`target\` | list(${dtype}), ${manifest.dimension} | aligned target; null where a human prior gave no label |
+| \`weight\` | float32 | how much of the reference the target claims to know, from 0 to 1; 0 where it is null |
 
-Train any architecture with a linear head to ${manifest.dimension} dimensions and the loss 1 - cosine(head(x), target).
+Train any architecture with a linear head to ${manifest.dimension} dimensions and the loss weight * (1 - cosine(head(x), target)).
 
 ## How to load it
 
@@ -66,18 +67,21 @@ describes them for everything that reads Croissant. The key-value metadata of ea
 The publisher \`${peerIdOf(manifest.publisher)}\` divided ${manifest.samples} images into ${total} partitions and drew ${manifest.shared.rows} of them as a shared set.
 Each participant below ran a model of its own, its prior, on the shared set and on partitions, and published only what it gave: targets of
 ${manifest.dimension} dimensions. One prior's targets of the shared set were elected as the reference, and all targets were mapped onto it by ridge regression.
+A row's weight is min(1, |target - s|^2 / v), where s is the mean row of the reference (\`evidence/reference.f32\`) and v the mean of
+|row - s|^2 over its rows: ridge draws what it cannot predict towards s.
 
 - Swarm \`${swarm.id}\`, election by ${manifest.election.policy}.
 - Reference ${reference?.cid === undefined ? 'none yet' : `\`${reference.cid}\``}${reference === undefined ? '' : ` from ${reference.provenance.from.map(key => `score \`${key}\``).join(', ')}`}.
 - Licence of the images, as given by their publisher: ${escapeMarkdown(manifest.license ?? 'not stated')}.
 
-| peer | prior | licence | uniform value | held-out R2 | reference R2 | reference cosine | partitions |
-|---|---|---|---|---|---|---|---|
+| peer | prior | licence | trust | uniform value | held-out R2 | reference R2 | reference cosine | partitions |
+|---|---|---|---|---|---|---|---|---|
 ${scores.map(score => scoreRow(score, evidence, view)).join('\n')}
 
-*Uniform value*: how evenly a prior's targets of the shared set cover the sphere, lower is better. *Held-out R2*: how well they are predicted
-from reference features, which noise is not. *Reference R2* and *cosine*: leave-one-out quality of the map onto the reference. *Partitions*: those
-whose targets come from this prior.
+*Trust*: targets are either their author's word (claimed) or can be made again by anybody from the prior in \`priors/CID\` (reexecutable):
+\`coopt verify CID --rerun\`. *Uniform value*: how evenly a prior's targets of the shared set cover the sphere, lower is better. *Held-out R2*:
+how well they are predicted from reference features, which noise is not. *Reference R2* and *cosine*: leave-one-out quality of the map onto
+the reference. *Partitions*: those whose targets come from this prior.
 
 \`manifest.cbor\`, \`records.car\` and \`evidence/\` let anybody recompute the election and the alignment figures: \`coopt verify CID\`.
 
@@ -116,6 +120,7 @@ function scoreRow(score: SignedRecord<Score>, evidence: Evidence, view: SwarmVie
     `\`${peerIdOf(author)}\``,
     escapeMarkdown(prior.name),
     escapeMarkdown(prior.license ?? 'not stated'),
+    prior.bundle === undefined ? 'claimed' : `reexecutable: \`${prior.bundle.cid}\``,
     figure(assessment?.uniformValue),
     figure(assessment?.r2),
     figure(quality?.looR2),

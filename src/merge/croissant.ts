@@ -10,6 +10,7 @@
 import { rawCid } from '../codec.ts'
 import type { Swarm } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
+import { trustOf } from '../publish/bundle.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
 import { shardTotals } from './card-header.ts'
 import { CITATION } from './citation.ts'
@@ -55,7 +56,7 @@ export function croissant(
         sha256: hex(rawCid(bytes).multihash.digest)
       })),
       // a set of no files would not be valid
-      ...(paths.length === 0 ? [] : [shards(paths)])
+      ...(paths.length === 0 ? [] : [shards(paths, trustText(view))])
     ],
     recordSet: paths.length === 0 ? [] : [recordSet(manifest.dimension, dtype)]
   }
@@ -75,10 +76,20 @@ const MEDIA_TYPES: ReadonlyMap<string, string> = new Map([
   ['records.car', 'application/vnd.ipld.car']
 ])
 
-const shards = (paths: readonly string[]) => ({
+/** Which partitions can be checked by running a prior again; nothing where none can. */
+function trustText(view: SwarmView): string | undefined {
+  const chosen = [...view.chosen.values()]
+  const again = chosen.filter(({ score }) => trustOf(score.body.prior) === 'reexecutable')
+  if (again.length === 0) return undefined
+  const list = again.map(({ partition }) => partition).sort((a, b) => a - b)
+  return `Targets of ${again.length} of ${chosen.length} partitions (${list.join(', ')}) are reexecutable from the priors in priors/, the others are claimed by their authors.`
+}
+
+const shards = (paths: readonly string[], description: string | undefined) => ({
   '@type': 'cr:FileSet',
   '@id': SHARDS,
   name: SHARDS,
+  ...(description === undefined ? {} : { description }),
   encodingFormat: PARQUET,
   includes: paths
 })
@@ -95,7 +106,12 @@ const recordSet = (dimension: number, dtype: 'float32' | 'float16') => ({
       ...column('target', dtype === 'float16' ? 'cr:Float16' : 'cr:Float32', 'aligned target'),
       isArray: true,
       arrayShape: `${dimension}`
-    }
+    },
+    column(
+      'weight',
+      'cr:Float32',
+      'how much of the reference the target claims to know, from 0 to 1; 0 without a target'
+    )
   ]
 })
 

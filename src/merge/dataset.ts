@@ -9,6 +9,7 @@
  *   manifest.cbor                          the signed manifest
  *   records.car                            the chosen records, every admissible score and the proofs of equivocation that bar
  *                                          one from election, so that anybody can replay
+ *   priors/<bundle CID>/                   what can be run again of the priors that targets or reference come from; no folder without
  *   evidence/shared.parquet                the shared set S_X
  *   evidence/reference-features.f32        what the gate judges against
  *   evidence/reference.f32                 S*_Y
@@ -83,6 +84,9 @@ export async function mergeDataset(
   if (reference !== undefined)
     evidenceFiles.push({ name: 'reference.f32', file: await matrixFile(reference, matrixBytes) })
 
+  const bundles = bundlesOf(scores, view)
+  const priors = bundles.length === 0 ? [] : [{ name: 'priors', file: directory(bundles) }]
+
   const replay = new Map([
     ['manifest.cbor', swarm.bytes],
     ['records.car', recordsCar(swarm, [...records.values()])]
@@ -99,6 +103,7 @@ export async function mergeDataset(
       )
     },
     { name: 'evidence', file: directory(evidenceFiles) },
+    ...priors,
     await small('README.md', new TextEncoder().encode(datasetCard(swarm, scores, evidence, view))),
     await small('croissant.json', new TextEncoder().encode(described)),
     ...(await Promise.all([...replay].map(async ([name, bytes]) => await small(name, bytes))))
@@ -138,6 +143,21 @@ function equivocationProofs(set: RecordSet, scores: ReadonlyArray<SignedRecord<S
     else if (seq < (first.get(author)?.seq ?? Infinity)) first.set(author, { seq, records: [other, record] })
   }
   return [...first.values()].flatMap(({ records }) => records)
+}
+
+/** Bundles of the priors in the dataset, each once, named by their CIDs: names given by people never become names of files. */
+function bundlesOf(scores: ReadonlyArray<SignedRecord<Score>>, view: SwarmView): DirectoryEntry[] {
+  const used = new Set([...view.chosen.values()].map(({ score }) => score.key))
+  for (const key of view.election.reference?.provenance.from ?? []) used.add(key)
+  const bundles = new Map<string, DirectoryEntry>()
+  for (const { key, body } of scores) {
+    const { bundle } = body.prior
+    const name = bundle?.cid.toString() ?? ''
+    // of several that state different sizes for one bundle the first in the order of the record ids is taken
+    if (bundle === undefined || !used.has(key) || bundles.has(name)) continue
+    bundles.set(name, { name, file: { cid: bundle.cid, bytes: 0, dagBytes: bundle.dagBytes } })
+  }
+  return [...bundles.values()]
 }
 
 /** A matrix as a file. Its record has no tree size, but under the pinned settings the size of the tree follows from the length. */

@@ -35,6 +35,8 @@ export interface PriorDescriptor {
   /** Its name in the model. */
   readonly tensor?: string
   readonly preprocessing?: Preprocessing
+  /** The bundle by which anybody can run it again (publish/bundle.ts), if it came as one. `dagBytes`: all its blocks */
+  readonly bundle?: { readonly cid: CID; readonly dagBytes: number }
 }
 
 export interface PriorModel {

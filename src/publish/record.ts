@@ -26,6 +26,7 @@ import {
   type Verify
 } from '../envelope.ts'
 import { InvalidContentError, InvalidRecordError } from '../errors.ts'
+import { bundleLinkSchema } from './bundle.ts'
 
 /** Small enough that gossip stays cheap and one peer's quota stays bounded (reliability C3). */
 export const MAX_RECORD_BYTES = 4096
@@ -48,7 +49,9 @@ export const scoreSchema = z.strictObject({
     name: text(64),
     /** l, the dimension of psi(x) */
     dimension: z.number().int().min(1).max(1_048_576),
-    license: text(128).optional()
+    license: text(128).optional(),
+    /** By which anybody can run the prior again; left out, its targets are its author's word */
+    bundle: bundleLinkSchema.optional()
   }),
   targets: cid,
   /** Rows that have a target: all of them unless the prior is human. Rows without are whole rows of the canonical NaN. */

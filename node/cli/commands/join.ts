@@ -11,7 +11,11 @@ export function joinCommand(invoke: Invoke): Command {
   return new Command('join')
     .description('take part in a swarm with a prior')
     .argument('<invite>', 'invite, or manifest CID', someText)
-    .requiredOption('--prior <prior>', '.onnx file, folder with model.onnx, or labels.csv', someText)
+    .requiredOption(
+      '--prior <prior>',
+      '.onnx file, folder with model.onnx, labels.csv, or a bundle (folder or CID)',
+      someText
+    )
     .option('--output <name>', 'output of the model to take as the feature', someText)
     .option('--once', 'leave when the dataset is complete', false)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
@@ -22,10 +26,13 @@ export function joinCommand(invoke: Invoke): Command {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
         const { decodeInvite } = await import('../../../src/distribute/invite.ts')
+        const { directoryCid } = await import('../../directory-cid.ts')
+        const isBundle = directoryCid(options.prior) !== undefined
+        const prior = isBundle ? options.prior : resolve(invocation.cwd, options.prior)
         decodeInvite(invite) // a cut invite is told before the network comes up
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
-          api.join(invite, { ...options, prior: resolve(invocation.cwd, options.prior) }, call)
+          api.join(invite, { ...options, prior }, call)
         ).finally(reporter.stop)
         const text = fieldLines([
           ['manifest', report.manifest],

@@ -48,8 +48,8 @@ async function checkShared(
 ): Promise<PriorReport> {
   const { withApi } = await import('../session.ts')
   const { decodeInvite } = await import('../../../src/distribute/invite.ts')
-  const { datasetRoot } = await import('../../preview/dataset-root.ts')
-  const isDataset = datasetRoot(options.shared) !== undefined
+  const { directoryCid } = await import('../../directory-cid.ts')
+  const isDataset = directoryCid(options.shared) !== undefined
   if (!isDataset) decodeInvite(options.shared) // a cut invite is told before the network comes up
   // one JSON object, as without --shared: progress is for people
   const reporter = invocation.json ? undefined : createReporter(invocation)

@@ -1,0 +1,201 @@
+/**
+ * A bundle: a prior that anybody may run again. It is a UnixFS directory, so it has one CID, and at the same time a folder that every
+ * reader of priors takes:
+ *
+ *   model.onnx                 the model's bytes, unchanged
+ *   preprocessor_config.json   every step, also those that were assumed
+ *   golden/golden.json         what the prior gave for the eight images beside it
+ *   golden/0.png … 7.png       (or .jpg, .webp)
+ *   bundle.json                what it is: name, identity, feature, licence
+ *   LICENSE                    the licence's text or SPDX line, if one was given
+ *
+ * Nothing else may be in it. Its author vouches for nothing here that is not checked: the identity is computed again from model, tensor and
+ * preprocessing, and the golden features are computed again.
+ */
+import type { CID } from 'multiformats/cid'
+import { z } from 'zod'
+import { isSafeCid, parseCid, rawCid } from '../codec.ts'
+import { imageKind } from '../distribute/image-kind.ts'
+import { text } from '../distribute/manifest.ts'
+import { CoOptError, InvalidPriorError } from '../errors.ts'
+import type { Matrix32 } from '../matrix.ts'
+import { row } from '../matrix.ts'
+
+export const MODEL_FILE = 'model.onnx'
+export const PREPROCESSOR_FILE = 'preprocessor_config.json'
+export const FACTS_FILE = 'bundle.json'
+export const LICENSE_FILE = 'LICENSE'
+export const GOLDEN_FOLDER = 'golden'
+export const GOLDEN_FILE = 'golden.json'
+
+/** Enough to see a wrong layer, wrong preprocessing or another model; each costs whoever checks one image. */
+export const GOLDEN_IMAGES = 8
+
+/**
+ * Largest distance of a feature from the golden one, relative to the root mean square length of the golden ones. Kernels of other machines
+ * move float32 features in the sixth to seventh digit, and 8-bit models in the fourth where a rounding flips; another resize filter
+ * moves them by several per cent. A constant of the format: a bundle does not choose how exactly it is looked at.
+ */
+export const GOLDEN_TOLERANCE = 1e-3
+
+/** Largest length of each part, bytes; the model's is the reader's own limit. */
+export const BUNDLE_LIMITS = {
+  facts: 65_536,
+  preprocessor: 65_536,
+  license: 262_144,
+  /** One golden image: a photograph */
+  image: 4 * 1024 * 1024,
+  /** 131,072 features, the most that a projection takes, at about 12 characters */
+  golden: 16 * 1024 * 1024
+} as const
+
+/** A model that protobuf allows, and the rest. */
+export const MAX_BUNDLE_BYTES = 2 ** 31 + 64 * 1024 * 1024
+
+/** Multicodec of UnixFS directories */
+const DAG_PB = 0x70
+
+const cidText = z.string().max(128).refine(isCidText, 'not a CID that is used here')
+
+export const bundleFactsSchema = z.strictObject({
+  format: z.literal('coopt-prior'),
+  version: z.literal(1),
+  name: text(64),
+  /** `priorIdentity`: what a score record names */
+  prior: cidText,
+  /** CIDv1 raw of the whole model file */
+  model: cidText,
+  /** The tensor that is psi, and by which rule it was chosen */
+  feature: z.strictObject({ tensor: z.string().min(1).max(1024), rule: z.string().max(2048) }),
+  /** l */
+  dimension: z.number().int().min(1).max(131_072),
+  /** SPDX expression or other words of the owner; not stated without it */
+  license: text(128).optional()
+})
+
+/** How a record names a bundle: the root of its directory, and the bytes of all its blocks as its author states them. */
+export const bundleLinkSchema = z.strictObject({
+  cid: z.custom<CID>(v => isSafeCid(v) && v.code === DAG_PB, 'not the CID of a directory'),
+  dagBytes: z.number().int().min(1).max(MAX_BUNDLE_BYTES)
+})
+
+/**
+ * What stands behind the targets of a prior: its author's word, or a bundle by which anybody can make them again. Whether they do come out again is
+ * not said by this; `coopt verify --rerun` tries.
+ */
+export function trustOf({ bundle }: { bundle?: unknown }): 'claimed' | 'reexecutable' {
+  return bundle === undefined ? 'claimed' : 'reexecutable'
+}
+
+export const goldenSchema = z.strictObject({
+  /** See `GOLDEN_TOLERANCE` */
+  tolerance: z.literal(GOLDEN_TOLERANCE),
+  images: z
+    .array(
+      z.strictObject({
+        file: z.string().regex(/^[0-7]\.(png|jpg|webp)$/),
+        cid: cidText,
+        /** float32 */
+        feature: z.array(z.number()).max(131_072)
+      })
+    )
+    .length(GOLDEN_IMAGES)
+})
+
+export type BundleFacts = z.infer<typeof bundleFactsSchema>
+export type Golden = z.infer<typeof goldenSchema>
+
+/** Read `bundle.json` or `golden.json`. Throws `InvalidPriorError` naming `file`. */
+export function parseBundleJson<T>(bytes: Uint8Array, schema: z.ZodType<T>, file: string): T {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (cause) {
+    throw new InvalidPriorError(`${file} of the bundle is not JSON`, { cause })
+  }
+  const parsed = schema.safeParse(value)
+  if (!parsed.success)
+    throw new InvalidPriorError(`${file} is not that of a bundle of version 1: ${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}
+
+/** Deterministic: keys in the order of the value, two spaces, a line break at the end. */
+export function bundleJson(value: object): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)
+}
+
+/** Golden images under their names, with the features (images x l). Throws `InvalidPriorError` when they say nothing. */
+export function goldenOf(images: readonly Uint8Array[], features: Matrix32): Golden {
+  if (images.length !== GOLDEN_IMAGES || features.rows !== GOLDEN_IMAGES)
+    throw new InvalidPriorError(`a bundle has ${GOLDEN_IMAGES} golden images, got ${images.length}`)
+  if (rootMeanSquare(features) === 0)
+    throw new InvalidPriorError('all features of the golden images are zero: give other images with --images')
+  return {
+    tolerance: GOLDEN_TOLERANCE,
+    images: images.map((bytes, i) => ({
+      file: `${i}.${kindOf(bytes)}`,
+      cid: rawCid(bytes).toString(),
+      feature: Array.from(row(features, i), shortest)
+    }))
+  }
+}
+
+/**
+ * How far these features are from the golden ones: the largest distance, relative to their root mean square length. Throws
+ * `InvalidPriorError` above the tolerance, or when there are others than golden ones.
+ */
+export function checkGolden({ images }: Golden, features: Matrix32): number {
+  const l = features.columns
+  const data = new Float32Array(GOLDEN_IMAGES * l)
+  images.forEach(({ file, feature }, i) => {
+    if (feature.length !== l)
+      throw new InvalidPriorError(`golden feature of ${file} has ${feature.length} numbers, the prior gives ${l}`)
+    data.set(feature, i * l)
+  })
+  const golden = { rows: GOLDEN_IMAGES, columns: l, data }
+  const scale = rootMeanSquare(golden)
+  let worst = 0
+  for (const [i, { file }] of images.entries()) {
+    const expected = row(golden, i)
+    const off = Math.sqrt(row(features, i).reduce((sum, v, c) => sum + (v - (expected[c] as number)) ** 2, 0)) / scale
+    if (!(off <= GOLDEN_TOLERANCE))
+      throw new InvalidPriorError(
+        `golden image ${file}: the feature is off by ${off.toPrecision(3)} of its length, at most ${GOLDEN_TOLERANCE} is rounding: the bundle's model, preprocessing or golden features are not those it was packed with`
+      )
+    worst = Math.max(worst, off)
+  }
+  return worst
+}
+
+export function kindOf(bytes: Uint8Array): 'png' | 'jpg' | 'webp' {
+  const kind = imageKind(bytes)
+  if (kind === undefined) throw new InvalidPriorError('a golden image is not JPEG, PNG or WebP')
+  return kind
+}
+
+/** CIDs in JSON. */
+export const sameCid = (text: string, cid: CID): boolean => parseCid(text).equals(cid)
+
+// --- internal ---
+
+function rootMeanSquare({ rows, data }: Matrix32): number {
+  return Math.sqrt(data.reduce((sum, v) => sum + v * v, 0) / rows)
+}
+
+/** The shortest decimal that is this float32 again. */
+function shortest(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits))
+    if (Math.fround(short) === value) return short
+  }
+  return Number(value.toPrecision(9)) // always enough for binary32
+}
+
+function isCidText(value: string): boolean {
+  try {
+    return isSafeCid(parseCid(value))
+  } catch (error) {
+    if (error instanceof CoOptError) return false
+    throw error
+  }
+}
