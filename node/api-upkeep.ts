@@ -12,7 +12,7 @@ export const exportOptionsSchema = z.strictObject({
   car: text.optional(),
   /** Folder that gets tar shards */
   webdataset: text.optional(),
-  /** float32 [rows, n]; the ids go to the same name with .ids.txt */
+  /** float32 [rows, n]; weights and ids go to the same name with .weights.npy and .ids.txt */
   npy: text.optional()
 })
 

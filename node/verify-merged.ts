@@ -142,7 +142,8 @@ export async function verifyMerged(
 function targetsDetail({ shards, weighted, images, recomputed, rows }: CheckedTargets, total: number): string {
   return (
     `${shards} of ${total} shards are in this store and have finite targets for ${rows} rows; ` +
-    `weights of ${weighted} computed again, images of ${images} compared with their partition, targets of ${recomputed} computed again from raw ones`
+    `weights of ${weighted} computed again, images of ${images} compared with their partition, ` +
+    `targets of ${recomputed} computed again from raw ones`
   )
 }
 

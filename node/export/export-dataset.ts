@@ -8,7 +8,7 @@ import { withInline } from '../dag/blocks.ts'
 import { openMergedRows } from './merged-rows.ts'
 import { writeCar } from './write-car.ts'
 import { type Written, writeFiles } from './write-files.ts'
-import { writeNpy, type WrittenRows } from './write-npy.ts'
+import { npyFiles, writeNpy, type WrittenRows } from './write-npy.ts'
 import { writeWebDataset } from './write-webdataset.ts'
 
 /** An event for each of so many blocks or rows. */
@@ -58,7 +58,7 @@ export async function exportDataset(
     if (npy !== undefined) {
       rows = await writeNpy(merged, npy, tell('npy', EVENT_STEP, samples))
       parts.push(rows)
-      written.push(npy, `${npy}.ids.txt`)
+      written.push(...npyFiles(npy))
     }
   }
   if (parts.length === 0)

@@ -7,8 +7,8 @@ import { isAbsentRow } from '../../src/bytes.ts'
 import { MAX_MANIFEST_BYTES, MAX_PARTITION_BYTES, openManifest, type Manifest } from '../../src/distribute/manifest.ts'
 import { readSamples } from '../../src/distribute/partition-file.ts'
 import { InvalidContentError } from '../../src/errors.ts'
-import { type Matrix32, row } from '../../src/matrix.ts'
-import { readTargets } from '../../src/publish/shard-rows.ts'
+import { row } from '../../src/matrix.ts'
+import { readTargets, type ShardRows } from '../../src/publish/shard-rows.ts'
 import type { Content } from '../content.ts'
 import { directoryEntries } from '../dag/directory.ts'
 import { fileRanges } from '../dataset/read.ts'
@@ -20,6 +20,8 @@ export interface MergedRow {
   readonly image: Uint8Array
   /** Undefined where the row has none */
   readonly target: Float32Array | undefined
+  /** How much the row counts, in [0, 1]; 1 for every row of a shard without weights */
+  readonly weight: number
 }
 
 export interface MergedShard {
@@ -66,15 +68,16 @@ async function* rowsOf(
   const leaves = await content.leaves(cid, 2 * MAX_PARTITION_BYTES, { signal })
   const file = fileRanges(leaves, async leaf => await content.block(leaf, { signal }))
   const groups = readTargets(file, dimension, targetDtype)
-  let group: { start: number; targets: Matrix32 } | undefined
+  let group: ShardRows | undefined
   for await (const { index, id, bytes } of readSamples(file)) {
     while (group === undefined || index >= group.start + group.targets.rows) {
-      const next: IteratorResult<{ start: number; targets: Matrix32 }> = await groups.next()
+      const next: IteratorResult<ShardRows> = await groups.next()
       if (next.done === true) throw new InvalidContentError(`${cid} has no target for row ${index}`)
       group = next.value
     }
     const target = row(group.targets, index - group.start)
-    yield { id, image: bytes, target: isAbsentRow(target) ? undefined : target }
+    const weight = group.weights?.[index - group.start] ?? 1
+    yield { id, image: bytes, target: isAbsentRow(target) ? undefined : target, weight }
   }
   await groups.return(undefined)
 }

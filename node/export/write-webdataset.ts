@@ -1,6 +1,6 @@
 /**
  * `coopt export --webdataset DIR`: tar shards as the WebDataset library reads them, one for each shard of `data/`. A sample is
- * KEY.jpg (or .png, .webp) and KEY.npy with the target; KEY is its id. Rows without a target are left out.
+ * KEY.jpg (or .png, .webp), KEY.npy with the target and KEY.json, {"weight": number}; KEY is its id. Rows without a target are left out.
  *
  * Modes and times are fixed, so the same dataset gives the same tars.
  */
@@ -49,7 +49,7 @@ async function packRows(
   written: WrittenRows,
   onRows: (rows: number) => void
 ): Promise<void> {
-  for await (const { id, image, target } of rows) {
+  for await (const { id, image, target, weight } of rows) {
     if (target === undefined) {
       written.withoutTarget++
       continue
@@ -59,6 +59,7 @@ async function packRows(
     array.set(encodeMatrix({ rows: 1, columns: target.length, data: target }), NPY_HEADER_BYTES)
     await packEntry(pack, `${id}.${imageKind(image) ?? 'bin'}`, image)
     await packEntry(pack, `${id}.npy`, array)
+    await packEntry(pack, `${id}.json`, new TextEncoder().encode(JSON.stringify({ weight })))
     onRows(++written.rows)
   }
   pack.finalize()

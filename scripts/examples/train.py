@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train a small student on a merged dataset: images in, CoOpt's targets out, 1 - cosine as the loss.
+"""Train a small student on a merged dataset: images in, CoOpt's targets out, weight * (1 - cosine) as the loss.
 
     pip install torch numpy pillow pyarrow fsspec aiohttp
     python train.py http://127.0.0.1:18480/ipfs/CID     # coopt up, or any IPFS gateway
@@ -20,22 +20,25 @@ from torch import nn
 from torch.nn import functional as F
 
 
-def load(root: str, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images (rows, 3, size, size) as bytes and targets (rows, n) as float32. croissant.json has the names of the files."""
+def load(root: str, size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Images (rows, 3, size, size) as bytes, targets (rows, n) and weights (rows) as float32. croissant.json has the files' names."""
     with fsspec.open(f"{root}/croissant.json") as file:
         description = json.load(file)
     shards = next(entry["includes"] for entry in description["distribution"] if entry["@type"] == "cr:FileSet")
-    images, targets = [], []
+    images, targets, weights = [], [], []
     for shard in shards:
         with fsspec.open(f"{root}/{shard}") as file:
-            table = pq.read_table(file, columns=["image", "target"])
-        for image, target in zip(table["image"], table["target"]):
+            table = pq.read_table(file)
+        weight = table["weight"].to_numpy() if "weight" in table.column_names else np.ones(len(table), np.float32)
+        for i, (image, target) in enumerate(zip(table["image"], table["target"])):
             if not target.is_valid:  # a human prior gave no label
                 continue
             picture = Image.open(io.BytesIO(image["bytes"].as_py())).convert("RGB").resize((size, size))
             images.append(np.asarray(picture))
             targets.append(target.values.to_numpy().astype(np.float32))
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(targets))
+            weights.append(weight[i])
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return pixels, torch.from_numpy(np.stack(targets)), torch.from_numpy(np.stack(weights))
 
 
 def student(width: int, dimension: int) -> nn.Module:
@@ -73,14 +76,17 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=24, help="channels of the first convolution")
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-weight", action="store_true", help="let every row count alike, whatever its weight")
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    images, targets = (t.to(device) for t in load(args.root.rstrip("/"), args.size))
+    images, targets, weights = (t.to(device) for t in load(args.root.rstrip("/"), args.size))
+    if args.no_weight:
+        weights = torch.ones_like(weights)
     held, kept = torch.randperm(len(images)).to(device).split([len(images) // 10, len(images) - len(images) // 10])
     mean = F.cosine_similarity(targets[kept].mean(0), targets[held]).mean()
-    print(f"{len(images)} images, targets of {targets.shape[1]} dimensions; the mean target has cosine {mean:.4f}")
+    print(f"{len(images)} images, targets of {targets.shape[1]} dimensions; the mean target has cosine {mean:.4f}, the mean weight is {weights.mean():.3f}")
 
     model = student(args.width, targets.shape[1]).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=0.05)
@@ -90,7 +96,8 @@ def main() -> None:
         model.train()
         for batch in kept[torch.randperm(len(kept), device=device)].split(args.batch):
             views = torch.cat([augment(images[batch]), augment(images[batch])])
-            loss = (1 - F.cosine_similarity(model(normalise(views)), targets[batch].repeat(2, 1))).mean()
+            distance = 1 - F.cosine_similarity(model(normalise(views)), targets[batch].repeat(2, 1))
+            loss = (weights[batch].repeat(2) * distance).mean() / weights.mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

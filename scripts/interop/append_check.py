@@ -3,7 +3,8 @@
     python append_check.py write DIR COUNT SEED      DIR/<i>.parquet by pyarrow and DuckDB in turn; prints the numbers of rows as JSON
     python append_check.py compare DIR COUNT         DIR/<i>.parquet and DIR/<i>.out.parquet: old columns equal in values and bytes
 
-`compare` prints the targets that pyarrow and DuckDB read from the appended files: rows of hex (little-endian float32) or null.
+`compare` prints what pyarrow and DuckDB read from the appended files: targets as rows of hex (little-endian float32) or null, and all
+weights as one hex, or null where there is no such column.
 """
 
 import json
@@ -78,26 +79,33 @@ def hexes(values):
     return [None if v is None else np.asarray(v, np.float32).astype("<f4").tobytes().hex() for v in values]
 
 
+def numbers(targets, weights=None):
+    return {"targets": hexes(targets), "weights": None if weights is None else hexes([weights])[0]}
+
+
 def compare(folder, count):
     seen = []
     for i in range(count):
         before, after = f"{folder}/{i}.parquet", f"{folder}/{i}.out.parquet"
         old, new = pq.read_table(before), pq.read_table(after)
-        assert new.column_names == [*old.column_names, "target"], f"{i}: columns {new.column_names}"
+        added = new.column_names[len(old.column_names) :]
+        assert new.column_names == [*old.column_names, *added], f"{i}: columns {new.column_names}"
+        assert added in (["target"], ["target", "weight"]), f"{i}: columns {added}"
         # without Arrow's copy of the schema text and bytes may be large_ or not: values and not types are compared
-        assert new.drop_columns(["target"]).to_pylist() == old.to_pylist(), f"{i}: values changed for pyarrow"
+        assert new.drop_columns(added).to_pylist() == old.to_pylist(), f"{i}: values changed for pyarrow"
         old_footer, new_footer = pq.read_metadata(before), pq.read_metadata(after)
-        assert [g[:-1] for g in chunks(new_footer)] == chunks(old_footer), f"{i}: column chunks moved"
+        assert [g[: -len(added)] for g in chunks(new_footer)] == chunks(old_footer), f"{i}: column chunks moved"
         with open(before, "rb") as a, open(after, "rb") as b:
             data = a.read()
             start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
             assert b.read(start) == data[:start], f"{i}: bytes before the footer changed"
         if old_footer.metadata is not None and b"kept" in old_footer.metadata:
             assert new_footer.metadata[b"kept"] == b"as it was", f"{i}: metadata lost"
-        rows = duckdb.sql(f"SELECT * EXCLUDE target FROM '{after}'").fetchall()
+        rows = duckdb.sql(f"SELECT * EXCLUDE ({', '.join(added)}) FROM '{after}'").fetchall()
         assert rows == duckdb.sql(f"SELECT * FROM '{before}'").fetchall(), f"{i}: values changed for DuckDB"
-        targets = [t for (t,) in duckdb.sql(f"SELECT target FROM '{after}'").fetchall()]
-        seen.append({"pyarrow": hexes(new["target"].to_pylist()), "duckdb": hexes(targets)})
+        theirs = list(zip(*duckdb.sql(f"SELECT {', '.join(added)} FROM '{after}'").fetchall()))
+        ours = [new[name].to_pylist() for name in added]
+        seen.append({"pyarrow": numbers(*ours), "duckdb": numbers(*theirs)})
     print(json.dumps(seen))
 
 

@@ -22,8 +22,14 @@ def bits(target):
     return array.astype("<f4").tobytes().hex()
 
 
-def row(sample_id, data, path, target):
-    return {"id": sample_id, "image": hashlib.sha256(data).hexdigest(), "path": path, "target": bits(target)}
+def row(sample_id, data, path, target, weight):
+    return {
+        "id": sample_id,
+        "image": hashlib.sha256(data).hexdigest(),
+        "path": path,
+        "target": bits(target),
+        "weight": bits(np.float32(weight)),
+    }
 
 
 def open_file(source):
@@ -37,11 +43,11 @@ def of_arrow(tables):
     rows = []
     for table in tables:
         for batch in table.to_batches():
-            targets = batch.column("target")
+            targets, weights = batch.column("target"), batch.column("weight").to_numpy()
             for i in range(batch.num_rows):
                 image = batch.column("image")[i].as_py()
                 target = targets[i].values.to_numpy(zero_copy_only=True) if targets[i].is_valid else None
-                rows.append(row(batch.column("id")[i].as_py(), image["bytes"], image["path"], target))
+                rows.append(row(batch.column("id")[i].as_py(), image["bytes"], image["path"], target, weights[i]))
     return {"type": str(tables[0].schema.field("target").type), "rows": rows}
 
 
@@ -62,7 +68,7 @@ def read_pandas(sources):
 
     frames = [pd.read_parquet(source) for source in sources]
     rows = [
-        row(r.id, r.image["bytes"], r.image["path"], r.target) for frame in frames for r in frame.itertuples()
+        row(r.id, r.image["bytes"], r.image["path"], r.target, r.weight) for frame in frames for r in frame.itertuples()
     ]
     dtype = next(t.dtype for frame in frames for t in frame.target if t is not None)
     return {"type": str(dtype), "rows": rows}
@@ -73,8 +79,8 @@ def read_polars(sources):
 
     frame = pl.scan_parquet(sources).collect()
     rows = [
-        row(r["id"], r["image"]["bytes"], r["image"]["path"], None if t is None else t.to_numpy())
-        for r, t in zip(frame.select("id", "image").iter_rows(named=True), frame["target"])
+        row(r["id"], r["image"]["bytes"], r["image"]["path"], None if t is None else t.to_numpy(), r["weight"])
+        for r, t in zip(frame.select("id", "image", "weight").iter_rows(named=True), frame["target"])
     ]
     return {"type": str(frame.schema["target"]), "rows": rows}
 
@@ -87,14 +93,14 @@ def read_duckdb(sources):
     import_extension("httpfs", con=connection)
     rows, kind = [], None
     result = connection.execute(
-        """SELECT id, image, target, typeof(target)
+        """SELECT id, image, target, weight, typeof(target)
            FROM read_parquet(?, filename = true, file_row_number = true)
            ORDER BY filename, file_row_number""",
         [list(sources)],
     )
-    for sample_id, image, target, kind in result.fetchall():
+    for sample_id, image, target, weight, kind in result.fetchall():
         values = None if target is None else np.array(target, dtype=np.float32)
-        rows.append(row(sample_id, image["bytes"], image["path"], values))
+        rows.append(row(sample_id, image["bytes"], image["path"], values, weight))
     return {"type": kind, "rows": rows}
 
 

@@ -55,7 +55,7 @@ const SCHEMA: SchemaElement[] = [
   { name: 'path', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL', converted_type: 'UTF8' }
 ]
 
-/** What `datasets` calls the features of a file; `target` joins them in a shard. */
+/** What `datasets` calls the features of a file; `target` and `weight` join them in a shard. */
 export const FEATURES = { id: { dtype: 'string', _type: 'Value' }, image: { _type: 'Image' } } as const
 
 /**
@@ -113,7 +113,7 @@ export async function* partitionBytes(
 }
 
 /**
- * The samples of a partition file (or of a shard, whose further column is passed over) from row `start` on.
+ * The samples of a partition file (or of a shard, whose further columns are passed over) from row `start` on.
  *
  * Checked before use: the size of the footer, the schema, the extent of every row group, every length; then that `id` is the
  * CID of the bytes. Throws `InvalidContentError` naming the row, or whatever `file` throws.

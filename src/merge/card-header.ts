@@ -54,6 +54,8 @@ dataset_info:
   - name: target
     list: ${manifest.targetDtype ?? 'float32'}
     length: ${manifest.dimension}
+  - name: weight
+    dtype: float32
   splits:
   - name: train
     num_bytes: ${bytes}

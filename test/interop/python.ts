@@ -26,6 +26,8 @@ export interface SeenRow {
   path: string
   /** Little-endian float32, hex */
   target: string | null
+  /** Little-endian float32, hex */
+  weight: string
 }
 
 export interface Seen {
@@ -66,18 +68,23 @@ export async function readOurselves(
   for (const path of files) {
     const bytes = new Uint8Array(await readFile(path))
     const file: ByteRanges = { byteLength: bytes.byteLength, slice: async (a, b) => bytes.subarray(a, b) }
-    const targets: Array<string | null> = []
+    const found: Array<Pick<SeenRow, 'target' | 'weight'>> = []
     for await (const part of readTargets(file, columns, dtype))
       for (let i = 0; i < part.targets.rows; i++) {
         const values = row(part.targets, i).slice()
-        targets.push(isAbsentRow(values) ? null : Buffer.from(values.buffer).toString('hex'))
+        found.push({ target: isAbsentRow(values) ? null : hex(values), weight: hex(part.weights?.slice(i, i + 1)) })
       }
     for await (const { id, index, bytes } of readSamples(file)) {
       const image = createHash('sha256').update(bytes).digest('hex')
-      const target = targets[index]
-      if (target === undefined) throw new Error(`${basename(path)} has more images than targets`)
-      rows.push({ id, image, target })
+      const numbers = found[index]
+      if (numbers === undefined) throw new Error(`${basename(path)} has more images than targets`)
+      rows.push({ id, image, ...numbers })
     }
   }
   return rows
+}
+
+/** Little-endian bytes; those of nothing are none. */
+export function hex(values: Float32Array = new Float32Array(0)): string {
+  return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('hex')
 }

@@ -65,8 +65,9 @@ describe.skipIf(inject('python') === '').each(['float32', 'float16'] as const)('
   })
 
   const check = (seen: Seen): void => {
-    expect(seen.rows.map(({ id, image, target }) => ({ id, image, target }))).toEqual(expected)
+    expect(seen.rows.map(({ path: _, ...row }) => row)).toEqual(expected)
     expect(seen.rows).toHaveLength(IMAGES)
+    expect(new Set(seen.rows.map(({ weight }) => weight)).size).toBeGreaterThan(IMAGES / 4)
     expect(seen.rows[0]?.path).toMatch(/^00000000\.(jpg|png|webp)$/)
   }
 
@@ -75,7 +76,7 @@ describe.skipIf(inject('python') === '').each(['float32', 'float16'] as const)('
     check(seen)
     if (reader === 'datasets' || reader === 'datasets-streaming')
       expect(seen).toMatchObject({
-        features: { id: "Value('string')", target: TYPES[dtype].datasets },
+        features: { id: "Value('string')", target: TYPES[dtype].datasets, weight: "Value('float32')" },
         pixels: [expect.any(Number), expect.any(Number)]
       })
     else expect(seen.type).toBe(TYPES[dtype][reader])
@@ -101,24 +102,25 @@ describe.skipIf(inject('python') === '').each(['float32', 'float16'] as const)('
     check(seen)
     expect(seen.features).toMatchObject({
       image: 'Image(mode=None, decode=False)',
-      target: TYPES[dtype].datasets
+      target: TYPES[dtype].datasets,
+      weight: "Value('float32')"
     })
   })
 
   test('has a croissant.json that mlcroissant accepts and reads the rows by', async () => {
     const code = `
-import json, sys, mlcroissant as mlc
+import json, sys, mlcroissant as mlc, numpy as np
 dataset = mlc.Dataset(sys.argv[1])
-rows = [(r["default/id"], len(r["default/target"])) for r in dataset.records("default")]
+rows = [(r["default/id"], len(r["default/target"]), r["default/weight"]) for r in dataset.records("default")]
 print(json.dumps({
     "errors": sorted(dataset.metadata.ctx.issues.errors), "warnings": sorted(dataset.metadata.ctx.issues.warnings),
-    "rows": [[i.decode() if isinstance(i, bytes) else i, n] for i, n in rows], "name": str(dataset.metadata.name)}))
+    "rows": [[i.decode() if isinstance(i, bytes) else i, n, np.float32(w).tobytes().hex()] for i, n, w in rows], "name": str(dataset.metadata.name)}))
 `
     const output = await python(work, ['-c', code, join(folder, 'croissant.json')])
     const seen = JSON.parse(output.trim().split('\n').at(-1) ?? '') as {
       errors: string[]
       warnings: string[]
-      rows: Array<[string, number]>
+      rows: Array<[string, number, string]>
     }
     expect(seen.errors).toEqual([])
     // a content-addressed directory has no date, and its version is its CID (src/merge/croissant.ts)
@@ -126,7 +128,7 @@ print(json.dumps({
       'https://schema.org/datePublished',
       'https://schema.org/version'
     ])
-    expect(seen.rows).toEqual(expected.map(({ id }) => [id, DIMENSION]))
+    expect(seen.rows).toEqual(expected.map(({ id, weight }) => [id, DIMENSION, weight]))
   })
 
   test('has a card whose Python loads the dataset from a gateway as it stands', async () => {
@@ -158,6 +160,17 @@ print(json.dumps({
         outputs.push(cosines)
       }
       expect(outputs[1]).toEqual(outputs[0])
+      const script = join(SCRIPTS, 'examples', 'train.py')
+      const alike = await python(work, [
+        script,
+        folder,
+        '--no-weight',
+        '--epochs',
+        '1',
+        '--out',
+        join(work, 'alike.pt')
+      ])
+      expect(alike).toContain('the mean weight is 1.000')
     }
   )
 

@@ -19,8 +19,12 @@ export function exportCommand(invoke: Invoke): Command {
       'all of it as one CAR: for Kubo, or for coopt import on a machine without network',
       someText
     )
-    .option('--webdataset <dir>', 'tar shards: ID.jpg and ID.npy', someText)
-    .option('--npy <file>', 'targets as float32 [rows, n], with their ids in order in FILE.ids.txt', someText)
+    .option('--webdataset <dir>', 'tar shards: ID.jpg, ID.npy and ID.json', someText)
+    .option(
+      '--npy <file>',
+      'targets as float32 [rows, n]; FILE.weights.npy and FILE.ids.txt are in the same order',
+      someText
+    )
     .action(async (cid: string, given: Record<string, string>) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')

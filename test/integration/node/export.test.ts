@@ -10,7 +10,10 @@ import tar from 'tar-stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { createCoOptNode } from '../../../node/index.ts'
 import { imageKind } from '../../../src/distribute/image-kind.ts'
+import { rowWeights } from '../../../src/align/row-weight.ts'
+import { decodeMatrix } from '../../../src/bytes.ts'
 import { pbCid, rawCid } from '../../../src/codec.ts'
+import type { Matrix32 } from '../../../src/matrix.ts'
 import { collect } from '../../helpers/collect.ts'
 import {
   bundledPrior,
@@ -18,12 +21,17 @@ import {
   openNode,
   PARTITIONS,
   pictures,
+  SHARED,
   startNode,
   temporaryFolder
 } from '../../helpers/test-node.ts'
 import { gatewayOn } from '../../node/gateway/fixtures.ts'
 
 const run = promisify(execFile)
+
+/** A slice of a Buffer is no copy, as that of other arrays is. */
+const matrixOf = (bytes: Buffer, rows: number, columns: number): Matrix32 =>
+  decodeMatrix(Uint8Array.from(bytes), rows, columns)
 
 test('a finished round is served, exported, and carried to a home without network', async () => {
   const publisher = await startNode()
@@ -128,6 +136,11 @@ test('a finished round is served, exported, and carried to a home without networ
   const ids = (await readFile(join(folder, 'targets.npy.ids.txt'), 'utf8')).trimEnd().split('\n')
   expect(npy.subarray(0, 128).toString('latin1')).toContain(`'shape': (${IMAGES}, 80)`)
   expect(npy.byteLength).toBe(128 + IMAGES * 80 * 4)
+  const weights = await readFile(join(folder, 'targets.npy.weights.npy'))
+  expect(weights.subarray(0, 128).toString('latin1')).toContain(`'shape': (${IMAGES},)`)
+  const reference = matrixOf(await readFile(join(out, 'evidence', 'reference.f32')), SHARED, 80)
+  const targets = matrixOf(npy.subarray(128), IMAGES, 80)
+  expect(matrixOf(weights.subarray(128), IMAGES, 1).data).toEqual(rowWeights(targets, reference))
   const tars = await readdir(join(folder, 'tars'))
   expect(tars).toHaveLength(PARTITIONS)
   let rows = 0
@@ -139,12 +152,15 @@ test('a finished round is served, exported, and carried to a home without networ
       entries.set(entry.header.name, Buffer.concat(await collect(entry as AsyncIterable<Uint8Array>)))
     for (const [file, bytes] of entries) {
       const [key, extension] = file.split('.')
-      if (extension !== 'npy') {
+      if (extension !== 'npy' && extension !== 'json') {
         expect(extension).toBe(imageKind(bytes))
         expect(rawCid(bytes).toString()).toBe(key)
         expect(key).toBe(ids[rows])
         const target = entries.get(`${key}.npy`)?.subarray(128)
         expect(target?.equals(npy.subarray(128 + rows * 320, 128 + (rows + 1) * 320)), file).toBe(true)
+        expect(JSON.parse(String(entries.get(`${key}.json`)))).toEqual({
+          weight: weights.readFloatLE(128 + rows * 4)
+        })
         rows++
       }
     }

@@ -58,7 +58,8 @@ describe('croissant.json', () => {
         field: [
           { '@id': 'default/id', dataType: 'sc:Text' },
           { '@id': 'default/image', dataType: 'sc:ImageObject' },
-          { '@id': 'default/target', dataType: 'cr:Float32', isArray: true, arrayShape: '4' }
+          { '@id': 'default/target', dataType: 'cr:Float32', isArray: true, arrayShape: '4' },
+          { '@id': 'default/weight', dataType: 'cr:Float32' }
         ]
       }
     ])
