@@ -43,6 +43,13 @@ export const apiEventSchema = z.discriminatedUnion('type', [
     done: count,
     total: count.optional()
   }),
+  /** `evaluate`: how far each of its steps is */
+  z.object({
+    type: z.literal('evaluating'),
+    step: z.enum(['images', 'rows', 'alignments', 'probes', 'inconsistency', 'student', 'test', 'report']),
+    done: count,
+    total: count.optional()
+  }),
   /** `pin`: what the remote service says, when it changes */
   z.object({ type: z.literal('pinning'), service: z.string(), status: z.string() }),
   z.object({ type: z.literal('peer'), peer: z.string(), connected: z.boolean() }),

@@ -6,6 +6,7 @@
  *
  * CIDs, peer ids and multiaddrs are text here, counts are numbers, bytes never cross. Values that may be unknown are left out.
  */
+import type { EvaluateOptions, EvaluateReport } from './api-evaluate.ts'
 import type { ApiEvent } from './api-events.ts'
 import type { PublishOptions, JoinOptions, PriorCheckOptions, MergeOptions } from './api-options.ts'
 import type {
@@ -58,6 +59,11 @@ export interface CoOptApi {
   verify(cid: string, call?: CallOptions): Promise<VerifyReport>
   /** `cid` is a merged root. What is written must not exist yet. */
   export(cid: string, options: ExportOptions, call?: CallOptions): Promise<ExportReport>
+  /**
+   * `cid` is a merged root. Measures what it is worth with labels that nobody took part with. Paths are absolute; the report's file must
+   * not exist yet.
+   */
+  evaluate(cid: string, options: EvaluateOptions, call?: CallOptions): Promise<EvaluateReport>
   /** `file`: absolute path of a CAR v1. */
   import(file: string, call?: CallOptions): Promise<ImportReport>
   /** Free the blocks that no swarm and no pin needs. */

@@ -7,6 +7,7 @@ import { InvalidInputError } from '../src/errors.ts'
 import type { CallOptions } from './api.ts'
 import type { CoOptNode, CoOptNodeInit } from './library.ts'
 import { directoryCid } from './directory-cid.ts'
+import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { importCar } from './export/import-car.ts'
 import type { Gateway } from './gateway/gateway.ts'
@@ -188,6 +189,20 @@ export function nodeOf(
         onEvent: call.onEvent ?? onEvent,
         signal: anySignal(call)
       }),
+
+    evaluate: async (text, options, call = {}) => {
+      const cid = parseCid(text)
+      if (!(await content.has(cid))) for (const membership of swarms.all()) await mergeSwarm(membership, content)
+      return await evaluateDataset(cid, options, {
+        content,
+        gemm,
+        limits: config.inference,
+        batchSize: config.batchSize,
+        untrainedPrior: UNTRAINED_PRIOR,
+        onEvent: call.onEvent ?? onEvent,
+        signal: anySignal(call)
+      })
+    },
 
     import: async (file, call = {}) =>
       await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }),

@@ -47,6 +47,12 @@ export function progressOf(event: ApiEvent): { key: string; done: number; total?
         done: event.done,
         ...(event.total === undefined ? {} : { total: event.total })
       }
+    case 'evaluating':
+      return {
+        key: EVALUATING_WORDS[event.step],
+        done: event.done,
+        ...(event.total === undefined ? {} : { total: event.total })
+      }
     case 'batch':
       return { key: `partition ${event.partition}`, done: event.done, total: event.rows }
     default:
@@ -63,6 +69,16 @@ const EXPORTING_WORDS = {
   webdataset: 'samples written',
   npy: 'targets written',
   import: 'blocks read'
+} as const
+const EVALUATING_WORDS = {
+  images: 'images named',
+  rows: 'rows read',
+  alignments: 'alignments fitted',
+  probes: 'probes',
+  inconsistency: 'pairs compared',
+  student: 'images to learn from',
+  test: 'test images',
+  report: 'projections'
 } as const
 const BUILDING_WORDS = {
   hash: 'reading images',

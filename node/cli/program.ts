@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOf, type ExitName } from '../exit-codes.ts'
 import { VERSION } from '../version.ts'
 import { downCommand } from './commands/down.ts'
+import { evaluateCommand } from './commands/evaluate.ts'
 import { exportCommand } from './commands/export.ts'
 import { importCommand } from './commands/import.ts'
 import { gcCommand } from './commands/gc.ts'
@@ -66,6 +67,7 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     priorCommand,
     mergeCommand,
     verifyCommand,
+    evaluateCommand,
     exportCommand,
     importCommand,
     pinCommand,

@@ -66,6 +66,7 @@ export function createApiClient(endpoint: ApiEndpoint): CoOptApi {
     merge: (invite, options, o) => call('merge', [invite, options], o),
     verify: (cid, o) => call('verify', [cid], o),
     export: (cid, options, o) => call('export', [cid, options], o),
+    evaluate: (cid, options, o) => call('evaluate', [cid, options], o),
     import: (file, o) => call('import', [file], o),
     gc: (options, o) => call('gc', [options], o),
     pin: (cid, options, o) => call('pin', [cid, options], o),

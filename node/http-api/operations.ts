@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { type CallOptions, type CoOptApi } from '../api.ts'
+import { evaluateOptionsSchema, evaluateReportSchema } from '../api-evaluate.ts'
 import { apiEventSchema } from '../api-events.ts'
 import { joinOptionsSchema, mergeOptionsSchema, priorCheckOptionsSchema, publishOptionsSchema } from '../api-options.ts'
 import {
@@ -68,6 +69,9 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
   verify: operation(z.tuple([text]), verifyReportSchema, (api, args, call) => api.verify(...args, call)),
   export: operation(z.tuple([text, exportOptionsSchema]), exportReportSchema, (api, args, call) =>
     api.export(...args, call)
+  ),
+  evaluate: operation(z.tuple([text, evaluateOptionsSchema]), evaluateReportSchema, (api, args, call) =>
+    api.evaluate(...args, call)
   ),
   import: operation(z.tuple([text]), importReportSchema, (api, args, call) => api.import(...args, call)),
   gc: operation(z.tuple([gcOptionsSchema]), gcReportSchema, (api, args, call) => api.gc(...args, call)),

@@ -2,6 +2,7 @@
  * A `CoOptApi` with answers given by the test, for the commands and the local API: no store, no network.
  */
 import type { CallOptions, CoOptApi } from '../../node/api.ts'
+import type { EvaluateReport } from '../../node/api-evaluate.ts'
 import type { ApiEvent } from '../../node/api-events.ts'
 import type {
   JoinReport,
@@ -89,6 +90,52 @@ export const priorReport: PriorReport = {
   refusals: []
 }
 
+const half = { accuracy: 0.5, standardError: 0.05 }
+export const evaluateReport: EvaluateReport = {
+  cid: MERGED,
+  manifest: MANIFEST,
+  name: 'sample',
+  seed: 0,
+  rows: { total: 100, withTarget: 90, labelled: 80, used: 80 },
+  classes: [
+    { name: 'cat', rows: 40 },
+    { name: 'dog', rows: 40 }
+  ],
+  reference: MERGED,
+  probes: {
+    ridge: { ...half, ridge: 0.1 },
+    logistic: { ...half, c: 1 },
+    neighbours: { ...half, k: 5 },
+    chance: 0.5,
+    tests: 16
+  },
+  inconsistency: {
+    rows: 300,
+    pairs: 1,
+    variation: { raw: 0.9, aligned: 0.2, heldOut: 0.3, calibration: 0.01 },
+    cosine: { raw: 1.1, aligned: 0.2, heldOut: 0.3 }
+  },
+  participants: [
+    {
+      peer: PEER,
+      prior: 'resnet20',
+      kind: 'onnx',
+      partitions: 8,
+      rows: 45,
+      uniformValue: -2.5,
+      predictivity: 0.6,
+      probe: half,
+      looR2: 1,
+      looCosine: 1,
+      agreement: { cosine: 0.8, r2: 0.5 },
+      ownRows: { ...half, tests: 8 }
+    },
+    { peer: `${PEER}2`, prior: 'vgg_small', kind: 'onnx', partitions: 8, rows: 45, uniformValue: -2 }
+  ],
+  correlation: { uniformity: { rho: -0.5, p: 0.6667, pairs: 3 } },
+  notes: ['10 rows with a target have no label']
+}
+
 export interface FakeApi extends LocalApi {
   readonly calls: { name: string; args: unknown[]; call: CallOptions }[]
   closed: number
@@ -111,6 +158,7 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
       bytes: 3,
       written: Object.values(options).filter(path => path !== undefined)
     }),
+    evaluate: async () => evaluateReport,
     import: async () => ({ roots: [MERGED], blocks: 2, bytes: 6, rounds: [] }),
     gc: async ({ dryRun }) => ({ dryRun, blocks: 7, bytes: 7_000_000, left: 5_000_000 }),
     pin: async (cid, { service }) => ({
@@ -150,6 +198,10 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
     export: async (cid, options, call) => (
       note('export', [cid, options], call),
       await reports.export(cid, options, call)
+    ),
+    evaluate: async (cid, options, call) => (
+      note('evaluate', [cid, options], call),
+      await reports.evaluate(cid, options, call)
     ),
     import: async (file, call) => (note('import', [file], call), await reports.import(file, call)),
     gc: async (options, call) => (note('gc', [options], call), await reports.gc(options, call)),

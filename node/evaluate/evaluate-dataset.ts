@@ -1,0 +1,263 @@
+/**
+ * `coopt evaluate CID`: what a merged dataset is worth, measured with labels that no participant saw. Everything but the labels comes from
+ * the dataset itself: rows, records, S_Y and the reference.
+ */
+import { resolve } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { InvalidInputError } from '../../src/errors.ts'
+import type { Gemm } from '../../src/gemm.ts'
+import type { EvaluateOptions, EvaluateReport, ParticipantReport } from '../api-evaluate.ts'
+import type { SourceAccess } from '../dataset/source-candidates.ts'
+import { openMergedRows } from '../export/merged-rows.ts'
+import { writeAll, writeNewFile } from '../export/new-file.ts'
+import { teller, type EvaluateComponents, type Tell } from './components.ts'
+import { readLabels, type LabelFile } from './label-file.ts'
+import { labelledImages } from './labelled-images.ts'
+import { readParticipants, type Participants } from './participants.ts'
+import { allProbes } from './probes.ts'
+import { rankCorrelation } from './rank-correlation.ts'
+import { scored, type RidgeProbe } from './ridge-probe.ts'
+import { sampleRows, type LabelledSample } from './sample-rows.ts'
+import { agreementOf, inconsistency, priorProbe } from './shared-figures.ts'
+import { testFigures } from './test-figures.ts'
+import { reportPage } from './report/page.ts'
+import { projectionsOf } from './report/projections.ts'
+import { readResults } from './report/results-file.ts'
+
+/** A probe of 128 dimensions on as many rows has a standard error of half a percent, and takes a minute. */
+export const DEFAULT_ROWS = 10_000
+
+/**
+ * Throws `InvalidContentError` when `root` is no merged dataset, `ContentUnavailableError`, and `InvalidInputError` or
+ * `InvalidPriorError` for labels, images and priors that cannot be used.
+ */
+export async function evaluateDataset(
+  root: CID,
+  options: EvaluateOptions,
+  components: EvaluateComponents
+): Promise<EvaluateReport> {
+  checkOptions(options)
+  const tell = teller(components.onEvent)
+  if (options.report === undefined) return (await measure(root, options, components, tell)).report
+  const path = resolve(options.report)
+  const results = options.results === undefined ? undefined : await readResults(resolve(options.results))
+  let report: EvaluateReport | undefined
+  // the file is there before minutes are spent, and gone again when they were in vain
+  await writeNewFile(path, async file => {
+    const measured = await measure(root, options, components, tell)
+    report = { ...measured.report, report: path }
+    const onStep = (done: number, total: number): void => tell('report', done, total)
+    const projections = await projectionsOf(measured, { seed: report.seed, onStep, signal: components.signal })
+    await writeAll(file, new TextEncoder().encode(reportPage(report, projections, results)))
+  })
+  return report as unknown as EvaluateReport
+}
+
+// --- internal ---
+
+interface Measured {
+  readonly report: EvaluateReport
+  readonly list: Participants['list']
+  /** Class of every shared row; -1 without */
+  readonly sharedLabels: Int32Array
+}
+
+async function measure(
+  root: CID,
+  options: EvaluateOptions,
+  components: EvaluateComponents,
+  tell: Tell
+): Promise<Measured> {
+  const { content, gemm, signal } = components
+  const { seed = 0, rows: most = DEFAULT_ROWS } = options
+  const access: SourceAccess = { signal, remote: { get: async cid => await content.block(cid, { signal }) } }
+
+  // what the operator gave is looked at before minutes are spent
+  const labels = await readLabels(resolve(options.labels))
+  const testLabels = options.testLabels === undefined ? undefined : await readLabels(resolve(options.testLabels))
+  const merged = await openMergedRows(root, content, signal)
+  const labelOf = await labelsById(labels, options.images, access, tell)
+  const { samples } = merged.manifest
+  const sample = await sampleRows(merged, {
+    names: labels.names,
+    labelOf,
+    source: labels.path,
+    most,
+    seed,
+    onRow: done => tell('rows', done, samples),
+    signal
+  })
+  const participants = await readParticipants(root, {
+    content,
+    gemm,
+    seed,
+    signal,
+    onPrior: (done, total) => tell('alignments', done, total)
+  })
+
+  const { targets, classes } = sample
+  const init = { features: targets, labels: sample.labels, classes: classes.length, seed, gemm }
+  const { report: probes, ridge } = await allProbes(init, (done, total) => tell('probes', done, total))
+  const { list } = participants
+  const apart = await inconsistency(list, { seed, gemm, signal, onStep: (d, t) => tell('inconsistency', d, t) })
+  const sharedLabels = await labelsOfShared(participants, labelOf, labels.names, classes, components)
+  const table = await participantTable(participants, sample, ridge, sharedLabels, { seed, gemm })
+  const test =
+    options.test === undefined || testLabels === undefined
+      ? undefined
+      : await testFigures({ ...options, test: options.test }, testLabels, access, {
+          merged,
+          sample,
+          participants,
+          components,
+          tell
+        })
+
+  const report: EvaluateReport = {
+    cid: root.toString(),
+    manifest: participants.round.swarm.id.toString(),
+    name: merged.manifest.name,
+    seed,
+    rows: { ...sample.counts, used: targets.rows },
+    classes: classes.map(one => ({ ...one })),
+    reference: participants.reference.cid.toString(),
+    probes,
+    inconsistency: apart,
+    participants: table,
+    correlation: correlations(table),
+    ...(test === undefined ? {} : { test }),
+    notes: notesOf(sample, participants, test)
+  }
+  return { report, list, sharedLabels }
+}
+
+function checkOptions({ images, test, testLabels, priors, results, report }: EvaluateOptions): void {
+  if ((test === undefined) !== (testLabels === undefined))
+    throw new InvalidInputError('--test needs --test-labels, and the other way round')
+  if (priors !== undefined && test === undefined)
+    throw new InvalidInputError('--prior gives test images their targets: name these with --test')
+  if (results !== undefined && report === undefined)
+    throw new InvalidInputError('--results adds figures to a report: say where with --report')
+  if (images?.length === 0) throw new InvalidInputError('--images names no source')
+}
+
+/** Class index of an image by its CID. */
+async function labelsById(
+  labels: LabelFile,
+  images: readonly string[] | undefined,
+  access: SourceAccess,
+  tell: Tell
+): Promise<(id: string) => number | undefined> {
+  if (labels.by === 'id') return labels.of
+  if (images === undefined)
+    throw new InvalidInputError(`${labels.path} has names: say which images they are with --images SOURCE`)
+  const known = new Map<string, number>()
+  let done = 0
+  for await (const { id, label } of labelledImages(images, labels, access)) {
+    const other = known.get(id)
+    if (other !== undefined && other !== label)
+      throw new InvalidInputError(
+        `${labels.path} calls the image ${id} both "${labels.names[other]}" and "${labels.names[label]}"`
+      )
+    known.set(id, label)
+    tell('images', ++done)
+  }
+  return id => known.get(id)
+}
+
+/** Index into `classes` of every shared row; -1 without a label or in a class that the sample lacks. */
+async function labelsOfShared(
+  { round: { swarm } }: Participants,
+  labelOf: (id: string) => number | undefined,
+  names: readonly string[],
+  classes: LabelledSample['classes'],
+  { content, signal }: EvaluateComponents
+): Promise<Int32Array> {
+  const { shared } = swarm.manifest
+  const places = new Map(classes.map(({ name }, i) => [name, i]))
+  const out = new Int32Array(shared.rows).fill(-1)
+  let i = 0
+  for await (const { id } of content.samples(shared, 0, signal)) {
+    const label = labelOf(id)
+    out[i++] = label === undefined ? -1 : (places.get(names[label] as string) ?? -1)
+  }
+  return out
+}
+
+async function participantTable(
+  { list, ofShard }: Participants,
+  sample: LabelledSample,
+  ridge: RidgeProbe,
+  sharedLabels: Int32Array,
+  init: { seed: number; gemm: Gemm }
+): Promise<ParticipantReport[]> {
+  const out: ParticipantReport[] = []
+  for (const [index, one] of list.entries()) {
+    const { peer, prior, kind, partitions, rows, uniformValue, predictivity, fit } = one
+    const probe = await priorProbe(one.raw, sharedLabels, init)
+    const agreement = agreementOf(one, list)
+    const own = [...ridge.rows.keys()].filter(i => ofShard.get(sample.shards[ridge.rows[i] as number] ?? '') === index)
+    const tested = scored(
+      Int32Array.from(own, i => ridge.rows[i] as number),
+      Int32Array.from(own, i => ridge.predicted[i] as number),
+      sample.labels
+    )
+    out.push({
+      peer,
+      prior,
+      kind,
+      partitions,
+      rows,
+      uniformValue,
+      ...(predictivity === undefined ? {} : { predictivity }),
+      ...(probe === undefined ? {} : { probe: { accuracy: probe.accuracy, standardError: probe.standardError } }),
+      ...(fit === undefined ? {} : { looR2: fit.looR2, looCosine: fit.looCosine }),
+      ...(agreement === undefined ? {} : { agreement }),
+      ...(own.length === 0
+        ? {}
+        : { ownRows: { accuracy: tested.accuracy, standardError: tested.standardError, tests: own.length } })
+    })
+  }
+  return out
+}
+
+function correlations(table: readonly ParticipantReport[]): EvaluateReport['correlation'] {
+  const against = (value: (one: ParticipantReport) => number | undefined) => {
+    const pairs = table.flatMap(one => {
+      const figure = value(one)
+      return one.kind === 'human' || figure === undefined || one.probe === undefined
+        ? []
+        : [[figure, one.probe.accuracy] as const]
+    })
+    return rankCorrelation(
+      pairs.map(([x]) => x),
+      pairs.map(([, y]) => y)
+    )
+  }
+  const [uniformity, predictivity] = [against(one => one.uniformValue), against(one => one.predictivity)]
+  return {
+    ...(uniformity === undefined ? {} : { uniformity }),
+    ...(predictivity === undefined ? {} : { predictivity })
+  }
+}
+
+function notesOf(sample: LabelledSample, { others }: Participants, test: EvaluateReport['test']): string[] {
+  const { counts, targets } = sample
+  const notes: string[] = []
+  if (targets.rows < counts.labelled)
+    notes.push(`${targets.rows} of ${counts.labelled} labelled rows were looked at: --rows takes more`)
+  if (counts.labelled < counts.withTarget)
+    notes.push(
+      `${counts.withTarget - counts.labelled} rows with a target have no label, or an image that occurred before`
+    )
+  if (others > 0) notes.push(`${others} more priors have targets in the evidence and are left out`)
+  if (test?.by === 'linear student')
+    notes.push(
+      'test images got their targets from a linear student: ridge from features of the bundled untrained network to the targets of the rows looked at; --prior uses priors instead'
+    )
+  if (test?.by === 'priors')
+    notes.push(
+      'test images got their targets from the priors named with --prior, each aligned to the reference on the shared set'
+    )
+  return notes
+}

@@ -1,0 +1,64 @@
+/** Images of a source that have a label, by name or by the CID of their bytes. */
+import { createHash } from 'node:crypto'
+import { InvalidInputError } from '../../src/errors.ts'
+import { sourceCandidates, type SourceAccess } from '../dataset/source-candidates.ts'
+import { sha256Cid } from '../inference/file-cid.ts'
+import type { LabelFile } from './label-file.ts'
+
+export interface LabelledImage {
+  /** CID of the bytes */
+  readonly id: string
+  readonly bytes: Uint8Array
+  /** Index into the names of the label file */
+  readonly label: number
+}
+
+/**
+ * A name in the label file is one that the source shows, that without its archive, or the last part of it. Files that are no images
+ * are passed over. Throws `InvalidInputError` when the source cannot be read, no image has a label, or one name stands for images
+ * that differ.
+ */
+export async function* labelledImages(
+  paths: readonly string[],
+  labels: LabelFile,
+  access: SourceAccess
+): AsyncGenerator<LabelledImage> {
+  const ids = new Map<string, string>() // name in the label file -> image
+  let first: string | undefined
+  let found = 0
+  for await (const { name, bytes } of sourceCandidates(paths, access)) {
+    access.signal?.throwIfAborted()
+    if (bytes === undefined) continue
+    first ??= name
+    const id = sha256Cid(createHash('sha256').update(bytes).digest()).toString()
+    if (labels.by === 'id') {
+      const label = labels.of(id)
+      if (label === undefined) continue
+      found++
+      yield { id, bytes, label }
+      continue
+    }
+    for (const key of namesOf(name)) {
+      const label = labels.of(key)
+      if (label === undefined) continue
+      const known = ids.get(key)
+      if (known !== undefined && known !== id)
+        throw new InvalidInputError(`${labels.path}: "${key}" is the name of several images, ${name} among them`)
+      ids.set(key, id)
+      found++
+      yield { id, bytes, label }
+      break
+    }
+  }
+  if (found > 0) return
+  const images = first === undefined ? 'which has no image' : `whose first image is "${first}"`
+  throw new InvalidInputError(`no ${labels.by} in ${labels.path} is that of an image of ${paths.join(', ')}, ${images}`)
+}
+
+// --- internal ---
+
+/** "a.tar: folder/x.jpg" -> itself, "folder/x.jpg", "x.jpg". */
+function namesOf(name: string): Set<string> {
+  const inner = name.replace(/^.*?\.(tar|parquet): /i, '')
+  return new Set([name, inner, inner.slice(inner.lastIndexOf('/') + 1)])
+}

@@ -1,0 +1,36 @@
+/** Text for a page. Everything that is not written in this folder (names of priors, classes, peers, data) goes through `escapeHtml`. */
+
+/** For element content and quoted attributes. Control characters and marks that reorder text are shown as a replacement. */
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;')
+}
+
+/** An HTML table: header texts, rows of texts; a cell of undefined is a dash. */
+export function htmlTable(
+  caption: string,
+  header: readonly string[],
+  rows: ReadonlyArray<ReadonlyArray<string | undefined>>
+): string {
+  const cell = (text: string | undefined, i: number): string =>
+    i === 0 ? `<th scope="row">${escapeHtml(text ?? '–')}</th>` : `<td>${escapeHtml(text ?? '–')}</td>`
+  return `<div class="scroll"><table><caption>${escapeHtml(caption)}</caption>
+<thead><tr>${header.map(text => `<th scope="col">${escapeHtml(text)}</th>`).join('')}</tr></thead>
+<tbody>
+${rows.map(row => `<tr>${row.map(cell).join('')}</tr>`).join('\n')}
+</tbody></table></div>`
+}
+
+/** Enough of a peer id to tell it from others: the beginnings are all alike. */
+export function shortPeer(peer: string): string {
+  return peer.length > 12 ? `…${peer.slice(-8)}` : peer
+}
+
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}

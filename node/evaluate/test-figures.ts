@@ -1,0 +1,68 @@
+/** What probes fitted on a merged dataset's rows are worth on images that are in no dataset. */
+import { resolve } from 'node:path'
+import { InvalidInputError } from '../../src/errors.ts'
+import type { EvaluateOptions, EvaluateReport } from '../api-evaluate.ts'
+import type { SourceAccess } from '../dataset/source-candidates.ts'
+import type { MergedRows } from '../export/merged-rows.ts'
+import { loadPrior } from '../inference/load-prior.ts'
+import type { EvaluateComponents, Tell } from './components.ts'
+import type { LabelFile } from './label-file.ts'
+import { labelledImages } from './labelled-images.ts'
+import type { Participants } from './participants.ts'
+import { allProbes } from './probes.ts'
+import type { LabelledSample } from './sample-rows.ts'
+import { alignedPrior, linearStudent, targetsOf, type MakerInit, type TargetMaker } from './test-targets.ts'
+
+export interface TestContext {
+  readonly merged: MergedRows
+  readonly sample: LabelledSample
+  readonly participants: Participants
+  readonly components: EvaluateComponents
+  readonly tell: Tell
+}
+
+/** Throws `InvalidInputError` or `InvalidPriorError` for labels, images and priors that cannot be used. */
+export async function testFigures(
+  { test, priors, seed = 0 }: EvaluateOptions & { test: string[] },
+  labels: LabelFile,
+  access: SourceAccess,
+  { merged, sample, participants, components, tell }: TestContext
+): Promise<NonNullable<EvaluateReport['test']>> {
+  const { content, gemm, batchSize, limits, untrainedPrior, signal } = components
+  const places = new Map(sample.classes.map(({ name }, i) => [name, i]))
+  const unknown = labels.names.find(name => !places.has(name))
+  if (unknown !== undefined)
+    throw new InvalidInputError(`${labels.path} has the class "${unknown}", of which the dataset has no labelled row`)
+  const init: MakerInit = { gemm, batchSize, signal, onImage: (done, total) => tell('student', done, total) }
+  await using cleanup = new AsyncDisposableStack()
+  const makers: TargetMaker[] = []
+  for (const path of priors ?? [untrainedPrior]) {
+    const prior = await loadPrior(resolve(path), { limits })
+    cleanup.defer(async () => await prior.close())
+    const round = { swarm: participants.round.swarm, reference: participants.reference.targets, content }
+    makers.push(
+      priors === undefined
+        ? await linearStudent(prior, { merged, sample }, init)
+        : await alignedPrior(prior, round, init)
+    )
+  }
+  const images = labelledImages(test, labels, access)
+  const found = await targetsOf(makers, images, init, done => tell('test', done))
+  const tested = Int32Array.from(found.labels, label => places.get(labels.names[label] as string) as number)
+  const results: NonNullable<EvaluateReport['test']>['results'] = []
+  for (const [i, { name, looR2 }] of makers.entries()) {
+    const { report } = await allProbes(
+      {
+        features: sample.targets,
+        labels: sample.labels,
+        classes: sample.classes.length,
+        seed,
+        gemm,
+        test: { features: found.targets[i] as (typeof found.targets)[number], labels: tested }
+      },
+      (done, total) => tell('probes', done, total)
+    )
+    results.push({ name, looR2, probes: report })
+  }
+  return { by: priors === undefined ? 'linear student' : 'priors', images: tested.length, results }
+}
