@@ -15,6 +15,7 @@ import pathlib
 import struct
 
 import numpy as np
+import scipy.linalg
 from scipy.spatial.distance import cdist, pdist
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
@@ -257,6 +258,44 @@ def row_weight_vectors(rng):
     return {"cases": cases}
 
 
+def consensus_vectors(rng):
+    cases = []
+    # more rows than dimensions; more dimensions than rows; fewer directions than dimensions
+    for m, n, causes, dimensions in ((60, 8, 5, 8), (24, 40, 5, 40), (50, 16, 4, 6)):
+        seed = bytes([m] * 32)
+        hidden = rng.normal(size=(m, causes))
+        matrices = {
+            name: coarse((np.maximum(hidden @ rng.normal(size=(causes, 20)), 0) @ rng.normal(size=(20, dimensions)) + s * rng.normal(size=(m, dimensions))) @ rng.normal(size=(dimensions, n)))
+            for name, s in (("a", 0.3), ("b", 1.0), ("c", 2.0))
+        }
+        hats = 0
+        for targets in matrices.values():
+            x = unit(targets - targets.mean(axis=0))
+            x = x - x.mean(axis=0)
+            ridge = 0.01 * np.trace(x.T @ x) / min(x.shape)
+            u, values, _ = scipy.linalg.svd(x, full_matrices=False)
+            hats = hats + (u * (values**2 / (values**2 + ridge))) @ u.T / len(matrices)
+        shares, vectors = scipy.linalg.eigh(hats)
+        shares, vectors = shares[::-1][: min(n, m - 1)], vectors[:, ::-1][:, : min(n, m - 1)]
+        frame = vectors[:, shares > 1e-9] * shares[shares > 1e-9]
+        frame *= np.sqrt(m / (frame**2).sum())
+        stream = Stream("coopt/1/anchor", seed)
+        codes = np.array([stream.uint32() / 2**32 - 0.5 for _ in range(m * n)]).reshape(n, m).T
+        left, _, right = scipy.linalg.svd(frame.T @ codes, full_matrices=False)
+        cases.append(
+            {
+                "seed": seed.hex(),
+                "rows": m,
+                "columns": n,
+                "targets": {k: v.ravel().tolist() for k, v in matrices.items()},
+                "shares": shares.tolist(),
+                "gram": (frame @ frame.T).ravel().tolist(),
+                "reference": (frame @ (left @ right)).ravel().tolist(),
+            }
+        )
+    return {"cases": cases}
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(NUMPY_SEED)
@@ -268,6 +307,7 @@ def main():
         ("gate", gate_vectors(rng)),
         ("predictivity", predictivity_vectors(rng)),
         ("row-weight", row_weight_vectors(np.random.default_rng(NUMPY_SEED))),
+        ("consensus", consensus_vectors(np.random.default_rng(NUMPY_SEED))),
     ):
         path = OUT / f"{name}.json"
         path.write_text(json.dumps(content, separators=(",", ":")) + "\n")

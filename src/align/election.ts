@@ -3,13 +3,21 @@
  *
  * A pure function of the manifest and of a set of candidates, whatever their order: candidates have a total order (value of the policy
  * rounded to 1e-6, then record key), and every value is a bit-exact function of published bytes. A policy says how candidates are
- * valued and how the reference comes about; it may take a winner's matrix or compute one from all eligible S_Y.
+ * valued and how the reference comes about: two take a winner's matrix, one computes a matrix from all.
  */
 import type { CID } from 'multiformats/cid'
+import { matrixCid } from '../distribute/matrix-cid.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import type { Matrix32 } from '../matrix.ts'
+import { consensus, consensusSize } from './consensus.ts'
 import { round6, type Assessment } from './gate.ts'
-import { createPredictivityMemo, predictivity, type PredictivityMemo } from './predictivity.ts'
+import {
+  createPredictivityMemo,
+  distinctPriors,
+  predictivity,
+  type PredictivityCandidate,
+  type PredictivityMemo
+} from './predictivity.ts'
 
 /** A claimed V this far from the recomputed one is not rounding: the author says something else than it published. */
 export const CLAIM_TOLERANCE = 1e-4
@@ -27,7 +35,7 @@ export interface Candidate {
   readonly assessment: Assessment
   /** Did the author sign two records under one sequence number? */
   readonly equivocator?: boolean
-  /** S_Y; needed by policies that compare candidates with each other (predictivity) */
+  /** S_Y; needed by policies that compare candidates with each other (predictivity, consensus) */
   readonly targets?: Matrix32
 }
 
@@ -43,7 +51,7 @@ export interface Ranked {
   readonly reason?: string
 }
 
-/** Where a reference comes from; `cid` names its published matrix, `matrix` is set when a policy computed it. */
+/** Where a reference comes from; `cid` names its matrix, which `matrix` holds when a policy computed it: then nobody else has published it. */
 export interface Reference {
   readonly cid?: CID
   readonly matrix?: Matrix32
@@ -73,15 +81,21 @@ export interface ElectionPolicy {
   /** Turns a figure into a value of which the lower is better */
   value(figure: number): number
   /** The reference of a non-empty list of electable candidates, best first */
-  reference(electable: readonly Candidate[]): Reference
+  reference(electable: readonly Candidate[], manifest: Rules, memo: ElectionMemo): Reference
 }
 
 /** The value of a candidate without one: worse than any, and unlike Infinity it survives JSON. */
 export const NO_VALUE = Number.MAX_VALUE
 
 /** What an election may keep for the next one of the same swarm: results do not depend on it. */
-export type ElectionMemo = PredictivityMemo
-export const createElectionMemo = createPredictivityMemo
+export interface ElectionMemo extends PredictivityMemo {
+  /** The consensus computed last */
+  consensus?: { readonly ids: string; readonly matrix: Matrix32; readonly cid: CID }
+}
+
+export function createElectionMemo(): ElectionMemo {
+  return createPredictivityMemo()
+}
 
 type Rules = Pick<Manifest, 'election' | 'seed'>
 
@@ -112,7 +126,7 @@ export function elect(
     const candidate = byKey.get(key)
     return electable && candidate !== undefined ? [candidate] : []
   })
-  return best.length === 0 ? { ranking } : { ranking, reference: policy.reference(best) }
+  return best.length === 0 ? { ranking } : { ranking, reference: policy.reference(best, manifest, memo) }
 }
 
 /** The paper's policy, behind the gate: the lowest recomputed uniform value. */
@@ -126,27 +140,71 @@ export const uniformityPolicy: ElectionPolicy = {
 /** The prior that best predicts the others (predictivity.ts). Electable candidates are those whom others have to predict. */
 export const predictivityPolicy: ElectionPolicy = {
   name: 'predictivity',
-  figures: (manifest, admissible, electable, memo) => {
-    const judged = admissible.flatMap(({ key, targetsCid, targets }) =>
-      targets === undefined ? [] : [{ key, id: targetsCid.toString(), targets, votes: electable.has(key) }]
-    )
-    const values = predictivity(judged, manifest.seed, memo)
-    return new Map(
-      judged.flatMap(({ key, id }) => {
-        const value = values.get(id)
-        return value === undefined ? [] : [[key, value] as const]
-      })
-    )
-  },
+  figures: predictivityFigures,
   value: figure => -figure,
   reference: electable => winner('predictivity', electable)
+}
+
+/**
+ * Nobody wins: the reference is the consensus (consensus.ts) of the distinct priors, of many of them the best by predictivity. Those whose targets
+ * lack rows take no part. A single distinct prior is its own consensus, and its S_Y, which is published already, the reference.
+ */
+export const consensusPolicy: ElectionPolicy = {
+  name: 'consensus',
+  figures: predictivityFigures,
+  value: figure => -figure,
+  reference: (electable, { seed }, memo) => {
+    const judged = judgedTargets(electable, () => true)
+    const distinct = new Set(distinctPriors(judged, seed, memo))
+    const members = judged.filter(({ id }) => distinct.has(id)).slice(0, consensusSize(distinct.size))
+    // a copy may be ranked before the leader of its group, but the leader is the one that counts
+    const [only, ...others] = members
+    if (only === undefined || others.length === 0) {
+      return winner('consensus', only === undefined ? electable : electable.filter(({ key }) => key === only.key))
+    }
+    const ids = JSON.stringify(members.map(({ id }) => id).sort(compareText))
+    if (memo.consensus?.ids !== ids) {
+      const { rows, columns, data } = consensus(members, seed)
+      const matrix = { rows, columns, data: Float32Array.from(data) }
+      memo.consensus = { ids, matrix, cid: matrixCid(matrix) }
+    }
+    const { matrix, cid } = memo.consensus
+    return { cid, matrix, provenance: { policy: 'consensus', from: members.map(({ key }) => key).sort(compareText) } }
+  }
 }
 
 // --- internal ---
 
 const POLICIES: Record<Manifest['election']['policy'], ElectionPolicy> = {
   uniformity: uniformityPolicy,
-  predictivity: predictivityPolicy
+  predictivity: predictivityPolicy,
+  consensus: consensusPolicy
+}
+
+function predictivityFigures(
+  manifest: Rules,
+  admissible: readonly Candidate[],
+  electable: ReadonlySet<string>,
+  memo: ElectionMemo
+): Map<string, number> {
+  const judged = judgedTargets(admissible, key => electable.has(key))
+  const values = predictivity(judged, manifest.seed, memo)
+  return new Map(
+    judged.flatMap(({ key, id }) => {
+      const value = values.get(id)
+      return value === undefined ? [] : [[key, value] as const]
+    })
+  )
+}
+
+/** Candidates whose matrix is at hand, in their order. */
+function judgedTargets(
+  candidates: readonly Candidate[],
+  votes: (key: string) => boolean
+): Array<PredictivityCandidate & { readonly key: string }> {
+  return candidates.flatMap(({ key, targetsCid, targets }) =>
+    targets === undefined ? [] : [{ key, id: targetsCid.toString(), targets, votes: votes(key) }]
+  )
 }
 
 function winner(policy: string, [best]: readonly Candidate[]): Reference {

@@ -65,6 +65,39 @@ export function predictivity(
   seed: Uint8Array,
   memo: PredictivityMemo = createPredictivityMemo()
 ): Map<string, number> {
+  const { sorted, leaders, isSame, r2 } = compare(candidates, seed, memo)
+  return new Map(
+    sorted.map(candidate => {
+      const others = leaders.filter(leader => !isSame(candidate, leader))
+      return [candidate.id, median(others.map(other => r2(candidate, other)))]
+    })
+  )
+}
+
+/**
+ * Ids of the distinct priors among those that vote and have every row, ascending: each stands for its copies and linear equivalents. Of more
+ * than `MAX_PANEL` candidates those count that a hash of seed and CID chooses.
+ */
+export function distinctPriors(
+  candidates: readonly PredictivityCandidate[],
+  seed: Uint8Array,
+  memo: PredictivityMemo = createPredictivityMemo()
+): string[] {
+  return compare(candidates, seed, memo).leaders.map(({ id }) => id)
+}
+
+// --- internal ---
+
+interface Comparison {
+  /** All candidates, one for each id, in the order of the ids */
+  readonly sorted: readonly PredictivityCandidate[]
+  /** The first of each group of equivalent candidates in the panel */
+  readonly leaders: readonly PredictivityCandidate[]
+  isSame(a: PredictivityCandidate, b: PredictivityCandidate): boolean
+  r2(from: PredictivityCandidate, to: PredictivityCandidate): number
+}
+
+function compare(candidates: readonly PredictivityCandidate[], seed: Uint8Array, memo: PredictivityMemo): Comparison {
   const distinct = new Map<string, PredictivityCandidate>()
   for (const candidate of candidates) {
     const known = distinct.get(candidate.id)
@@ -84,15 +117,8 @@ export function predictivity(
   for (const candidate of predicted) {
     if (!leaders.some(leader => isSame(candidate, leader))) leaders.push(candidate)
   }
-  return new Map(
-    sorted.map(candidate => {
-      const others = leaders.filter(leader => !isSame(candidate, leader))
-      return [candidate.id, median(others.map(other => r2(candidate, other)))]
-    })
-  )
+  return { sorted, leaders, isSame, r2 }
 }
-
-// --- internal ---
 
 /** Lower triangles, row by row, over the fit rows followed by the test rows. */
 interface Form {

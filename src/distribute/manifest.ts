@@ -76,7 +76,7 @@ export const manifestSchema = z.strictObject({
   referenceFeatures: file.extend({ dimension: z.number().int().min(1).max(MAX_DIMENSION), source: text(128) }),
   uniformity: z.strictObject({ t: z.number().positive().max(16), centred: z.boolean() }),
   election: z.strictObject({
-    policy: z.enum(['uniformity', 'predictivity']),
+    policy: z.enum(['uniformity', 'predictivity', 'consensus']),
     /** Two priors whose values differ by no more are equally good where finished work would have to be replaced */
     margin: z.number().nonnegative().max(16),
     /** May a human prior become the reference? */

@@ -17,7 +17,7 @@ interface Options {
   dim: number
   targetDtype?: TargetDtype
   referencePrior?: string
-  election?: 'uniformity' | 'predictivity'
+  election?: 'uniformity' | 'predictivity' | 'consensus'
   allow?: string[]
   dedupe?: boolean
   skipBad?: boolean
@@ -46,7 +46,11 @@ export function publishCommand(invoke: Invoke): Command {
       'prior for the features the gate judges against (default: the bundled untrained one)'
     )
     .addOption(
-      new Option('--election <policy>', 'how the reference is elected').choices(['uniformity', 'predictivity'])
+      new Option('--election <policy>', 'how the reference is elected').choices([
+        'uniformity',
+        'predictivity',
+        'consensus'
+      ])
     )
     .option('--allow <peer...>', 'peer ids that may take part (default: everybody)')
     .option('--dedupe', 'keep images of equal bytes once (default: keep all)')

@@ -1,15 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { elect, NO_VALUE, type Candidate } from '../../../src/align/election.ts'
+import { createElectionMemo, elect, NO_VALUE, type Candidate } from '../../../src/align/election.ts'
 import { assess, defaultGate, type Assessment } from '../../../src/align/gate.ts'
-import { encodeMatrix } from '../../../src/bytes.ts'
+import { ABSENT, encodeMatrix } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'
+import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
 import type { Matrix32 } from '../../../src/matrix.ts'
 import { gaussian, honest, noise } from '../../helpers/synthetic-priors.ts'
+import { distance } from '../../helpers/vectors.ts'
 
 const seed = new Uint8Array(32).fill(5)
 const uniformity = { t: 2, centred: false }
-const under = (policy: 'uniformity' | 'predictivity', human = false) => ({
+const under = (policy: 'uniformity' | 'predictivity' | 'consensus', human = false) => ({
   seed,
   election: { policy, margin: 0.02, human }
 })
@@ -154,14 +156,14 @@ describe('election of real matrices', () => {
   }
   const priors = [0.1, 2, 2.2, 2.4, 2.6].map((spread, i) => judged(`prior ${i}`, honest(hidden, 24, spread, `p${i}`)))
 
-  test.each([...Array(20).keys()])('noise never wins under either policy (seed %i)', i => {
+  test.each([...Array(20).keys()])('noise never wins under any policy (seed %i)', i => {
     const attackers = [4, 24, 64].map(columns => judged(`a noise ${columns}`, noise(rows, columns, `${i}`)))
     expect(attackers.at(-1)?.assessment.uniformValue).toBeLessThan(
       Math.min(...priors.map(p => p.assessment.uniformValue))
     )
-    for (const policy of ['uniformity', 'predictivity'] as const) {
+    for (const policy of ['uniformity', 'predictivity', 'consensus'] as const) {
       const { reference, ranking } = elect(under(policy), [...attackers, ...priors])
-      expect(reference?.provenance.from[0]).toMatch(/^prior/)
+      expect(reference?.provenance.from.every(key => key.startsWith('prior'))).toBe(true)
       expect(ranking.filter(r => r.key.includes('noise')).every(r => !r.electable)).toBe(true)
     }
   })
@@ -185,4 +187,79 @@ describe('election of real matrices', () => {
     })
     expect(reference?.provenance.from).not.toContain(best.key)
   })
+
+  test('the consensus is made of all distinct priors, for any order of arrival, with noise and copies present', () => {
+    const election = elect(under('consensus'), priors)
+    const { reference, ranking } = election
+    expect(reference?.provenance).toEqual({ policy: 'consensus', from: priors.map(({ key }) => key).sort() })
+    if (reference?.matrix === undefined) throw new Error('no matrix')
+    expect(reference.cid?.equals(matrixCid(reference.matrix))).toBe(true)
+    expect(priors.some(({ targetsCid }) => reference.cid?.equals(targetsCid))).toBe(false)
+    expect(ranking.map(({ figure }) => figure)).toEqual(
+      elect(under('predictivity'), priors).ranking.map(({ figure }) => figure)
+    )
+    expect(elect(under('consensus'), priors.toReversed())).toEqual(election)
+    expect(elect(under('consensus'), [...priors, judged('noise', noise(rows, 24, 'n'))]).reference).toEqual(reference)
+    // a scaled copy has other bytes and the same content: the group counts once, under its lowest CID
+    const [first] = priors
+    if (first?.targets === undefined) throw new Error('no targets')
+    const copies = [2, 3].map(factor => judged(`copy ${factor}`, scaled(first.targets as Matrix32, factor)))
+    const crowded = elect(under('consensus'), [...priors, ...copies]).reference
+    expect(crowded?.provenance.from).toHaveLength(priors.length)
+    if (crowded?.matrix === undefined) throw new Error('no matrix')
+    expect(distance(crowded.matrix.data, reference.matrix.data)).toBeLessThan(1e-5)
+  })
+
+  test('an unchanged set of members costs nothing', () => {
+    const memo = createElectionMemo()
+    const first = elect(under('consensus'), priors, memo).reference?.matrix
+    expect(elect(under('consensus'), priors.toReversed(), memo).reference?.matrix).toBe(first)
+    expect(elect(under('consensus'), priors.slice(1), memo).reference?.matrix).not.toBe(first)
+    expect(elect(under('consensus'), priors, memo).reference?.matrix).toEqual(first)
+  })
+
+  test('a single prior is its own consensus, alone or with its copies', () => {
+    const [first] = priors
+    if (first?.targets === undefined) throw new Error('no targets')
+    const own = { cid: first.targetsCid, provenance: { policy: 'consensus', from: [first.key] } }
+    expect(elect(under('consensus'), [first]).reference).toEqual(own)
+    const copy = judged('copy', scaled(first.targets, 2))
+    const [leader] = [first, copy].sort((a, b) => (a.targetsCid.toString() < b.targetsCid.toString() ? -1 : 1))
+    expect(elect(under('consensus'), [first, copy]).reference).toEqual({
+      cid: leader?.targetsCid,
+      provenance: { policy: 'consensus', from: [leader?.key] }
+    })
+  })
+
+  test('labels take part where the manifest elects people and no row lacks one', () => {
+    const labels = (data: Float32Array): Candidate => ({
+      ...judged('labels', { rows, columns: 24, data }),
+      kind: 'human',
+      claimed: -1,
+      assessment: plain
+    })
+    const data = honest(hidden, 24, 1, 'people').data
+    const whole = labels(data)
+    const from = (human: boolean, c: Candidate) =>
+      elect(under('consensus', human), [...priors, c]).reference?.provenance.from ?? []
+    expect(from(true, whole)).toContain('labels')
+    expect(from(false, whole)).not.toContain('labels')
+    const lacking = data.slice()
+    lacking.set(ABSENT(24), 0)
+    expect(from(true, labels(lacking))).not.toContain('labels')
+    expect(elect(under('consensus', true), [labels(lacking)]).reference?.provenance.from).toEqual(['labels'])
+  })
+
+  test('of nine priors the best eight by predictivity are taken, so a ninth that is the worst changes nothing', () => {
+    const eight = Array.from({ length: 8 }, (_, i) => judged(`p ${i}`, honest(hidden, 24, 0.5 + 0.1 * i, `q${i}`)))
+    const ninth = judged('worst', honest(hidden, 24, 3, 'worst'))
+    const before = elect(under('consensus'), eight)
+    const after = elect(under('consensus'), [...eight, ninth])
+    expect(after.ranking.at(-1)?.key).toBe('worst')
+    expect(after.reference).toEqual(before.reference)
+  })
 })
+
+function scaled({ rows, columns, data }: Matrix32, factor: number): Matrix32 {
+  return { rows, columns, data: data.map(x => x * factor) }
+}
