@@ -60,6 +60,12 @@ export const mergeOptionsSchema = z.strictObject({
   name: z.string().min(1).max(64).optional()
 })
 
+export const verifyOptionsSchema = z.strictObject({
+  /** Run the priors that came as bundles again on so many random rows of each */
+  rerun: count.min(1).max(65_536).optional()
+})
+
+export type VerifyOptions = z.infer<typeof verifyOptionsSchema>
 export type PublishOptions = z.infer<typeof publishOptionsSchema>
 export type JoinOptions = z.infer<typeof joinOptionsSchema>
 export type PriorCheckOptions = z.infer<typeof priorCheckOptionsSchema>

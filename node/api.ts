@@ -8,7 +8,7 @@
  */
 import type { EvaluateOptions, EvaluateReport } from './api-evaluate.ts'
 import type { ApiEvent } from './api-events.ts'
-import type { PublishOptions, JoinOptions, PriorCheckOptions, MergeOptions } from './api-options.ts'
+import type { PublishOptions, JoinOptions, PriorCheckOptions, MergeOptions, VerifyOptions } from './api-options.ts'
 import type {
   PublishReport,
   JoinReport,
@@ -56,7 +56,7 @@ export interface CoOptApi {
   priorCheck(prior: string, options: PriorCheckOptions, call?: CallOptions): Promise<PriorReport>
   merge(invite: string, options: MergeOptions, call?: CallOptions): Promise<MergeReport>
   /** `cid` is a merged root, its content is at hand or can be fetched. A failed check is a report with `ok: false`. */
-  verify(cid: string, call?: CallOptions): Promise<VerifyReport>
+  verify(cid: string, options?: VerifyOptions, call?: CallOptions): Promise<VerifyReport>
   /** `cid` is a merged root. What is written must not exist yet. */
   export(cid: string, options: ExportOptions, call?: CallOptions): Promise<ExportReport>
   /**

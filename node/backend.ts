@@ -4,6 +4,7 @@
  */
 import type { CoOptApi } from './api.ts'
 import type { ApiEvent } from './api-events.ts'
+import type { PackOptions, PackReport } from './bundle/pack-report.ts'
 import type { PriorCheckOptions } from './api-options.ts'
 import type { PriorReport } from './api-reports.ts'
 import type { SimulateOptions } from './simulate/simulate.ts'
@@ -57,6 +58,8 @@ export interface Backend {
   openLocal(home: string, options: OpenOptions): Promise<LocalApi>
   /** Looks at files of this machine only: needs no home. Errors as `CoOptApi.priorCheck`. */
   checkPrior(prior: string, options: PriorCheckOptions): Promise<PriorReport>
+  /** Writes a bundle; needs no home. Throws `InvalidPriorError`, `InvalidInputError`. */
+  packPrior(prior: string, options: PackOptions): Promise<PackReport>
   /** Swarms of a plan in this process: needs no home. Throws `InvalidInputError` naming the plan's field. */
   simulate(plan: string, options: Omit<SimulateOptions, 'untrainedPrior'>): Promise<void>
 }

@@ -176,11 +176,15 @@ export function nodeOf(
       }
     },
 
-    verify: async (text, call = {}) => {
+    verify: async (text, options = {}, call = {}) => {
       const cid = parseCid(text)
       // a home that has all records but did not merge yet can make the root itself
       if (!(await content.has(cid))) for (const membership of swarms.all()) await mergeSwarm(membership, content)
-      return await verifyMerged(cid, { content, gemm }, anySignal(call))
+      const rerun =
+        options.rerun === undefined
+          ? undefined
+          : { rows: options.rerun, limits: config.inference, spool: join(runtime.home.root, 'spool') }
+      return await verifyMerged(cid, { content, gemm, rerun }, anySignal(call))
     },
 
     export: async (cid, options, call = {}) =>

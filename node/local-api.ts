@@ -1,6 +1,7 @@
 /** The entry points of the command line (backend.ts) on a home of this machine. */
 import { fileURLToPath } from 'node:url'
 import type { PriorCheckOptions } from './api-options.ts'
+import type { PackOptions, PackReport } from './bundle/pack-report.ts'
 import type { PriorReport } from './api-reports.ts'
 import type { InitOptions, InitReport, LocalApi, OpenOptions } from './backend.ts'
 import { initHome as makeHome } from './init-home.ts'
@@ -39,3 +40,8 @@ export async function simulate(plan: string, options: Omit<SimulateOptions, 'unt
 
 /** From here, and from the bundle that ships, the folder is one up. */
 const UNTRAINED_PRIOR = fileURLToPath(new URL('../priors/untrained', import.meta.url))
+
+export async function packPrior(prior: string, options: PackOptions): Promise<PackReport> {
+  const { packBundle } = await import('./bundle/pack-bundle.ts')
+  return await packBundle(prior, options)
+}

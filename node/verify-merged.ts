@@ -19,17 +19,20 @@ import type { VerifyReport } from './api-reports.ts'
 import type { Content } from './content.ts'
 import { createExact } from './exact/exact.ts'
 import { entry, listDirectory, readManifest, readRecords } from './merged-files.ts'
+import { rerunGroups, rerunPrior, type Rerun, type RerunInit } from './verify-rerun.ts'
 import { checkTargets, type CheckedTargets } from './verify-targets.ts'
 
 export interface VerifyComponents {
   content: Content
   /** Kernels for fitting alignments again */
   gemm: Gemm
+  /** Run priors that came as bundles again; foreign models are run only when this is given */
+  rerun?: RerunInit | undefined
 }
 
 export async function verifyMerged(
   root: CID,
-  { content, gemm }: VerifyComponents,
+  { content, gemm, rerun }: VerifyComponents,
   signal: AbortSignal
 ): Promise<VerifyReport> {
   const checks: VerifyReport['checks'] = []
@@ -126,6 +129,19 @@ export async function verifyMerged(
       const value = await checkTargets({ manifest, choices, reference, content, exact, gemm, signal })
       return { detail: targetsDetail(value, view.chosen.size), value }
     })
+    if (rerun !== undefined) {
+      const groups = rerunGroups(view.chosen.values())
+      for (const group of groups) {
+        const { name } = group.score.body.prior
+        await check(`rerun of ${name}`, async () => {
+          const value = await rerunPrior(group, { swarm, reference, content, exact, gemm, signal }, rerun)
+          return { detail: rerunDetail(value), value }
+        })
+      }
+      const shards = groups.reduce((sum, { choices }) => sum + choices.length, 0)
+      const detail = `${shards} of ${view.chosen.size} shards are of priors that came as bundles; the others are their authors' word`
+      checks.push({ name: 'rerun', ok: true, detail })
+    }
     await check('merged directory', async () => {
       const merged = await mergeDataset(swarm, set, { assessments, qualities }, view)
       if (!merged.root.equals(root)) throw new InvalidContentError(`these records merge to ${merged.root}`)
@@ -138,6 +154,10 @@ export async function verifyMerged(
 }
 
 // --- internal ---
+
+function rerunDetail({ rows, shards, worst, license }: Rerun): string {
+  return `${rows} rows of ${shards} shards come out again, off by ${worst.toExponential(1)} at most; licence of the prior: ${license ?? 'not stated'}`
+}
 
 function targetsDetail({ shards, weighted, images, recomputed, rows }: CheckedTargets, total: number): string {
   return (

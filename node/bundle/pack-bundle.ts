@@ -28,35 +28,11 @@ import {
 import { carHeader, carSection } from '../dag/car.ts'
 import { sourceCandidates } from '../dataset/source-candidates.ts'
 import { writeAll, writeNewFile } from '../export/new-file.ts'
-import type { InferenceLimits } from '../inference/limits.ts'
 import { findPrior, loadOnnx } from '../inference/load-prior.ts'
 import type { OnnxPrior } from '../inference/onnx-prior.ts'
 import { storeBundle, type BundleFiles } from './bundle-files.ts'
+import type { PackOptions, PackReport } from './pack-report.ts'
 import { goldenImages } from './golden-images.ts'
-
-export interface PackOptions {
-  /** Absolute: a new file that ends in `.car`, or a folder that does not exist or is empty */
-  readonly out: string
-  readonly name?: string
-  /** SPDX expression, or other words */
-  readonly license?: string
-  readonly output?: string
-  /** Absolute path of a folder, tar or Parquet file to take golden images from; synthetic ones by default */
-  readonly images?: string
-  readonly limits?: Partial<InferenceLimits>
-}
-
-export interface PackReport {
-  /** Of the directory */
-  readonly cid: string
-  readonly name: string
-  /** `priorIdentity`: what a score record names */
-  readonly prior: string
-  readonly license?: string
-  /** Of all blocks */
-  readonly bytes: number
-  readonly out: string
-}
 
 /** Throws `InvalidPriorError` for a prior that cannot be packed, `InvalidInputError` for wrong options or when `out` exists. */
 export async function packBundle(path: string, options: PackOptions): Promise<PackReport> {

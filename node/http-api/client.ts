@@ -64,7 +64,7 @@ export function createApiClient(endpoint: ApiEndpoint): CoOptApi {
     peers: o => call<PeerReport[]>('peers', [], o),
     priorCheck: (prior, options, o) => call('priorCheck', [prior, options], o),
     merge: (invite, options, o) => call('merge', [invite, options], o),
-    verify: (cid, o) => call('verify', [cid], o),
+    verify: (cid, options = {}, o) => call('verify', [cid, options], o),
     export: (cid, options, o) => call('export', [cid, options], o),
     evaluate: (cid, options, o) => call('evaluate', [cid, options], o),
     import: (file, o) => call('import', [file], o),

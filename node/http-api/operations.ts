@@ -9,7 +9,13 @@ import { z } from 'zod'
 import { type CallOptions, type CoOptApi } from '../api.ts'
 import { evaluateOptionsSchema, evaluateReportSchema } from '../api-evaluate.ts'
 import { apiEventSchema } from '../api-events.ts'
-import { joinOptionsSchema, mergeOptionsSchema, priorCheckOptionsSchema, publishOptionsSchema } from '../api-options.ts'
+import {
+  joinOptionsSchema,
+  mergeOptionsSchema,
+  priorCheckOptionsSchema,
+  verifyOptionsSchema,
+  publishOptionsSchema
+} from '../api-options.ts'
 import {
   joinReportSchema,
   mergeReportSchema,
@@ -66,7 +72,9 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
   merge: operation(z.tuple([text, mergeOptionsSchema]), mergeReportSchema, (api, args, call) =>
     api.merge(...args, call)
   ),
-  verify: operation(z.tuple([text]), verifyReportSchema, (api, args, call) => api.verify(...args, call)),
+  verify: operation(z.tuple([text, verifyOptionsSchema]), verifyReportSchema, (api, args, call) =>
+    api.verify(...args, call)
+  ),
   export: operation(z.tuple([text, exportOptionsSchema]), exportReportSchema, (api, args, call) =>
     api.export(...args, call)
   ),

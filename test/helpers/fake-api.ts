@@ -194,7 +194,10 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
       note('merge', [invite, options], call),
       await reports.merge(invite, options, call)
     ),
-    verify: async (cid, call) => (note('verify', [cid], call), await reports.verify(cid, call)),
+    verify: async (cid, options, call) => (
+      note('verify', [cid, options], call),
+      await reports.verify(cid, options, call)
+    ),
     export: async (cid, options, call) => (
       note('export', [cid, options], call),
       await reports.export(cid, options, call)
@@ -234,6 +237,7 @@ export function fakeBackend(api: LocalApi): FakeBackend {
       opened.push({ home, options })
       return api
     },
+    packPrior: async (prior, { out, name = prior }) => ({ cid: MERGED, name, prior: MANIFEST, bytes: 3, out }),
     checkPrior: async (prior, options) => await api.priorCheck(prior, options),
     simulate: async () => undefined
   }

@@ -1,5 +1,5 @@
-/** coopt prior check: what a node, and with --shared a swarm, would make of a prior. */
-import { resolve } from 'node:path'
+/** coopt prior check: what a node, and with --shared a swarm, would make of a prior. coopt prior pack: a bundle of it. */
+import { extname, resolve } from 'node:path'
 import { Command } from 'commander'
 import type { PriorCheckOptions } from '../../api-options.ts'
 import type { PriorReport } from '../../api-reports.ts'
@@ -7,6 +7,8 @@ import type { Invocation } from '../context.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { createReporter, printReport } from '../output.ts'
+import { byteText, fieldLines } from '../text-table.ts'
+import { UsageError } from '../usage-error.ts'
 import { priorText } from '../prior-text.ts'
 
 export function priorCommand(invoke: Invoke): Command {
@@ -36,10 +38,69 @@ export function priorCommand(invoke: Invoke): Command {
         else if (report.shared?.admitted === false) invocation.outcome('refused')
       })
     })
-  return new Command('prior').description('look at prior models').addCommand(check)
+  const pack = new Command('pack')
+    .description('make a bundle of a model, by which anybody can run it again')
+    .argument('<prior>', '.onnx file or folder with model.onnx', someText)
+    .requiredOption('--out <path>', 'new FILE.car, or a new folder', someText)
+    .option('--license <spdx>', 'licence of the model, stated in public', someText)
+    .option('--name <name>', 'how the prior is called in public (default: from its file)', someText)
+    .option('--output <name>', 'output of the model to take as the feature', someText)
+    .option(
+      '--images <source>',
+      'folder, tar or Parquet file to take the golden images from (default: synthetic)',
+      someText
+    )
+    .option('--store', 'also keep it in the home: stored, pinned and served', false)
+    .action(async (prior: string, options: PackArguments) => {
+      await invoke(async invocation => await packPrior(invocation, prior, options))
+    })
+  return new Command('prior').description('look at prior models').addCommand(check).addCommand(pack)
 }
 
 // --- internal ---
+
+interface PackArguments {
+  out: string
+  license?: string
+  name?: string
+  output?: string
+  images?: string
+  store: boolean
+}
+
+async function packPrior(
+  invocation: Invocation,
+  prior: string,
+  { store, out, images, ...options }: PackArguments
+): Promise<void> {
+  const { cwd, home } = invocation
+  const path = resolve(cwd, out)
+  const isCar = extname(path).toLowerCase() === '.car'
+  if (store && !isCar) throw new UsageError('--store takes the bundle from the CAR file: give --out FILE.car with it')
+  const backend = await invocation.loadBackend()
+  const report = await backend.packPrior(resolve(cwd, prior), {
+    ...options,
+    out: path,
+    ...(images === undefined ? {} : { images: resolve(cwd, images) })
+  })
+  if (store) {
+    const { withApi } = await import('../session.ts')
+    await withApi(invocation, { network: false }, async (api, call) => {
+      await api.import(path, call)
+      await api.pin(report.cid, {}, call)
+    })
+  }
+  const text = fieldLines([
+    ['bundle', report.cid],
+    ['name', report.name],
+    ['prior', report.prior],
+    ['licence', report.license ?? 'not stated: give --license'],
+    ['size', byteText(report.bytes)],
+    ['written', report.out],
+    ['stored', store ? `${home}, pinned` : undefined]
+  ])
+  printReport(invocation, { ...report, stored: store }, text)
+}
 
 async function checkShared(
   invocation: Invocation,
