@@ -41,3 +41,13 @@ test('shardArrowSchema keeps the text that pyarrow 26 reads as fixed_size_list<e
       'AAABAAAAAAAAAAEAAAAMAAAACAAMAAQACAAIAAAACAAAAAwAAAABAAAAawAAAAIAAADDqQAA'
   )
 })
+
+test('a weight is one more field, nullable float32, behind the target', () => {
+  const shape = { length: 128, dtype: 'float32' } as const
+  const plain = Buffer.from(shardArrowSchema(shape), 'base64')
+  const weighted = Buffer.from(shardArrowSchema({ ...shape, weighted: true }), 'base64')
+  expect(shardArrowSchema({ ...shape, weighted: false })).toBe(shardArrowSchema(shape))
+  expect(plain.includes('weight\0')).toBe(false)
+  expect(weighted.indexOf('weight\0')).toBeGreaterThan(weighted.indexOf('target\0'))
+  expect(weighted.byteLength % 8).toBe(0)
+})
