@@ -4,16 +4,15 @@
  * All follow from names and ids, so that runs repeat. An attacker's further identities publish the same up to a rotation: equal bytes
  * would be recognised at once.
  */
+import { createHash } from 'node:crypto'
 import { rawCid } from '../../src/codec.ts'
 import { symmetricEigen } from '../../src/align/eigen.ts'
 import { columnMeans, normaliseRows, subtractRow, takeRows } from '../../src/align/rows.ts'
 import { multiplyByTranspose, transpose } from '../../src/gemm.ts'
 import { matrix, toFloat64, type Matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
 import { projection } from '../../src/optimize/projection.ts'
-import { createRandomStream } from '../../src/random.ts'
 import type { Draw, Published } from './draw.ts'
 import type { PriorFeatures } from './feature-cache.ts'
-import { gaussian } from './gaussian.ts'
 import type { Attack, Participant } from './plan.ts'
 import { honestSource, type TargetSource } from './target-source.ts'
 
@@ -57,13 +56,18 @@ export function attackerSource(
   }
   const turned = (targets: Matrix64): Matrix32 =>
     float32(rotation === undefined ? targets : multiplyByTranspose(targets, rotation))
+  const key = ['attack', attack, weight, basis?.id, name, identity].join(' ')
   const identityOf = rawCid(new TextEncoder().encode(`${attack} of ${name}`))
   return {
     attack,
     // what it says of its prior is its own matter
     prior: { id: identityOf, kind: 'onnx', name: basis?.name ?? attack, dimension: basis?.features.columns ?? n },
-    shared: async () => await draw.publish(turned(make(draw.shared, true))),
-    partition: async index => await draw.publish(turned(make(draw.partitions[index] as Uint32Array, false)))
+    shared: async () =>
+      await draw.remember(`${key} shared`, async () => await draw.publish(turned(make(draw.shared, true)))),
+    partition: async index =>
+      await draw.remember(`${key} ${index}`, async () =>
+        draw.publish(turned(make(draw.partitions[index] as Uint32Array, false)))
+      )
   }
 }
 
@@ -104,15 +108,30 @@ export function copySource(
 
 // --- internal ---
 
-/** Normal numbers that follow from the id of each image, as those of a hash would: no information, and the same wherever it lies. */
+/**
+ * Normal numbers that follow from the digest of each image: no information, and the same wherever it lies. SHAKE256 by OpenSSL (a stream of
+ * src/random.ts costs as much as 8 KiB of it), 53 bits a number, pairs by Box and Muller.
+ */
 function noiseOf(draw: Draw, rows: Uint32Array, name: string): Matrix64 {
   const n = draw.swarm.manifest.dimension
   const data = new Float64Array(rows.length * n)
+  const pairs = Math.ceil(n / 2)
   rows.forEach((image, row) => {
-    const stream = createRandomStream('coopt/1/simulate/noise', name, draw.digestOf(image))
-    data.set(gaussian(1, n, stream).data, row * n)
+    const hash = createHash('shake256', { outputLength: 16 * pairs })
+    const bytes = hash.update(`coopt/1/simulate/noise ${name} `).update(draw.digestOf(image)).digest()
+    for (let k = 0; k < pairs; k++) {
+      const radius = Math.sqrt(-2 * Math.log(1 - uniformAt(bytes, 16 * k)))
+      const angle = 2 * Math.PI * uniformAt(bytes, 16 * k + 8)
+      data[row * n + 2 * k] = radius * Math.cos(angle)
+      if (2 * k + 1 < n) data[row * n + 2 * k + 1] = radius * Math.sin(angle)
+    }
   })
   return { rows: rows.length, columns: n, data }
+}
+
+/** Eight bytes as a multiple of 2^-53 in [0, 1). */
+function uniformAt(bytes: Buffer, at: number): number {
+  return ((bytes.readUInt32LE(at) >>> 5) * 67_108_864 + (bytes.readUInt32LE(at + 4) >>> 6)) / 9_007_199_254_740_992
 }
 
 function mixed(a: Matrix64, b: Matrix64, weight: number): Matrix64 {

@@ -46,6 +46,8 @@ export interface Layout {
 
 export interface Draw extends Layout {
   readonly memo: ElectionMemo
+  /** One computation per key */
+  remember<T>(key: string, compute: () => T): T
   readonly referenceFeatures: Matrix32
   /** Targets y = W psi(x) of these rows */
   targets(prior: PriorFeatures, rows: Uint32Array): Matrix32
@@ -151,6 +153,7 @@ export function createDraw(layout: Layout, referenceFeatures: Matrix32): Draw {
   return {
     ...layout,
     memo: createElectionMemo(),
+    remember,
     referenceFeatures,
     targets,
     publish,

@@ -3,12 +3,14 @@ import { rendezvousWeight } from '../../src/distribute/assignment.ts'
 import { isAbsentRow } from '../../src/bytes.ts'
 import { matrix, type Matrix32 } from '../../src/matrix.ts'
 import { plainGemm } from '../../src/gemm.ts'
+import { rowWeights } from '../../src/align/row-weight.ts'
 import { applyTransform } from '../../src/align/transform.ts'
 import { belowFloor, type Choice } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { DirectExact } from './direct-exact.ts'
 import type { Draw } from './draw.ts'
-import type { SimulatedParticipant, SimulatedSwarm } from './simulated-swarm.ts'
+import type { SimulatedParticipant } from './simulated-participant.ts'
+import type { SimulatedSwarm } from './simulated-swarm.ts'
 import type { MergedTargets } from './write-targets.ts'
 
 export interface MergeOptions {
@@ -55,7 +57,9 @@ export async function mergedTargets(swarm: SimulatedSwarm, options: MergeOptions
   }
   const targets = matrix(data.length, n, new Float32Array(data.length * n))
   data.forEach((target, row) => targets.data.set(target, row * n))
-  return { targets, images: Uint32Array.from(images), author: Uint16Array.from(author), authors }
+  const reference = swarm.view().election.reference?.cid
+  const weights = options.unaligned || reference === undefined ? undefined : rowWeights(targets, draw.known(reference))
+  return { targets, weights, images: Uint32Array.from(images), author: Uint16Array.from(author), authors }
 }
 
 // --- internal ---

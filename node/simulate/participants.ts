@@ -8,7 +8,7 @@ import { humanFeatures } from './feature-cache.ts'
 import type { ImageLabels } from './image-set.ts'
 import type { Participant, Settings } from './plan.ts'
 import { simulatedPeer } from './simulated-peer.ts'
-import type { SimulatedParticipant } from './simulated-swarm.ts'
+import type { SimulatedParticipant } from './simulated-participant.ts'
 import { honestSource, type TargetSource } from './target-source.ts'
 
 export interface Copycat {

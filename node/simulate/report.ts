@@ -9,7 +9,8 @@ import type { DirectExact } from './direct-exact.ts'
 import { alignedShared, meanDistance, type Probe } from './measure.ts'
 import type { PriorFeatures } from './feature-cache.ts'
 import type { Attack, Settings } from './plan.ts'
-import type { SimulatedParticipant, SimulatedSwarm } from './simulated-swarm.ts'
+import type { SimulatedParticipant } from './simulated-participant.ts'
+import type { SimulatedSwarm } from './simulated-swarm.ts'
 
 export interface RankingReport {
   readonly participant: string

@@ -25,22 +25,8 @@ import { nextTask } from '../next-task.ts'
 import { createSwarmState, type Draft, type SwarmState } from '../swarm-state.ts'
 import type { DirectExact } from './direct-exact.ts'
 import type { Draw, Published } from './draw.ts'
-import { simulatedPeer, type SimulatedPeer } from './simulated-peer.ts'
-import type { TargetSource } from './target-source.ts'
-
-export interface SimulatedParticipant {
-  readonly name: string
-  readonly peer: SimulatedPeer
-  /** Rows per unit of virtual time; people, whose labels are there already, need none */
-  readonly speed: number
-  /** Replaced when the prior is upgraded */
-  source: TargetSource
-  score: SignedRecord<Score> | undefined
-  /** Partitions taken in the present round */
-  taken: number
-  /** May it take work that is done already, and how much? */
-  budget: number
-}
+import type { SimulatedParticipant } from './simulated-participant.ts'
+import { simulatedPeer } from './simulated-peer.ts'
 
 export interface SimulatedSwarm {
   readonly swarm: Swarm
