@@ -40,10 +40,11 @@ export const peerRowSchema = z.object({
 export const referenceSchema = z.object({
   /** CID of the matrix S*_Y */
   cid: z.string(),
-  /** Whose targets it is made of; a computed reference may have several authors, then the first in record order */
-  peer: z.string(),
+  /** Whose targets it is; left out, like the uniform value, for one that was computed from several */
+  peer: z.string().optional(),
+  /** Name of the prior, or "consensus of N priors" */
   prior: z.string(),
-  uniformValue: z.number()
+  uniformValue: z.number().optional()
 })
 
 export const joinReportSchema = z.object({
@@ -129,7 +130,7 @@ export const sharedReportSchema = z.object({
     })
   ),
   /** The present reference, and how well the prior maps onto it; left out while there is none */
-  reference: z.object({ cid: z.string(), peer: z.string(), prior: z.string() }).optional(),
+  reference: referenceSchema.omit({ uniformValue: true }).optional(),
   alignment: z
     .object({ looR2: z.number(), looCosine: z.number(), minLooR2: z.number(), minLooCosine: z.number() })
     .optional(),

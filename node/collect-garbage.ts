@@ -90,6 +90,7 @@ function rootsOf({ swarm, state }: Membership, self: PeerKey): CID[] {
   roots.push(...set.byType('result').map(({ body }) => body.raw))
   const isJudged = scores.every(({ body }) => evidence.assessments.has(assessmentKey(body)))
   const reference = view.election.reference?.cid
+  if (reference !== undefined) roots.push(reference) // a computed one is in no score
   for (const { body, key } of set.byType('alignment')) {
     const isChosen = view.chosen.get(body.partition)?.alignment.key === key
     const isPast = reference !== undefined && !equalBytes(body.reference.bytes, reference.bytes)

@@ -47,6 +47,8 @@ export interface JudgeComponents {
   exact: Exact
   /** Throws `InvalidContentError` only for bytes that hash to the CID and are no such matrix. */
   fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>
+  /** Make a computed reference durable, so that others can have it once it is announced; left out where nobody asks. */
+  keepReference?(matrix: Matrix32): Promise<void>
   /** Evidence changed, or (`election`) the ranking or the reference */
   onChange(election: boolean): void
   /** Is there a network from which missing content may still come? */
@@ -67,7 +69,8 @@ export interface Judge {
   stop(): Promise<void>
 }
 
-export function createJudge({ set, exact, fetchTargets, onChange, patient, logger }: JudgeComponents): Judge {
+export function createJudge(components: JudgeComponents): Judge {
+  const { set, exact, fetchTargets, onChange, patient, logger } = components
   const assessments = new Map<string, Assessment>()
   const qualities = new Map<string, Quality>()
   const evidence: Evidence = { assessments, qualities }
@@ -159,13 +162,12 @@ export function createJudge({ set, exact, fetchTargets, onChange, patient, logge
 
   const electOnce = async (): Promise<void> => {
     const before = election
-    election = await exact.elect(candidatesOf(set, evidence))
-    const reference = election.reference?.cid
-    if (
-      !sameCid(before.reference?.cid, reference) ||
-      JSON.stringify(before.ranking) !== JSON.stringify(election.ranking)
-    )
-      onChange(true)
+    const next = await exact.elect(candidatesOf(set, evidence))
+    const { cid: reference, matrix } = next.reference ?? {}
+    const isSame = sameCid(before.reference?.cid, reference)
+    if (matrix !== undefined && !isSame) await components.keepReference?.(matrix)
+    election = next
+    if (!isSame || JSON.stringify(before.ranking) !== JSON.stringify(election.ranking)) onChange(true)
     if (reference === undefined) return
     for (const { body } of countedScores(set)) {
       const key = qualityKey(body.targets, reference)

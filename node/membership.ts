@@ -10,13 +10,13 @@ import type { CID } from 'multiformats/cid'
 import { createGossip, type Gossip } from '../protocols/gossip/gossip.ts'
 import type { Sync } from '../protocols/sync/sync.ts'
 import type { ReferenceClient } from '../protocols/reference/client.ts'
-import { decodeMatrix, encodeMatrix } from '../src/bytes.ts'
+import { decodeMatrix } from '../src/bytes.ts'
 import type { Swarm } from '../src/distribute/manifest.ts'
-import { importBytes } from '../src/distribute/unixfs-import.ts'
 import type { PeerKey, Sign } from '../src/envelope.ts'
 import { ContentUnavailableError, CoOptError, InvalidContentError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import { peerIdOf } from '../src/peer-key.ts'
+import { importMatrix } from '../src/publish/matrix-file.ts'
 import { openRecord, sealLease, type Lease, type Score, type SignedRecord } from '../src/publish/record.ts'
 import { createAntiEntropy, type AntiEntropy } from './anti-entropy.ts'
 import type { Content } from './content.ts'
@@ -141,12 +141,17 @@ export async function openMembership(components: MembershipComponents, init: Mem
         throw cause instanceof InvalidContentError ? new ContentUnavailableError(cause.message, { cause }) : cause
       })
     const matrix = decodeMatrix(bytes, shared.rows, dimension)
-    await importBytes([encodeMatrix(matrix)], content.put) // from now on this node serves it as well
+    await importMatrix(matrix, content.put) // from now on this node serves it as well
     return matrix
   }
 
+  const keepReference = async (matrix: Matrix32): Promise<void> => {
+    await importMatrix(matrix, content.put)
+    await content.barrier()
+  }
+
   const state = createSwarmState(
-    { swarm, self, sign, log, sequence, exact, fetchTargets, patient: network !== undefined, logger },
+    { swarm, self, sign, log, sequence, exact, fetchTargets, keepReference, patient: network !== undefined, logger },
     records
   )
   starting.defer(async () => await state.stop())

@@ -55,6 +55,8 @@ export function createProvider(components: ProviderComponents, init: ProviderIni
       ...state.set.byType('score').map(({ body }) => body.targets),
       ...[...view.chosen.values()].map(({ alignment }) => alignment.body.shard)
     ]
+    const { cid, matrix } = view.election.reference ?? {}
+    if (cid !== undefined && matrix !== undefined) files.push(cid)
     const held: CID[] = []
     for (const cid of files) if (await content.holds(cid)) held.push(cid)
     // the directory of a dataset that is still growing changes with every shard

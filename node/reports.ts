@@ -28,10 +28,12 @@ export function peerRows(state: SwarmState, view: SwarmView): PeerRow[] {
   })
 }
 
-/** The elected reference, if its record is at hand. */
+/** The reference, if the record of its prior is at hand; of a computed one how many priors it was made of. */
 export function referenceReport(state: SwarmState, election: Election): ReferenceReport | undefined {
   const { reference } = election
   const cid: CID | undefined = reference?.cid
+  if (cid !== undefined && reference?.matrix !== undefined)
+    return { cid: cid.toString(), prior: `consensus of ${reference.provenance.from.length} priors` }
   const from = reference?.provenance.from[0]
   const score = from === undefined ? undefined : state.set.get(from)
   if (cid === undefined || score === undefined || !isScore(score)) return undefined

@@ -40,6 +40,8 @@ export interface SwarmStateComponents {
   exact: Exact
   /** S_Y of a score from wherever it can be had; throws `ContentUnavailableError` or `InvalidContentError`. */
   fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>
+  /** Make a computed reference durable (judge.ts) */
+  keepReference?(matrix: Matrix32): Promise<void>
   /** Is there a network from which missing content may still come? */
   patient: boolean
   logger: Logger
@@ -70,7 +72,7 @@ export interface SwarmState {
 }
 
 export function createSwarmState(components: SwarmStateComponents, records: Iterable<SignedRecord> = []): SwarmState {
-  const { swarm, self, sign, log, sequence, exact, fetchTargets, patient, logger } = components
+  const { swarm, self, sign, log, sequence, exact, fetchTargets, keepReference, patient, logger } = components
   const { manifest } = swarm
   const set = createRecordSet(records)
   const events = new TypedEventEmitter<SwarmEvents>()
@@ -93,6 +95,7 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
     set,
     exact,
     fetchTargets,
+    ...(keepReference === undefined ? {} : { keepReference }),
     patient,
     logger,
     onChange: election => {

@@ -12,7 +12,13 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { type ApiEvent } from '../node/api-events.ts'
-import { joinReportSchema, mergeReportSchema, publishReportSchema, type MergeReport } from '../node/api-reports.ts'
+import {
+  joinReportSchema,
+  mergeReportSchema,
+  publishReportSchema,
+  type MergeReport,
+  type ReferenceReport
+} from '../node/api-reports.ts'
 import { eventText } from '../node/cli/event-text.ts'
 import { shortId, textTable } from '../node/cli/text-table.ts'
 import { coopt, startCoOpt, type CoOptProcess } from './coopt-process.ts'
@@ -167,11 +173,9 @@ function demoPeer({ peers }: MergeReport, peer: string, prior: string, mergedCid
   }
 }
 
-function pick({
-  peer,
-  prior,
-  uniformValue
-}: NonNullable<DemoReport['reference']>): NonNullable<DemoReport['reference']> {
+/** The demo elects a winner: its reference has an author. */
+function pick({ peer, prior, uniformValue }: ReferenceReport): NonNullable<DemoReport['reference']> {
+  if (peer === undefined || uniformValue === undefined) throw new Error('the reference has no author')
   return { peer, prior, uniformValue }
 }
 

@@ -1,5 +1,6 @@
 /** One line for a person about one event, or undefined when progress alone shows it. */
 import type { ApiEvent } from '../api-events.ts'
+import { referenceText } from './swarm-text.ts'
 import { shortId } from './text-table.ts'
 
 export function eventText(event: ApiEvent): string | undefined {
@@ -7,7 +8,7 @@ export function eventText(event: ApiEvent): string | undefined {
     case 'score':
       return `score: uniform value ${event.uniformValue.toFixed(4)} of prior ${event.name}`
     case 'election':
-      return `elected: ${event.reference.prior} of ${shortId(event.reference.peer)}, uniform value ${event.reference.uniformValue.toFixed(4)}`
+      return `${event.reference.peer === undefined ? 'reference' : 'elected'}: ${referenceText(event.reference)}`
     case 'partition':
       return `partition ${event.partition}: ${PARTITION_WORDS[event.state]} (${event.rows} rows)`
     case 'alignment':

@@ -1,6 +1,7 @@
 /** What `coopt prior check` shows to people. */
 import type { PriorReport, SharedReport } from '../api-reports.ts'
-import { byteText, fieldLines, shortId, textTable } from './text-table.ts'
+import { referenceText } from './swarm-text.ts'
+import { byteText, fieldLines, textTable } from './text-table.ts'
 
 export function priorText(report: PriorReport): string {
   const { input, output, feature, imagesPerSecond, refusals, shared, bundle } = report
@@ -70,7 +71,7 @@ function sharedText(shared: SharedReport): string {
       ['uniform value', shared.uniformValue],
       ['priors there', priors === 0 ? 'none yet: this would be the first' : priors],
       ['not judged yet', unjudged === 0 ? undefined : `${unjudged}: rank and reference may come out otherwise`],
-      ['reference', reference === undefined ? undefined : `${reference.prior} of ${shortId(reference.peer)}`]
+      ['reference', referenceText(reference)]
     ]),
     textTable(
       ['', 'figure', 'value', 'at least'],

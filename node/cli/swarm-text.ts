@@ -22,9 +22,13 @@ export function peerTable(peers: readonly PeerRow[]): string {
   return refused.length === 0 ? table : `${table}\n\n${fieldLines(refused)}`
 }
 
-export function referenceText(reference: ReferenceReport | undefined): string | undefined {
+export function referenceText(reference: Omit<ReferenceReport, 'cid'> | undefined): string | undefined {
   if (reference === undefined) return undefined
-  return `${reference.prior} of ${shortId(reference.peer)}, uniform value ${fixed(reference.uniformValue)}`
+  const { prior, peer, uniformValue } = reference
+  return [
+    peer === undefined ? prior : `${prior} of ${shortId(peer)}`,
+    ...(uniformValue === undefined ? [] : [`uniform value ${uniformValue.toFixed(4)}`])
+  ].join(', ')
 }
 
 /** Never rounds up to 100 %: that is said only when nothing is missing. */

@@ -7,7 +7,7 @@ import type { Transform } from '../../src/align/transform.ts'
 import { parseCid } from '../../src/codec.ts'
 import type { Manifest, Swarm } from '../../src/distribute/manifest.ts'
 import { CoOptError, NumericError } from '../../src/errors.ts'
-import type { Matrix32, Matrix64 } from '../../src/matrix.ts'
+import { matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
 import type { Quality } from '../../src/merge/views.ts'
 import type { CID } from 'multiformats/cid'
 
@@ -37,7 +37,8 @@ export interface ProductAnswer {
 /** An `Election` with CIDs as text: class instances do not cross threads. */
 export interface ElectionText {
   ranking: Election['ranking']
-  reference?: { cid: string; provenance: NonNullable<Election['reference']>['provenance'] }
+  /** `data`: of a computed reference, m x n */
+  reference?: { cid: string; provenance: NonNullable<Election['reference']>['provenance']; data?: Float32Array }
 }
 
 export interface Exact {
@@ -121,7 +122,10 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
       }))
       const { ranking, reference } = (await ask({ do: 'elect', candidates: texts, policy })) as ElectionText
       if (reference === undefined) return { ranking }
-      return { ranking, reference: { cid: parseCid(reference.cid), provenance: reference.provenance } }
+      const { cid, provenance, data } = reference
+      const { shared, dimension } = swarm.manifest
+      const computed = data === undefined ? {} : { matrix: matrix(shared.rows, dimension, data) }
+      return { ranking, reference: { cid: parseCid(cid), provenance, ...computed } }
     },
     uniformValue: async targets => (await ask({ do: 'uniform', data: targets.data })) as number,
     fit: async (from, to, gemm) => {

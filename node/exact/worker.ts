@@ -13,7 +13,7 @@ import { openManifest } from '../../src/distribute/manifest.ts'
 import { CoOptError, NumericError } from '../../src/errors.ts'
 import { matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
 import { verify } from '../identity.ts'
-import type { ExactAnswer, ExactQuestion, ProductAnswer } from './exact.ts'
+import type { ElectionText, ExactAnswer, ExactQuestion, ProductAnswer } from './exact.ts'
 
 const port = parentPort
 if (port === null) throw new Error('the exact worker runs as a thread only')
@@ -21,6 +21,13 @@ if (port === null) throw new Error('the exact worker runs as a thread only')
 const { manifest } = openManifest((workerData as { manifest: Uint8Array }).manifest, verify)
 const matrices = new Map<string, Matrix32>()
 const memo = createElectionMemo()
+
+/**
+ * References that elections computed, the latest last. A question that was asked before the answer of the last election arrived may still name
+ * the one before, and a preview compares elections of several policies; more are never asked for.
+ */
+const computed: string[] = []
+const MAX_COMPUTED = 4
 let features: Matrix32 | undefined
 
 /** Products are asked for at the parent, whose inference process has fast kernels: for figures that have a tolerance only. */
@@ -94,15 +101,24 @@ async function answer(question: ExactQuestion): Promise<unknown> {
       const { policy = manifest.election.policy } = question
       const rules = { ...manifest, election: { ...manifest.election, policy } }
       const { reference, ranking } = elect(rules, candidates, memo)
+      if (reference?.cid === undefined) return { ranking } satisfies ElectionText
+      const { cid, provenance, matrix: made } = reference
+      if (made !== undefined) keepComputed(cid.toString(), made)
       return {
         ranking,
-        ...(reference === undefined
-          ? {}
-          : { reference: { cid: reference.cid?.toString(), provenance: reference.provenance } })
-      }
+        reference: { cid: cid.toString(), provenance, ...(made === undefined ? {} : { data: made.data }) }
+      } satisfies ElectionText
     }
   }
   throw new CoOptError('the exact worker was asked something it does not know')
+}
+
+function keepComputed(cid: string, made: Matrix32): void {
+  if (computed.at(-1) === cid) return
+  matrices.set(cid, made)
+  computed.push(cid)
+  const old = computed.length > MAX_COMPUTED ? computed.shift() : undefined
+  if (old !== undefined && !computed.includes(old)) matrices.delete(old)
 }
 
 function known(cid: string): Matrix32 {

@@ -86,6 +86,8 @@ export function createKnownContent({ memberships, content, peek }: KnownContentC
       const entry = followed.get(membership)
       if (entry?.stale !== true) continue
       entry.stale = false
+      const reference = membership.state.view().election.reference?.cid
+      if (reference !== undefined) add(reference) // a computed one is in no score
       for (const { cid } of (await mergeSwarm(membership, content)).blocks) add(cid)
     }
     for (const [key, cid] of unread) {

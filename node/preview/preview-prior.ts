@@ -160,6 +160,8 @@ const floors = ({ alignment: { minLooR2, minLooCosine } }: Manifest) => ({ minLo
 
 function referenceOf({ set }: Round, election: Election): SharedReport['reference'] {
   const { reference } = election
+  if (reference?.cid !== undefined && reference.matrix !== undefined)
+    return { cid: reference.cid.toString(), prior: `consensus of ${reference.provenance.from.length} priors` }
   const score = set.get(reference?.provenance.from[0] ?? '')
   if (reference?.cid === undefined || score === undefined || !isScore(score)) return undefined
   return { cid: reference.cid.toString(), peer: peerIdOf(score.body.author), prior: score.body.prior.name }

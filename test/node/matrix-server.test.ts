@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { createContent, type Content } from '../../node/content.ts'
 import { createMatrixServer, type ReadMatrix } from '../../node/matrix-server.ts'
+import type { Election } from '../../src/align/election.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { importBytes } from '../../src/distribute/unixfs-import.ts'
 import { createRecordSet, type RecordSet } from '../../src/merge/record-set.ts'
@@ -19,6 +20,7 @@ let asked: CID[]
 let content: Content
 let set: RecordSet
 let read: ReadMatrix
+let election: Election
 const signal = new AbortController().signal
 
 beforeEach(async () => {
@@ -35,7 +37,8 @@ beforeEach(async () => {
   }
   content = createContent({ local }, { blockTimeoutMs: 1000, attempts: 1 })
   set = createRecordSet()
-  read = createMatrixServer({ content, swarms: () => [{ swarm, state: { set } }] })
+  election = { ranking: [] }
+  read = createMatrixServer({ content, swarms: () => [{ swarm, state: { set, view: () => ({ election }) } }] })
 })
 
 /** A file of this length, and a score that names it as its targets. */
@@ -47,6 +50,18 @@ const cited = async (length: number, seq = 0): Promise<{ cid: CID; data: Uint8Ar
 }
 
 describe('a matrix server', () => {
+  test('serves a computed reference, which no score names, while it is the present one', async () => {
+    const data = Uint8Array.from({ length: LENGTH }, (_, i) => i % 241)
+    const { cid } = await importBytes([data], content.put)
+    expect(await read(cid, { signal })).toBeUndefined()
+    election = { ranking: [], reference: { cid, provenance: { policy: 'consensus', from: [] } } }
+    const found = await read(cid, { signal })
+    expect(await found?.slice(0, LENGTH, { signal })).toEqual(data)
+    const short = (await importBytes([data.subarray(4)], content.put)).cid
+    election = { ranking: [], reference: { cid: short, provenance: { policy: 'consensus', from: [] } } }
+    expect(await read(short, { signal })).toBeUndefined()
+  })
+
   test('reads what is asked for, leaf by leaf', async () => {
     const { cid, data } = await cited(LENGTH)
     const found = await read(cid, { signal })
