@@ -3,9 +3,9 @@
  *
  *   w_i = min(1, ||y_i - s||^2 / v),   s = mean row of S*_Y,   v = mean over its rows of ||s_j - s||^2
  *
- * Ridge shrinks what it cannot predict: a row that tells T nothing is mapped to s, and over the shared set the mean of
- * ||y_i - s||^2 / v is the share of the reference's variance that the alignment explains, its R2. So rows of weak priors weigh less, and of one
- * prior's rows those less that it is unsure of. 1 - cosine as a loss knows nothing of a target's length; the weight gives it back.
+ * Ridge shrinks what it cannot predict: a row that tells T nothing is mapped to s, and the mean of ||y_i - s||^2 / v is about the share of
+ * the reference's variance that T explains, its R2. So rows of weak priors weigh less, and of one prior's rows those less that it is unsure of.
+ * 1 - cosine as a loss knows nothing of a target's length; the weight gives it back. It is no defence: whoever invents targets can make them long.
  *
  * Plain float64 + - * / in a fixed order over published bytes, rounded to float32 once: the same bits on every machine.
  */
