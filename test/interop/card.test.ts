@@ -35,7 +35,9 @@ describe.skipIf(inject('python') === '')('the head of a card', () => {
     expect(plain).toMatchObject({
       license: 'other',
       configs: [{ config_name: 'default', data_files: [{ split: 'train', path: shards.paths }] }],
-      dataset_info: { features: [{}, {}, { name: 'target', list: 'float32', length: 4 }] }
+      dataset_info: {
+        features: [{}, {}, { name: 'target', list: 'float32', length: 4 }, { name: 'weight', dtype: 'float32' }]
+      }
     })
   })
 })
