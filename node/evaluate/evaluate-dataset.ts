@@ -99,7 +99,7 @@ async function measure(
   const init = { features: targets, labels: sample.labels, classes: classes.length, seed, gemm }
   const { report: probes, ridge } = await allProbes(init, (done, total) => tell('probes', done, total))
   const { list } = participants
-  const apart = await inconsistency(list, { seed, gemm, signal, onStep: (d, t) => tell('inconsistency', d, t) })
+  const apart = await inconsistency(list, { seed, signal, onStep: (d, t) => tell('inconsistency', d, t) })
   const sharedLabels = await labelsOfShared(participants, labelOf, labels.names, classes, components)
   const table = await participantTable(participants, sample, ridge, sharedLabels, { seed, gemm })
   const test =

@@ -12,13 +12,13 @@
  * about as wide as the median distance). Linear terms alone would be blind after an alignment, which makes all means equal by
  * construction.
  */
+import { setImmediate as turn } from 'node:timers/promises'
+import { predictionWeights } from '../../src/align/held-out.ts'
 import { columnMeans, subtractRow, takeRows } from '../../src/align/rows.ts'
 import { isAbsentRow } from '../../src/bytes.ts'
 import { NumericError } from '../../src/errors.ts'
-import type { Gemm } from '../../src/gemm.ts'
 import { row, type Matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
 import { createRandomStream, shuffle, type RandomStream } from '../../src/random.ts'
-import { classesOf, fitRidge, scored, takeLabels } from './ridge-probe.ts'
 import { foldsOf } from './splits.ts'
 
 /** Frequencies of the Fourier features, each a sine and a cosine: about as many as targets have dimensions. */
@@ -37,29 +37,24 @@ export interface PairInit {
   readonly a: Matrix32
   readonly b: Matrix32
   readonly seed: number
-  readonly gemm: Gemm
 }
 
 /**
  * 2a - 1, a lower bound of the total variation distance up to sampling noise of about 1 / sqrt(m): may come out slightly negative. The
  * calibration is the same with `b` = `a`. Throws `NumericError` when fewer than `MIN_PAIR_ROWS` rows have both.
  */
-export async function variationBound({ a, b, seed, gemm }: PairInit): Promise<number> {
+export async function variationBound({ a, b, seed }: PairInit): Promise<number> {
   const rows = commonRows(a, b)
   if (rows.length < MIN_PAIR_ROWS)
     throw new NumericError(`${rows.length} rows have targets of both participants, ${MIN_PAIR_ROWS} are needed`)
   const order = [...shuffle(rows.length, createRandomStream('coopt/1/evaluate/halves', `${seed}`))]
   const half = Math.floor(rows.length / 2)
   const pick = (from: number): number[] => order.slice(from, from + half).map(i => rows[i] as number)
-  return await classifierBound(takeRows(a, pick(0)), takeRows(b, pick(half)), { seed, gemm })
+  return await classifierBound(takeRows(a, pick(0)), takeRows(b, pick(half)), { seed })
 }
 
 /** As `variationBound`, of two samples of independent rows, p x n and q x n. Throws `NumericError` when their dimensions differ. */
-export async function classifierBound(
-  first: Matrix64,
-  second: Matrix64,
-  { seed, gemm }: { seed: number; gemm: Gemm }
-): Promise<number> {
+export async function classifierBound(first: Matrix64, second: Matrix64, { seed }: { seed: number }): Promise<number> {
   if (first.columns !== second.columns)
     throw new NumericError(`${first.columns} and ${second.columns} dimensions cannot be told apart`)
   const both = {
@@ -73,7 +68,7 @@ export async function classifierBound(
   for (const fold of folds) {
     const test = Int32Array.from(fold)
     const fit = Int32Array.from(folds.filter(other => other !== fold).flat())
-    const { predicted } = await heldOutClasses({ rows: both, labels, fit, test, seed, gemm })
+    const predicted = await heldOutClasses(both, labels, { fit, test, seed })
     test.forEach((at, i) => {
       const label = labels[at] as number
       if (predicted[i] === label) right[label] = (right[label] as number) + 1
@@ -116,20 +111,22 @@ export function commonRows(a: Matrix, b: Matrix): number[] {
 
 // --- internal ---
 
-interface HeldOut {
-  readonly rows: Matrix64
-  readonly labels: Int32Array
-  readonly fit: Int32Array
-  readonly test: Int32Array
-  readonly seed: number
-  readonly gemm: Gemm
-}
-
-async function heldOutClasses({ rows, labels, fit, test, seed, gemm }: HeldOut) {
+/** Ridge classes of the test rows, by a model of the fit rows. */
+async function heldOutClasses(
+  rows: Matrix64,
+  labels: Int32Array,
+  { fit, test, seed }: { fit: Int32Array; test: Int32Array; seed: number }
+): Promise<Int32Array> {
+  await turn()
   const known = takeRows(rows, fit)
   const expand = fourierFeatures(known, seed)
-  const model = await fitRidge(expand(known), takeLabels(labels, fit), 2, CLASSIFIER_RIDGE, gemm)
-  return scored(test, classesOf(await model(expand(takeRows(rows, test)))), labels)
+  const weights = predictionWeights(expand(known), expand(takeRows(rows, test)), CLASSIFIER_RIDGE)
+  return test.map((_, i) => {
+    let sum = 0
+    for (let k = 0; k < fit.length; k++)
+      sum += (weights.data[i * fit.length + k] as number) * (labels[fit[k] as number] as number)
+    return sum > 0.5 ? 1 : 0
+  })
 }
 
 /** Standardised by the known rows, followed by sines and cosines of random directions of it. */

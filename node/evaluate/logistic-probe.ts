@@ -23,7 +23,7 @@ import {
 import { splitForTest, splitRows, type Split } from './splits.ts'
 
 /** Loss counts per row once divided by the rows: a decade each, from hardly fitted to hardly restrained. */
-export const C_GRID: readonly number[] = [0.001, 0.01, 0.1, 1]
+export const C_GRID: readonly number[] = [1e-4, 1e-3, 0.01, 0.1, 1]
 
 /** Of the gradient, per row: predictions do not change below it. */
 const PROBE_TOLERANCE = 1e-4

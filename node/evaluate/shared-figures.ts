@@ -30,7 +30,7 @@ export interface SharedInit {
 /** Means over pairs of participants with `MIN_PAIR_ROWS` or more rows in common. */
 export async function inconsistency(
   list: readonly Participant[],
-  { seed, gemm, onStep, signal }: SharedInit
+  { seed, onStep, signal }: Omit<SharedInit, 'gemm'>
 ): Promise<EvaluateReport['inconsistency']> {
   const rows = list[0]?.raw.rows ?? 0
   const all = list
@@ -50,7 +50,7 @@ export async function inconsistency(
     for (const stage of STAGES) {
       const [a, b] = [targetsAt(first, stage), targetsAt(second, stage)]
       if (a !== undefined && b !== undefined) {
-        bounds[stage].push(await variationBound({ a, b, seed, gemm }))
+        bounds[stage].push(await variationBound({ a, b, seed }))
         distances[stage].push(cosineDistance(a, b) ?? Number.NaN)
       }
       step()
@@ -59,7 +59,7 @@ export async function inconsistency(
   const calibration: number[] = []
   for (const { raw, fit } of pairs.length === 0 ? [] : list) {
     const own = fit?.aligned ?? raw
-    if (presentRows(own).length >= MIN_PAIR_ROWS) calibration.push(await variationBound({ a: own, b: own, seed, gemm }))
+    if (presentRows(own).length >= MIN_PAIR_ROWS) calibration.push(await variationBound({ a: own, b: own, seed }))
     step()
   }
   const means = (of: Record<Stage, number[]>) =>

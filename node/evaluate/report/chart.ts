@@ -30,7 +30,8 @@ export function linearScale(values: readonly number[], from: number, to: number)
   let [low, high] = [Math.min(...values), Math.max(...values)]
   if (!(high > low))
     [low, high] = [low - Math.max(Math.abs(low) * 0.1, 0.05), low + Math.max(Math.abs(low) * 0.1, 0.05)]
-  const raw = (high - low) / 5
+  // half rounds and half rows do not exist
+  const raw = Math.max((high - low) / 5, values.every(Number.isInteger) ? 1 : 0)
   const power = 10 ** Math.floor(Math.log10(raw))
   const step = power * ([1, 2, 5].find(multiple => multiple * power >= raw) ?? 10)
   const first = Math.floor(low / step + 1e-9)
@@ -46,7 +47,7 @@ export function frame(
   ys: readonly number[],
   { x: xName, y: yName, percent = false }: { x: string; y: string; percent?: boolean }
 ): Frame {
-  const [width, height] = [640, 360]
+  const [width, height] = [480, 320]
   const x = linearScale(xs, MARGIN.left, width - MARGIN.right)
   const y = linearScale(ys, height - MARGIN.bottom, MARGIN.top)
   const yText = (value: number): string => (percent ? `${Number((100 * value).toFixed(2))} %` : `${value}`)

@@ -91,8 +91,8 @@ ${panel('after-class', 'after', after, 'class')}
 type Row = { mean: number; deviation: number }
 
 export function strategyFigure({ rows }: NonNullable<Results['tab7']>): string {
-  const width = 640
-  const left = Math.min(240, 30 + 7 * Math.max(...rows.map(({ name }) => name.length)))
+  const width = 480
+  const left = Math.min(200, 30 + 7 * Math.max(...rows.map(({ name }) => name.length)))
   const scale = linearScale([0, ...rows.map(({ mean, deviation }) => mean + deviation)], left, width - 110)
   const height = 30 * rows.length + 20
   const content = rows.map(({ name, mean, deviation }, i) => {

@@ -137,10 +137,10 @@ function studentFigures(results: Results | undefined): string {
   if (results === undefined) return missing('This part', 'no results of npm run reproduce were given (--results)')
   const { tab7, fig4, tab8, fig6d } = results
   return [
+    `<div class="grid">`,
     tab7 === undefined
       ? missing('The comparison of alignment strategies', 'the results have no tab7')
       : strategyFigure(tab7),
-    `<div class="grid">`,
     fig4 === undefined ? missing('The curve of continuous rounds', 'the results have no fig4') : roundsFigure(fig4),
     fig6d === undefined ? missing('The training curves', 'the results have no fig6d') : trainingFigure(fig6d),
     tab8 === undefined ? missing('The size of the shared set', 'the results have no tab8') : sharedSetFigure(tab8),

@@ -18,17 +18,17 @@ export const STYLE = `
     --c0: #4aa3df; --c1: #ff8a3d; --c2: #2fc79b; --c3: #dd8fbf; --c4: #f0b429; --c5: #8fd0f5; --c6: #e6dc4f; --c7: #b5b5c0 }
 }
 * { box-sizing: border-box }
-body { margin: 0 auto; padding: 1.5rem; max-width: 70rem; background: var(--page); color: var(--ink);
+body { margin: 0 auto; padding: 1.5rem; max-width: 74rem; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem } h2 { font-size: 1.2rem; margin: 2.25rem 0 .5rem }
 p { max-width: 52rem; margin: .5rem 0 } .quiet { color: var(--quiet) } code { overflow-wrap: anywhere; font-size: .85em }
-.scroll { overflow-x: auto } table { border-collapse: collapse; margin: .75rem 0; font-variant-numeric: tabular-nums }
+.scroll { overflow-x: auto } table { border-collapse: collapse; margin: .75rem 0; font-size: .93em; font-variant-numeric: tabular-nums }
 caption { text-align: left; color: var(--quiet); padding-bottom: .25rem }
-th, td { text-align: right; padding: .25rem .75rem; border-bottom: 1px solid var(--line); font-weight: normal; white-space: nowrap }
+th, td { text-align: right; padding: .25rem .55rem; border-bottom: 1px solid var(--line); font-weight: normal; white-space: nowrap }
 thead th { font-weight: 600 } th:first-child { text-align: left }
 figure { margin: 1rem 0; padding: .75rem; background: var(--panel); border-radius: .5rem }
 figcaption { color: var(--quiet); font-size: .9em; margin-top: .25rem }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem } .grid figure { margin: 0 }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; align-items: start } .grid figure { margin: 0 }
 @media (max-width: 30rem) { .grid { grid-template-columns: 1fr } }
 svg { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif }
 svg text { fill: var(--ink) } svg text.quiet { fill: var(--quiet) }
