@@ -8,9 +8,9 @@ import { decodeGossip } from '../../protocols/gossip/messages.ts'
 import { encodeMessage } from '../../protocols/message.ts'
 import { referenceHeaderSchema, referenceRequestSchema } from '../../protocols/reference/messages.ts'
 import { encodeBitmap, heldReplySchema, requestSchema } from '../../protocols/sync/messages.ts'
-import { decodeCbor, rawCid } from '../../src/codec.ts'
+import { decodeCbor, pbCid, rawCid } from '../../src/codec.ts'
 import { decodeEnvelope } from '../../src/envelope.ts'
-import { openLease } from '../../src/publish/record.ts'
+import { openLease, openRecord, sealRecord } from '../../src/publish/record.ts'
 import { testKey, testLease, testSwarm, verify } from '../helpers/signed-swarm.ts'
 
 const swarm = await testSwarm()
@@ -42,14 +42,39 @@ function dagJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, dagJson(v)]))
 }
 
-test('gossip.md shows a lease as it is sent', async () => {
+test('gossip.md shows a lease and a score with a bundle as they are sent', async () => {
   const { hex, json } = page('gossip/gossip.md')
   const lease = await testLease(swarm, testKey(1))
   const data = Uint8Array.of(2, ...lease)
-  expect(hex).toEqual([Buffer.from(data).toString('hex')])
   const { bytes } = decodeGossip(data)
   expect(openLease(bytes, swarm, verify).partition).toBe(0)
-  expect(json).toEqual([dagJson(decodeCbor(decodeEnvelope(bytes, 512).payload, 512))])
+  const author = testKey(1)
+  const score = await sealRecord(
+    {
+      v: 1,
+      type: 'score',
+      swarm: swarm.id,
+      author: author.key,
+      seq: 0,
+      targets: rawCid(Uint8Array.of(3)),
+      present: 16,
+      uniformValue: -1.5,
+      prior: {
+        id: rawCid(Uint8Array.of(1)),
+        kind: 'onnx',
+        name: 'resnet',
+        dimension: 64,
+        bundle: { cid: pbCid(Uint8Array.of(2)), dagBytes: 1_100_000 }
+      }
+    },
+    author.sign
+  )
+  const sent = Uint8Array.of(1, ...score.bytes)
+  const opened = openRecord(decodeGossip(sent).bytes, swarm, verify)
+  expect(opened.body).toEqual(score.body)
+  expect(hex).toEqual([data, sent].map(message => Buffer.from(message).toString('hex')))
+  const payload = (envelope: Uint8Array): unknown => dagJson(decodeCbor(decodeEnvelope(envelope, 4096).payload, 4096))
+  expect(json).toEqual([payload(bytes), payload(score.bytes)])
 })
 
 test('sync.md shows a question and its answer as they are sent', () => {
