@@ -1,0 +1,151 @@
+/** A table or figure of the papers in miniature: what it needs computed, and what it makes of it. */
+import type { ConfigurationReport } from '../../node/simulate/report.ts'
+import type { RealRun } from './real-swarm.ts'
+import type { Outcome } from './students.ts'
+import { runName, type Scale, type StudentRun, type SwarmSetup } from './work-list.ts'
+import { configName } from './swarms.ts'
+
+export interface Figure {
+  readonly key: string
+  readonly swarms: readonly SwarmSetup[]
+  readonly students: readonly StudentRun[]
+  /** Needs the dataset that processes make together */
+  readonly real?: boolean
+  section(results: Results): Section
+}
+
+/** A row of a table. `mean` and `deviation` are percent, over the seeds. */
+export interface Row {
+  readonly name: string
+  readonly mean?: number
+  readonly deviation?: number
+  readonly [field: string]: unknown
+}
+
+export interface Verdict {
+  /** What the papers, or the method, lead to expect */
+  readonly claim: string
+  readonly outcome: 'holds' | 'holds within the spread' | 'does not hold'
+  readonly why?: string
+}
+
+export interface Section {
+  readonly title: string
+  /** What the papers report */
+  readonly paper: string
+  readonly columns: ReadonlyArray<{ title: string; text(row: Row): string }>
+  readonly rows: readonly Row[]
+  readonly verdicts: readonly Verdict[]
+  readonly notes?: readonly string[]
+  readonly curves?: ReadonlyArray<{
+    name: string
+    points: ReadonlyArray<{ epoch: number; mean: number; deviation: number }>
+  }>
+}
+
+/** Everything that was computed. */
+export class Results {
+  readonly scale: Scale
+  readonly #reports: ReadonlyMap<string, ConfigurationReport>
+  readonly #students: ReadonlyMap<string, readonly Outcome[]>
+  readonly real: RealRun | undefined
+  readonly zoo: ReadonlyMap<string, { accuracy: number }>
+
+  constructor(init: {
+    scale: Scale
+    reports: ReadonlyMap<string, ConfigurationReport>
+    students: ReadonlyMap<string, readonly Outcome[]>
+    real: RealRun | undefined
+    zoo: ReadonlyMap<string, { accuracy: number }>
+  }) {
+    this.scale = init.scale
+    this.#reports = init.reports
+    this.#students = init.students
+    this.real = init.real
+    this.zoo = init.zoo
+  }
+
+  /** By seed. Throws if the swarm was not asked for. */
+  reports(setup: SwarmSetup): ConfigurationReport[] {
+    return this.scale.seeds.map(seed => {
+      const report = this.#reports.get(configName(setup.name, seed))
+      if (report === undefined) throw new Error(`swarm ${setup.name} was not simulated`)
+      return report
+    })
+  }
+
+  /** By seed. Throws if the students were not asked for. */
+  outcomes(run: StudentRun): readonly Outcome[] {
+    const outcomes = this.#students.get(runName(run))
+    if (outcomes === undefined) throw new Error(`students ${runName(run)} were not trained`)
+    return outcomes
+  }
+
+  /** A row with the accuracy of these students. */
+  accuracy(name: string, run: StudentRun, fields: Readonly<Record<string, unknown>> = {}): Row {
+    return scored(
+      name,
+      this.outcomes(run).map(o => 100 * o.accuracy),
+      fields
+    )
+  }
+}
+
+export function scored(name: string, values: readonly number[], fields: Readonly<Record<string, unknown>> = {}): Row {
+  return { name, ...spread(values), values: values.map(v => round(v, 2)), ...fields }
+}
+
+/** Mean and standard deviation (n - 1) of what was seen; the deviation of one value is 0. */
+export function spread(values: readonly number[]): { mean: number; deviation: number } {
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length
+  const squares = values.reduce((sum, v) => sum + (v - mean) ** 2, 0)
+  return { mean: round(mean, 3), deviation: round(values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1)), 3) }
+}
+
+/**
+ * Each row above the next? By more than the standard error of their difference twice over: holds; by less: within the spread. `why` is
+ * told where it does not hold.
+ */
+export function falling(claim: string, rows: readonly Row[], count: number, why?: string): Verdict {
+  let outcome: Verdict['outcome'] = 'holds'
+  for (const [i, row] of rows.entries()) {
+    const next = rows[i + 1]
+    if (next === undefined) break
+    const gap = (row.mean ?? NaN) - (next.mean ?? NaN)
+    if (!(gap > 0)) return { claim, outcome: 'does not hold', ...(why === undefined ? {} : { why }) }
+    const error = Math.hypot(row.deviation ?? 0, next.deviation ?? 0) / Math.sqrt(count)
+    if (gap < 2 * error || count < 2) outcome = 'holds within the spread'
+  }
+  return { claim, outcome }
+}
+
+export function verdict(claim: string, holds: boolean, why?: string): Verdict {
+  return { claim, outcome: holds ? 'holds' : 'does not hold', ...(why === undefined ? {} : { why }) }
+}
+
+export function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}
+
+/** `64.2 ± 0.4`, or what stands for no figure. */
+export function plusMinus({ mean, deviation }: Pick<Row, 'mean' | 'deviation'>, digits = 1): string {
+  if (mean === undefined) return '–'
+  return `${mean.toFixed(digits)} ± ${(deviation ?? 0).toFixed(digits)}`
+}
+
+export const column = (title: string, field: string, digits = 3) => ({
+  title,
+  text: (row: Row): string => {
+    const value = row[field]
+    if (value === undefined) return '–'
+    return typeof value === 'number' ? value.toFixed(digits) : String(value)
+  }
+})
+
+export const NAME = { title: '', text: (row: Row): string => row.name }
+export const ACCURACY = { title: 'accuracy %', text: (row: Row): string => plusMinus(row) }
+
+export function mean(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter(v => v !== undefined)
+  return known.length === 0 ? undefined : known.reduce((sum, v) => sum + v, 0) / known.length
+}

@@ -1,0 +1,107 @@
+/** RESULTS.md and results.json, from sections that are computed already. */
+import type { Figure, Row, Section } from './figure.ts'
+
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly node: string
+  readonly torch: string
+  readonly device: string
+}
+
+export interface Document {
+  readonly machine: Machine
+  readonly command: string
+  readonly seeds: number
+  readonly quick: boolean
+  /** Of the run that computed what was missing; what the cache had is not in it */
+  readonly seconds: number
+  /** Of training, all students together, one core's */
+  readonly trainingSeconds: number
+  readonly students: number
+  readonly sections: ReadonlyArray<{ key: Figure['key']; section: Section }>
+}
+
+const INTRO = `The tables of arXiv 2505.14117 in miniature: CIFAR-10 instead of ImageNet, eight small priors instead of large ones, students that
+train for half a minute on one core. Orderings can be compared with the papers, accuracies cannot. Figures are means over the seeds, with the
+standard deviation (n - 1); a seed changes the draw of the images, the partitions, the shared set, and the student.
+
+A claim **holds** when each mean is above the next by more than two standard errors of the difference, **holds within the spread** when it
+is above by less, and **does not hold** otherwise. Claims that do not hold stay in the table.`
+
+export function markdown(document: Document): string {
+  const { machine, command, seeds, seconds, trainingSeconds, students, sections, quick } = document
+  const claims = sections.flatMap(({ section }) => section.verdicts)
+  const count = (outcome: string): number => claims.filter(v => v.outcome === outcome).length
+  const parts = [
+    '# Results',
+    ...(quick
+      ? ['Of `--quick`: fewer rows, epochs and seeds. Good for seeing that everything runs, not for conclusions.']
+      : []),
+    INTRO,
+    `Of ${claims.length} claims ${count('holds')} hold, ${count('holds within the spread')} hold within the spread, ${count('does not hold')} do not.`,
+    '## How these were made',
+    ['```sh', command, '```'].join('\n'),
+    table(
+      ['', ''],
+      [
+        ['seeds', `${seeds}`],
+        [
+          'students trained',
+          `${students}, ${(trainingSeconds / 60).toFixed(0)} min of training on ${machine.device === 'cpu' ? 'one core' : machine.device}`
+        ],
+        ['last run', `${(seconds / 60).toFixed(0)} min of wall clock; what the cache had is not in it`],
+        ['machine', `${machine.cores} cores, ${machine.cpu}`],
+        ['programs', `Node ${machine.node}, PyTorch ${machine.torch}, device ${machine.device}`]
+      ]
+    ),
+    'Swarms run in `coopt simulate` (the same code as a node, without the network), except where real processes are named. Students: four 3 x 3 convolutions and a linear head, 1 - cosine over two views (crop, flip, colour) of each image, AdamW; score: ridge classifier on frozen features, fitted on 5,000 labelled images, accuracy on 2,000 test images (standard error of one figure about one point).',
+    ...sections.map(({ section }) => sectionText(section))
+  ]
+  return `${parts.join('\n\n')}\n`
+}
+
+/** The schema that `coopt evaluate --report --results` reads, and every other table's rows. */
+export function resultsJson({ machine, command, seeds, sections }: Document): object {
+  return {
+    command,
+    machine,
+    seeds,
+    tables: Object.fromEntries(
+      sections.map(({ key, section: { title, rows, verdicts, curves } }) => [
+        key,
+        { title, rows: rows.map(withoutNothing), verdicts, ...(curves === undefined ? {} : { curves }) }
+      ])
+    )
+  }
+}
+
+/** A Markdown table; cells may hold anything but line ends. */
+export function table(head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map(c => c.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+// --- internal ---
+
+function sectionText({ title, paper, columns, rows, verdicts, notes = [] }: Section): string {
+  return [
+    `## ${title}`,
+    `Papers: ${paper}.`,
+    table(
+      columns.map(c => c.title),
+      rows.map(row => columns.map(c => c.text(row)))
+    ),
+    verdicts
+      .map(({ claim, outcome, why }) => {
+        const reason = outcome === 'does not hold' && why !== undefined ? `: ${why}` : ''
+        return `- ${claim} — **${outcome}**${reason}`
+      })
+      .join('\n'),
+    ...notes
+  ].join('\n\n')
+}
+
+function withoutNothing(row: Row): object {
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined && !Number.isNaN(value)))
+}

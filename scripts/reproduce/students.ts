@@ -1,0 +1,161 @@
+/**
+ * Trains students in Python processes (worker.py), one thread each, and keeps each one's figures as a file of the cache: what was
+ * trained before is never trained again, so an interrupted reproduction goes on where it was.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { ConfigurationReport } from '../../node/simulate/report.ts'
+import { qualityWeights } from './row-weights.ts'
+import { targetsFolder, writeJson } from './simulations.ts'
+import { configName } from './swarms.ts'
+import { jobKey, REAL, runName, type Scale, type StudentRun } from './work-list.ts'
+import { runJobs, type Job } from './workers.ts'
+
+export const outcomeSchema = z.object({
+  /** Of the linear probe after the last epoch, 0 to 1 */
+  accuracy: z.number(),
+  points: z.array(z.object({ epoch: z.number(), accuracy: z.number(), loss: z.number(), seconds: z.number() })),
+  /** Training alone: of one core's work on a CPU */
+  seconds: z.number()
+})
+export type Outcome = z.infer<typeof outcomeSchema>
+
+export interface StudentInit {
+  python: string
+  device: string
+  cache: string
+  scale: Scale
+  jobs: number
+  signal: AbortSignal
+  reports: ReadonlyMap<string, ConfigurationReport>
+  onProgress(text: string): void
+}
+
+interface Planned {
+  readonly run: StudentRun
+  readonly seed: number
+  readonly job: Job
+}
+
+/**
+ * glibc gives large blocks back to the system at once, and every step would pay for getting them again, page by page: half of the
+ * time of a small student.
+ */
+const ALLOCATOR = {
+  MALLOC_MMAP_THRESHOLD_: '4294967296',
+  MALLOC_TRIM_THRESHOLD_: '4294967296',
+  MALLOC_TOP_PAD_: '67108864'
+}
+
+/** Outcomes by `runName`, in the order of the seeds. */
+export async function trainStudents(runs: readonly StudentRun[], init: StudentInit): Promise<Map<string, Outcome[]>> {
+  const { cache, scale, onProgress } = init
+  const folder = join(cache, 'students')
+  await mkdir(folder, { recursive: true })
+  const programs = await programsHash()
+  const planned: Planned[] = []
+  for (const run of runs)
+    for (const seed of scale.seeds) planned.push({ run, seed, job: await jobOf(run, seed, programs, init) })
+  const known = new Map<string, Outcome>()
+  for (const id of new Set(planned.map(({ job }) => job.id))) {
+    const outcome = await readOutcome(join(folder, `${id}.json`))
+    if (outcome !== undefined) known.set(id, outcome)
+  }
+  const missing = [...new Map(planned.map(({ job }) => [job.id, job])).values()].filter(({ id }) => !known.has(id))
+  const names = new Map(
+    planned.map(({ run, seed, job }) => [job.id, `${run.method ?? 'student'} of ${run.swarm}, seed ${seed}`])
+  )
+  if (missing.length > 0) onProgress(`students: ${known.size} are there, ${missing.length} to train`)
+  const started = performance.now()
+  let done = 0
+  await runJobs(missing, poolOf(init), async answer => {
+    const outcome = outcomeSchema.parse(answer)
+    await writeJson(join(folder, `${answer.id}.json`), { name: names.get(answer.id), ...outcome })
+    known.set(answer.id, outcome)
+    done++
+    const left = ((performance.now() - started) / done) * (missing.length - done)
+    onProgress(
+      `students: ${done} of ${missing.length}, about ${Math.ceil(left / 60_000)} min left (${names.get(answer.id)}: ${(100 * outcome.accuracy).toFixed(1)} % in ${outcome.seconds.toFixed(0)} s)`
+    )
+  })
+  const results = new Map<string, Outcome[]>()
+  for (const { run, job } of planned) {
+    const outcome = known.get(job.id)
+    if (outcome === undefined) throw new Error(`no figures of ${names.get(job.id)}`)
+    results.set(runName(run), [...(results.get(runName(run)) ?? []), outcome])
+  }
+  return results
+}
+
+// --- internal ---
+
+function poolOf({ python, device, cache, jobs, signal }: StudentInit) {
+  return {
+    command: python,
+    args: [join(import.meta.dirname, 'worker.py'), '--images', join(cache, 'images'), '--device', device],
+    env: { ...ALLOCATOR, OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' },
+    size: jobs,
+    signal
+  }
+}
+
+async function jobOf(run: StudentRun, seed: number, programs: string, init: StudentInit): Promise<Job> {
+  const { scale, device, cache, reports } = init
+  const { swarm, round, method = 'student', weighted, backbone, epochs, probes } = run
+  const name = swarm === REAL ? REAL : `${configName(swarm, seed)}${round === undefined ? '' : `-round${round}`}`
+  const targets = join(targetsFolder(cache), `${name}.npy`)
+  let weights: string | undefined
+  // the length of a row's target, as a shard carries it
+  if (weighted === 'length') weights = `${targets}.weights.npy`
+  if (weighted === 'quality') {
+    const report = reports.get(configName(swarm, seed))
+    if (report === undefined) throw new Error(`${name} has no report`)
+    weights = join(targetsFolder(cache), `${name}.quality.npy`)
+    await writeFile(weights, await qualityWeights(join(targetsFolder(cache), `${name}.provenance.csv`), report))
+  }
+  const settings = {
+    seed,
+    epochs: epochs ?? scale.epochs,
+    probes: probes ?? scale.probes,
+    ...(backbone === undefined ? {} : { backbone })
+  }
+  // methods without targets depend on which images there are, and on nothing else of them
+  const files =
+    method === 'student' ? [targets, `${targets}.ids.txt`] : method === 'untrained' ? [] : [`${targets}.ids.txt`]
+  const id = jobKey({
+    targets: await fileHash(files),
+    weights: weights === undefined ? undefined : await fileHash([weights]),
+    method,
+    settings: method === 'untrained' ? { seed, backbone } : settings,
+    programs,
+    device
+  })
+  return { id, method, targets, weights: weights ?? null, settings }
+}
+
+async function fileHash(paths: readonly string[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const path of paths)
+    hash.update(
+      createHash('sha256')
+        .update(await readFile(path))
+        .digest()
+    )
+  return hash.digest('hex')
+}
+
+async function programsHash(): Promise<string> {
+  const names = (await readdir(import.meta.dirname)).filter(name => name.endsWith('.py')).sort()
+  return await fileHash(names.map(name => join(import.meta.dirname, name)))
+}
+
+async function readOutcome(path: string): Promise<Outcome | undefined> {
+  try {
+    return outcomeSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
