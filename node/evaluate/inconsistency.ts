@@ -7,25 +7,14 @@
  *
  * For the bound the shared rows are dealt into two halves, i gives its targets of one and j of the other: no image is seen twice. The
  * calibration does exactly the same with j = i, whose true distance is 0, so its figure says how far noise alone gets.
- *
- * The classifier is a ridge on the standardised targets and on random Fourier features of them (Rahimi, Recht 2007; a Gaussian kernel
- * about as wide as the median distance). Linear terms alone would be blind after an alignment, which makes all means equal by
- * construction.
  */
-import { setImmediate as turn } from 'node:timers/promises'
-import { predictionWeights } from '../../src/align/held-out.ts'
-import { columnMeans, subtractRow, takeRows } from '../../src/align/rows.ts'
+import { takeRows } from '../../src/align/rows.ts'
 import { isAbsentRow } from '../../src/bytes.ts'
 import { NumericError } from '../../src/errors.ts'
 import { row, type Matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
-import { createRandomStream, shuffle, type RandomStream } from '../../src/random.ts'
+import { createRandomStream, shuffle } from '../../src/random.ts'
+import { fourierDirections, heldOutClasses } from './pair-classifier.ts'
 import { foldsOf } from './splits.ts'
-
-/** Frequencies of the Fourier features, each a sine and a cosine: about as many as targets have dimensions. */
-const FREQUENCIES = 64
-
-/** As a multiple of trace / min(n, m): standardised features need little; results move by less than their noise from 0.03 to 0.3. */
-const CLASSIFIER_RIDGE = 0.1
 
 const FOLDS = 5
 
@@ -63,12 +52,13 @@ export async function classifierBound(first: Matrix64, second: Matrix64, { seed 
     data: Float64Array.from([...first.data, ...second.data])
   }
   const labels = Int32Array.from({ length: both.rows }, (_, i) => (i < first.rows ? 0 : 1))
+  const directions = fourierDirections(both.columns, seed)
   const folds = foldsOf(labels, 2, FOLDS, seed)
   const right = [0, 0]
   for (const fold of folds) {
     const test = Int32Array.from(fold)
     const fit = Int32Array.from(folds.filter(other => other !== fold).flat())
-    const predicted = await heldOutClasses(both, labels, { fit, test, seed })
+    const predicted = await heldOutClasses({ rows: both, labels, fit, test, directions })
     test.forEach((at, i) => {
       const label = labels[at] as number
       if (predicted[i] === label) right[label] = (right[label] as number) + 1
@@ -107,67 +97,4 @@ export function commonRows(a: Matrix, b: Matrix): number[] {
     return values instanceof Float32Array ? !isAbsentRow(values) : values.every(Number.isFinite)
   }
   return Array.from({ length: a.rows }, (_, i) => i).filter(i => isPresent(a, i) && isPresent(b, i))
-}
-
-// --- internal ---
-
-/** Ridge classes of the test rows, by a model of the fit rows. */
-async function heldOutClasses(
-  rows: Matrix64,
-  labels: Int32Array,
-  { fit, test, seed }: { fit: Int32Array; test: Int32Array; seed: number }
-): Promise<Int32Array> {
-  await turn()
-  const known = takeRows(rows, fit)
-  const expand = fourierFeatures(known, seed)
-  const weights = predictionWeights(expand(known), expand(takeRows(rows, test)), CLASSIFIER_RIDGE)
-  return test.map((_, i) => {
-    let sum = 0
-    for (let k = 0; k < fit.length; k++)
-      sum += (weights.data[i * fit.length + k] as number) * (labels[fit[k] as number] as number)
-    return sum > 0.5 ? 1 : 0
-  })
-}
-
-/** Standardised by the known rows, followed by sines and cosines of random directions of it. */
-function fourierFeatures(known: Matrix64, seed: number): (rows: Matrix64) => Matrix64 {
-  const { columns } = known
-  const means = columnMeans(known)
-  const scales = columnDeviations(known, means)
-  const stream = createRandomStream('coopt/1/evaluate/fourier', `${seed}`)
-  // two standardised rows are sqrt(2n) apart on average: that is the kernel's width
-  const width = Math.sqrt(2 * columns)
-  const directions = Float64Array.from({ length: FREQUENCIES * columns }, () => normal(stream) / width)
-  const size = columns + 2 * FREQUENCIES
-  // all Fourier features together weigh as much as all linear ones
-  const weight = Math.sqrt(columns / FREQUENCIES)
-  return rows => {
-    const out = new Float64Array(rows.rows * size)
-    const x = subtractRow({ ...rows, data: rows.data.slice() }, means)
-    for (let i = 0; i < rows.rows; i++) {
-      const own = out.subarray(i * size, (i + 1) * size)
-      for (let c = 0; c < columns; c++) own[c] = (x.data[i * columns + c] as number) * (scales[c] as number)
-      for (let f = 0; f < FREQUENCIES; f++) {
-        let angle = 0
-        for (let c = 0; c < columns; c++) angle += (own[c] as number) * (directions[f * columns + c] as number)
-        own[columns + 2 * f] = weight * Math.cos(angle)
-        own[columns + 2 * f + 1] = weight * Math.sin(angle)
-      }
-    }
-    return { rows: rows.rows, columns: size, data: out }
-  }
-}
-
-/** 1 / standard deviation of each column; 0 where it is constant. */
-function columnDeviations(m: Matrix64, means: Float64Array): Float64Array {
-  return means.map((mean, c) => {
-    let sum = 0
-    for (let i = 0; i < m.rows; i++) sum += ((m.data[i * m.columns + c] as number) - mean) ** 2
-    return sum > 0 ? 1 / Math.sqrt(sum / m.rows) : 0
-  })
-}
-
-/** Box and Muller; 1 - u is never 0. */
-function normal(stream: RandomStream): number {
-  return Math.sqrt(-2 * Math.log(1 - stream.uniform())) * Math.cos(2 * Math.PI * stream.uniform())
 }
