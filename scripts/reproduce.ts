@@ -76,7 +76,8 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     figures.flatMap(f => f.students),
     runName
   )
-  const real = figures.some(f => f.real === true) && !quick ? await realSwarm(data, cache, onProgress) : undefined
+  const real =
+    figures.some(f => f.real === true) && !quick ? await realSwarm(data, { cache, signal, onProgress }) : undefined
   const reports = await runSimulations(setups, { data, cache, scale, jobs, signal, onProgress })
   const students = await trainedOrProbed(
     runs,

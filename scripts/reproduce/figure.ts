@@ -137,8 +137,8 @@ export const column = (title: string, field: string, digits = 3) => ({
   title,
   text: (row: Row): string => {
     const value = row[field]
-    if (value === undefined) return '–'
-    return typeof value === 'number' ? value.toFixed(digits) : String(value)
+    if (typeof value === 'number') return value.toFixed(digits)
+    return typeof value === 'string' ? value : '–'
   }
 })
 

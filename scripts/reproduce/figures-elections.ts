@@ -1,21 +1,9 @@
-/** Fig. 5c, attackers, a second opinion and weights: what is elected, and what may be made of the rows besides. */
+/** Fig. 5c and attackers: how scores rank priors, and who is elected. No student is trained for these. */
 import { rankCorrelation } from '../../node/evaluate/rank-correlation.ts'
 import type { ConfigurationReport } from '../../node/simulate/report.ts'
-import {
-  ACCURACY,
-  column,
-  falling,
-  mean,
-  NAME,
-  round,
-  spread,
-  verdict,
-  type Figure,
-  type Results,
-  type Row
-} from './figure.ts'
+import { column, mean, NAME, round, spread, verdict, type Figure, type Results, type Row } from './figure.ts'
 import { elected, participants, PRIORS } from './swarms.ts'
-import type { StudentRun, SwarmSetup } from './work-list.ts'
+import type { SwarmSetup } from './work-list.ts'
 
 const ZOO = [...PRIORS, 'im_mobilenet025'] as const
 const NOISE = 'noise_hash'
@@ -172,56 +160,6 @@ export const attacks: Figure = {
       ],
       notes: [
         'Attackers besides the eight. Garbage: honest on the shared set, noise on partitions; no election can see it, an audit of rows does.'
-      ]
-    }
-  }
-}
-
-const BASE = elected('uniformity')
-const TWO: SwarmSetup = { name: 'two-opinions', settings: { opinions: 2 } }
-const run = (setup: SwarmSetup): StudentRun => ({ swarm: setup.name })
-const SYBILS = elected('consensus', {
-  attackers: [{ prior: 'random_conv', attack: 'copy', sybils: 5 }],
-  name: 'sybils'
-})
-const CONSENSUS = elected('consensus')
-
-export const opinions: Figure = {
-  key: 'opinions',
-  swarms: [BASE, TWO, CONSENSUS, SYBILS],
-  students: [
-    run(BASE),
-    run(TWO),
-    { ...run(BASE), weighted: 'quality' },
-    { ...run(BASE), weighted: 'length' },
-    run(CONSENSUS),
-    run(SYBILS)
-  ],
-  section(results) {
-    const one = results.accuracy('one opinion, rows alike', run(BASE))
-    const two = results.accuracy('two opinions per partition, averaged', run(TWO))
-    const quality = results.accuracy("rows weighted by their prior's leave-one-out R²", {
-      ...run(BASE),
-      weighted: 'quality'
-    })
-    const length = results.accuracy('rows weighted by the length of their target', { ...run(BASE), weighted: 'length' })
-    const consensus = results.accuracy('consensus', run(CONSENSUS))
-    const sybils = results.accuracy('consensus, five copies of one participant besides', run(SYBILS))
-    const n = results.scale.seeds.length
-    return {
-      title: 'More from the same work: second opinions, weights, copies in a consensus',
-      paper: 'not in the papers',
-      columns: [NAME, ACCURACY],
-      rows: [one, two, quality, length, consensus, sybils],
-      verdicts: [
-        falling('two opinions > one', [two, one], n),
-        falling('weights by quality > none', [quality, one], n),
-        falling('weights by length > none', [length, one], n),
-        falling(
-          'copies cost a consensus less than a point',
-          [{ ...sybils, mean: (sybils.mean ?? NaN) + 1 }, consensus],
-          n
-        )
       ]
     }
   }

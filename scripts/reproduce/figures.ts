@@ -1,7 +1,8 @@
 /** All figures, in the order of RESULTS.md, and those of --quick. */
 import { ACCURACY, falling, NAME, type Figure } from './figure.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
-import { attacks, fig5c, opinions } from './figures-elections.ts'
+import { attacks, fig5c } from './figures-elections.ts'
+import { opinions } from './figures-rows.ts'
 import { fig6d, regret, tab7 } from './figures-references.ts'
 import { fig4, fig5b, tab2, tab5, tab8 } from './figures-swarms.ts'
 import { alignedTo, BEST, single, WORST } from './swarms.ts'

@@ -2,7 +2,7 @@
  * One dataset made for real: a publisher and eight participants, each a process with a home of its own, on the loopback interface.
  * What a simulation cannot tell comes from here: seconds of each participant, and the CID that three architectures train on.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -43,7 +43,10 @@ const TARS = 2
 const SETTINGS = ['--partitions', '40', '--shared', '1000', '--dim', '128', '--election', 'uniformity']
 
 /** Made once; the merged targets are then REAL.npy among the others. */
-export async function realSwarm(data: DataFiles, cache: string, onProgress: (text: string) => void): Promise<RealRun> {
+export async function realSwarm(
+  data: DataFiles,
+  { cache, signal, onProgress }: { cache: string; signal: AbortSignal; onProgress(text: string): void }
+): Promise<RealRun> {
   const stored = join(cache, 'real.json')
   const text = await readFile(stored, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -52,11 +55,18 @@ export async function realSwarm(data: DataFiles, cache: string, onProgress: (tex
   if (text !== undefined) return realRunSchema.parse(JSON.parse(text))
   const directory = await mkdtemp(join(tmpdir(), 'coopt-reproduce-'))
   const running = new Set<CoOptProcess>()
+  const stopped = Promise.withResolvers<never>()
+  // nobody may be waiting when it comes
+  stopped.promise.catch(() => undefined)
+  const stop = (): void => stopped.reject(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
   try {
-    const run = await makeDataset(data, { cache, directory, running, onProgress })
+    await mkdir(targetsFolder(cache), { recursive: true })
+    const run = await Promise.race([makeDataset(data, { cache, directory, running, onProgress }), stopped.promise])
     await writeJson(stored, run)
     return run
   } finally {
+    signal.removeEventListener('abort', stop)
     await Promise.all([...running].map(async child => await child.end()))
     await rm(directory, { recursive: true, force: true })
   }
