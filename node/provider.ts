@@ -1,12 +1,13 @@
 /**
- * Makes what this node holds of a swarm findable in the DHT by its CIDs, also for those who are no members: S_Y of every score, the
- * chosen shards, the merged directory. New files soon after they appear, and everything again at intervals and to new neighbours,
+ * Makes what this node holds of a swarm findable in the DHT by its CIDs, also for those who are no members: S_Y of every score, bundles of
+ * priors, the chosen shards, the merged directory. New files soon after they appear, and everything again at intervals and to new neighbours,
  * because records in a DHT fade and nodes that keep them leave.
  *
  * Partitions and the shared set are found through the manifest, which every member provides (network/discovery.ts).
  */
 import type { AbortOptions, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
+import { heldBundle } from './bundle/fetch-bundle.ts'
 import type { Content } from './content.ts'
 import type { Logger } from './logger.ts'
 import { mergeSwarm } from './merge-swarm.ts'
@@ -59,6 +60,10 @@ export function createProvider(components: ProviderComponents, init: ProviderIni
     if (cid !== undefined && matrix !== undefined) files.push(cid)
     const held: CID[] = []
     for (const cid of files) if (await content.holds(cid)) held.push(cid)
+    for (const { body } of state.set.byType('score')) {
+      const bundle = body.prior.bundle?.cid
+      if (bundle !== undefined && (await heldBundle(bundle, content)) !== undefined) held.push(bundle)
+    }
     // the directory of a dataset that is still growing changes with every shard
     if (view.complete) held.push((await mergeSwarm({ swarm: state.swarm, state }, content)).root)
     return held

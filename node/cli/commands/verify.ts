@@ -18,8 +18,12 @@ export function verifyCommand(invoke: Invoke): Command {
       'run the priors that came as bundles again: models of other people, in a process without rights',
       false
     )
-    .option('--sample <rows>', 'with --rerun: random rows of each prior', wholeNumber(1, 65_536), RERUN_ROWS)
-    .action(async (cid: string, { rerun, sample }: { rerun: boolean; sample: number }) => {
+    .option(
+      '--sample <rows>',
+      `the same, on this many random rows of each prior (default: ${RERUN_ROWS})`,
+      wholeNumber(1, 65_536)
+    )
+    .action(async (cid: string, { rerun, sample }: { rerun: boolean; sample?: number }) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
         const { parseCid } = await import('../../../src/codec.ts')
@@ -29,7 +33,7 @@ export function verifyCommand(invoke: Invoke): Command {
           throw new InvalidInputError(cause instanceof Error ? cause.message : String(cause), { cause })
         }
         const report = await withApi(invocation, { network: false }, (api, call) =>
-          api.verify(cid, rerun ? { rerun: sample } : {}, call)
+          api.verify(cid, rerun || sample !== undefined ? { rerun: sample ?? RERUN_ROWS } : {}, call)
         )
         const rows = report.checks.map(({ name, ok, detail }) => [ok ? 'ok' : 'FAILED', name, detail])
         printReport(

@@ -142,7 +142,7 @@ describe('coopt prior pack and what takes bundles', () => {
     expect(joined.api.calls[0]?.args[1]).toMatchObject({ prior: DATASET })
     for (const [args, options] of [
       [[], {}],
-      [['--sample', '7'], {}],
+      [['--sample', '7'], { rerun: 7 }],
       [['--rerun'], { rerun: 32 }],
       [['--rerun', '--sample', '7'], { rerun: 7 }]
     ] as const) {

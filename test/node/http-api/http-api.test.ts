@@ -74,7 +74,7 @@ describe('local API', () => {
     expect(await client.priorCheck('/priors/a', { image: '/x.png' })).toEqual(priorReport)
     expect(await client.peers()).toHaveLength(1)
     expect((await client.merge('coopt1abc', { out: '/out' })).rows).toBe(2000)
-    expect((await client.verify('bafy')).ok).toBe(true)
+    expect((await client.verify('bafy', { rerun: 4 })).ok).toBe(true)
     await client.stop()
     expect(api.calls.map(({ name, args }) => [name, ...args])).toEqual([
       ['publish', '/images', publishOptions],
@@ -83,7 +83,7 @@ describe('local API', () => {
       ['priorCheck', '/priors/a', { image: '/x.png' }],
       ['peers'],
       ['merge', 'coopt1abc', { out: '/out' }],
-      ['verify', 'bafy'],
+      ['verify', 'bafy', { rerun: 4 }],
       ['stop']
     ])
   })
