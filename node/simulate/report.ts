@@ -148,6 +148,7 @@ export async function reportOf({
     if (!assessment.admissible || reference?.cid === undefined || quality === undefined || quality.looR2 <= -1) continue
     const { matrix } = await p.source.shared()
     before.push(matrix)
+    if (settings.alignTo === 'none') continue
     after.push(await alignedShared(await exact.fit(score.body.targets, reference.cid, plainGemm), matrix))
   }
 

@@ -51,6 +51,7 @@ export async function simulate(path: string, options: SimulateOptions): Promise<
     for (const configuration of group) {
       signal.throwIfAborted()
       const started = performance.now()
+      const cpu = process.cpuUsage()
       const report = await runConfiguration(configuration, {
         ...loaded,
         draw,
@@ -65,7 +66,9 @@ export async function simulate(path: string, options: SimulateOptions): Promise<
       })
       done.set(configuration.name, report)
       const seconds = ((performance.now() - started) / 1000).toFixed(2)
-      onProgress(`${done.size} of ${total}: ${configuration.name} in ${seconds} s`)
+      const { user, system } = process.cpuUsage(cpu)
+      const own = ((user + system) / 1e6).toFixed(2)
+      onProgress(`${done.size} of ${total}: ${configuration.name} in ${seconds} s (${own} s of processor)`)
       for (let next = configurations[reported]; next !== undefined; next = configurations[reported]) {
         const ready = done.get(next.name)
         if (ready === undefined) break
