@@ -12,8 +12,9 @@ import { CoOptError, InvalidContentError } from '../src/errors.ts'
 import type { Gemm } from '../src/gemm.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import { mergeDataset } from '../src/merge/dataset.ts'
-import { shardName } from '../src/merge/shard-name.ts'
+import { shardName, targetsName } from '../src/merge/shard-name.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Evidence } from '../src/merge/views.ts'
+import { peerIdOf } from '../src/peer-key.ts'
 import type { Score, SignedRecord } from '../src/publish/record.ts'
 import type { VerifyReport } from './api-reports.ts'
 import type { Content } from './content.ts'
@@ -73,8 +74,8 @@ export async function verifyMerged(
 
   const evidence = await check('uniform values and gate', async () => {
     // a score without its targets is there as a proof of equivocation only
-    const scores = set.byType('score').filter(({ key }) => entries.has(`evidence/targets-${key}.f32`))
-    return await recompute(swarm, scores, content, signal)
+    const scores = set.byType('score').filter(({ body }) => entries.has(`evidence/${targetsName(body.targets)}`))
+    return await recompute(swarm, scores, set.equivocators(), content, signal)
   })
   if (evidence === undefined) return report()
   const { exact, assessments } = evidence
@@ -170,6 +171,7 @@ function targetsDetail({ shards, weighted, images, recomputed, rows }: CheckedTa
 async function recompute(
   swarm: Swarm,
   scores: ReadonlyArray<SignedRecord<Score>>,
+  equivocators: ReadonlySet<string>,
   content: Content,
   signal: AbortSignal
 ) {
@@ -185,6 +187,8 @@ async function recompute(
     for (const { body } of scores) {
       const assessment = await exact.assess(body.targets, body.prior.kind, await load(body.targets, manifest.dimension))
       assessments.set(assessmentKey(body), assessment)
+      // what proves an equivocation is no candidate: it may cite anybody's targets, and say of them what it likes
+      if (equivocators.has(peerIdOf(body.author))) continue
       if (!assessment.admissible) {
         throw new InvalidContentError(
           `prior "${body.prior.name}" does not pass the gate: ${assessment.refusals.join('; ')}`

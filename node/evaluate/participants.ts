@@ -8,6 +8,7 @@ import { ABSENT, presentRows } from '../../src/bytes.ts'
 import { NumericError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
 import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
+import { targetsName } from '../../src/merge/shard-name.ts'
 import { assessmentKey, candidatesOf, countedScores, isAlignment, isResult } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { createRandomStream, shuffle } from '../../src/random.ts'
@@ -85,7 +86,7 @@ export async function readParticipants(root: CID, init: ParticipantsInit): Promi
     }
 
     const scores = countedScores(set)
-      .filter(({ key }) => entries.has(`evidence/targets-${key}.f32`))
+      .filter(({ body }) => entries.has(`evidence/${targetsName(body.targets)}`))
       .sort((a, b) => (work.get(b.key)?.rows ?? 0) - (work.get(a.key)?.rows ?? 0) || (a.key < b.key ? -1 : 1))
     const list: Participant[] = []
     const ofShard = new Map<string, number>()

@@ -6,6 +6,7 @@ import type { CID } from 'multiformats/cid'
 import type { Assessment } from '../../src/align/gate.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { RecordSet } from '../../src/merge/record-set.ts'
+import { targetsName } from '../../src/merge/shard-name.ts'
 import { assessmentKey, countedScores, type Evidence } from '../../src/merge/views.ts'
 import type { Content } from '../content.ts'
 import { createExact, type Exact } from '../exact/exact.ts'
@@ -48,9 +49,9 @@ export async function roundOfDataset(root: CID, content: Content, signal: AbortS
   const exact = await createExact(swarm, features)
   try {
     const assessments = new Map<string, Assessment>()
-    for (const { key, body } of countedScores(set)) {
+    for (const { body } of countedScores(set)) {
       // a score without its targets is there as a proof of equivocation only
-      if (!entries.has(`evidence/targets-${key}.f32`)) continue
+      if (!entries.has(`evidence/${targetsName(body.targets)}`)) continue
       const targets = await content.matrix(body.targets, shared.rows, dimension, options)
       assessments.set(assessmentKey(body), await exact.assess(body.targets, body.prior.kind, targets))
     }

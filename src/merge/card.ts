@@ -20,12 +20,13 @@ export function datasetCard(
   const total = manifest.partitions.length
   const totals = shardTotals(manifest, view)
   const reference = view.election.reference
+  const priors = new Set(scores.map(({ body }) => body.targets.toString())).size // a copy is not independent
   const dtype = manifest.targetDtype ?? 'float32'
   return `${cardHeader(manifest, totals)}
 # ${escapeMarkdown(manifest.name)}
 
 ${view.rows} images with training targets of ${manifest.dimension} dimensions, made by collaborative data optimization
-(CoOpt, [arXiv 2505.14117](https://arxiv.org/abs/2505.14117)): ${scores.length} independent priors, ${view.chosen.size} of ${total} partitions${view.complete ? '' : ' so far (provisional)'}.
+(CoOpt, [arXiv 2505.14117](https://arxiv.org/abs/2505.14117)): ${priors} independent prior${priors === 1 ? '' : 's'}, ${view.chosen.size} of ${total} partitions${view.complete ? '' : ' so far (provisional)'}.
 
 | column | type | meaning |
 |---|---|---|
@@ -66,7 +67,7 @@ describes them for everything that reads Croissant. The key-value metadata of ea
 
 The publisher \`${peerIdOf(manifest.publisher)}\` divided ${manifest.samples} images into ${total} partitions and drew ${manifest.shared.rows} of them as a shared set.
 Each participant below ran a model of its own, its prior, on the shared set and on partitions, and published only what it gave: targets of
-${manifest.dimension} dimensions. One prior's targets of the shared set were elected as the reference, and all targets were mapped onto it by ridge regression.
+${manifest.dimension} dimensions. ${reference?.matrix === undefined ? "One prior's targets of the shared set were elected as the reference" : 'The consensus of their targets on the shared set is the reference'}, and all targets were mapped onto it by ridge regression.
 A row's weight is min(1, |target - s|^2 / v), where s is the mean row of the reference (\`evidence/reference.f32\`) and v the mean of
 |row - s|^2 over its rows: ridge draws what it cannot predict towards s.
 

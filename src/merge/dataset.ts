@@ -13,7 +13,7 @@
  *   evidence/shared.parquet                the shared set S_X
  *   evidence/reference-features.f32        what the gate judges against
  *   evidence/reference.f32                 S*_Y
- *   evidence/targets-<record id>.f32       S_Y of every admissible prior
+ *   evidence/targets-<CID>.f32             S_Y of every admissible prior
  */
 import { CarBufferWriter } from '@ipld/car'
 import type { CID } from 'multiformats/cid'
@@ -26,7 +26,7 @@ import type { Score, SignedRecord } from '../publish/record.ts'
 import { datasetCard } from './card.ts'
 import { croissant } from './croissant.ts'
 import type { RecordSet } from './record-set.ts'
-import { shardName } from './shard-name.ts'
+import { shardName, targetsName } from './shard-name.ts'
 import { isAdmissible, isScore, type Evidence, type SwarmView } from './views.ts'
 
 export interface MergedDataset {
@@ -77,9 +77,8 @@ export async function mergeDataset(
     { name: 'shared.parquet', file: manifest.shared },
     { name: 'reference-features.f32', file: manifest.referenceFeatures }
   ]
-  for (const score of scores) {
-    evidenceFiles.push({ name: `targets-${score.key}.f32`, file: await matrixFile(score.body.targets, matrixBytes) })
-  }
+  const targets = new Map(scores.map(({ body }) => [targetsName(body.targets), body.targets]))
+  for (const [name, cid] of targets) evidenceFiles.push({ name, file: await matrixFile(cid, matrixBytes) })
   const reference = view.election.reference?.cid
   if (reference !== undefined)
     evidenceFiles.push({ name: 'reference.f32', file: await matrixFile(reference, matrixBytes) })
