@@ -46,7 +46,7 @@ export function valueFigure(
   const rho =
     found === undefined
       ? 'Too few priors for a rank correlation.'
-      : `Spearman's rho ${found.rho.toFixed(2)} (p ${found.p.toFixed(3)}, ${found.pairs} priors).`
+      : `Spearman's rho ${found.rho.toFixed(2)} (p ${found.p.toFixed(3)} by the t approximation${found.pairs < 10 ? ', rough for so few' : ''}, ${found.pairs} priors).`
   return figure(
     which,
     {

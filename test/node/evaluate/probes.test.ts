@@ -5,7 +5,7 @@ import { neighbourClasses, neighbourProbe } from '../../../node/evaluate/nearest
 import { classesOf, crossRidgeProbe, fitRidge, ridgeProbe, unitRows } from '../../../node/evaluate/ridge-probe.ts'
 import { crossSplits, splitRows } from '../../../node/evaluate/splits.ts'
 import { plainGemm as gemm } from '../../../src/gemm.ts'
-import { matrix, type Matrix64 } from '../../../src/matrix.ts'
+import { matrix } from '../../../src/matrix.ts'
 import { createRandomStream } from '../../../src/random.ts'
 import { distance } from '../../helpers/vectors.ts'
 import { float64, known } from './known.ts'
@@ -103,7 +103,7 @@ describe('the nearest-neighbour probe', () => {
         async rows => {
           const features = unitRows(matrix(rows.length, 3, Float64Array.from(rows.flatMap(([a, b]) => [a, b, 7]))))
           const labels = Int32Array.from(rows, (_, i) => i % 2)
-          const [found] = await neighbourClasses({ features, labels }, features as Matrix64, [1], 2, gemm)
+          const [found] = await neighbourClasses({ features, labels }, features, [1], 2, gemm)
           expect([...(found as Int32Array)]).toEqual([...labels])
         }
       )
