@@ -106,6 +106,20 @@ test('what is said before joining is what everybody finds after it, through the 
   expect(copy.ranks[0]).toMatchObject({ of: 2, elected: false, reason: `the same targets as ${score.key}` })
 })
 
+test('under consensus a prior is measured against the matrix that all make together, before and with it', async () => {
+  const [publisher, lab] = await Promise.all([startNode(), startNode()])
+  const { invite, manifest } = await publisher.publish(await pictures(), { partitions: 1, election: 'consensus' })
+  const first = await check(lab, bundledPrior('resnet20'), invite)
+  expect(first.ranks[0]).toMatchObject({ policy: 'consensus', rank: 1, of: 1, elected: true })
+  await publisher.join(invite, bundledPrior('superclass2'))
+  const second = await check(lab, bundledPrior('resnet20'), invite)
+  expect(second).toMatchObject({ priors: 1, admitted: true, reference: { prior: 'superclass2' } })
+  expect(second.ranks.map(({ policy }) => policy)).toEqual(['consensus', 'uniformity', 'predictivity'])
+  expect(second.ranks[0]).toMatchObject({ of: 2, elected: true })
+  expect(second.alignment?.looR2).toBeGreaterThan(second.alignment?.minLooR2 as number)
+  expect(lab.membership(manifest).state.set.byType('score')).toHaveLength(1)
+})
+
 test('a root that is no merged dataset is refused by name', async () => {
   const lab = await startNode()
   const { block } = directoryNode([])
