@@ -60,7 +60,10 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const started = performance.now()
   const { quick, device } = values
   const scale = (quick ? quickScale : fullScale)(whole('--seeds', values.seeds ?? (quick ? '1' : '3')))
-  const cache = resolve(values.cache ?? join(ROOT, '.cache', quick ? 'reproduce-quick' : 'reproduce'))
+  const home = resolve(values.cache ?? join(ROOT, '.cache', 'reproduce'))
+  // features and images are the same for both scales
+  const [features, images] = [join(home, 'features'), join(home, 'images')]
+  const cache = quick ? join(home, 'quick') : home
   const jobs = whole('--jobs', values.jobs)
   const figures = chosenFigures(quick ? QUICK_FIGURES : FIGURES, values.figure)
   const data = await dataFiles(resolve(values.data))
@@ -78,14 +81,14 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   )
   const real =
     figures.some(f => f.real === true) && !quick ? await realSwarm(data, { cache, signal, onProgress }) : undefined
-  const reports = await runSimulations(setups, { data, cache, scale, jobs, signal, onProgress })
+  const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })
   const students = await trainedOrProbed(
     runs,
     torch,
     async ({ python }) => {
       onProgress('images for the students')
-      await writeImageFiles(data, join(cache, 'images'))
-      return await trainStudents(runs, { python, device, cache, scale, jobs, signal, reports, onProgress })
+      await writeImageFiles(data, images)
+      return await trainStudents(runs, { images, python, device, cache, scale, jobs, signal, reports, onProgress })
     },
     reports,
     scale.seeds

@@ -54,7 +54,7 @@ export const tab7: Figure = {
           'worst > none',
           [worst, none],
           n,
-          'a reference that knows less than its participants takes from all of them what they know; see method notes below the tables'
+          'ridge towards a poor reference keeps of every prior what that reference can tell; targets that are not aligned keep all, and a student of this size learns eight different codes side by side'
         ),
         falling('best > none', [best, none], n),
         falling('a consensus is not below the best prior', [consensus, best], n),

@@ -1,11 +1,13 @@
 /**
  * Runs swarms by `coopt simulate` in child processes, a few at a time, and keeps each report and its targets in the cache.
  *
- * A swarm is looked up by its name, its whole configuration and its seed: a changed plan is run again, an interrupted one goes on.
+ * A swarm is looked up by its name, its whole configuration, its seed, and the programs that decide its targets: what changed is run
+ * again, what was interrupted goes on.
  */
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
@@ -14,7 +16,8 @@ import type { DataFiles } from './image-files.ts'
 import { configName, planOf } from './swarms.ts'
 import { canonical, type Scale, type SwarmSetup } from './work-list.ts'
 
-const LAUNCHER = join(import.meta.dirname, '..', '..', 'bin.mjs')
+const ROOT = join(import.meta.dirname, '..', '..')
+const LAUNCHER = join(ROOT, 'bin.mjs')
 const KEPT_STDERR = 4096
 
 /** Of `coopt simulate`, which this repository writes itself: the name is checked, the rest is its type. */
@@ -27,6 +30,8 @@ export interface SimulationInit {
   data: DataFiles
   /** Folder of everything that is kept */
   cache: string
+  /** Folder of the priors' features */
+  features: string
   scale: Scale
   jobs: number
   signal: AbortSignal
@@ -38,14 +43,15 @@ export async function runSimulations(
   setups: readonly SwarmSetup[],
   init: SimulationInit
 ): Promise<Map<string, ConfigurationReport>> {
-  const { data, cache, scale, jobs, signal, onProgress } = init
+  const { data, cache, features, scale, jobs, signal, onProgress } = init
   await mkdir(targetsFolder(cache), { recursive: true })
+  const programs = await programsHash()
   const reports = new Map<string, ConfigurationReport>()
   const missing: Array<{ setup: SwarmSetup; seed: number; configuration: string }> = []
   for (const seed of scale.seeds) {
     for (const setup of setups) {
       const plan = planOf([{ setup, seed }], data, scale)
-      const configuration = canonical(plan)
+      const configuration = `${programs} ${canonical(plan)}`
       const stored = await readStored(reportFile(cache, configName(setup.name, seed)))
       if (stored?.configuration === configuration) reports.set(configName(setup.name, seed), stored.report)
       else missing.push({ setup, seed, configuration })
@@ -59,7 +65,7 @@ export async function runSimulations(
     const path = join(cache, `plan-${index}.json`)
     await writeFile(path, JSON.stringify(planOf(part, data, scale), undefined, 1))
     const configurations = new Map(part.map(m => [configName(m.setup.name, m.seed), m.configuration]))
-    await simulate(path, { cache, signal }, async report => {
+    await simulate(path, { cache, features, signal }, async report => {
       const configuration = configurations.get(report.name)
       if (configuration === undefined)
         throw new Error(`coopt simulate reported ${report.name}, which was not asked for`)
@@ -97,6 +103,21 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
 
 // --- internal ---
 
+/** sha256 of the steps of the method and of the simulation. */
+async function programsHash(): Promise<string> {
+  const hash = createHash('sha256')
+  for (const folder of ['src/optimize', 'src/align', 'src/merge', 'node/simulate']) {
+    const path = join(ROOT, folder)
+    for (const name of (await readdir(path)).filter(file => file.endsWith('.ts')).sort())
+      hash.update(
+        createHash('sha256')
+          .update(await readFile(join(path, name)))
+          .digest()
+      )
+  }
+  return hash.digest('hex')
+}
+
 function reportFile(cache: string, name: string): string {
   return join(targetsFolder(cache), `${name}.report.json`)
 }
@@ -116,10 +137,10 @@ async function readStored(path: string): Promise<z.infer<typeof storedSchema> | 
 
 async function simulate(
   plan: string,
-  { cache, signal }: { cache: string; signal: AbortSignal },
+  { cache, features, signal }: { cache: string; features: string; signal: AbortSignal },
   onReport: (report: ConfigurationReport) => Promise<void>
 ): Promise<void> {
-  const args = ['simulate', plan, '--out', targetsFolder(cache), '--cache', join(cache, 'features'), '--threads', '2']
+  const args = ['simulate', plan, '--out', targetsFolder(cache), '--cache', features, '--threads', '2']
   const child = spawn(process.execPath, [LAUNCHER, ...args], { stdio: ['ignore', 'pipe', 'pipe'], signal })
   const exited = once(child, 'close')
   exited.catch(() => undefined)

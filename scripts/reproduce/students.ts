@@ -25,6 +25,8 @@ export type Outcome = z.infer<typeof outcomeSchema>
 export interface StudentInit {
   python: string
   device: string
+  /** Folder that writeImageFiles filled */
+  images: string
   cache: string
   scale: Scale
   jobs: number
@@ -91,10 +93,10 @@ export async function trainStudents(runs: readonly StudentRun[], init: StudentIn
 
 // --- internal ---
 
-function poolOf({ python, device, cache, jobs, signal }: StudentInit) {
+function poolOf({ python, device, images, jobs, signal }: StudentInit) {
   return {
     command: python,
-    args: [join(import.meta.dirname, 'worker.py'), '--images', join(cache, 'images'), '--device', device],
+    args: [join(import.meta.dirname, 'worker.py'), '--images', images, '--device', device],
     env: { ...ALLOCATOR, OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' },
     size: jobs,
     signal

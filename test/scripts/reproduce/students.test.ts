@@ -46,6 +46,7 @@ function init(given: Partial<StudentInit> = {}): StudentInit {
   return {
     python: join(folder, 'python'),
     device: 'cpu',
+    images: join(folder, 'images'),
     cache: folder,
     scale: quickScale(2),
     jobs: 2,
