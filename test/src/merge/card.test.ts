@@ -46,6 +46,10 @@ function value(yaml: readonly string[], key: string): unknown {
 const bare = (text: string): string => text.replaceAll(/\\[!-/:-@[-`{-~]/g, '')
 
 describe('a dataset card', () => {
+  test('counts one prior as one', async () => {
+    expect(await cardOf('x', 'x', { name: 'x', license: 'x' })).toContain('): 1 independent prior, 0 of ')
+  })
+
   test('gives hostile names as plain text, in YAML as in Markdown', async () => {
     const license = fc.oneof(hostileName(), printable(128))
     await fc.assert(

@@ -11,6 +11,7 @@ import { importBytes, type ContentFile } from '../../../src/distribute/unixfs-im
 import { mergeDataset, type MergedDataset } from '../../../src/merge/dataset.ts'
 import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.ts'
 import {
+  isScore,
   assessmentKey,
   candidatesOf,
   qualityKey,
@@ -137,6 +138,18 @@ describe('the merged dataset', () => {
       roots.add((await merge(Array.from(order, at => records[at] as SignedRecord))).root.toString())
     }
     expect(roots.size).toBe(1)
+  })
+
+  test('links targets once, however many records cite them', async () => {
+    const cited = records.find(isScore)
+    if (cited === undefined) throw new Error('no score')
+    const { targets, uniformValue, prior } = cited.body
+    const again = await makeScore(swarm, testPeer('somebody else'), 0, { targets, uniformValue, prior })
+    const merged = await merge([...records, again])
+    await keep(merged)
+    const names = (await list(`${merged.root}/evidence`)).map(({ name }) => name)
+    expect(names.filter(name => name.includes(targets.toString()))).toEqual([`targets-${targets}.f32`])
+    expect(new Set(names).size).toBe(names.length)
   })
 
   test('keeps the CID that it had when this test was written', async () => {
