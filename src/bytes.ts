@@ -34,7 +34,7 @@ export function decodeMatrix(bytes: Uint8Array, rows: number, columns: number): 
       `${bytes.byteLength} bytes are no ${rows} x ${columns} float32 matrix: that takes ${rows * columns * 4}`
     )
   }
-  const copy = bytes.slice()
+  const copy = new Uint8Array(bytes) // not bytes.slice(): that of a Buffer is a view of shared memory
   const data = new Float32Array((LITTLE_ENDIAN ? copy : swapped(copy)).buffer)
   const bits = new Uint32Array(data.buffer)
   for (let i = 0; i < rows; i++) {

@@ -20,6 +20,13 @@ describe('matrix bytes', () => {
     )
   })
 
+  test("Node's buffers, which share their memory, are read like others", () => {
+    const bytes = Buffer.from(encodeMatrix(matrix(1, 2, Float32Array.of(1, -2))))
+    expect([...decodeMatrix(bytes, 1, 2).data]).toEqual([1, -2])
+    bytes.fill(0)
+    expect([...decodeMatrix(Buffer.concat([bytes]), 1, 2).data]).toEqual([0, 0])
+  })
+
   test('the encoding is little-endian float32, row by row', () => {
     expect([...encodeMatrix(matrix(1, 2, Float32Array.of(1, -2)))]).toEqual([0, 0, 128, 63, 0, 0, 0, 192])
   })
