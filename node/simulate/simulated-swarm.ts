@@ -70,6 +70,7 @@ export function createSimulatedSwarm({
   const { manifest } = swarm
   const everybody = participants.toSorted((a, b) => compareBytes(a.peer.key, b.peer.key))
   const shards = new Map<string, Published>()
+  const rawOf = new Map<string, Published>()
   const leases = new Map<SimulatedParticipant, LeaseTable>()
   /** Partitions that a participant cannot do: people without a label there */
   const setAside = new Map<SimulatedParticipant, Set<string>>()
@@ -83,11 +84,11 @@ export function createSimulatedSwarm({
     setAside.set(p, new Set())
   }
 
-  const observer = simulatedPeer('observer')
+  const { key: self, sign } = simulatedPeer('observer')
   const state = createSwarmState({
     swarm,
-    self: observer.key,
-    sign: observer.sign,
+    self,
+    sign,
     patient: false,
     // refusals are results here, and are reported as such
     logger: createLogger({ level: 'error' }),
@@ -126,8 +127,8 @@ export function createSimulatedSwarm({
   }
 
   const lease = (by: SimulatedParticipant, partition: number, released: boolean): void => {
-    const head = { v: 1 as const, swarm: swarm.id, author: by.peer.key, type: 'lease' as const }
-    const message: Lease = { ...head, partition, task: 'optimize', counter: counter++, done: 0, released }
+    const head = { v: 1, swarm: swarm.id, author: by.peer.key, type: 'lease', task: 'optimize' } as const
+    const message: Lease = { ...head, partition, counter: counter++, done: 0, released }
     for (const table of leases.values()) table.observe(message)
   }
 
@@ -150,21 +151,10 @@ export function createSimulatedSwarm({
     shards.set(shard.cid.toString(), shard)
     const bytes = (manifest.partitions[partition]?.bytes ?? 0) + shard.matrix.data.byteLength
     const { lambda, looR2, looCosine } = transform
-    await publish(by, {
-      type: 'alignment',
-      partition,
-      result: result.id,
-      reference,
-      shard: shard.cid,
-      bytes,
-      dagBytes: bytes,
-      lambda,
-      looR2,
-      looCosine
-    })
+    const made = { shard: shard.cid, bytes, dagBytes: bytes, lambda, looR2, looCosine }
+    await publish(by, { type: 'alignment', partition, result: result.id, reference, ...made })
   }
 
-  const rawOf = new Map<string, Published>()
   const finish = async ({ by, partition, improving }: Job): Promise<void> => {
     const { score } = by
     if (score !== undefined && (improving || !state.view().chosen.has(partition))) {
@@ -227,10 +217,14 @@ export function createSimulatedSwarm({
       // people's labels are there before any model has run
       for (let people = true; ; people = false) {
         for (;;) {
-          for (const by of everybody) {
-            if (jobs.has(by) || (people && by.source.prior.kind !== 'human')) continue
-            const job = await begin(by, once)
-            if (job !== undefined) jobs.set(by, job)
+          // what one aligns may be what another waits for: until a pass changes nothing
+          for (let known = -1; known !== state.set.size;) {
+            known = state.set.size
+            for (const by of everybody) {
+              if (jobs.has(by) || (people && by.source.prior.kind !== 'human')) continue
+              const job = await begin(by, once)
+              if (job !== undefined) jobs.set(by, job)
+            }
           }
           const next = [...jobs.values()].sort(
             (a, b) => a.until - b.until || compareBytes(a.by.peer.key, b.by.peer.key)

@@ -133,6 +133,25 @@ describe('rounds', () => {
   })
 })
 
+test('whoever brings a new reference redoes its share once the others are aligned to it', async () => {
+  const participants = ['vgg_small', 'superclass2', 'simclr_conv'].map(prior => ({ prior }))
+  const uniform = only(await plans.run({ configs: [{ name: 'ranks' }] })).ranking
+  const best = uniform[0]?.prior as string
+  const others = participants.filter(p => p.prior !== best)
+  // whoever acts first must not find work unfinished and give up: each of the others upgrades in turn
+  for (const { prior } of others) {
+    const report = only(
+      await plans.run({
+        configs: [
+          { name: `new-${prior}`, participants: others, rounds: 2, upgradeShare: 1, upgrades: { [prior]: best } }
+        ]
+      })
+    )
+    expect(report.reference?.prior).toBe(best)
+    expect(report.rounds[1]).toMatchObject({ upgraded: [prior], replaced: Math.ceil(8 / others.length), done: 8 })
+  }
+})
+
 test('people label a share of the partitions, the shared set, and are never the reference', async () => {
   const report = only(
     await plans.run({ configs: [{ name: 'people', gate: false, human: { share: 0.5 } }] }, { out: 'people' })
