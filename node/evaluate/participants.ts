@@ -5,7 +5,7 @@
 import type { CID } from 'multiformats/cid'
 import { applyTransform, fitTransform, type Transform } from '../../src/align/transform.ts'
 import { ABSENT, presentRows } from '../../src/bytes.ts'
-import { NumericError } from '../../src/errors.ts'
+import { InvalidContentError, NumericError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
 import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
 import { targetsName } from '../../src/merge/shard-name.ts'
@@ -85,9 +85,14 @@ export async function readParticipants(root: CID, init: ParticipantsInit): Promi
       work.set(result.body.score.toString(), own)
     }
 
+    // what proves an equivocation may cite anybody's targets: it is a participant only where its work was chosen
+    const equivocators = set.equivocators()
     const scores = countedScores(set)
       .filter(({ body }) => entries.has(`evidence/${targetsName(body.targets)}`))
+      .filter(({ key, body }) => work.has(key) || !equivocators.has(peerIdOf(body.author)))
       .sort((a, b) => (work.get(b.key)?.rows ?? 0) - (work.get(a.key)?.rows ?? 0) || (a.key < b.key ? -1 : 1))
+    if (scores.length === 0)
+      throw new InvalidContentError(`${root} has no targets of any prior in evidence/: merge the swarm again`)
     const list: Participant[] = []
     const ofShard = new Map<string, number>()
     const chosen = scores.slice(0, MAX_PARTICIPANTS)
