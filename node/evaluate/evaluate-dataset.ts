@@ -5,8 +5,7 @@
 import { resolve } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { InvalidInputError } from '../../src/errors.ts'
-import type { Gemm } from '../../src/gemm.ts'
-import type { EvaluateOptions, EvaluateReport, ParticipantReport } from '../api-evaluate.ts'
+import type { EvaluateOptions, EvaluateReport } from '../api-evaluate.ts'
 import type { SourceAccess } from '../dataset/source-candidates.ts'
 import { openMergedRows } from '../export/merged-rows.ts'
 import { writeAll, writeNewFile } from '../export/new-file.ts'
@@ -15,10 +14,9 @@ import { readLabels, type LabelFile } from './label-file.ts'
 import { labelledImages } from './labelled-images.ts'
 import { readParticipants, type Participants } from './participants.ts'
 import { allProbes } from './probes.ts'
-import { rankCorrelation } from './rank-correlation.ts'
-import { scored, type RidgeProbe } from './ridge-probe.ts'
+import { correlations, participantTable } from './participant-table.ts'
 import { sampleRows, type LabelledSample } from './sample-rows.ts'
-import { agreementOf, inconsistency, priorProbe } from './shared-figures.ts'
+import { inconsistency } from './shared-figures.ts'
 import { testFigures } from './test-figures.ts'
 import { reportPage } from './report/page.ts'
 import { projectionsOf } from './report/projections.ts'
@@ -182,63 +180,6 @@ async function labelsOfShared(
     out[i++] = label === undefined ? -1 : (places.get(names[label] as string) ?? -1)
   }
   return out
-}
-
-async function participantTable(
-  { list, ofShard }: Participants,
-  sample: LabelledSample,
-  ridge: RidgeProbe,
-  sharedLabels: Int32Array,
-  init: { seed: number; gemm: Gemm }
-): Promise<ParticipantReport[]> {
-  const out: ParticipantReport[] = []
-  for (const [index, one] of list.entries()) {
-    const { peer, prior, kind, partitions, rows, uniformValue, predictivity, fit } = one
-    const probe = await priorProbe(one.raw, sharedLabels, init)
-    const agreement = agreementOf(one, list)
-    const own = [...ridge.rows.keys()].filter(i => ofShard.get(sample.shards[ridge.rows[i] as number] ?? '') === index)
-    const tested = scored(
-      Int32Array.from(own, i => ridge.rows[i] as number),
-      Int32Array.from(own, i => ridge.predicted[i] as number),
-      sample.labels
-    )
-    out.push({
-      peer,
-      prior,
-      kind,
-      partitions,
-      rows,
-      uniformValue,
-      ...(predictivity === undefined ? {} : { predictivity }),
-      ...(probe === undefined ? {} : { probe: { accuracy: probe.accuracy, standardError: probe.standardError } }),
-      ...(fit === undefined ? {} : { looR2: fit.looR2, looCosine: fit.looCosine }),
-      ...(agreement === undefined ? {} : { agreement }),
-      ...(own.length === 0
-        ? {}
-        : { ownRows: { accuracy: tested.accuracy, standardError: tested.standardError, tests: own.length } })
-    })
-  }
-  return out
-}
-
-function correlations(table: readonly ParticipantReport[]): EvaluateReport['correlation'] {
-  const against = (value: (one: ParticipantReport) => number | undefined) => {
-    const pairs = table.flatMap(one => {
-      const figure = value(one)
-      return one.kind === 'human' || figure === undefined || one.probe === undefined
-        ? []
-        : [[figure, one.probe.accuracy] as const]
-    })
-    return rankCorrelation(
-      pairs.map(([x]) => x),
-      pairs.map(([, y]) => y)
-    )
-  }
-  const [uniformity, predictivity] = [against(one => one.uniformValue), against(one => one.predictivity)]
-  return {
-    ...(uniformity === undefined ? {} : { uniformity }),
-    ...(predictivity === undefined ? {} : { predictivity })
-  }
 }
 
 function notesOf(sample: LabelledSample, { others }: Participants, test: EvaluateReport['test']): string[] {
