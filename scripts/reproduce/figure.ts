@@ -26,7 +26,10 @@ export interface Verdict {
   /** What the papers, or the method, lead to expect */
   readonly claim: string
   readonly outcome: 'holds' | 'holds within the spread' | 'does not hold'
+  /** Told where it does not hold */
   readonly why?: string
+  /** Margins are so wide that --quick fails when it does not hold */
+  readonly firm?: boolean
 }
 
 export interface Section {
@@ -121,6 +124,10 @@ export function falling(claim: string, rows: readonly Row[], count: number, why?
 
 export function verdict(claim: string, holds: boolean, why?: string): Verdict {
   return { claim, outcome: holds ? 'holds' : 'does not hold', ...(why === undefined ? {} : { why }) }
+}
+
+export function firm(given: Verdict): Verdict {
+  return { ...given, firm: true }
 }
 
 export function round(value: number, digits: number): number {

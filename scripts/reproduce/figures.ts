@@ -1,5 +1,5 @@
 /** All figures, in the order of RESULTS.md, and those of --quick. */
-import { ACCURACY, falling, NAME, type Figure } from './figure.ts'
+import { ACCURACY, falling, firm, NAME, type Figure } from './figure.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { attacks, fig5c } from './figures-elections.ts'
 import { opinions } from './figures-rows.ts'
@@ -45,9 +45,9 @@ const extremes: Figure = {
       columns: [NAME, ACCURACY],
       rows: [best, worst, alone, weak],
       verdicts: [
-        falling(`aligned to ${BEST} > aligned to ${WORST}`, [best, worst], n),
-        falling(`${BEST} alone > ${WORST} alone`, [alone, weak], n),
-        falling(`all, aligned to ${BEST} > ${WORST} alone`, [best, weak], n)
+        firm(falling(`aligned to ${BEST} > aligned to ${WORST}`, [best, worst], n)),
+        firm(falling(`${BEST} alone > ${WORST} alone`, [alone, weak], n)),
+        firm(falling(`all, aligned to ${BEST} > ${WORST} alone`, [best, weak], n))
       ]
     }
   }
