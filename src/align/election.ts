@@ -49,6 +49,8 @@ export interface Ranked {
   readonly electable: boolean
   /** Why it is not electable */
   readonly reason?: string
+  /** Not electable only because this candidate, which is, has the same targets: the prior is the same, and so is the worth of its work */
+  readonly sameAs?: string
 }
 
 /** Where a reference comes from; `cid` names its matrix, which `matrix` holds when a policy computed it: then nobody else has published it. */
@@ -107,7 +109,7 @@ export function elect(
 ): Election {
   const policy = POLICIES[manifest.election.policy]
   const sorted = distinctByKey(candidates)
-  const reasons = exclusions(manifest, sorted)
+  const { reasons, copies } = exclusions(manifest, sorted)
   const electable = new Set(sorted.flatMap(c => (reasons.has(c.key) ? [] : [c.key])))
   const admissible = sorted.filter(c => c.assessment.admissible)
   const figures = policy.figures(manifest, admissible, electable, memo)
@@ -118,7 +120,8 @@ export function elect(
       figure === undefined ? { value: NO_VALUE } : { value: round6(policy.value(figure)), figure: round6(figure) }
     const reason = reasons.get(c.key) ?? (figure === undefined ? 'its targets are not at hand' : undefined)
     const head = { key: c.key, author: c.author, ...known, electable: reason === undefined }
-    return reason === undefined ? head : { ...head, reason }
+    const sameAs = copies.get(c.key)
+    return { ...head, ...(reason === undefined ? {} : { reason }), ...(sameAs === undefined ? {} : { sameAs }) }
   })
   ranking.sort((a, b) => Number(b.electable) - Number(a.electable) || a.value - b.value || compareText(a.key, b.key))
   const byKey = new Map(sorted.map(c => [c.key, c]))
@@ -218,18 +221,25 @@ function distinctByKey(candidates: readonly Candidate[]): Candidate[] {
 }
 
 /** Why a candidate cannot become the reference, by key. `sorted` by key: of several with the same targets the first stands for all. */
-function exclusions(manifest: Rules, sorted: readonly Candidate[]): Map<string, string> {
+function exclusions(
+  manifest: Rules,
+  sorted: readonly Candidate[]
+): { reasons: Map<string, string>; copies: Map<string, string> } {
   const reasons = new Map<string, string>()
+  const copies = new Map<string, string>()
   const first = new Map<string, string>()
   for (const c of sorted) {
     const reason = exclusion(manifest, c)
     const cid = c.targetsCid.toString()
     const same = first.get(cid)
     if (reason !== undefined) reasons.set(c.key, reason)
-    else if (same !== undefined) reasons.set(c.key, `the same targets as ${same}`)
-    else first.set(cid, c.key)
+    else if (same === undefined) first.set(cid, c.key)
+    else {
+      reasons.set(c.key, `the same targets as ${same}`)
+      copies.set(c.key, same)
+    }
   }
-  return reasons
+  return { reasons, copies }
 }
 
 function exclusion(manifest: Rules, c: Candidate): string | undefined {

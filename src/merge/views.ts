@@ -119,8 +119,8 @@ export function candidatesOf(set: RecordSet, evidence: Evidence): Candidate[] {
  * A result counts when its author's own score passed the gate. An alignment counts when it maps such a result onto the elected
  * reference, its claims equal the recomputed figures, and these are above the manifest's floor. Of several on one partition
  * the one with more rows is kept (a human prior may lack some), then the prior with the better value under the election policy; who
- * cannot be elected (human, copy, equivocator) has none. Priors within the manifest's margin are equally good, and then the result's
- * own author goes before others and the lower record id decides.
+ * cannot be elected (human, equivocator) has none, the same prior brought by several has one. Priors within the manifest's margin are
+ * equally good, and then the result's own author goes before others and the lower record id decides.
  */
 export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, election: Election): SwarmView {
   const values = electedValues(election)
@@ -161,9 +161,16 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
   return { election, chosen, pending, missing, rows, complete: chosen.size === manifest.partitions.length }
 }
 
-/** Values of the priors that can be elected, by score; the others' (one-hot labels, copies) say nothing of their rows' worth. */
+/**
+ * Values of the priors that can be elected, by score; the others' (one-hot labels, equivocators') say nothing of their rows' worth. Who
+ * publishes the same targets as an electable one, as all do that bring the same public model, has its value.
+ */
 export function electedValues(election: Election): ReadonlyMap<string, number> {
-  return new Map(election.ranking.flatMap(({ key, value, electable }) => (electable ? [[key, value] as const] : [])))
+  return new Map(
+    election.ranking.flatMap(({ key, value, electable, sameAs }) =>
+      electable || sameAs !== undefined ? [[key, value] as const] : []
+    )
+  )
 }
 
 /** Would this alignment quality be refused by the manifest? Returns the reason, or undefined. */

@@ -131,6 +131,10 @@ describe('election by uniformity', () => {
     })
     expect(ranking[0]).toEqual({ key: '0', author: 'peer of 0', value: -1, figure: -1, electable: true })
     expect(ranking.find(r => r.key === '5')).toMatchObject({ value: NO_VALUE })
+    // the same public model brought by two: one candidate, but both's work is worth the same
+    expect(ranking.flatMap(r => (r.sameAs === undefined ? [] : [r]))).toMatchObject([
+      { key: '1', sameAs: '0', value: -1, electable: false }
+    ])
   })
 
   test('nobody electable means no reference', () => {

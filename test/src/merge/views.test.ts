@@ -137,6 +137,16 @@ describe('a view', () => {
     expect(chosen([few, alignedFew])).toBe(labels.key)
   })
 
+  test('keeps the work of the best prior before that of a worse one, whichever of its bringers did it', async () => {
+    // the same public model in two hands: one of the two scores is a copy, by its record id either
+    const again = await makeScore(swarm, bob, 30, { uniformValue: -3, targets: best.body.targets })
+    for (const [peer, score] of [[alice, best] as const, [bob, again] as const]) {
+      const done = await work(peer, 40, score, 1)
+      const worse = await work(carol, 1, weak, 1)
+      expect(view([again, ...done, ...worse]).chosen.get(1)?.score.key).toBe(score.key)
+    }
+  })
+
   test('counts the scores with the lowest sequence numbers of an author, authors taking turns', async () => {
     const many = await Promise.all(
       Array.from({ length: MAX_SCORES_PER_AUTHOR + 3 }, async (_, i) =>
