@@ -374,7 +374,7 @@ describe('coopt', () => {
         initHome: () => Promise.reject(new Error('unused')),
         openLocal: () => Promise.reject(new Error('opened beside the daemon')),
         checkPrior: () => Promise.reject(new Error('unused')),
-        packPrior: () => Promise.reject(new Error("unused")),
+        packPrior: () => Promise.reject(new Error('unused')),
         simulate: () => Promise.reject(new Error('unused'))
       }
       const { context: given, printed } = context(forbidden)
