@@ -17,8 +17,9 @@ import { InvalidInputError } from '../src/errors.ts'
 import { Results, type Figure } from './reproduce/figure.ts'
 import { FIGURES, QUICK_FIGURES } from './reproduce/figures.ts'
 import { dataFiles, writeImageFiles } from './reproduce/image-files.ts'
-import { markdown, resultsJson } from './reproduce/markdown.ts'
+import { markdown, resultsJson, type Document } from './reproduce/markdown.ts'
 import { findTorch, type Torch } from './reproduce/python.ts'
+import { variantsOf } from './reproduce/raw-targets.ts'
 import { realSwarm } from './reproduce/real-swarm.ts'
 import { runSimulations } from './reproduce/simulations.ts'
 import { trainStudents, type Outcome } from './reproduce/students.ts'
@@ -98,8 +99,10 @@ async function reproduce(signal: AbortSignal): Promise<number> {
 
   const zoo = zooSchema.parse(JSON.parse(await readFile(data.zoo, 'utf8')))
   const accuracies = new Map(zoo.priors.map(p => [p.name, { accuracy: p.probeAccuracy }]))
-  const results = new Results({ scale, reports, students, real, zoo: accuracies })
-  const sections = figures.map(figure => ({ key: figure.key, section: figure.section(results) }))
+  const variants = variantsOf({ cache, labels: join(images, 'train.csv') })
+  const results = new Results({ scale, reports, students, real, zoo: accuracies, variants })
+  const sections: Document['sections'][number][] = []
+  for (const figure of figures) sections.push({ key: figure.key, section: await figure.section(results) })
   const outcomes = [...students.values()].flat()
   const document = {
     machine: {

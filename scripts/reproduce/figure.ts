@@ -1,5 +1,6 @@
 /** A table or figure of the papers in miniature: what it needs computed, and what it makes of it. */
 import type { ConfigurationReport } from '../../node/simulate/report.ts'
+import type { VariantResult } from './alignment-variants.ts'
 import type { RealRun } from './real-swarm.ts'
 import type { Outcome } from './students.ts'
 import { runName, type Scale, type StudentRun, type SwarmSetup } from './work-list.ts'
@@ -11,7 +12,7 @@ export interface Figure {
   readonly students: readonly StudentRun[]
   /** Needs the dataset that processes make together */
   readonly real?: boolean
-  section(results: Results): Section
+  section(results: Results): Section | Promise<Section>
 }
 
 /** A row of a table. `mean` and `deviation` are percent, over the seeds. */
@@ -46,6 +47,8 @@ export interface Section {
   }>
 }
 
+type Variants = (priors: readonly string[], reference: string, shared: number, seed: number) => Promise<VariantResult[]>
+
 /** Everything that was computed. */
 export class Results {
   readonly scale: Scale
@@ -53,6 +56,8 @@ export class Results {
   readonly #students: ReadonlyMap<string, readonly Outcome[]>
   readonly real: RealRun | undefined
   readonly zoo: ReadonlyMap<string, { accuracy: number }>
+  /** Ways to fit T (alignment-variants.ts); needs the swarms of each prior alone */
+  readonly variants: Variants
 
   constructor(init: {
     scale: Scale
@@ -60,12 +65,14 @@ export class Results {
     students: ReadonlyMap<string, readonly Outcome[]>
     real: RealRun | undefined
     zoo: ReadonlyMap<string, { accuracy: number }>
+    variants: Variants
   }) {
     this.scale = init.scale
     this.#reports = init.reports
     this.#students = init.students
     this.real = init.real
     this.zoo = init.zoo
+    this.variants = init.variants
   }
 
   /** By seed. Throws if the swarm was not asked for. */

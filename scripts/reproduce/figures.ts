@@ -1,6 +1,7 @@
 /** All figures, in the order of RESULTS.md, and those of --quick. */
 import { ACCURACY, falling, firm, NAME, type Figure } from './figure.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
+import { alignment, gate } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
 import { opinions } from './figures-rows.ts'
 import { fig6d, regret, tab7 } from './figures-references.ts'
@@ -21,7 +22,9 @@ export const FIGURES: readonly Figure[] = [
   fig5c,
   attacks,
   regret,
-  opinions
+  opinions,
+  gate,
+  alignment
 ]
 
 const EXTREMES = [alignedTo(`prior:${BEST}`), alignedTo(`prior:${WORST}`), single(BEST), single(WORST)]
