@@ -20,6 +20,8 @@ export const publishOptionsSchema = z.strictObject({
   /** Prior whose features of the shared set the gate judges against; the bundled untrained one by default */
   referencePrior: text.optional(),
   election: z.enum(['uniformity', 'predictivity', 'consensus']).optional(),
+  /** Uniform values of targets centred on S; by default of the targets as they are */
+  centred: z.boolean().optional(),
   /** Peer ids that may add records; everybody by default */
   allow: z.array(text).max(4096).optional(),
   /** Further sources, read after the first as if they were one */

@@ -134,7 +134,7 @@ export async function publishSwarm(
     ...(options.targetDtype === 'float16' ? { targetDtype: options.targetDtype } : {}),
     seed,
     referenceFeatures,
-    uniformity: { t: 2, centred: false },
+    uniformity: { t: 2, centred: options.centred === true },
     election: { policy: options.election ?? 'uniformity', margin: 0.02, human: false },
     gate: defaultGate(built.shared.rows),
     alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },

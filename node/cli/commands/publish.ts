@@ -18,6 +18,7 @@ interface Options {
   targetDtype?: TargetDtype
   referencePrior?: string
   election?: 'uniformity' | 'predictivity' | 'consensus'
+  centred?: boolean
   allow?: string[]
   dedupe?: boolean
   skipBad?: boolean
@@ -52,6 +53,7 @@ export function publishCommand(invoke: Invoke): Command {
         'consensus'
       ])
     )
+    .option('--centred', 'uniform values of centred targets (default: as they are)')
     .option('--allow <peer...>', 'peer ids that may take part (default: everybody)')
     .option('--dedupe', 'keep images of equal bytes once (default: keep all)')
     .option('--skip-bad', 'leave out images that cannot be used, and list them (default: stop)')

@@ -28,6 +28,21 @@ async function tarOf(folder: string): Promise<string> {
   return path
 }
 
+test('the manifest has the rules that were asked for, and by default the definition of the uniform value', async () => {
+  const node = await startNode()
+  const images = await pictures(40)
+  const rules = async (options: object) => {
+    const { manifest } = await node.publish(images, { ...SMALL, ...options })
+    const found = node.runtime.swarms.get(manifest)?.swarm.manifest
+    return { uniformity: found?.uniformity, policy: found?.election.policy }
+  }
+  expect((await rules({})).uniformity).toEqual({ t: 2, centred: false })
+  expect(await rules({ centred: true, election: 'consensus' })).toEqual({
+    uniformity: { t: 2, centred: true },
+    policy: 'consensus'
+  })
+})
+
 describe('a source of images', () => {
   test('with one broken image stops before anything is published, and the error names the file', async () => {
     const node = await startNode()

@@ -187,6 +187,7 @@ describe('coopt', () => {
       'ref',
       '--election',
       'predictivity',
+      '--centred',
       '--allow',
       'A',
       'B'
@@ -200,6 +201,7 @@ describe('coopt', () => {
         dimension: 64,
         referencePrior: '/work-dir/ref',
         election: 'predictivity',
+        centred: true,
         allow: ['A', 'B']
       }
     ])
