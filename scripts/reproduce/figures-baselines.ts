@@ -19,12 +19,12 @@ import { REAL, type StudentRun } from './work-list.ts'
 const STUDENT: StudentRun = { swarm: elected('uniformity').name }
 const PREDICTIVITY: StudentRun = { swarm: elected('predictivity').name }
 /** Long enough for the time that student and generation take together. */
-const BASELINE_EPOCHS = 24
+const BASELINE_EPOCHS = 44
 const baseline = (method: 'byol' | 'simclr'): StudentRun => ({
   ...STUDENT,
   method,
   epochs: BASELINE_EPOCHS,
-  probes: Array.from({ length: BASELINE_EPOCHS / 2 }, (_, i) => 2 * (i + 1))
+  probes: Array.from({ length: BASELINE_EPOCHS / 4 }, (_, i) => 4 * (i + 1))
 })
 
 export const tab1: Figure = {

@@ -7,7 +7,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { ApiEvent } from '../../node/api-events.ts'
-import { mergeReportSchema, publishReportSchema } from '../../node/api-reports.ts'
+import { joinReportSchema, mergeReportSchema, publishReportSchema } from '../../node/api-reports.ts'
 import { coopt, startCoOpt, type CoOptProcess } from '../coopt-process.ts'
 import type { DataFiles } from './image-files.ts'
 import { targetsFolder, writeJson } from './simulations.ts'
@@ -17,7 +17,7 @@ import { REAL } from './work-list.ts'
 const participantSchema = z.object({
   prior: z.string(),
   partitions: z.number(),
-  /** Wall, from the start of `coopt join` until it saw the whole dataset */
+  /** Wall, from the start of `coopt join` to its end */
   seconds: z.number(),
   /** From the first to the last batch of each partition, and on the shared set: reading, decoding and the model */
   optimizing: z.number(),
@@ -103,27 +103,20 @@ async function makeDataset(data: DataFiles, { cache, directory, running, onProgr
     { home: publisher }
   )
   const publishSeconds = since(publishing)
+  onProgress(`real swarm: published in ${publishSeconds} s`)
   const working = performance.now()
   const homes = await Promise.all(PRIORS.map(async name => await home(name)))
-  const clocks = await Promise.all(
+  const participants = await Promise.all(
     PRIORS.map(async (prior, i) => {
       const started = performance.now()
-      const complete = Promise.withResolvers<void>()
       const clock = createPhases()
-      // without --once: they stay, so that the publisher can fetch their shards below
-      const args = ['join', published.invite, '--prior', data.prior(prior), '--name', prior, '--threads', '1']
-      const child = startCoOpt(args, {
-        home: homes[i] ?? '',
-        onEvent: event => {
-          clock.onEvent(event)
-          if (event.type === 'complete') complete.resolve()
-        }
-      })
+      const args = ['join', published.invite, '--prior', data.prior(prior), '--name', prior, '--once', '--threads', '1']
+      const child = startCoOpt(args, { home: homes[i] ?? '', onEvent: clock.onEvent })
       running.add(child)
-      child.result.then(() => complete.reject(new Error(`${prior} left`)), complete.reject)
-      await complete.promise
-      onProgress(`real swarm: ${prior} sees the whole dataset`)
-      return { prior, seconds: since(started), ...clock.seconds() }
+      const { partitions } = joinReportSchema.parse(await child.result)
+      running.delete(child)
+      onProgress(`real swarm: ${prior} did ${partitions} partitions`)
+      return { prior, partitions, seconds: since(started), ...clock.seconds() }
     })
   )
   const workSeconds = since(working)
@@ -131,10 +124,6 @@ async function makeDataset(data: DataFiles, { cache, directory, running, onProgr
   const npy = join(targetsFolder(cache), `${REAL}.npy`)
   await Promise.all(['', '.ids.txt', '.weights.npy'].map(async end => await rm(`${npy}${end}`, { force: true })))
   await coopt(['export', merged.mergedCid, '--npy', npy], z.unknown(), { home: publisher })
-  const participants = clocks.map(clock => {
-    const rows = merged.peers.filter(peer => peer.prior === clock.prior)
-    return { ...clock, partitions: rows.reduce((sum, peer) => sum + peer.partitions, 0) }
-  })
   const cores = cpus().length
   const reference = merged.reference?.prior ?? 'nothing'
   return { mergedCid: merged.mergedCid, rows: merged.rows, reference, publishSeconds, workSeconds, cores, participants }
@@ -166,6 +155,14 @@ function createPhases(): {
       else if (event.type === 'batch') lap('optimizing')
       else if (event.type === 'published' && event.kind !== 'score') lap('aligning')
     },
-    seconds: () => ({ ...total })
+    seconds: () => ({
+      optimizing: hundredths(total.optimizing),
+      scoring: hundredths(total.scoring),
+      aligning: hundredths(total.aligning)
+    })
   }
+}
+
+function hundredths(value: number): number {
+  return Math.round(value * 100) / 100
 }
