@@ -24,9 +24,10 @@ const memo = createElectionMemo()
 
 /**
  * References that elections computed, the latest last. A question that was asked before the answer of the last election arrived may still name
- * the one before, and a preview compares elections of several policies; more are never asked for.
+ * the one before, and a preview compares elections of several policies; more are never asked for. Apart from `matrices`: somebody may publish a
+ * past reference as its own S_Y, and a candidate's matrix must never go.
  */
-const computed: string[] = []
+const computed = new Map<string, Matrix32>()
 const MAX_COMPUTED = 4
 let features: Matrix32 | undefined
 
@@ -114,15 +115,14 @@ async function answer(question: ExactQuestion): Promise<unknown> {
 }
 
 function keepComputed(cid: string, made: Matrix32): void {
-  if (computed.at(-1) === cid) return
-  matrices.set(cid, made)
-  computed.push(cid)
-  const old = computed.length > MAX_COMPUTED ? computed.shift() : undefined
-  if (old !== undefined && !computed.includes(old)) matrices.delete(old)
+  computed.delete(cid)
+  computed.set(cid, made)
+  const [oldest] = computed.keys()
+  if (computed.size > MAX_COMPUTED && oldest !== undefined) computed.delete(oldest)
 }
 
 function known(cid: string): Matrix32 {
-  const found = matrices.get(cid)
+  const found = matrices.get(cid) ?? computed.get(cid)
   if (found === undefined) throw new CoOptError(`matrix ${cid} was not assessed before`)
   return found
 }
