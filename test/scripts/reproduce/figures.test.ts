@@ -50,7 +50,7 @@ function report(name: string, attacker?: 'present' | 'elected'): ConfigurationRe
     coverage: 1,
     rounds: Array.from({ length: 10 }, (_, i) => ({ ...round, round: i + 1 })),
     inconsistency: {}
-  } as ConfigurationReport
+  }
 }
 
 const setups: SwarmSetup[] = [...FIGURES, ...QUICK_FIGURES].flatMap(f => f.swarms)
