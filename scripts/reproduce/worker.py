@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Trains students one after the other: a JSON line of work on stdin, a JSON line of figures on stdout. One thread each.
 
     {"id": …, "method": "student" | "simclr" | "byol" | "untrained", "targets": "FILE.npy", "weights": "FILE.npy" | null, "settings": {…}}
