@@ -73,7 +73,6 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const onProgress = (text: string): void => console.error(`${clock(performance.now() - started)} ${text}`)
   await mkdir(cache, { recursive: true })
 
-  const torch = await findTorch({ python: values.python, install: !quick })
   const setups = unique(
     figures.flatMap(f => f.swarms),
     (s: SwarmSetup) => s.name
@@ -82,17 +81,20 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     figures.flatMap(f => f.students),
     runName
   )
+  const torch = await findTorch({ python: values.python, install: !quick && runs.length > 0 })
   const real =
     figures.some(f => f.real === true) && !quick ? await realSwarm(data, { cache, signal, onProgress }) : undefined
   const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })
+  // figures without students may need them, too
+  if (!quick || !('missing' in torch)) {
+    onProgress('images for the students')
+    await writeImageFiles(data, images)
+  }
   const students = await trainedOrProbed(
     runs,
     torch,
-    async ({ python }) => {
-      onProgress('images for the students')
-      await writeImageFiles(data, images)
-      return await trainStudents(runs, { images, python, device, cache, scale, jobs, signal, reports, onProgress })
-    },
+    async ({ python }) =>
+      await trainStudents(runs, { images, python, device, cache, scale, jobs, signal, reports, onProgress }),
     reports,
     scale.seeds
   )
@@ -142,9 +144,8 @@ async function trainedOrProbed(
   reports: ReadonlyMap<string, { probe?: object }>,
   seeds: readonly number[]
 ): Promise<Map<string, Outcome[]>> {
-  if (!('missing' in torch)) return runs.length === 0 ? new Map() : await train(torch)
-  if (!values.quick || isPythonNamed())
-    throw new InvalidInputError(`students need PyTorch: ${torch.missing}. Name a Python that has it with --python`)
+  if (runs.length === 0) return new Map()
+  if (!('missing' in torch)) return await train(torch)
   console.error(
     `no students are trained: ${torch.missing}. The closed-form probe of the merged targets stands for them`
   )

@@ -27,7 +27,7 @@ export interface Verdict {
   /** What the papers, or the method, lead to expect */
   readonly claim: string
   readonly outcome: 'holds' | 'holds within the spread' | 'does not hold'
-  /** Told where it does not hold */
+  /** A reason that seems likely and was not tested: told, as such, where the claim does not hold */
   readonly why?: string
   /** Margins are so wide that --quick fails when it does not hold */
   readonly firm?: boolean

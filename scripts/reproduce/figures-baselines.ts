@@ -51,7 +51,8 @@ export const tab1: Figure = {
         {
           seconds: mean(reached.map(p => p.seconds)),
           epochs: round(mean(reached.map(p => p.epoch)) ?? 0, 1),
-          ratio: ratioText(outcomes, (ours[0]?.mean ?? 0) / 100, budget)
+          ratio: ratioText(outcomes, (ours[0]?.mean ?? 0) / 100, budget),
+          share: Math.min(1, Math.max(...outcomes.map(o => o.seconds)) / budget)
         }
       )
     })
@@ -69,9 +70,12 @@ export const tab1: Figure = {
         column("time to CoOpt's accuracy", 'ratio')
       ],
       rows: [...ours, ...theirs, untrained],
-      verdicts: theirs.map(row => falling(`CoOpt > ${row.name} in the same time`, [coopt, row], n)),
+      verdicts: theirs.map(row =>
+        // a baseline that ended before had less time, and the claim says so
+        falling(`CoOpt > ${row.name} ${timeText(Number(row.share))}`, [coopt, row], n)
+      ),
       notes: [
-        `Reduced: ${results.scale.rows} images, a four-layer convnet and one core are far from what these methods are made for; they are known to need hundreds of epochs. CoOpt's seconds are ${training.toFixed(0)} of training (one core) and ${generation.toFixed(0)} for making the targets (wall, all participants on one machine). CoOpt has what its priors learned from other images; the baselines have these images only.`
+        `Reduced: ${results.scale.rows} images, a four-layer convnet and one core are far from what these methods are made for; they are known to need hundreds of epochs. CoOpt's seconds are ${training.toFixed(0)} of training (one core) and ${generation.toFixed(0)} for making the targets (wall, all participants on one machine and its ${results.real?.cores ?? 0} cores, of which a baseline has one). CoOpt has what its priors learned from other images; the baselines have these images only.`
       ]
     }
   }
@@ -174,6 +178,10 @@ function within({ points }: Outcome, seconds: number): Outcome['points'][number]
   const reached = points.filter(p => p.seconds <= seconds).at(-1) ?? points[0]
   if (reached === undefined) throw new Error('a baseline without points')
   return reached
+}
+
+function timeText(share: number): string {
+  return share > 0.95 ? 'in the same time' : `in ${Math.round(100 * share)} % of the time`
 }
 
 function ratioText(outcomes: readonly Outcome[], accuracy: number, seconds: number): string {

@@ -15,7 +15,7 @@ import { VARIANTS } from './alignment-variants.ts'
 import { BEST, participants, PRIORS, single } from './swarms.ts'
 import type { SwarmSetup } from './work-list.ts'
 
-/** m above and below n = 128 */
+/** m twice and eight times n = 128 */
 const SHARED = [250, 1000] as const
 
 export const alignment: Figure = {

@@ -67,11 +67,7 @@ export const fig5c: Figure = {
       ],
       verdicts: [
         verdict('uniform value: lower is better among honest priors (rho ≤ -0.5)', rho(0, 'honest') <= -0.5),
-        verdict(
-          'centred: lower is better among honest priors (rho ≤ -0.5)',
-          rho(1, 'honest') <= -0.5,
-          'centred, im_mobilenet025 and simclr_conv come before every supervised prior, and the best prior is in the middle'
-        ),
+        verdict('centred: lower is better among honest priors (rho ≤ -0.5)', rho(1, 'honest') <= -0.5),
         verdict('predictivity: higher is better among honest priors (rho ≥ 0.5)', rho(2, 'honest') >= 0.5),
         firm(
           verdict(
@@ -196,7 +192,7 @@ function text({ mean: center, deviation }: { mean: number; deviation: number }):
   return `${center.toFixed(2)} ± ${deviation.toFixed(2)}`
 }
 
-function isAttackElected({ reference, participants: list }: ConfigurationReport): boolean {
+export function isAttackElected({ reference, participants: list }: ConfigurationReport): boolean {
   const [only, ...others] = reference?.from ?? []
   return others.length === 0 && list.some(p => p.participant === only && p.attack !== undefined)
 }

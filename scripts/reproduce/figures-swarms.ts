@@ -86,7 +86,8 @@ export const tab5: Figure = {
       rows: [none, human, weak],
       verdicts: [
         falling('with people ≥ without', [human, none], n),
-        falling('weak models cost little: less than five points', [weak, lowered(none, 5)], n)
+        falling('weak models cost less than a point', [weak, lowered(none, 1)], n),
+        falling('weak models cost less than five points', [weak, lowered(none, 5)], n)
       ],
       notes: [
         `Four: ${STRONGER_PRIORS.join(', ')}; weak: ${WEAK_PRIORS.join(', ')}; elected by the uniform value. Weak models get half of the partitions.`
@@ -132,7 +133,13 @@ export const tab8: Figure = {
     })
     const n = results.scale.seeds.length
     const at = (m: number): Row => rows.find(r => r.m === m) ?? { name: `${m}` }
-    const cosines = rows.map(r => ({ name: r.name, mean: Number(r.cosine), deviation: 0 }))
+    // in hundredths: scored() keeps three digits
+    const cosines = sizes.map(({ m, setup }) =>
+      scored(
+        `${m}`,
+        results.reports(setup).map(r => 100 * (mean(r.participants.map(p => p.looCosine)) ?? NaN))
+      )
+    )
     return {
       title: 'Tab. 8 and Fig. 5d: how many images are shared',
       paper: 'accuracy and held-out cosine rise with the size of the shared set and saturate',

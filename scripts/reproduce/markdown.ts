@@ -26,8 +26,11 @@ const INTRO = `The tables of arXiv 2505.14117 in miniature: CIFAR-10 instead of 
 train for half a minute on one core. Orderings can be compared with the papers, accuracies cannot. Figures are means over the seeds, with the
 standard deviation (n - 1); a seed changes the draw of the images, the partitions, the shared set, and the student.
 
-A claim **holds** when each mean is above the next by more than two standard errors of the difference, **holds within the spread** when it
-is above by less, and **does not hold** otherwise. Claims that do not hold stay in the table.`
+A claim that compares accuracies **holds** when each mean is above the next by more than two standard errors of the difference, **holds within
+the spread** when it is above by less, and **does not hold** otherwise. With three seeds that is a rule of thumb: of pairs that are equal in
+truth 6 % pass it in a given direction (t distribution, 4 degrees of freedom), and all students are judged on the same test images. Claims about
+counts and thresholds hold or do not. Claims that do not hold stay in the table;
+reasons given for them are guesses.`
 
 export function markdown(document: Document): string {
   const { machine, command, seeds, seconds, trainingSeconds, students, sections, quick } = document
@@ -94,7 +97,7 @@ function sectionText({ title, paper, columns, rows, verdicts, notes = [] }: Sect
     ),
     verdicts
       .map(({ claim, outcome, why }) => {
-        const reason = outcome === 'does not hold' && why !== undefined ? `: ${why}` : ''
+        const reason = outcome === 'does not hold' && why !== undefined ? `. Perhaps: ${why}` : ''
         return `- ${claim} — **${outcome}**${reason}`
       })
       .join('\n'),
