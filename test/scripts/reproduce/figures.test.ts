@@ -171,4 +171,22 @@ describe('claims', () => {
     expect(simclr?.epochs).toBe(28)
     expect(simclr?.mean).toBeCloseTo((90 * 28) / 44, 2)
   })
+
+  it('of an attacked election follow who is elected, not how good its student is', async () => {
+    const behind = 'attacked, behind the gate: uniformity'
+    const alike = (): number => 0.5
+    expect(outcomeOf(await section('regret', results(alike, 'elected')), behind)).toBe('does not hold')
+    expect(outcomeOf(await section('regret', results(alike, 'present')), behind)).toBe('holds')
+  })
+
+  it('of Tab. 1 say how long a baseline had where that is less', async () => {
+    const claims = (
+      await section(
+        'tab1',
+        results(() => 0.5)
+      )
+    ).verdicts.map(v => v.claim)
+    // 30 s of the 90
+    expect(claims).toEqual(['CoOpt > SimCLR in 33 % of the time', 'CoOpt > BYOL in 33 % of the time'])
+  })
 })
