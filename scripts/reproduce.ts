@@ -82,6 +82,8 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     runName
   )
   const torch = await findTorch({ python: values.python, install: !quick && runs.length > 0 })
+  if ('missing' in torch && runs.length > 0 && (!quick || isPythonNamed()))
+    throw new InvalidInputError(`students need PyTorch: ${torch.missing}. Name a Python that has it with --python`)
   const real =
     figures.some(f => f.real === true) && !quick ? await realSwarm(data, { cache, signal, onProgress }) : undefined
   const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })

@@ -22,7 +22,7 @@ export interface Document {
   readonly sections: ReadonlyArray<{ key: Figure['key']; section: Section }>
 }
 
-const INTRO = `The tables of arXiv 2505.14117 in miniature: CIFAR-10 instead of ImageNet, eight small priors instead of large ones, students that
+const INTRO = `The tables of arXiv 2505.14117 in miniature: a few thousand CIFAR-10 images, eight small priors, students that
 train for half a minute on one core. Orderings can be compared with the papers, accuracies cannot. Figures are means over the seeds, with the
 standard deviation (n - 1); a seed changes the draw of the images, the partitions, the shared set, and the student.
 
