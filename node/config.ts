@@ -104,7 +104,9 @@ const configSchema = z.strictObject({
   /** Images per inference: amortises the call, and is what a crash costs. 32 at 224 px are 19 MB of input. */
   batchSize: z.number().int().min(1).max(1024).default(32),
   /** Fetch what others publish, so that it survives them: `own` does for the swarms that this node published. */
-  replicate: z.enum(['always', 'own', 'never']).default('own')
+  replicate: z.enum(['always', 'own', 'never']).default('own'),
+  /** Most bytes of bundles (models of others, up to 2 GiB each) that are fetched so in one swarm: forty of 100 MB. 0 fetches none. */
+  replicateBundleBytes: bytes.default(4096 * MIB)
 })
 
 /** With every default filled in. */

@@ -61,6 +61,8 @@ export interface MembershipInit {
   syncMs: number
   /** Fetch what others publish, so that it survives them: the publisher does, who has the images anyway */
   replicate: boolean
+  /** Of all bundles that are fetched so */
+  replicateBundleBytes: number
 }
 
 export interface Membership {
@@ -196,7 +198,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
     starting.defer(async () => await provider.stop())
 
     if (init.replicate) {
-      const replicator = createReplicator({ state, content, logger })
+      const replicator = createReplicator({ state, content, maxBundleBytes: init.replicateBundleBytes, logger })
       replicator.start()
       starting.defer(async () => await replicator.stop())
     }

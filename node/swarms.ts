@@ -131,6 +131,7 @@ export function createSwarms({ identity, config, home, content, network, logger 
       {
         leaseMs: timing.leaseMs,
         syncMs: timing.syncMs,
+        replicateBundleBytes: config.replicateBundleBytes,
         replicate:
           config.replicate === 'always' ||
           (config.replicate === 'own' && peerIdOf(swarm.manifest.publisher) === identity.peerId)

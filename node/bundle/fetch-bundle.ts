@@ -82,14 +82,19 @@ export async function fetchBundle(
   }
 }
 
-/** Bring all blocks of a bundle here, of at most `dagBytes` for its model: for those who keep what others publish. Errors as `fetchBundle`. */
+/** Bring all blocks of a bundle here, at most `dagBytes` of files: for those who keep what others publish. Errors as `fetchBundle`. */
 export async function keepBundle(
   { cid: root, dagBytes }: { cid: CID; dagBytes: number },
   content: Content,
   options: FetchOptions
 ): Promise<void> {
   const entries = await bundleEntries(root, dagBytes, async cid => await content.block(cid, options))
-  for (const { cid, maxBytes } of entries) await content.fetch(cid, maxBytes, options)
+  let left = dagBytes
+  for (const { cid, maxBytes } of entries) {
+    const { bytes } = await content.leaves(cid, Math.min(maxBytes, left), options)
+    await content.fetch(cid, bytes, options)
+    left -= bytes
+  }
 }
 
 /** The files of a bundle that is here with all its blocks, else undefined. Never asks the network. */
