@@ -50,7 +50,7 @@ export interface CoOptApi {
   status(invite?: string, call?: CallOptions): Promise<StatusReport>
   peers(call?: CallOptions): Promise<PeerReport[]>
   /**
-   * A prior that cannot run is a report with refusals; only one that cannot be read is an error. With `shared` also what joining would come
+   * `prior`: a path, or the CID of a bundle, which is fetched. A prior that cannot run is a report with refusals; only one that cannot be read is an error. With `shared` also what joining would come
    * to: as `status` does, this opens the swarm here, and nothing is signed or published.
    */
   priorCheck(prior: string, options: PriorCheckOptions, call?: CallOptions): Promise<PriorReport>

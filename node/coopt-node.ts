@@ -145,7 +145,7 @@ export function nodeOf(
     priorCheck: async (prior, options, call = {}) =>
       await checkPriorIn(
         runtime,
-        resolve(prior),
+        directoryCid(prior) === undefined ? resolve(prior) : prior,
         { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
         { onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }
       ),

@@ -5,7 +5,7 @@
  * The folder may be anybody's. Sizes are looked at before anything is read, links are not followed, and the model runs in the child process
  * that every model runs in.
  */
-import { lstat, readdir, readFile } from 'node:fs/promises'
+import { lstat, opendir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { rawCid } from '../../src/codec.ts'
@@ -123,6 +123,9 @@ export async function openBundle(folder: string, options: OpenBundleOptions = {}
 
 // --- internal ---
 
+/** Several times what a bundle has, so that a file too many is named: of a folder with a million the rest is not listed. */
+const MAX_FILES = 64
+
 /** Any JSON: `parsePreprocessor` says what is wrong with it. */
 const anyJson = z.unknown()
 
@@ -146,11 +149,15 @@ async function readGolden(
 async function listFiles(folder: string): Promise<Set<string>> {
   const names = new Set<string>()
   for (const below of ['', GOLDEN_FOLDER]) {
-    const entries = await readdir(join(folder, below), { withFileTypes: true }).catch((cause: unknown) => {
-      throw new InvalidPriorError(`bundle ${folder} has no folder ${below}`, { cause })
+    const entries = await opendir(join(folder, below)).catch((cause: unknown) => {
+      throw new InvalidPriorError(`bundle ${folder} has no folder ${below === '' ? 'that can be read' : below}`, {
+        cause
+      })
     })
-    for (const entry of entries) {
+    for await (const entry of entries) {
       const path = below === '' ? entry.name : `${below}/${entry.name}`
+      if (names.size >= MAX_FILES)
+        throw new InvalidPriorError(`folder ${folder} is no bundle: it has more than ${MAX_FILES} files`)
       if (path === GOLDEN_FOLDER && entry.isDirectory()) continue
       if (!entry.isFile())
         throw new InvalidPriorError(`${JSON.stringify(path)} in bundle ${folder} is not a plain file`)

@@ -3,7 +3,7 @@
  * give the same bundle; only the golden features are measured, and those may differ in their last digits between machines.
  */
 import { createReadStream } from 'node:fs'
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { compareBytes, rawCid } from '../../src/codec.ts'
 import type { ContentFile, PutBlock } from '../../src/distribute/unixfs-import.ts'
@@ -164,7 +164,15 @@ async function writeCar(files: BundleFiles, root: ContentFile, path: string): Pr
 }
 
 async function writeFolder({ model, small }: BundleFiles, out: string): Promise<void> {
-  await mkdir(join(out, GOLDEN_FOLDER), { recursive: true })
+  await mkdir(out, { recursive: true }).catch((cause: unknown) => {
+    throw new InvalidInputError(`${out} cannot be made a folder: give another name, or one that ends in .car`, {
+      cause
+    })
+  })
+  // a bundle with another file beside it would be refused by whoever opens it
+  if ((await readdir(out)).length > 0)
+    throw new InvalidInputError(`folder ${out} is not empty: a bundle needs one of its own`)
+  await mkdir(join(out, GOLDEN_FOLDER))
   await writeNewFile(join(out, MODEL_FILE), async file => {
     for await (const chunk of createReadStream(model.path) as AsyncIterable<Buffer>) await writeAll(file, chunk)
   })

@@ -53,6 +53,10 @@ export async function findPrior(path: string): Promise<PriorFiles> {
     const end = extname(path).toLowerCase()
     if (end === '.csv') return { kind: 'human', labels: path, name }
     if (end === '.onnx') return { kind: 'onnx', model: path, config: await existing(join(dirname(path), CONFIG)), name }
+    if (end === '.car')
+      throw new InvalidPriorError(
+        `${path} is an archive: take it into the home with "coopt import ${path}", then give the CID that it has`
+      )
     throw new InvalidPriorError(`${path} is no prior: an .onnx file, a folder with model.onnx, or labels.csv is needed`)
   }
   for (const file of ['model.onnx', join('onnx', 'model.onnx')]) {

@@ -14,7 +14,7 @@ import { priorText } from '../prior-text.ts'
 export function priorCommand(invoke: Invoke): Command {
   const check = new Command('check')
     .description('show input, feature, preprocessing and speed, or why it is refused')
-    .argument('<prior>', '.onnx file, folder with model.onnx, or labels.csv', someText)
+    .argument('<prior>', '.onnx file, folder with model.onnx, labels.csv, or a bundle (folder or CID)', someText)
     .option('--image <file>', 'also compute the feature of this image', someText)
     .option('--output <name>', 'output of the model to take as the feature', someText)
     .option(
@@ -28,11 +28,13 @@ export function priorCommand(invoke: Invoke): Command {
           ...(image === undefined ? {} : { image: resolve(invocation.cwd, image) }),
           ...(output === undefined ? {} : { output })
         }
-        const path = resolve(invocation.cwd, prior)
+        const { directoryCid } = await import('../../directory-cid.ts')
+        const isCid = directoryCid(prior) !== undefined
+        const path = isCid ? prior : resolve(invocation.cwd, prior)
         const report =
-          shared === undefined
+          shared === undefined && !isCid
             ? await (await invocation.loadBackend()).checkPrior(path, options)
-            : await checkShared(invocation, path, { ...options, shared })
+            : await checkInHome(invocation, path, { ...options, ...(shared === undefined ? {} : { shared }) })
         printReport(invocation, report, priorText(report))
         if (report.refusals.length > 0) invocation.outcome('input')
         else if (report.shared?.admitted === false) invocation.outcome('refused')
@@ -102,20 +104,19 @@ async function packPrior(
   printReport(invocation, { ...report, stored: store }, text)
 }
 
-async function checkShared(
-  invocation: Invocation,
-  path: string,
-  options: PriorCheckOptions & { shared: string }
-): Promise<PriorReport> {
+/** A swarm's members are asked, or those who have a bundle; a merged dataset alone is looked at without anybody. */
+async function checkInHome(invocation: Invocation, prior: string, options: PriorCheckOptions): Promise<PriorReport> {
   const { withApi } = await import('../session.ts')
   const { decodeInvite } = await import('../../../src/distribute/invite.ts')
   const { directoryCid } = await import('../../directory-cid.ts')
-  const isDataset = directoryCid(options.shared) !== undefined
-  if (!isDataset) decodeInvite(options.shared) // a cut invite is told before the network comes up
+  const { shared } = options
+  const isDataset = shared !== undefined && directoryCid(shared) !== undefined
+  if (shared !== undefined && !isDataset) decodeInvite(shared) // a cut invite is told before the network comes up
+  const network = !isDataset || directoryCid(prior) !== undefined
   // one JSON object, as without --shared: progress is for people
   const reporter = invocation.json ? undefined : createReporter(invocation)
   const onEvent = reporter?.onEvent ?? (() => undefined)
-  return await withApi(invocation, { network: !isDataset, onEvent }, (api, call) =>
-    api.priorCheck(path, options, call)
-  ).finally(reporter?.stop)
+  return await withApi(invocation, { network, onEvent }, (api, call) => api.priorCheck(prior, options, call)).finally(
+    reporter?.stop
+  )
 }

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { fetchBundle, heldBundle } from '../../../node/bundle/fetch-bundle.ts'
+import { fetchBundle, heldBundle, keepBundle } from '../../../node/bundle/fetch-bundle.ts'
 import { storeBundle } from '../../../node/bundle/bundle-files.ts'
 import { goldenImages } from '../../../node/bundle/golden-images.ts'
 import { openBundle } from '../../../node/bundle/open-bundle.ts'
@@ -141,6 +141,14 @@ describe('packing', () => {
     )
   })
 
+  test('a folder that holds anything is left as it was', async () => {
+    const out = join(folder, 'occupied')
+    await mkdir(out)
+    await writeFile(join(out, 'notes.txt'), 'mine')
+    await expect(packBundle(bundledPrior('resnet20'), { out })).rejects.toThrow('is not empty')
+    expect(await readdir(out)).toEqual(['notes.txt'])
+  })
+
   test('labels and bundles are not packed', async () => {
     const labels = join(folder, 'labels.csv')
     await writeFile(labels, 'id,label\n')
@@ -247,6 +255,19 @@ describe('a bundle by its CID', () => {
     expect(again.root.cid.equals(root)).toBe(true)
     const small = fetchBundle(root, join(folder, 'too-large'), { content, maxModelBytes: 1000, signal })
     await expect(small).rejects.toMatchObject({ name: 'InvalidContentError' })
+  })
+
+  test('is kept for its author only as far as the stated bytes go', async () => {
+    const content = await store()
+    const opened = await openBundle(bundle)
+    onTestFinished(opened.prior.close)
+    await storeBundle(opened.files, content.put)
+    const root = parseCid(cid)
+    const dagBytes = opened.root.dagBytes
+    // every file by itself is below this, all together are not
+    const most = { cid: root, dagBytes: (await readFile(join(bundle, 'model.onnx'))).byteLength + 100 }
+    await expect(keepBundle(most, content, { signal })).rejects.toMatchObject({ name: 'InvalidContentError' })
+    await keepBundle({ cid: root, dagBytes }, content, { signal })
   })
 
   test('names that are not of the format never become files', async () => {

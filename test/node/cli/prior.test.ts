@@ -81,6 +81,13 @@ describe('coopt prior check --shared', () => {
     expect((await run(['prior', 'check', 'p', '--shared', INVITE.slice(0, -6)])).code).toBe(4)
   })
 
+  it('asks a node for a bundle that is named by its CID', async () => {
+    const { code, fake, api } = await run(['prior', 'check', DATASET, '--json'])
+    expect(code).toBe(0)
+    expect(fake.opened).toMatchObject([{ options: { network: true } }])
+    expect(api.calls.map(({ name, args }) => [name, args])).toEqual([['priorCheck', [DATASET, {}]]])
+  })
+
   it('prints every figure beside its threshold, or one JSON object, and ends with 5 when the swarm would refuse', async () => {
     const answer = (report: SharedReport) => ({ priorCheck: async () => ({ ...priorReport, shared: report }) })
     const good = await run(['prior', 'check', 'p', '--shared', INVITE], answer(shared))
