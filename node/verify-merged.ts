@@ -140,7 +140,11 @@ export async function verifyMerged(
         })
       }
       const shards = groups.reduce((sum, { choices }) => sum + choices.length, 0)
-      const detail = `${shards} of ${view.chosen.size} shards are of priors that came as bundles; the others are their authors' word`
+      const detail =
+        `${shards} of ${view.chosen.size} shards are of priors that came as bundles; ` +
+        (shards === 0
+          ? "nothing could be run again, all targets are their authors' word"
+          : "the others are their authors' word")
       checks.push({ name: 'rerun', ok: true, detail })
     }
     await check('merged directory', async () => {
