@@ -1,25 +1,18 @@
 /**
- * The judge of one swarm: fetches S_Y of every score, has it assessed, elects, and measures how well each prior maps onto the reference.
+ * The judge of one swarm: fetches S_Y of every score, has it assessed, and has elections held (elections.ts).
  *
  * Verdicts are pure functions of content; what this file decides is only in which order and how often content is asked for. Authors
  * take turns, so that one identity with many scores or a slow line delays nobody else, and content that is wrong (not merely absent)
  * is a verdict too.
  */
-import type { CID } from 'multiformats/cid'
 import type { Election } from '../src/align/election.ts'
 import type { Assessment } from '../src/align/gate.ts'
 import { ContentUnavailableError, InvalidContentError, NumericError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import type { RecordSet } from '../src/merge/record-set.ts'
-import {
-  assessmentKey,
-  candidatesOf,
-  countedScores,
-  qualityKey,
-  type Evidence,
-  type Quality
-} from '../src/merge/views.ts'
+import { assessmentKey, countedScores, type Evidence, type Quality } from '../src/merge/views.ts'
 import type { Score, SignedRecord } from '../src/publish/record.ts'
+import { createElections } from './elections.ts'
 import type { Exact } from './exact/exact.ts'
 import type { Logger } from './logger.ts'
 
@@ -39,15 +32,15 @@ const MAX_RETRY_MS = 300_000
 /** `settled` waits for the second retry of a score, not for ever: its author may be gone. */
 const PATIENT_FAILURES = 3
 
-/** Of a prior that cannot be mapped onto the reference at all (too few common rows): below every floor. */
-const HOPELESS: Quality = { looR2: -1, looCosine: -1 }
+/** After an election that failed, as on a full disk. */
+const ELECTION_RETRY_MS = 60_000
 
 export interface JudgeComponents {
   set: RecordSet
   exact: Exact
   /** Throws `InvalidContentError` only for bytes that hash to the CID and are no such matrix. */
   fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>
-  /** Make a computed reference durable, so that others can have it once it is announced; left out where nobody asks. */
+  /** Make a computed reference durable (elections.ts) */
   keepReference?(matrix: Matrix32): Promise<void>
   /** Evidence changed, or (`election`) the ranking or the reference */
   onChange(election: boolean): void
@@ -70,14 +63,23 @@ export interface Judge {
 }
 
 export function createJudge(components: JudgeComponents): Judge {
-  const { set, exact, fetchTargets, onChange, patient, logger } = components
+  const { set, exact, fetchTargets, keepReference, onChange, patient, logger } = components
   const assessments = new Map<string, Assessment>()
   const qualities = new Map<string, Quality>()
   const evidence: Evidence = { assessments, qualities }
   const failures = new Map<string, { count: number; at: number }>()
   const controller = new AbortController()
+  const elections = createElections({
+    set,
+    exact,
+    evidence,
+    qualities,
+    ...(keepReference === undefined ? {} : { keepReference }),
+    onChange,
+    signal: controller.signal,
+    logger
+  })
   const passes = new EventTarget() // 'idle' after every pass
-  let election: Election = { ranking: [] }
   let running: Promise<void> | undefined
   let dirty = true
   let started = false
@@ -91,12 +93,20 @@ export function createJudge(components: JudgeComponents): Judge {
     dirty = true
     if (!started || controller.signal.aborted || running !== undefined) return
     running = pass()
-      .catch((error: unknown) => logger.error('the election could not be computed', { error }))
+      .catch((error: unknown) => {
+        if (controller.signal.aborted) return
+        logger.error('the election could not be computed', { error, retryMs: ELECTION_RETRY_MS })
+        wakeIn(ELECTION_RETRY_MS)
+      })
       .finally(() => {
         running = undefined
         if (dirty && !controller.signal.aborted) wake()
         else passes.dispatchEvent(new Event('idle'))
       })
+  }
+
+  const wakeIn = (ms: number): void => {
+    timer = setTimeout(wake, ms).unref()
   }
 
   const pass = async (): Promise<void> => {
@@ -117,12 +127,10 @@ export function createJudge(components: JudgeComponents): Judge {
       }
     }
     await Promise.all(Array.from({ length: CONCURRENCY }, work))
-    await elect()
+    if (controller.signal.aborted) return
+    await elections.now()
     const soonest = Math.min(...open().map(score => failures.get(score.key)?.at ?? Infinity))
-    if (Number.isFinite(soonest)) {
-      timer = setTimeout(wake, Math.max(0, soonest - performance.now()))
-      timer.unref()
-    }
+    if (Number.isFinite(soonest)) wakeIn(Math.max(0, soonest - performance.now()))
   }
 
   const judge = async (score: SignedRecord<Score>): Promise<void> => {
@@ -150,41 +158,7 @@ export function createJudge(components: JudgeComponents): Judge {
     }
     failures.delete(score.key)
     onChange(false)
-    await elect()
-  }
-
-  let electing: Promise<void> = Promise.resolve()
-  /** One election at a time, each over all that is known when it begins. */
-  const elect = async (): Promise<void> => {
-    electing = electing.catch(() => undefined).then(electOnce) // whoever asked for the failed one has its error
-    await electing
-  }
-
-  const electOnce = async (): Promise<void> => {
-    const before = election
-    const next = await exact.elect(candidatesOf(set, evidence))
-    const { cid: reference, matrix } = next.reference ?? {}
-    const isSame = sameCid(before.reference?.cid, reference)
-    if (matrix !== undefined && !isSame) await components.keepReference?.(matrix)
-    election = next
-    if (!isSame || JSON.stringify(before.ranking) !== JSON.stringify(election.ranking)) onChange(true)
-    if (reference === undefined) return
-    for (const { body } of countedScores(set)) {
-      const key = qualityKey(body.targets, reference)
-      if (qualities.has(key) || assessments.get(assessmentKey(body))?.admissible !== true) continue
-      qualities.set(key, await quality(body.targets, reference))
-      onChange(false)
-    }
-  }
-
-  const quality = async (targets: CID, reference: CID): Promise<Quality> => {
-    try {
-      return await exact.quality(targets, reference)
-    } catch (error) {
-      if (!(error instanceof NumericError) || controller.signal.aborted) throw error
-      logger.warn('a prior cannot be mapped onto the reference', { targets, reason: error.message })
-      return HOPELESS
-    }
+    await elections.soon()
   }
 
   const isBusy = (): boolean => {
@@ -195,7 +169,7 @@ export function createJudge(components: JudgeComponents): Judge {
 
   return {
     evidence,
-    election: () => election,
+    election: elections.present,
     start: () => {
       started = true
       wake()
@@ -222,6 +196,7 @@ export function createJudge(components: JudgeComponents): Judge {
       controller.abort(new ContentUnavailableError('the node is stopping'))
       clearTimeout(timer)
       await running
+      await elections.stop()
     }
   }
 }
@@ -241,8 +216,4 @@ function refused(reason: string): Assessment {
     admissible: false,
     refusals: [reason]
   }
-}
-
-function sameCid(a: CID | undefined, b: CID | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : a.equals(b)
 }
