@@ -167,7 +167,7 @@ function rerunDetail({ rows, shards, worst, license }: Rerun): string {
 function targetsDetail({ shards, weighted, images, recomputed, rows }: CheckedTargets, total: number): string {
   return (
     `${shards} of ${total} shards are in this store and have finite targets for ${rows} rows; ` +
-    `weights of ${weighted} computed again, images of ${images} compared with their partition, ` +
+    `weights of ${weighted} computed again${weighted < shards ? ` (the others have none: each of their rows counts 1)` : ''}, images of ${images} compared with their partition, ` +
     `targets of ${recomputed} computed again from raw ones`
   )
 }

@@ -75,7 +75,7 @@ export const tab1: Figure = {
         falling(`CoOpt > ${row.name} ${timeText(Number(row.share))}`, [coopt, row], n)
       ),
       notes: [
-        `Reduced: ${results.scale.rows} images, a four-layer convnet and one core are far from what these methods are made for; they are known to need hundreds of epochs. CoOpt's seconds are ${training.toFixed(0)} of training (one core) and ${generation.toFixed(0)} for making the targets (wall, all participants on one machine and its ${results.real?.cores ?? 0} cores, of which a baseline has one). CoOpt has what its priors learned from other images; the baselines have these images only.`
+        `Reduced: ${results.scale.rows} images, a four-layer convnet and one core are far from what these methods are made for; they are known to need hundreds of epochs. CoOpt's seconds are ${training.toFixed(0)} of training (one core) and ${generation.toFixed(0)} for making the targets (wall, all participants on one machine and its ${results.real?.cores ?? 0} cores, of which a baseline has one). A baseline's learning rate falls over its ${BASELINE_EPOCHS} epochs: read before the last, it is somewhat below what a shorter plan would reach. CoOpt has what its priors learned from other images; the baselines have these images only.`
       ]
     }
   }

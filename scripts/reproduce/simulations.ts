@@ -80,7 +80,12 @@ export async function runSimulations(
   await runPart(first, 0)
   const queue = rest.map((part, i) => ({ part, index: i + 1 }))
   const work = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await runPart(next.part, next.index)
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) await runPart(next.part, next.index)
+    } finally {
+      // after a failure the others end with what they are doing
+      queue.length = 0
+    }
   }
   await Promise.all(Array.from({ length: jobs }, work))
   return reports
