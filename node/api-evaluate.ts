@@ -111,6 +111,8 @@ export const evaluateReportSchema = z.object({
       /** What gave the test images their targets */
       by: z.enum(['priors', 'linear student']),
       images: count,
+      /** Test images that were left out: rows of the dataset that were looked at, or images that occurred before */
+      known: count,
       /** Probes fitted on the dataset's rows, tested on these targets */
       results: z.array(z.object({ name: z.string(), looR2: z.number(), probes: probesSchema }))
     })

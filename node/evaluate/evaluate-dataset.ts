@@ -94,7 +94,7 @@ async function measure(
   })
 
   const { targets, classes } = sample
-  const init = { features: targets, labels: sample.labels, classes: classes.length, seed, gemm }
+  const init = { features: targets, labels: sample.labels, classes: classes.length, seed, gemm, signal }
   const { report: probes, ridge } = await allProbes(init, (done, total) => tell('probes', done, total))
   const { list } = participants
   const apart = await inconsistency(list, { seed, signal, onStep: (d, t) => tell('inconsistency', d, t) })
@@ -192,6 +192,8 @@ function notesOf(sample: LabelledSample, { others }: Participants, test: Evaluat
       `${counts.withTarget - counts.labelled} rows with a target have no label, or an image that occurred before`
     )
   if (others > 0) notes.push(`${others} more priors have targets in the evidence and are left out`)
+  if (test !== undefined && test.known > 0)
+    notes.push(`${test.known} test images are rows that were looked at, or occurred before, and were left out`)
   if (test?.by === 'linear student')
     notes.push(
       'test images got their targets from a linear student: ridge from features of the bundled untrained network to the targets of the rows looked at; --prior uses priors instead'

@@ -11,7 +11,14 @@ import { labelledImages } from './labelled-images.ts'
 import type { Participants } from './participants.ts'
 import { allProbes } from './probes.ts'
 import type { LabelledSample } from './sample-rows.ts'
-import { alignedPrior, linearStudent, targetsOf, type MakerInit, type TargetMaker } from './test-targets.ts'
+import {
+  alignedPrior,
+  linearStudent,
+  targetsOf,
+  unknownImages,
+  type MakerInit,
+  type TargetMaker
+} from './test-targets.ts'
 
 export interface TestContext {
   readonly merged: MergedRows
@@ -46,8 +53,13 @@ export async function testFigures(
         : await alignedPrior(prior, round, init)
     )
   }
-  const images = labelledImages(test, labels, access)
+  let known = 0
+  const images = unknownImages(labelledImages(test, labels, access), sample.ids, () => known++)
   const found = await targetsOf(makers, images, init, done => tell('test', done))
+  if (found.labels.length === 0)
+    throw new InvalidInputError(
+      `all ${known} labelled images of ${test.join(', ')} are rows of the dataset: give others`
+    )
   const tested = Int32Array.from(found.labels, label => places.get(labels.names[label] as string) as number)
   const results: NonNullable<EvaluateReport['test']>['results'] = []
   for (const [i, { name, looR2 }] of makers.entries()) {
@@ -58,11 +70,12 @@ export async function testFigures(
         classes: sample.classes.length,
         seed,
         gemm,
+        signal,
         test: { features: found.targets[i] as (typeof found.targets)[number], labels: tested }
       },
       (done, total) => tell('probes', done, total)
     )
     results.push({ name, looR2, probes: report })
   }
-  return { by: priors === undefined ? 'linear student' : 'priors', images: tested.length, results }
+  return { by: priors === undefined ? 'linear student' : 'priors', images: tested.length, known, results }
 }

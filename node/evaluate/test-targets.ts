@@ -82,6 +82,20 @@ export async function linearStudent(
   }
 }
 
+/** Images without those that are known: what was learned from must not be tested on, nor one image twice. */
+export async function* unknownImages(
+  images: AsyncIterable<LabelledImage>,
+  known: Iterable<string>,
+  onKnown: () => void
+): AsyncGenerator<LabelledImage> {
+  const seen = new Set(known)
+  for await (const image of images) {
+    if (seen.has(image.id)) onKnown()
+    else yield image
+    seen.add(image.id)
+  }
+}
+
 /** Every maker's targets of all images, which are read once, batch by batch. */
 export async function targetsOf(
   makers: readonly TargetMaker[],

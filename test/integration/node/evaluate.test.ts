@@ -20,15 +20,21 @@ import {
   type TestNode
 } from '../../helpers/test-node.ts'
 
+const FRESH = 40
+
 let node: TestNode
 let cid: string
 let images: readonly Picture[]
+/** Pictures that are not published */
+let fresh: readonly Picture[]
 let folder: string
 let labels: string
 
 beforeAll(async () => {
   await shared(async () => {
-    images = await labelledPictures()
+    const pictures = await labelledPictures(IMAGES + FRESH)
+    images = pictures.slice(0, IMAGES)
+    fresh = pictures.slice(IMAGES)
     folder = await folderOf(images)
     labels = await labelFile(images)
     const [publisher, other] = [await startNode(), await startNode()]
@@ -79,11 +85,14 @@ test('figures are those of the dataset, and the same for a seed', async () => {
 test('names and ids give the same figures; test images get targets from priors or a linear student', async () => {
   const names = join(await temporaryFolder(), 'names.csv')
   await writeFile(names, `name,label\n${images.map(({ kind }, i) => `secret-image-${i}.jpg,${kind}`).join('\n')}\n`)
-  const test = { test: [folder], testLabels: labels }
+  // three that were published and one that is there twice are no test
+  const mixed = [...fresh, ...images.slice(0, 3), ...fresh.slice(0, 1)]
+  const test = { test: [await folderOf(mixed)], testLabels: await labelFile([...images, ...fresh]) }
   const report = await node.node.evaluate(cid, { labels: names, images: [folder], ...test })
   const plain = await node.node.evaluate(cid, { labels })
   expect(report.probes).toEqual(plain.probes)
-  expect(report.test).toMatchObject({ by: 'linear student', images: IMAGES })
+  expect(report.test).toMatchObject({ by: 'linear student', images: FRESH, known: 4 })
+  expect(report.notes.join()).toContain('4 test images')
   expect(report.notes.join()).toContain('linear student')
   const byPrior = await node.node.evaluate(cid, { labels, ...test, priors: [bundledPrior('resnet20')] })
   expect(byPrior.test).toMatchObject({ by: 'priors', results: [{ name: 'resnet20' }] })
@@ -111,6 +120,7 @@ test('what cannot be used is an error that says what to do, and leaves no file b
   await expect(evaluate({ labels: await labelFile(foreign) })).rejects.toThrow('has a label in')
   const other = { labels: await labelFile(images), test: [folder], testLabels: await labelFile(few) }
   await expect(evaluate(other)).rejects.toThrow('has the class "rare"')
+  await expect(evaluate({ test: [folder], testLabels: labels })).rejects.toThrow('are rows of the dataset: give others')
   await expect(evaluate({ test: [folder] })).rejects.toThrow('--test needs --test-labels')
   await expect(evaluate({ priors: [bundledPrior('resnet20')] })).rejects.toThrow('name these with --test')
   const report = join(await temporaryFolder(), 'report.html')

@@ -22,7 +22,7 @@ const hostile: EvaluateReport = {
     predictivity: 0.5,
     probe: { accuracy: 0.7, standardError: 0.02 }
   })),
-  test: { by: 'priors', images: 10, results: [{ name: HOSTILE, looR2: 0.5, probes: evaluateReport.probes }] },
+  test: { by: 'priors', images: 10, known: 0, results: [{ name: HOSTILE, looR2: 0.5, probes: evaluateReport.probes }] },
   notes: [HOSTILE]
 }
 const points: Projected[] = Array.from({ length: 40 }, (_, i) => ({
