@@ -1,12 +1,16 @@
 /**
- * Spearman's rank correlation with average ranks for ties, and the two-sided p value of its t approximation (df = n - 2), as
- * scipy.stats.spearmanr gives them. The approximation is rough below ten pairs.
+ * Spearman's rank correlation with average ranks for ties, as scipy.stats.spearmanr gives it, and its two-sided p value: of few pairs the
+ * share of all orders that go at least as far, of more the t approximation (df = n - 2), which scipy gives for any number. For three pairs
+ * in the same order the approximation says 0, of the six orders two go as far.
  */
+
+/** 40,320 orders take some milliseconds; above, the approximation is off by less than 0.01 (0.05 at four). */
+export const MAX_EXACT_PAIRS = 8
 
 export interface RankCorrelation {
   /** -1 to 1 */
   readonly rho: number
-  /** Two-sided; 0 when rho is 1 or -1 */
+  /** Two-sided */
   readonly p: number
   readonly pairs: number
 }
@@ -16,8 +20,10 @@ export function rankCorrelation(x: readonly number[], y: readonly number[]): Ran
   if (x.length !== y.length) throw new RangeError(`${x.length} and ${y.length} values are no pairs`)
   const pairs = x.length
   if (pairs < 3) return undefined
-  const rho = correlation(ranks(x), ranks(y))
+  const [a, b] = [ranks(x), ranks(y)]
+  const rho = correlation(a, b)
   if (rho === undefined) return undefined
+  if (pairs <= MAX_EXACT_PAIRS) return { rho, p: shareOfOrders(a, b), pairs }
   const rest = (1 - rho) * (1 + rho)
   const freedom = pairs - 2
   const t2 = (rho * rho * freedom) / rest
@@ -74,6 +80,35 @@ function correlation(x: readonly number[], y: readonly number[]): number | undef
   }
   if (own === 0 || other === 0) return undefined
   return Math.max(-1, Math.min(1, both / Math.sqrt(own * other)))
+}
+
+/** Of all orders of `y`, those whose correlation with `x` is as far from 0 as that of this one. Both are ranks. */
+function shareOfOrders(x: readonly number[], y: readonly number[]): number {
+  const mean = (x.length + 1) / 2
+  const [a, b] = [x.map(v => v - mean), y.map(v => v - mean)]
+  // deviations are quarters of whole numbers once multiplied: sums are exact, and equal ones are equal
+  const far = Math.abs(a.reduce((sum, v, i) => sum + v * (b[i] as number), 0))
+  let [all, reached] = [0, 0]
+  const place = (at: number, sum: number): void => {
+    if (at === b.length) {
+      all++
+      if (Math.abs(sum) >= far) reached++
+      return
+    }
+    for (let i = at; i < b.length; i++) {
+      swap(b, at, i)
+      place(at + 1, sum + (a[at] as number) * (b[at] as number))
+      swap(b, at, i)
+    }
+  }
+  place(0, 0)
+  return reached / all
+}
+
+function swap(values: number[], i: number, j: number): void {
+  const kept = values[i] as number
+  values[i] = values[j] as number
+  values[j] = kept
 }
 
 const guard = (value: number, tiny: number): number => (Math.abs(value) < tiny ? tiny : value)

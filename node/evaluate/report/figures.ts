@@ -1,6 +1,7 @@
 /** The figures of the report, each from the numbers that it shows. */
 import type { EvaluateReport, ParticipantReport } from '../../api-evaluate.ts'
 import { curve, errorBar, figure, frame, legend, linearScale, marks, n, type Point } from './chart.ts'
+import { MAX_EXACT_PAIRS } from '../rank-correlation.ts'
 import { escapeHtml, percent, shortPeer } from './html.ts'
 import type { Projected, Projections } from './projections.ts'
 import type { Results } from './results-file.ts'
@@ -46,7 +47,7 @@ export function valueFigure(
   const rho =
     found === undefined
       ? 'Too few priors for a rank correlation.'
-      : `Spearman's rho ${found.rho.toFixed(2)} (p ${found.p.toFixed(3)} by the t approximation${found.pairs < 10 ? ', rough for so few' : ''}, ${found.pairs} priors).`
+      : `Spearman's rho ${found.rho.toFixed(2)} (p ${found.p.toFixed(3)}, ${found.pairs <= MAX_EXACT_PAIRS ? 'exact' : 'by the t approximation'}, ${found.pairs} priors).`
   return figure(
     which,
     {
