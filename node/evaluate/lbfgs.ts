@@ -20,18 +20,19 @@ const [DECREASE, CURVATURE] = [1e-4, 0.9]
 
 /**
  * Stops when no element of the gradient is larger than `tolerance`, or when rounding lets no step go further down. Lets other work of the
- * process run between evaluations. Throws `NumericError` when the function is not finite at `start` or takes too many iterations.
+ * process run between evaluations. Throws the signal's reason, and `NumericError` when the function is not finite at `start` or takes too many iterations.
  */
 export async function minimise(
   objective: (point: Float64Array) => Evaluated,
   start: Float64Array,
-  { tolerance }: { tolerance: number }
+  { tolerance, signal }: { tolerance: number; signal?: AbortSignal | undefined }
 ): Promise<{ point: Float64Array; value: number }> {
   let point: Float64Array = Float64Array.from(start)
   let here = objective(point)
   if (!Number.isFinite(here.value)) throw new NumericError('the function to minimise is not finite at the start')
   const pairs: Array<{ step: Float64Array; change: Float64Array; curvature: number }> = []
   for (let iteration = 0; iteration < MAX_ITERATIONS; iteration++) {
+    signal?.throwIfAborted()
     if (here.gradient.every(value => Math.abs(value) <= tolerance)) return { point, value: here.value }
     const direction = descent(here.gradient, pairs)
     const found = await search(objective, point, here, direction, iteration === 0)

@@ -44,18 +44,18 @@ export interface LogisticModel {
 
 /** Throws as `ridgeProbe`. */
 export async function logisticProbe(init: Omit<RidgeProbeInit, 'gemm'>): Promise<LogisticProbe> {
-  const { features, labels, classes, seed, test } = init
+  const { features, labels, classes, seed, test, signal } = init
   checkRows(init)
   const rows = unitRows(features)
   if (test === undefined) {
     const split = splitRows(labels, classes, seed)
     const held = { features: pick(rows, split.test), labels: takeLabels(labels, split.test) }
-    const { c, result } = await chosen(rows, labels, classes, split, held)
+    const { c, result } = await chosen(rows, labels, classes, { ...split, signal }, held)
     return { ...result, rows: split.test, c }
   }
   checkRows(test)
   const held = { features: unitRows(test.features), labels: test.labels }
-  const { c, result } = await chosen(rows, labels, classes, splitForTest(labels, classes, seed), held)
+  const { c, result } = await chosen(rows, labels, classes, { ...splitForTest(labels, classes, seed), signal }, held)
   return { ...result, c }
 }
 
@@ -64,7 +64,7 @@ export async function fitLogistic(
   x: Matrix64,
   labels: Int32Array,
   classes: number,
-  options: { c: number; tolerance: number; start?: Float64Array }
+  options: { c: number; tolerance: number; start?: Float64Array; signal?: AbortSignal | undefined }
 ): Promise<LogisticModel & { point: Float64Array }> {
   const size = x.columns * classes
   const crossed = transpose(x)
@@ -88,7 +88,7 @@ export async function fitLogistic(
     return { value: loss + (penalty * square) / 2, gradient }
   }
   const start = options.start ?? new Float64Array(size + classes)
-  const { point, value } = await minimise(objective, start, { tolerance: options.tolerance })
+  const { point, value } = await minimise(objective, start, { tolerance: options.tolerance, signal: options.signal })
   return {
     point,
     weights: transpose({ rows: classes, columns: x.columns, data: point.slice(0, size) }),
@@ -111,7 +111,7 @@ async function chosen(
   rows: Matrix64,
   labels: Int32Array,
   classes: number,
-  { fit, validate }: Omit<Split, 'test'>,
+  { fit, validate, signal }: Omit<Split, 'test'> & { signal: AbortSignal | undefined },
   test: LabelledRows & { features: Matrix64 }
 ): Promise<{ c: number; result: ProbeResult }> {
   const known = pick(rows, fit)
@@ -120,7 +120,8 @@ async function chosen(
   let best: { c: number; accuracy: number; model: LogisticModel & { point: Float64Array } } | undefined
   let start: { start?: Float64Array } = {}
   for (const c of C_GRID) {
-    const model = await fitLogistic(x, takeLabels(labels, fit), classes, { c, tolerance: PROBE_TOLERANCE, ...start })
+    const options = { c, tolerance: PROBE_TOLERANCE, signal, ...start }
+    const model = await fitLogistic(x, takeLabels(labels, fit), classes, options)
     start = { start: model.point }
     const { accuracy } = scored(validate, classesOf(logisticOutputs(model, held)), labels)
     if (best === undefined || accuracy > best.accuracy) best = { c, accuracy, model }
@@ -132,7 +133,8 @@ async function chosen(
   const final = await fitLogistic(scale(pick(rows, all)), takeLabels(labels, all), classes, {
     c,
     tolerance: PROBE_TOLERANCE,
-    start: model.point
+    start: model.point,
+    signal
   })
   const predicted = classesOf(logisticOutputs(final, scale(test.features)))
   return {

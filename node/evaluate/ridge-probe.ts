@@ -29,6 +29,8 @@ export interface RidgeProbeInit extends LabelledRows {
   readonly gemm: Gemm
   /** Rows to test on instead of a part of the others */
   readonly test?: LabelledRows
+  /** Looked at by probes that take long */
+  readonly signal?: AbortSignal
 }
 
 export interface ProbeResult {
