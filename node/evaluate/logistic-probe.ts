@@ -6,7 +6,7 @@
  * with L-BFGS (Liu, Nocedal 1989) in float64. Rows are scaled to length 1 and columns standardised by the fit rows. C is chosen by the
  * accuracy on the validation rows (the smaller of equals), each fit starting from the last; the test rows are looked at once.
  */
-import { columnMeans } from '../../src/align/rows.ts'
+import { columnMeans, takeRows } from '../../src/align/rows.ts'
 import { multiplyByTranspose, transpose } from '../../src/gemm.ts'
 import { zeros, type Matrix64 } from '../../src/matrix.ts'
 import { minimise } from './lbfgs.ts'
@@ -49,7 +49,7 @@ export async function logisticProbe(init: Omit<RidgeProbeInit, 'gemm'>): Promise
   const rows = unitRows(features)
   if (test === undefined) {
     const split = splitRows(labels, classes, seed)
-    const held = { features: pick(rows, split.test), labels: takeLabels(labels, split.test) }
+    const held = { features: takeRows(rows, split.test), labels: takeLabels(labels, split.test) }
     const { c, result } = await chosen(rows, labels, classes, { ...split, signal }, held)
     return { ...result, rows: split.test, c }
   }
@@ -114,9 +114,9 @@ async function chosen(
   { fit, validate, signal }: Omit<Split, 'test'> & { signal: AbortSignal | undefined },
   test: LabelledRows & { features: Matrix64 }
 ): Promise<{ c: number; result: ProbeResult }> {
-  const known = pick(rows, fit)
+  const known = takeRows(rows, fit)
   const scale = standardiser(known)
-  const [x, held] = [scale(known), scale(pick(rows, validate))]
+  const [x, held] = [scale(known), scale(takeRows(rows, validate))]
   let best: { c: number; accuracy: number; model: LogisticModel & { point: Float64Array } } | undefined
   let start: { start?: Float64Array } = {}
   for (const c of C_GRID) {
@@ -130,7 +130,7 @@ async function chosen(
   }
   const { c, model } = best as NonNullable<typeof best>
   const all = Int32Array.from([...fit, ...validate])
-  const final = await fitLogistic(scale(pick(rows, all)), takeLabels(labels, all), classes, {
+  const final = await fitLogistic(scale(takeRows(rows, all)), takeLabels(labels, all), classes, {
     c,
     tolerance: PROBE_TOLERANCE,
     start: model.point,
@@ -188,10 +188,4 @@ function standardiser(known: Matrix64): (m: Matrix64) => Matrix64 {
     }
     return out
   }
-}
-
-function pick(m: Matrix64, rows: Int32Array): Matrix64 {
-  const out = zeros(rows.length, m.columns)
-  rows.forEach((row, i) => out.data.set(m.data.subarray(row * m.columns, (row + 1) * m.columns), i * m.columns))
-  return out
 }

@@ -4,6 +4,7 @@
  * with fit and validation rows known.
  */
 import { setImmediate as turn } from 'node:timers/promises'
+import { takeRows } from '../../src/align/rows.ts'
 import type { Gemm } from '../../src/gemm.ts'
 import type { Matrix64 } from '../../src/matrix.ts'
 import {
@@ -33,8 +34,8 @@ export async function neighbourProbe(init: RidgeProbeInit): Promise<NeighbourPro
   const rows = unitRows(features)
   const { fit, validate, ...rest } =
     test === undefined ? splitRows(labels, classes, seed) : splitForTest(labels, classes, seed)
-  const some = { features: take(rows, fit), labels: takeLabels(labels, fit) }
-  const held = take(rows, validate)
+  const some = { features: takeRows(rows, fit), labels: takeLabels(labels, fit) }
+  const held = takeRows(rows, validate)
   let best = { k: 1, accuracy: -1 }
   const votes = await neighbourClasses(some, held, NEIGHBOUR_COUNTS, classes, gemm)
   for (const [i, k] of NEIGHBOUR_COUNTS.entries()) {
@@ -42,11 +43,11 @@ export async function neighbourProbe(init: RidgeProbeInit): Promise<NeighbourPro
     if (accuracy > best.accuracy) best = { k, accuracy }
   }
   const all = Int32Array.from([...fit, ...validate])
-  const known = { features: take(rows, all), labels: takeLabels(labels, all) }
+  const known = { features: takeRows(rows, all), labels: takeLabels(labels, all) }
   const { k } = best
   if (test === undefined) {
     const asked = 'test' in rest ? (rest.test as Int32Array) : new Int32Array(0)
-    const [predicted] = await neighbourClasses(known, take(rows, asked), [k], classes, gemm)
+    const [predicted] = await neighbourClasses(known, takeRows(rows, asked), [k], classes, gemm)
     return { ...scored(asked, predicted as Int32Array, labels), k }
   }
   checkRows(test)
@@ -104,10 +105,4 @@ function vote(near: readonly number[], labels: Int32Array, classes: number): num
   const most = Math.max(...counts)
   // nearest first: the first neighbour of a winning class decides among equals
   return labels[near.find(j => counts[labels[j] as number] === most) as number] as number
-}
-
-function take(m: Matrix64, rows: Int32Array): Matrix64 {
-  const data = new Float64Array(rows.length * m.columns)
-  rows.forEach((row, i) => data.set(m.data.subarray(row * m.columns, (row + 1) * m.columns), i * m.columns))
-  return { rows: rows.length, columns: m.columns, data }
 }

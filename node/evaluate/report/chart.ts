@@ -27,7 +27,9 @@ const MARGIN = { left: 60, right: 16, top: 12, bottom: 44 }
 
 /** Round numbers (1, 2 or 5 times a power of ten) around all values, onto `from` to `to`; one value alone gets room. */
 export function linearScale(values: readonly number[], from: number, to: number): Scale {
-  let [low, high] = [Math.min(...values), Math.max(...values)]
+  // one by one: curves may have more values than a call takes
+  let low = values.reduce((least, value) => Math.min(least, value), Infinity)
+  let high = values.reduce((most, value) => Math.max(most, value), -Infinity)
   if (!(high > low))
     [low, high] = [low - Math.max(Math.abs(low) * 0.1, 0.05), low + Math.max(Math.abs(low) * 0.1, 0.05)]
   // half rounds and half rows do not exist
