@@ -167,5 +167,6 @@ function meanCosine(y: Matrix64, means: Float64Array, residuals: Matrix64): numb
     }
     if (own > 0 && other > 0) total += both / (Math.sqrt(own) * Math.sqrt(other))
   }
-  return total / y.rows
+  // rounding of equal rows may go past 1, which no record may state
+  return Math.min(1, total / y.rows)
 }

@@ -39,6 +39,16 @@ describe('alignment', () => {
     }
   )
 
+  test('figures of a reference mapped onto itself stay within what a record may state', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const targets = gaussian(400, 3, 'itself', `${seed}`)
+      const { looCosine, looR2 } = await fitTransform({ from: targets, to: targets, grid: [1e-9], gemm: plainGemm })
+      expect(looCosine).toBeGreaterThan(0.999)
+      expect(looCosine).toBeLessThanOrEqual(1)
+      expect(looR2).toBeLessThanOrEqual(1)
+    }
+  })
+
   test('leave-one-out figures equal the prediction of a fit that never saw the row', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -146,6 +156,19 @@ describe('alignment', () => {
     await expect(applyTransform(await fit(x, x), matrix(1, 2, new Float32Array(2)), plainGemm)).rejects.toThrow(
       /3 dimensions/
     )
+  })
+
+  test('the cosine of a perfect fit is 1 at most, whatever rounding makes of it', async () => {
+    // a mean a billion times longer than what differs between rows: every cosine is 1 but for rounding
+    const cosines = []
+    for (let seed = 0; seed < 20; seed++) {
+      const targets = gaussian(40, 3, 'perfect', `${seed}`)
+      targets.data.forEach((value, i) => (targets.data[i] = 1e9 + value))
+      const { looCosine } = await fitTransform({ from: targets, to: targets, grid: DEFAULT_GRID, gemm: plainGemm })
+      cosines.push(looCosine)
+    }
+    expect(Math.max(...cosines)).toBeLessThanOrEqual(1)
+    expect(Math.min(...cosines)).toBeGreaterThan(0.99999)
   })
 })
 
