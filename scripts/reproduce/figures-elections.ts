@@ -155,7 +155,7 @@ export const attacks: Figure = {
         verdict('predictivity elects no copy of its winner', won(3, 'predictivity, gate') === 0)
       ],
       notes: [
-        'Attackers besides the eight. Garbage: honest on the shared set, noise on partitions; no election can see it, an audit of rows does. A copy is the winner’s S_Y, rotated, with a little noise: as a reference it is as good, and its author does the work of its own weak prior.'
+        'Attackers besides the eight. Garbage: honest on the shared set, noise on partitions; no election can see it, an audit of rows does. A copy is the winner’s S_Y, rotated, with a little noise: as a reference it is as good, and its author does the work of its own weak prior. Not simulated: a copy of the consensus itself, which would lead the ranking (predictivity .82, the best prior’s .64 on one draw).'
       ]
     }
   }
