@@ -81,7 +81,12 @@ export async function runSimulations(
   const queue = rest.map((part, i) => ({ part, index: i + 1 }))
   const work = async (): Promise<void> => {
     try {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) await runPart(next.part, next.index)
+      try {
+        for (let next = queue.shift(); next !== undefined; next = queue.shift()) await runPart(next.part, next.index)
+      } finally {
+        // empty, or one failed: the others end with what they are at
+        queue.length = 0
+      }
     } finally {
       // after a failure the others end with what they are doing
       queue.length = 0
