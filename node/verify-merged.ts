@@ -160,8 +160,12 @@ export async function verifyMerged(
 
 // --- internal ---
 
-function rerunDetail({ rows, shards, worst, license }: Rerun): string {
-  return `${rows} rows of ${shards} shards come out again, off by ${worst.toExponential(1)} at most; licence of the prior: ${license ?? 'not stated'}`
+function rerunDetail({ rows, shards, unmatched, worst, license }: Rerun): string {
+  return (
+    `${rows} rows of ${shards} shards come out again, off by ${worst.toExponential(1)} at most; ` +
+    (unmatched === 0 ? '' : `${unmatched} of the shards had no partition at hand to compare their images with; `) +
+    `licence of the prior: ${license ?? 'not stated'}`
+  )
 }
 
 function targetsDetail({ shards, weighted, images, recomputed, rows }: CheckedTargets, total: number): string {

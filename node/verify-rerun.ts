@@ -13,7 +13,7 @@ import { applyTransform } from '../src/align/transform.ts'
 import { isAbsentRow } from '../src/bytes.ts'
 import type { Swarm } from '../src/distribute/manifest.ts'
 import { readSamples, type Sample } from '../src/distribute/partition-file.ts'
-import { InvalidContentError } from '../src/errors.ts'
+import { ContentUnavailableError, InvalidContentError } from '../src/errors.ts'
 import type { Gemm } from '../src/gemm.ts'
 import { row } from '../src/matrix.ts'
 import { shardName } from '../src/merge/shard-name.ts'
@@ -64,6 +64,8 @@ export interface RerunGroup {
 export interface Rerun {
   readonly rows: number
   readonly shards: number
+  /** Of these, those whose partition could not be had: that their images are its images is their author's word */
+  readonly unmatched: number
   /** The largest distance found */
   readonly worst: number
   readonly license: string | undefined
@@ -110,10 +112,15 @@ export async function rerunPrior(
   const optimizer = createOptimizer({ swarm, prior, batchSize: BATCH })
   const transform = await exact.fit(targets, reference, gemm)
   const drawn = draw(choices, rows, swarm)
-  let worst = 0
+  let [worst, unmatched] = [0, 0]
   for (const [choice, wanted] of drawn) {
     const name = `data/${shardName(choice.partition, swarm.manifest.partitions.length)}`
     const published = await readRows(choice, wanted, components)
+    const ids = await partitionIds(choice, wanted, components)
+    if (ids === undefined) unmatched++
+    const other = published.find(({ sample }, i) => ids !== undefined && ids[i] !== sample.id)
+    if (other !== undefined)
+      throw new InvalidContentError(`${name}: the image of row ${other.index} is not that of the partition`)
     for (let at = 0; at < published.length; at += BATCH) {
       const part = published.slice(at, at + BATCH)
       const images = part.map(({ sample: { id, bytes } }) => ({ id, bytes }))
@@ -131,6 +138,7 @@ export async function rerunPrior(
   return {
     rows: [...drawn.values()].reduce((sum, list) => sum + list.length, 0),
     shards: drawn.size,
+    unmatched,
     worst,
     license: facts.license
   }
@@ -190,6 +198,35 @@ async function readRows(
   }
   if (out.length !== wanted.length) throw new InvalidContentError(`shard ${shard} ends before row ${wanted.at(-1)}`)
   return out
+}
+
+/**
+ * What the publisher has at some rows (ascending): a shard with other images, and the right targets of them, would come out again too. An
+ * honest shard has the partition's own blocks, so little more than the tree is fetched. Undefined when the partition cannot be had.
+ */
+async function partitionIds(
+  { partition, alignment }: Choice,
+  wanted: readonly number[],
+  { swarm, content, signal }: RerunComponents
+): Promise<string[] | undefined> {
+  const known = swarm.manifest.partitions[partition]
+  if (known === undefined) return undefined
+  const options = { signal, from: alignment.body.author }
+  try {
+    const tree = await content.leaves(known.cid, known.bytes, options)
+    const file = fileRanges(tree, async cid => await content.block(cid, options))
+    const ids: string[] = []
+    for (const index of wanted) {
+      for await (const { id } of readSamples(file, { start: index })) {
+        ids.push(id)
+        break
+      }
+    }
+    return ids
+  } catch (error) {
+    if (error instanceof ContentUnavailableError) return undefined
+    throw error
+  }
 }
 
 /** Of `a` from `b`, relative to the length of `b`. */
