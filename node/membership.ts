@@ -59,9 +59,8 @@ export interface MembershipInit {
   leaseMs: number
   /** Mean pause between anti-entropy rounds, ms */
   syncMs: number
-  /** Fetch what others publish, so that it survives them: the publisher does, who has the images anyway */
+  /** Fetch what others publish, so that it survives them: the publisher does, who has the images anyway. Of bundles so many bytes */
   replicate: boolean
-  /** Of all bundles that are fetched so */
   replicateBundleBytes: number
 }
 
