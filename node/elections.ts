@@ -5,7 +5,7 @@
  * while there are more to judge, elections take half of the time at most; when all are judged, one follows at once.
  */
 import type { CID } from 'multiformats/cid'
-import type { Election } from '../src/align/election.ts'
+import type { Election } from '../src/align/candidate.ts'
 import { NumericError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import type { RecordSet } from '../src/merge/record-set.ts'

@@ -5,7 +5,7 @@
  * take turns, so that one identity with many scores or a slow line delays nobody else, and content that is wrong (not merely absent)
  * is a verdict too.
  */
-import type { Election } from '../src/align/election.ts'
+import type { Election } from '../src/align/candidate.ts'
 import type { Assessment } from '../src/align/gate.ts'
 import { ContentUnavailableError, InvalidContentError, NumericError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'

@@ -9,7 +9,7 @@ import { nextPartition } from '../src/distribute/assignment.ts'
 import type { PeerKey } from '../src/envelope.ts'
 import type { Manifest } from '../src/distribute/manifest.ts'
 import { electedValues, type Choice, type Pending, type SwarmView } from '../src/merge/views.ts'
-import { NO_VALUE } from '../src/align/election.ts'
+import { NO_VALUE } from '../src/align/candidate.ts'
 import type { Score, SignedRecord } from '../src/publish/record.ts'
 import type { LeaseTable } from './leases.ts'
 

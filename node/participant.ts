@@ -4,7 +4,7 @@
  * The loop takes whatever work the present view shows (next-task.ts). Everything it publishes enters the state like anybody else's
  * records, so stopping, crashing, joining late or doing a thing twice needs no code of its own.
  */
-import type { Election } from '../src/align/election.ts'
+import type { Election } from '../src/align/candidate.ts'
 import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } from '../src/errors.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending } from '../src/merge/views.ts'
 import type { Score, SignedRecord } from '../src/publish/record.ts'

@@ -6,7 +6,7 @@
  * `publish` resolves it survives any crash), then it enters the view, then it is announced.
  */
 import { TypedEventEmitter } from 'main-event'
-import type { Election } from '../src/align/election.ts'
+import type { Election } from '../src/align/candidate.ts'
 import type { Swarm } from '../src/distribute/manifest.ts'
 import type { PeerKey, Sign } from '../src/envelope.ts'
 import { StoreFullError } from '../src/errors.ts'

@@ -5,7 +5,7 @@
  * are computed again from the evidence; and the directory is built again and must come out as the same CID.
  */
 import type { CID } from 'multiformats/cid'
-import { CLAIM_TOLERANCE } from '../src/align/election.ts'
+import { CLAIM_TOLERANCE } from '../src/align/candidate.ts'
 import { decodeMatrix } from '../src/bytes.ts'
 import type { Swarm } from '../src/distribute/manifest.ts'
 import { CoOptError, InvalidContentError } from '../src/errors.ts'

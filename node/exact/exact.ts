@@ -1,6 +1,6 @@
 /** Asks the exact worker (a thread, see worker.ts) and gives its answers the types of the method. */
 import { Worker } from 'node:worker_threads'
-import type { Candidate, Election } from '../../src/align/election.ts'
+import type { Candidate, Election } from '../../src/align/candidate.ts'
 import type { Assessment } from '../../src/align/gate.ts'
 import type { Gemm, GemmOptions } from '../../src/gemm.ts'
 import type { Transform } from '../../src/align/transform.ts'

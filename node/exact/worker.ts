@@ -3,7 +3,8 @@
  * run where gossip and pings are answered. (ONNX Runtime is never loaded here: ending a thread that holds it aborts the process.)
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { createElectionMemo, elect, type Candidate } from '../../src/align/election.ts'
+import { createElectionMemo, type Candidate } from '../../src/align/candidate.ts'
+import { elect } from '../../src/align/election.ts'
 import { assess } from '../../src/align/gate.ts'
 import { plainGemm, type Gemm } from '../../src/gemm.ts'
 import { fitTransform } from '../../src/align/transform.ts'

@@ -5,7 +5,7 @@
  * Targets, uniform value and gate are those that `join` would publish and meet. Rank and alignment are of the present: whoever joins
  * later can change both.
  */
-import type { Candidate, Election } from '../../src/align/election.ts'
+import type { Candidate, Election } from '../../src/align/candidate.ts'
 import { NOISE_SIGMAS, round6, type Assessment } from '../../src/align/gate.ts'
 import { encodeMatrix } from '../../src/bytes.ts'
 import type { Manifest } from '../../src/distribute/manifest.ts'

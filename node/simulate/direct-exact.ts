@@ -2,7 +2,7 @@
  * `Exact` (node/exact/exact.ts) without a thread, over a draw that remembers, and with what a configuration changes on purpose: the gate
  * switched off, and another reference than the elected one.
  */
-import type { Candidate, Election, Reference } from '../../src/align/election.ts'
+import type { Candidate, Election, Reference } from '../../src/align/candidate.ts'
 import { elect } from '../../src/align/election.ts'
 import { uniformValue } from '../../src/align/uniformity.ts'
 import type { Manifest } from '../../src/distribute/manifest.ts'

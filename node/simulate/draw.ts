@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
-import { createElectionMemo, type ElectionMemo } from '../../src/align/election.ts'
+import { createElectionMemo, type ElectionMemo } from '../../src/align/candidate.ts'
 import { assess, defaultGate, type Assessment } from '../../src/align/gate.ts'
 import { DEFAULT_GRID, fitTransform, type Transform } from '../../src/align/transform.ts'
 import { isAbsentRow } from '../../src/bytes.ts'

@@ -1,6 +1,6 @@
 /** The output line of one configuration. Nothing in it depends on time, machine load or the order of a list. */
 import { NOISE_SIGMAS, round6, type Assessment } from '../../src/align/gate.ts'
-import type { Ranked } from '../../src/align/election.ts'
+import type { Ranked } from '../../src/align/candidate.ts'
 import { plainGemm } from '../../src/gemm.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import { assessmentKey, qualityKey } from '../../src/merge/views.ts'

@@ -5,7 +5,7 @@
  * (assessment of S_Y, quality of an alignment), so it may be cached, and it is never taken from anybody's word.
  */
 import type { CID } from 'multiformats/cid'
-import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../align/election.ts'
+import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../align/candidate.ts'
 import type { Assessment } from '../align/gate.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'

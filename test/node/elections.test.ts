@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { createElections, type ElectionsComponents } from '../../node/elections.ts'
 import { createLogger } from '../../node/logger.ts'
-import type { Election } from '../../src/align/election.ts'
+import type { Election } from '../../src/align/candidate.ts'
 import { rawCid } from '../../src/codec.ts'
 import { createRecordSet } from '../../src/merge/record-set.ts'
 

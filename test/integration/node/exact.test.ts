@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createExact } from '../../../node/exact/exact.ts'
-import type { Candidate } from '../../../src/align/election.ts'
+import type { Candidate } from '../../../src/align/candidate.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
 import type { Matrix32 } from '../../../src/matrix.ts'
 import { testSwarm } from '../../helpers/signed-swarm.ts'

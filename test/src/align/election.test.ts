@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createElectionMemo, elect, NO_VALUE, type Candidate } from '../../../src/align/election.ts'
+import { createElectionMemo, NO_VALUE, type Candidate } from '../../../src/align/candidate.ts'
+import { elect } from '../../../src/align/election.ts'
 import { assess, defaultGate, type Assessment } from '../../../src/align/gate.ts'
 import { ABSENT, encodeMatrix } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'

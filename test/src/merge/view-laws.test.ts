@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { elect, type Election } from '../../../src/align/election.ts'
+import type { Election } from '../../../src/align/candidate.ts'
+import { elect } from '../../../src/align/election.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.ts'
 import { belowFloor, candidatesOf, viewOf, type Evidence, type SwarmView } from '../../../src/merge/views.ts'

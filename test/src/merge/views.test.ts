@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { elect, type Election } from '../../../src/align/election.ts'
+import type { Election } from '../../../src/align/candidate.ts'
+import { elect } from '../../../src/align/election.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import {

@@ -1,0 +1,93 @@
+/** What an election is about: candidates, how they are ranked, the reference it ends with, and what a policy is. */
+import type { CID } from 'multiformats/cid'
+import type { Manifest } from '../distribute/manifest.ts'
+import type { Matrix32 } from '../matrix.ts'
+import type { Assessment } from './gate.ts'
+import { createPredictivityMemo, type PredictivityMemo } from './predictivity.ts'
+
+/** A claimed V this far from the recomputed one is not rounding: the author says something else than it published. */
+export const CLAIM_TOLERANCE = 1e-4
+
+/** One score record together with what was computed from its content. */
+export interface Candidate {
+  /** Record id as text */
+  readonly key: string
+  /** Peer id as text */
+  readonly author: string
+  readonly kind: 'onnx' | 'human'
+  readonly targetsCid: CID
+  /** The uniform value that the record states */
+  readonly claimed: number
+  readonly assessment: Assessment
+  /** Did the author sign two records under one sequence number? */
+  readonly equivocator?: boolean
+  /** S_Y; needed by policies that compare candidates with each other (predictivity, consensus) */
+  readonly targets?: Matrix32
+}
+
+export interface Ranked {
+  readonly key: string
+  readonly author: string
+  /** Lower is better, whatever the policy; `NO_VALUE` when the candidate has none */
+  readonly value: number
+  /** The figure as people know it: V (lower is better), or predictivity (higher is better). Absent without a value. */
+  readonly figure?: number
+  readonly electable: boolean
+  /** Why it is not electable */
+  readonly reason?: string
+  /** Not electable only because this candidate, which is, has the same targets: the prior is the same, and so is the worth of its work */
+  readonly sameAs?: string
+}
+
+/** Where a reference comes from; `cid` names its matrix, which `matrix` holds when a policy computed it: then nobody else has published it. */
+export interface Reference {
+  readonly cid?: CID
+  readonly matrix?: Matrix32
+  readonly provenance: {
+    readonly policy: string
+    /** Record ids of the scores it was made from */
+    readonly from: string[]
+  }
+}
+
+export interface Election {
+  /** Absent while nobody is electable */
+  readonly reference?: Reference
+  /** Electable candidates first, the best at the top; then the others */
+  readonly ranking: readonly Ranked[]
+}
+
+export interface ElectionPolicy {
+  readonly name: Manifest['election']['policy']
+  /** The figure of every admissible candidate that can be given one, by record key. `electable` are distinct priors. */
+  figures(
+    manifest: Rules,
+    admissible: readonly Candidate[],
+    electable: ReadonlySet<string>,
+    memo: ElectionMemo
+  ): Map<string, number>
+  /** Turns a figure into a value of which the lower is better */
+  value(figure: number): number
+  /** The reference of a non-empty list of electable candidates, best first */
+  reference(electable: readonly Candidate[], manifest: Rules, memo: ElectionMemo): Reference
+}
+
+/** The value of a candidate without one: worse than any, and unlike Infinity it survives JSON. */
+export const NO_VALUE = Number.MAX_VALUE
+
+/** What an election may keep for the next one of the same swarm: results do not depend on it. */
+export interface ElectionMemo extends PredictivityMemo {
+  /** The consensus computed last */
+  consensus?: { readonly ids: string; readonly matrix: Matrix32; readonly cid: CID }
+}
+
+export function createElectionMemo(): ElectionMemo {
+  return createPredictivityMemo()
+}
+
+export type Rules = Pick<Manifest, 'election' | 'seed'>
+
+/** By UTF-16 code units: the same on every machine, unlike a locale's order. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,99 @@
+/**
+ * How candidates are valued and how the reference comes about: two policies take a winner's matrix, one computes a matrix from all.
+ */
+import { matrixCid } from '../distribute/matrix-cid.ts'
+import type { Manifest } from '../distribute/manifest.ts'
+import {
+  compareText,
+  type Candidate,
+  type ElectionMemo,
+  type ElectionPolicy,
+  type Reference,
+  type Rules
+} from './candidate.ts'
+import { consensus, consensusSize } from './consensus.ts'
+import { distinctPriors, predictivity, type PredictivityCandidate } from './predictivity.ts'
+
+/** The paper's policy, behind the gate: the lowest recomputed uniform value. */
+export const uniformityPolicy: ElectionPolicy = {
+  name: 'uniformity',
+  figures: (_, admissible) => new Map(admissible.map(c => [c.key, c.assessment.uniformValue])),
+  value: figure => figure,
+  reference: electable => winner('uniformity', electable)
+}
+
+/** The prior that best predicts the others (predictivity.ts). Electable candidates are those whom others have to predict. */
+export const predictivityPolicy: ElectionPolicy = {
+  name: 'predictivity',
+  figures: predictivityFigures,
+  value: figure => -figure,
+  reference: electable => winner('predictivity', electable)
+}
+
+/**
+ * Nobody wins: the reference is the consensus (consensus.ts) of the distinct priors, of many of them the best by predictivity. Those whose targets
+ * lack rows take no part. A single distinct prior is its own consensus, and its S_Y, which is published already, the reference.
+ */
+export const consensusPolicy: ElectionPolicy = {
+  name: 'consensus',
+  figures: predictivityFigures,
+  value: figure => -figure,
+  reference: (electable, { seed }, memo) => {
+    const judged = judgedTargets(electable, () => true)
+    const distinct = new Set(distinctPriors(judged, seed, memo))
+    const members = judged.filter(({ id }) => distinct.has(id)).slice(0, consensusSize(distinct.size))
+    // a copy may be ranked before the leader of its group, but the leader is the one that counts
+    const [only, ...others] = members
+    if (only === undefined || others.length === 0) {
+      return winner('consensus', only === undefined ? electable : electable.filter(({ key }) => key === only.key))
+    }
+    const ids = JSON.stringify(members.map(({ id }) => id).sort(compareText))
+    if (memo.consensus?.ids !== ids) {
+      const { rows, columns, data } = consensus(members, seed)
+      const matrix = { rows, columns, data: Float32Array.from(data) }
+      memo.consensus = { ids, matrix, cid: matrixCid(matrix) }
+    }
+    const { matrix, cid } = memo.consensus
+    return { cid, matrix, provenance: { policy: 'consensus', from: members.map(({ key }) => key).sort(compareText) } }
+  }
+}
+
+export const POLICIES: Record<Manifest['election']['policy'], ElectionPolicy> = {
+  uniformity: uniformityPolicy,
+  predictivity: predictivityPolicy,
+  consensus: consensusPolicy
+}
+
+// --- internal ---
+
+function predictivityFigures(
+  manifest: Rules,
+  admissible: readonly Candidate[],
+  electable: ReadonlySet<string>,
+  memo: ElectionMemo
+): Map<string, number> {
+  const judged = judgedTargets(admissible, key => electable.has(key))
+  const values = predictivity(judged, manifest.seed, memo)
+  return new Map(
+    judged.flatMap(({ key, id }) => {
+      const value = values.get(id)
+      return value === undefined ? [] : [[key, value] as const]
+    })
+  )
+}
+
+/** Candidates whose matrix is at hand, in their order. */
+function judgedTargets(
+  candidates: readonly Candidate[],
+  votes: (key: string) => boolean
+): Array<PredictivityCandidate & { readonly key: string }> {
+  return candidates.flatMap(({ key, targetsCid, targets }) =>
+    targets === undefined ? [] : [{ key, id: targetsCid.toString(), targets, votes: votes(key) }]
+  )
+}
+
+function winner(policy: string, [best]: readonly Candidate[]): Reference {
+  return best === undefined
+    ? { provenance: { policy, from: [] } }
+    : { cid: best.targetsCid, provenance: { policy, from: [best.key] } }
+}
