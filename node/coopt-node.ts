@@ -13,7 +13,7 @@ import { importCar } from './export/import-car.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { joinSwarm } from './join-swarm.ts'
 import type { Membership } from './membership.ts'
-import { mergeSwarm, writeDataset } from './merge-swarm.ts'
+import { mergeSwarm, mergeUnlessKnown, writeDataset } from './merge-swarm.ts'
 import { publishName } from './publish-name.ts'
 import { publishSwarm } from './publish-swarm.ts'
 import { checkPriorIn } from './preview/check-shared.ts'
@@ -178,8 +178,7 @@ export function nodeOf(
 
     verify: async (text, options = {}, call = {}) => {
       const cid = parseCid(text)
-      // a home that has all records but did not merge yet can make the root itself
-      if (!(await content.has(cid))) for (const membership of swarms.all()) await mergeSwarm(membership, content)
+      await mergeUnlessKnown(cid, swarms.all(), content)
       const rerun =
         options.rerun === undefined
           ? undefined
@@ -187,16 +186,15 @@ export function nodeOf(
       return await verifyMerged(cid, { content, gemm, rerun }, anySignal(call))
     },
 
-    export: async (cid, options, call = {}) =>
-      await exportDataset(parseCid(cid), options, {
-        content,
-        onEvent: call.onEvent ?? onEvent,
-        signal: anySignal(call)
-      }),
+    export: async (text, options, call = {}) => {
+      const cid = parseCid(text)
+      await mergeUnlessKnown(cid, swarms.all(), content)
+      return await exportDataset(cid, options, { content, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) })
+    },
 
     evaluate: async (text, options, call = {}) => {
       const cid = parseCid(text)
-      if (!(await content.has(cid))) for (const membership of swarms.all()) await mergeSwarm(membership, content)
+      await mergeUnlessKnown(cid, swarms.all(), content)
       return await evaluateDataset(cid, options, {
         content,
         gemm,

@@ -33,6 +33,15 @@ export async function mergeSwarm(membership: Mergeable, content: Content): Promi
 }
 
 /**
+ * A root that is not in the store may be what this node's swarms come to: one that has all records but did not merge yet makes it. What is
+ * still missing afterwards has to come from others.
+ */
+export async function mergeUnlessKnown(root: CID, swarms: Iterable<Mergeable>, content: Content): Promise<void> {
+  if (await content.has(root)) return
+  for (const membership of swarms) await mergeSwarm(membership, content)
+}
+
+/**
  * Write the whole directory of a merged dataset into a new or empty folder: added to IPFS with the pinned settings, it has the merged CID.
  * Names are made here from numbers, never taken from anybody.
  *

@@ -85,7 +85,13 @@ function inconsistencyText({ rows, pairs, variation, cosine }: EvaluateReport['i
     calibration
   ]
   return textTable(
-    [`inconsistency (${pairs} pairs, ${rows} rows)`, 'raw', 'aligned', 'held out', 'with itself'],
+    [
+      `inconsistency (${pairs} ${pairs === 1 ? 'pair' : 'pairs'}, ${rows} rows)`,
+      'raw',
+      'aligned',
+      'held out',
+      'with itself'
+    ],
     [line('total variation, at least', variation, fixed(variation.calibration)), line('1 - cosine', cosine, undefined)]
   )
 }

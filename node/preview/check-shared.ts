@@ -13,6 +13,7 @@ import { fetchBundle } from '../bundle/fetch-bundle.ts'
 import { checkPrior } from '../inference/check-prior.ts'
 import { DEFAULT_LIMITS } from '../inference/limits.ts'
 import { loadPrior } from '../inference/load-prior.ts'
+import { mergeUnlessKnown } from '../merge-swarm.ts'
 import type { Runtime } from '../runtime.ts'
 import { directoryCid } from '../directory-cid.ts'
 import { previewPrior } from './preview-prior.ts'
@@ -98,6 +99,9 @@ async function checkFiles(
 /** A UnixFS directory is a merged dataset; whatever else there is names a swarm. */
 async function roundOf({ swarms, content, config }: Runtime, shared: string, signal: AbortSignal): Promise<Round> {
   const root = directoryCid(shared)
-  if (root !== undefined) return await roundOfDataset(root, content, signal)
+  if (root !== undefined) {
+    await mergeUnlessKnown(root, swarms.all(), content)
+    return await roundOfDataset(root, content, signal)
+  }
   return await roundOfSwarm(await swarms.find(decodeInvite(shared), signal), config.timing.catchUpMs, signal)
 }

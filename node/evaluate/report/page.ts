@@ -86,7 +86,7 @@ function probesTable({ probes, test }: EvaluateReport): string {
 
 function inconsistencyText({ pairs, rows, variation, cosine }: EvaluateReport['inconsistency']): string {
   if (pairs === 0) return missing('Inconsistency', 'no two participants have enough shared rows in common')
-  return `<p>Mean over ${pairs} pairs on ${rows} shared images. “Aligned” is by the published rule, which fits on these very images; “held out” by a fit on the other half of them.</p>
+  return `<p>Mean over ${pairs} ${pairs === 1 ? 'pair' : 'pairs'} on ${rows} shared images. “Aligned” is by the published rule, which fits on these very images; “held out” by a fit on the other half of them.</p>
 ${htmlTable(
   '0: the same; 1: told apart without a mistake, or at right angles',
   ['figure', 'raw', 'aligned', 'held out', 'a peer with itself'],

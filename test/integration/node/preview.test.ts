@@ -76,6 +76,13 @@ test('what is said before joining is what everybody finds after it, through the 
   expect(seen).toMatchObject({ priors: 1, admitted: true, reference: { prior: 'superclass2', peer: publisher.peer } })
   expect(seen.alignment?.looR2).toBeGreaterThan(seen.alignment?.minLooR2 as number)
 
+  // a home that never merged and meets nobody any more has all that the root follows from
+  const observer = await startNode()
+  await check(observer, better, invite)
+  await observer.node.close()
+  const alone = await openNode(observer.home, { network: false })
+  expect((await check(alone, better, mergedCid)).ranks).toEqual(seen.ranks)
+
   // offline: the dataset's files in a store without a network and without the swarm
   const empty = await startNode()
   await dial(empty, lab)
