@@ -32,6 +32,15 @@ export function checkPublishOptions(options: PublishOptions): Manifest['admissio
   return admission.data
 }
 
+/**
+ * The policy where none is asked for. A consensus of all priors makes the best students of the three, and is made anew with nearly every prior
+ * that joins: for known members. In an open swarm anybody may join at any time; there predictivity, which unlike the uniform value
+ * elects neither whitened priors nor noisy copies (RESULTS.md).
+ */
+export function defaultPolicy({ allow }: Pick<PublishOptions, 'allow'>): NonNullable<PublishOptions['election']> {
+  return allow === undefined ? 'predictivity' : 'consensus'
+}
+
 /** Can the features of the shared set be kept? `dimension` is the reference prior's. Throws `InvalidInputError`. */
 export function checkReferencePrior({ shared }: PublishOptions, dimension: number, name: string): void {
   if (dimension > MAX_DIMENSION) {

@@ -24,7 +24,7 @@ import { openSource } from './dataset/source.ts'
 import type { InferenceHost } from './inference/host.ts'
 import type { InferenceLimits } from './inference/limits.ts'
 import { loadPrior } from './inference/load-prior.ts'
-import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior } from './publish-options.ts'
+import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior, defaultPolicy } from './publish-options.ts'
 
 /** Partitions of fewer rows spend more on records and tree nodes than on targets. */
 const MIN_PARTITION_ROWS = 1
@@ -135,7 +135,7 @@ export async function publishSwarm(
     seed,
     referenceFeatures,
     uniformity: { t: 2, centred: options.centred === true },
-    election: { policy: options.election ?? 'uniformity', margin: 0.02, human: false },
+    election: { policy: options.election ?? defaultPolicy(options), margin: 0.02, human: false },
     gate: defaultGate(built.shared.rows),
     alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
     // scores, and a peer that does every partition can follow fifteen changes of the reference

@@ -35,5 +35,15 @@ export async function publishSwarm(
   { name = 'test', partitions }: { name?: string; partitions: number }
 ): Promise<PublishReport> {
   const sizes = ['--partitions', `${partitions}`, '--shared', `${SHARED}`, '--dim', `${DIMENSION}`]
-  return await nodes.run(home, publishReportSchema, 'publish', images, '--name', name, ...sizes)
+  return await nodes.run(
+    home,
+    publishReportSchema,
+    'publish',
+    images,
+    '--name',
+    name,
+    ...sizes,
+    '--election',
+    'uniformity'
+  )
 }

@@ -126,7 +126,14 @@ export async function openNode(home: string, options: { network?: boolean } = {}
     publish: async (images, publishOptions = {}) =>
       await node.publish(
         images,
-        { name: 'test', partitions: PARTITIONS, shared: SHARED, dimension: 80, ...publishOptions },
+        {
+          name: 'test',
+          partitions: PARTITIONS,
+          shared: SHARED,
+          dimension: 80,
+          election: 'uniformity',
+          ...publishOptions
+        },
         { onEvent }
       ),
     join: async (invite, prior, joinOptions = {}) =>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { PublishOptions } from '../../node/api-options.ts'
-import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior } from '../../node/publish-options.ts'
+import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior, defaultPolicy } from '../../node/publish-options.ts'
 import { MAX_DIMENSION, MAX_MATRIX_BYTES, MAX_PARTITIONS, MAX_SHARED_ROWS } from '../../src/distribute/manifest.ts'
 import { matrix } from '../../src/matrix.ts'
 import { testPeer } from '../helpers/swarm-factory.ts'
@@ -19,6 +19,11 @@ const refused = (call: () => unknown): unknown => {
 }
 
 describe('options of publish', () => {
+  test('elect by what known members, or anybody, can be trusted with', () => {
+    expect(defaultPolicy(good)).toBe('predictivity')
+    expect(defaultPolicy({ ...good, allow: [testPeer('alice').id] })).toBe('consensus')
+  })
+
   test.each<[Partial<PublishOptions>, RegExp]>([
     [{ name: '' }, /"name"/],
     [{ name: 'two\nlines' }, /"name".*printed/],

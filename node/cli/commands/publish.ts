@@ -47,11 +47,10 @@ export function publishCommand(invoke: Invoke): Command {
       'prior for the features the gate judges against (default: the bundled untrained one)'
     )
     .addOption(
-      new Option('--election <policy>', 'how the reference is elected').choices([
-        'uniformity',
-        'predictivity',
-        'consensus'
-      ])
+      new Option(
+        '--election <policy>',
+        'how the reference comes about (default: consensus with --allow, else predictivity)'
+      ).choices(['uniformity', 'predictivity', 'consensus'])
     )
     .option('--centred', 'uniform values of centred targets (default: as they are)')
     .option('--allow <peer...>', 'peer ids that may take part (default: everybody)')

@@ -28,15 +28,16 @@ async function tarOf(folder: string): Promise<string> {
   return path
 }
 
-test('the manifest has the rules that were asked for, and by default the definition of the uniform value', async () => {
+test('the manifest has the rules that were asked for, and else those of its kind of swarm', async () => {
   const node = await startNode()
   const images = await pictures(40)
   const rules = async (options: object) => {
-    const { manifest } = await node.publish(images, { ...SMALL, ...options })
+    const { manifest } = await node.node.publish(images, { name: 'test', ...SMALL, ...options })
     const found = node.runtime.swarms.get(manifest)?.swarm.manifest
     return { uniformity: found?.uniformity, policy: found?.election.policy }
   }
-  expect((await rules({})).uniformity).toEqual({ t: 2, centred: false })
+  expect(await rules({})).toEqual({ uniformity: { t: 2, centred: false }, policy: 'predictivity' })
+  expect((await rules({ allow: [node.peer] })).policy).toBe('consensus')
   expect(await rules({ centred: true, election: 'consensus' })).toEqual({
     uniformity: { t: 2, centred: true },
     policy: 'consensus'
