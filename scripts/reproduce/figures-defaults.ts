@@ -136,7 +136,7 @@ export const gate: Figure = {
         verdict(
           'nothing else of the attackers is accepted',
           accepted('whitened') + accepted('half noise') === 0,
-          'whitening keeps all that a prior says of the images, and half of a blend is honest: the gate asks whether targets say anything at all. Against these a swarm has predictivity and consensus, and an allow-list'
+          'half noise is refused, whitened priors pass: whitening keeps all that a prior says of the images, and the gate asks whether targets say anything at all. Predictivity ranks them behind'
         )
       ],
       notes: [
