@@ -144,12 +144,14 @@ export const regret: Figure = {
         falling(
           'attacked, by uniformity: with the gate > without',
           [find('uniformity, attacked'), find('uniformity, attacked, no gate')],
-          n
+          n,
+          'behind the gate the whitened prior is elected as well, and as a reference it serves like random codes; the gate only takes the noise away'
         ),
         ...POLICIES.filter(policy => policy !== 'consensus').map(policy =>
           verdict(
             `attacked, behind the gate: ${policy} elects no attacker`,
-            results.reports(electedBy(policy, true)).every(report => !isAttackElected(report))
+            results.reports(electedBy(policy, true)).every(report => !isAttackElected(report)),
+            'a whitened prior passes the gate and has nearly the lowest uniform value there is'
           )
         )
       ],

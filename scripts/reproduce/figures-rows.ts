@@ -41,12 +41,18 @@ export const opinions: Figure = {
       rows: [one, two, quality, length, consensus, sybils],
       verdicts: [
         falling('two opinions > one', [two, one], n),
-        falling('weights by quality > none', [quality, one], n),
-        falling('weights by length > none', [length, one], n),
+        falling(
+          'weights by quality > none',
+          [quality, one],
+          n,
+          "the spread of the three policies' students is larger; what weak rows take away is little once they are aligned, and fewer rows count"
+        ),
+        falling('weights by length > none', [length, one], n, 'as above'),
         falling(
           'copies cost a consensus less than a point',
           [{ ...sybils, mean: (sybils.mean ?? NaN) + 1 }, consensus],
-          n
+          n,
+          "not by the reference, in which copies count once: the five copiers' partitions, more than a third, are done by the untrained network they really have"
         )
       ]
     }

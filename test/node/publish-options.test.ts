@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { PublishOptions } from '../../node/api-options.ts'
-import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior, defaultPolicy } from '../../node/publish-options.ts'
+import {
+  checkPublishOptions,
+  checkReferenceFeatures,
+  checkReferencePrior,
+  defaultPolicy
+} from '../../node/publish-options.ts'
 import { MAX_DIMENSION, MAX_MATRIX_BYTES, MAX_PARTITIONS, MAX_SHARED_ROWS } from '../../src/distribute/manifest.ts'
 import { matrix } from '../../src/matrix.ts'
 import { testPeer } from '../helpers/swarm-factory.ts'
