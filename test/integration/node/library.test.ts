@@ -71,7 +71,7 @@ test('a program publishes, joins, merges, verifies and closes with typed events'
     const report = await publisher.verify(merged.mergedCid)
     expect(report.checks.filter(c => !c.ok)).toEqual([])
     expect(report.checks.find(c => c.name === 'targets')?.detail).toContain(
-      `4 of 4 shards are in this store and have finite targets for ${IMAGES} rows; images of 4 compared with their partition, targets of 4`
+      `4 of 4 shards are in this store and have finite targets for ${IMAGES} rows; weights of 4 computed again, images of 4 compared with their partition, targets of 4`
     )
 
     const [swarm] = (await participant.status(published.invite)).swarms
