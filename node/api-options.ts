@@ -72,3 +72,10 @@ export type PublishOptions = z.infer<typeof publishOptionsSchema>
 export type JoinOptions = z.infer<typeof joinOptionsSchema>
 export type PriorCheckOptions = z.infer<typeof priorCheckOptionsSchema>
 export type MergeOptions = z.infer<typeof mergeOptionsSchema>
+
+/** Of the HTTP gateway that a node may serve besides; left-out fields are as configured. */
+export interface GatewayOptions {
+  port?: number
+  /** Serve everything that lies in the store */
+  any?: boolean
+}

@@ -5,7 +5,7 @@
 import type { CoOptApi } from './api.ts'
 import type { ApiEvent } from './api-events.ts'
 import type { PackOptions, PackReport } from './bundle/pack-report.ts'
-import type { PriorCheckOptions } from './api-options.ts'
+import type { GatewayOptions, PriorCheckOptions } from './api-options.ts'
 import type { PriorReport } from './api-reports.ts'
 import type { SimulateOptions } from './simulate/simulate.ts'
 
@@ -31,12 +31,6 @@ export interface InitReport {
   peer: string
   /** False when the home was there already; nothing was changed then */
   created: boolean
-}
-
-export interface GatewayOptions {
-  port?: number
-  /** Serve everything that lies in the store */
-  any?: boolean
 }
 
 export interface OpenOptions {

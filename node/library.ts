@@ -1,7 +1,7 @@
 /** The node as a library: types that need none of the packages inside, so that a consumer's compiler resolves them. */
 import type { CoOptApi } from './api.ts'
 import type { ApiEvent } from './api-events.ts'
-import type { GatewayOptions } from './backend.ts'
+import type { GatewayOptions } from './api-options.ts'
 
 export interface CoOptNodeInit {
   /** Home directory, made by `coopt init` or `initHome` */

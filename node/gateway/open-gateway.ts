@@ -1,5 +1,5 @@
 /** The gateway of a running node: its configuration, with what the operator asked for this time. */
-import type { GatewayOptions } from '../backend.ts'
+import type { GatewayOptions } from '../api-options.ts'
 import type { Runtime } from '../runtime.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 
