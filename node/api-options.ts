@@ -79,3 +79,14 @@ export interface GatewayOptions {
   /** Serve everything that lies in the store */
   any?: boolean
 }
+
+export interface InitOptions {
+  /** Multiaddrs to listen on, instead of the default */
+  listen?: readonly string[]
+  /**
+   * Find members on the local network by multicast DNS
+   *
+   * @default true
+   */
+  mdns?: boolean
+}

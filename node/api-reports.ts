@@ -207,3 +207,10 @@ export type SharedReport = z.infer<typeof sharedReportSchema>
 export type PriorReport = z.infer<typeof priorReportSchema>
 export type MergeReport = z.infer<typeof mergeReportSchema>
 export type VerifyReport = z.infer<typeof verifyReportSchema>
+
+export interface InitReport {
+  home: string
+  peer: string
+  /** False when the home was there already; nothing was changed then */
+  created: boolean
+}

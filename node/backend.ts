@@ -5,32 +5,14 @@
 import type { CoOptApi } from './api.ts'
 import type { ApiEvent } from './api-events.ts'
 import type { PackOptions, PackReport } from './bundle/pack-report.ts'
-import type { GatewayOptions, PriorCheckOptions } from './api-options.ts'
-import type { PriorReport } from './api-reports.ts'
+import type { GatewayOptions, InitOptions, PriorCheckOptions } from './api-options.ts'
+import type { InitReport, PriorReport } from './api-reports.ts'
 import type { SimulateOptions } from './simulate/simulate.ts'
 
 /** The node of this process on one home directory: holds its lock until `close`. */
 export interface LocalApi extends CoOptApi {
   /** May be called twice. */
   close(): Promise<void>
-}
-
-export interface InitOptions {
-  /** Multiaddrs to listen on, instead of the default */
-  listen?: readonly string[]
-  /**
-   * Find members on the local network by multicast DNS
-   *
-   * @default true
-   */
-  mdns?: boolean
-}
-
-export interface InitReport {
-  home: string
-  peer: string
-  /** False when the home was there already; nothing was changed then */
-  created: boolean
 }
 
 export interface OpenOptions {

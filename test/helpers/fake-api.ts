@@ -12,7 +12,8 @@ import type {
   StatusReport,
   SwarmStatus
 } from '../../node/api-reports.ts'
-import type { Backend, InitOptions, LocalApi, OpenOptions } from '../../node/backend.ts'
+import type { Backend, LocalApi, OpenOptions } from '../../node/backend.ts'
+import type { InitOptions } from '../../node/api-options.ts'
 
 export const PEER = '12D3KooWFakePeerFakePeerFakePeerFakePeerFakePeerFake'
 export const MANIFEST = 'bafyreifakefakefakefakefakefakefakefakefakefakefakefakefake'
