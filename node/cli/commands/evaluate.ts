@@ -1,9 +1,9 @@
 /** coopt evaluate: what a merged dataset is worth, measured with labels that nobody took part with. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { InvalidInputError } from '../../../src/errors.ts'
 import type { EvaluateOptions } from '../../api-evaluate.ts'
 import { evaluationText } from '../evaluation-text.ts'
+import { checkCid } from '../cid-argument.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
@@ -37,12 +37,7 @@ export function evaluateCommand(invoke: Invoke): Command {
     .action(async (cid: string, given: Given) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const { parseCid } = await import('../../../src/codec.ts')
-        try {
-          parseCid(cid)
-        } catch (cause) {
-          throw new InvalidInputError(cause instanceof Error ? cause.message : String(cause), { cause })
-        }
+        await checkCid(cid)
         const options = absolute(given, invocation.cwd)
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: false, onEvent: reporter.onEvent }, (api, call) =>

@@ -1,8 +1,8 @@
 /** coopt export: a merged dataset as files, one CAR, WebDataset shards or a NumPy array. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { InvalidInputError } from '../../../src/errors.ts'
 import type { ExportOptions } from '../../api-upkeep.ts'
+import { checkCid } from '../cid-argument.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
@@ -28,12 +28,7 @@ export function exportCommand(invoke: Invoke): Command {
     .action(async (cid: string, given: Record<string, string>) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const { parseCid } = await import('../../../src/codec.ts')
-        try {
-          parseCid(cid)
-        } catch (cause) {
-          throw new InvalidInputError(cause instanceof Error ? cause.message : String(cause), { cause })
-        }
+        await checkCid(cid)
         const paths = Object.entries(given).map(([name, path]) => [name, resolve(invocation.cwd, path)])
         if (paths.length === 0)
           throw new UsageError('say what to write: --out DIR, --car FILE, --webdataset DIR or --npy FILE')
