@@ -5,12 +5,11 @@ import { decodeMatrix } from '../../src/bytes.ts'
 import { createRandomStream, shuffle } from '../../src/random.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import { InvalidInputError } from '../../src/errors.ts'
+import { NPY_HEADER_BYTES } from '../../node/export/npy.ts'
 import { compareVariants, type VariantResult } from './alignment-variants.ts'
 import { targetsFolder } from './simulations.ts'
 import { configName, single } from './swarms.ts'
 
-/** What `npyHeader` writes. */
-const NPY_HEADER_BYTES = 128
 const CLASSES = 10
 
 /** `labels`: id,label as image-files.ts writes it. */
