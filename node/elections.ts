@@ -13,15 +13,13 @@ import {
   assessmentKey,
   candidatesOf,
   countedScores,
+  HOPELESS,
   qualityKey,
   type Evidence,
   type Quality
 } from '../src/merge/views.ts'
 import type { Exact } from './exact/exact.ts'
 import type { Logger } from './logger.ts'
-
-/** Of a prior that cannot be mapped onto the reference at all (too few common rows): below every floor. */
-const HOPELESS: Quality = { looR2: -1, looCosine: -1 }
 
 /** Figures for past references are kept while they are this few (5 MB): one may win again. */
 const MAX_QUALITIES = 16_384

@@ -7,12 +7,11 @@
  */
 import type { Candidate, Election } from '../../src/align/candidate.ts'
 import { NOISE_SIGMAS, round6, type Assessment } from '../../src/align/gate.ts'
-import { encodeMatrix } from '../../src/bytes.ts'
 import type { Manifest } from '../../src/distribute/manifest.ts'
-import { importBytes } from '../../src/distribute/unixfs-import.ts'
+import { matrixCid } from '../../src/distribute/matrix-cid.ts'
 import { NumericError } from '../../src/errors.ts'
 import { matrix, type Matrix32 } from '../../src/matrix.ts'
-import { belowFloor, candidatesOf, isScore, type Quality } from '../../src/merge/views.ts'
+import { belowFloor, candidatesOf, HOPELESS, isScore, type Quality } from '../../src/merge/views.ts'
 import type { EncodedImage, PriorModel } from '../../src/optimize/prior.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { SharedReport } from '../api-reports.ts'
@@ -39,7 +38,7 @@ export async function previewPrior(round: Round, components: PreviewComponents):
   const { prior } = components
   const { kind } = prior.descriptor
   const { targets, imagesPerSecond } = await targetsOfShared(round, components)
-  const { cid } = await importBytes([encodeMatrix(targets)], async () => {}) // its name; nothing is stored
+  const cid = matrixCid(targets)
   const assessment = await exact.assess(cid, kind, targets)
 
   const others = candidatesOf(set, evidence)
@@ -150,8 +149,7 @@ async function quality({ exact }: Round, ...[from, to]: Parameters<Round['exact'
   try {
     return await exact.quality(from, to)
   } catch (error) {
-    // too few rows in common: below every floor, as the judge of a swarm has it
-    if (error instanceof NumericError) return { looR2: -1, looCosine: -1 }
+    if (error instanceof NumericError) return HOPELESS
     throw error
   }
 }

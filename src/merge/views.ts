@@ -18,6 +18,9 @@ export interface Quality {
   readonly looCosine: number
 }
 
+/** Of a prior that cannot be mapped onto the reference at all (too few common rows): below every floor. */
+export const HOPELESS: Quality = { looR2: -1, looCosine: -1 }
+
 /** What is known from content. Maps are keyed by CIDs as text. */
 export interface Evidence {
   /** By `assessmentKey` */
