@@ -9,7 +9,7 @@ import { matrix } from '../../../src/matrix.ts'
 import { createRandomStream } from '../../../src/random.ts'
 import type { Score, SignedRecord } from '../../../src/publish/record.ts'
 import { hasSharedData, zooModel } from '../../helpers/cifar.ts'
-import { floats, model, node as operator, value } from '../../helpers/onnx.ts'
+import { noiseModel } from '../../helpers/noise-model.ts'
 import { normal } from '../../helpers/synthetic-priors.ts'
 import {
   bundledPrior,
@@ -29,20 +29,7 @@ import {
 /** A model whose features have the best uniform value there is and say nothing about the image. */
 async function noisePrior(): Promise<string> {
   if (hasSharedData) return await priorFolder(await readFile(zooModel('noise_hash')))
-  const stream = createRandomStream('test', 'noise prior')
-  const weights = Array.from({ length: 3072 * 64 }, () => 500 * normal(stream))
-  return await priorFolder(
-    model({
-      nodes: [
-        operator('Flatten', ['image'], ['flat']),
-        operator('MatMul', ['flat', 'weight'], ['phase']),
-        operator('Sin', ['phase'], ['feature'])
-      ],
-      initializers: [floats('weight', [3072, 64], weights)],
-      inputs: [value('image', ['N', 3, 32, 32])],
-      outputs: [value('feature', ['N', 64])]
-    })
-  )
+  return await priorFolder(noiseModel())
 }
 
 /** Publish results and alignments for every partition under a score, as if they were good. */

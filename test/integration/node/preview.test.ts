@@ -4,9 +4,7 @@ import { expect, test } from 'vitest'
 import type { SharedReport } from '../../../node/api-reports.ts'
 import { directoryNode } from '../../../src/distribute/unixfs-directory.ts'
 import { assessmentKey } from '../../../src/merge/views.ts'
-import { createRandomStream } from '../../../src/random.ts'
-import { floats, model, node as operator, value } from '../../helpers/onnx.ts'
-import { normal } from '../../helpers/synthetic-priors.ts'
+import { noiseModel } from '../../helpers/noise-model.ts'
 import {
   bundledPrior,
   dial,
@@ -26,24 +24,6 @@ async function check({ node }: TestNode, prior: string, shared: string): Promise
   return report.shared
 }
 
-/** Random features of the pixels: evenly spread, and saying nothing of the image. */
-async function noisePrior(): Promise<string> {
-  const stream = createRandomStream('test', 'noise prior')
-  const weights = Array.from({ length: 3072 * 64 }, () => 500 * normal(stream))
-  return await priorFolder(
-    model({
-      nodes: [
-        operator('Flatten', ['image'], ['flat']),
-        operator('MatMul', ['flat', 'weight'], ['phase']),
-        operator('Sin', ['phase'], ['feature'])
-      ],
-      initializers: [floats('weight', [3072, 64], weights)],
-      inputs: [value('image', ['N', 3, 32, 32])],
-      outputs: [value('feature', ['N', 64])]
-    })
-  )
-}
-
 test('before anybody has joined a prior is the first of one, and nothing is published by looking', async () => {
   const [publisher, lab] = await Promise.all([startNode(), startNode()])
   const { invite, manifest } = await publisher.publish(await pictures())
@@ -58,7 +38,7 @@ test('before anybody has joined a prior is the first of one, and nothing is publ
   await lab.membership(manifest).sync()
   expect(publisher.membership(manifest).state.set.size).toBe(0)
 
-  const noise = await check(lab, await noisePrior(), invite)
+  const noise = await check(lab, await priorFolder(noiseModel()), invite)
   expect(noise.admitted).toBe(false)
   expect(noise.gate.find(row => row.figure === 'r2-above-chance')?.ok).toBe(false)
   expect(noise.ranks[0]).toMatchObject({ of: 0, elected: false, reason: 'not eligible' })
