@@ -1,5 +1,5 @@
 /**
- * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in coopt-node.ts.
+ * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in create-node.ts.
  */
 import { readFile } from 'node:fs/promises'
 import type { PeerId } from '@libp2p/interface'
@@ -19,6 +19,8 @@ import { verify } from './process/verify-signature.ts'
 import { loadIdentity, type Identity } from './home/identity.ts'
 import { InferenceHost } from './compute/inference/host.ts'
 import { createOrtGemm } from './compute/inference/ort-gemm.ts'
+import { migrateHome } from './home/migrate.ts'
+import { readHomeVersion } from './home/version.ts'
 import { lockHome } from './home/lock.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { createMatrixServer } from './swarms/exchange/matrix-server.ts'
@@ -54,16 +56,18 @@ export interface Runtime {
 
 /**
  * Throws `HomeLockedError` when another process holds the home, `InvalidInputError` when there is none or its configuration is
- * wrong, `DamagedStoreError` when key or store are damaged.
+ * wrong, `HomeVersionError` when a newer version wrote it, `DamagedStoreError` when key or store are damaged.
  */
 export async function openRuntime({ home: root, network: online, what, onEvent }: RuntimeInit): Promise<Runtime> {
   await using starting = new AsyncDisposableStack()
   const home = homeAt(root)
+  await readHomeVersion(root) // first: a newer home may have keys in its configuration that would be called mistakes here
   const config = await loadConfig(home)
   const lock = await lockHome(root, { what })
   starting.defer(async () => await lock.release())
   await prepareHome(home)
   const logger = createLogger()
+  await migrateHome(root, { onStep: message => onEvent({ type: 'log', level: 'info', message }) })
   const identity = await loadIdentity(home.identity, { warn: message => logger.warn(message) })
 
   // stores

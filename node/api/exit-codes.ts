@@ -15,6 +15,7 @@ export const EXIT = {
   verification: { code: 7, meaning: 'verification failed, or content differs from its promise' },
   damaged: { code: 8, meaning: 'the home directory is damaged' },
   interrupted: { code: 9, meaning: 'stopped by Ctrl-C or a signal before the work was done' },
+  newer: { code: 10, meaning: 'a newer version of coopt wrote the home directory' },
   temporary: { code: 75, meaning: 'the disk is full or a quota is reached; works again once there is space' }
 } as const
 
@@ -36,6 +37,7 @@ const BY_ERROR: Readonly<Record<string, ExitName>> = {
   DaemonUnavailableError: 'unavailable',
   InvalidContentError: 'verification',
   InvalidRecordError: 'verification',
+  HomeVersionError: 'newer',
   DamagedStoreError: 'damaged',
   AbortError: 'interrupted',
   StoreFullError: 'temporary'

@@ -2,6 +2,8 @@
  * The home directory of a node and the names in it. No name is taken from the network: swarms are named by their checked CID,
  * journals by the hash of what they are about.
  *
+ *   version                 of this layout (version.ts)
+ *   backup-<version>/       files as they were before a migration (backup.ts); may be deleted
  *   config.json             what the operator changed (config.ts)
  *   identity.key            Ed25519 private key, 0600 (identity.ts)
  *   LOCK/                   the process that has the home (lock.ts)
