@@ -12,6 +12,8 @@
  * keeps everything, and a node refuses what it does not hold yet at its door (`isFull`, protocols/gossip and protocols/sync)
  * once it holds that many bytes. Sets then converge as long as the quota is not exhausted, and finished work is never lost.
  *
+ * Records of types that this version does not know are kept and counted like any other (publish/record.ts); no index below lists them.
+ *
  * Nothing is validated here: records come from `openRecord`.
  */
 import { compareBytes } from '../codec.ts'
