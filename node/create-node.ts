@@ -6,9 +6,9 @@ import { join, resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
-import type { CallOptions } from './api/api.ts'
+import type { CallOptions, CoOptApi, CoOptNode, CoOptNodeInit } from './api/api.ts'
+import { withCheckedArguments } from './api/operations.ts'
 import type { GatewayOptions } from './api/options.ts'
-import type { CoOptNode, CoOptNodeInit } from './api/library.ts'
 import { directoryCid } from './api/directory-cid.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
@@ -73,11 +73,7 @@ export function nodeOf(
   const inviteOf = ({ swarm }: Membership): string =>
     ownInvite(swarm, { current: addresses(), configured: config.network.listen, peer })
 
-  return {
-    peer,
-    addresses,
-    gateway: init.gateway?.url,
-
+  const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
       const { swarm, duplicates, broken } = await publishSwarm(
         {
@@ -244,8 +240,14 @@ export function nodeOf(
 
     ...upkeepOf(runtime, { addresses, onEvent }),
 
-    stop: async () => init.onStop?.(),
+    stop: async () => init.onStop?.()
+  }
 
+  return {
+    ...withCheckedArguments(operations),
+    peer,
+    addresses,
+    gateway: init.gateway?.url,
     close: async () => {
       try {
         await init.gateway?.close()

@@ -1,9 +1,7 @@
 /** CoOpt as a library: the node, its reports and events, and the errors it throws (test `error.name`). */
 export { createCoOptNode } from './create-node.ts'
-export type { CoOptNode, CoOptNodeInit } from './api/library.ts'
 export { initHome } from './home/init-home.ts'
 export type * from './api/api.ts'
-export type * from './api/evaluate.ts'
 export type * from './api/evaluate.ts'
 export type * from './api/events.ts'
 export type * from './api/options.ts'

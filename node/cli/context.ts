@@ -16,6 +16,8 @@ export interface CliContext {
   cwd: string
   /** Loaded when a command needs it: the network stack takes a second */
   loadBackend(): Promise<Backend>
+  /** How long to wait for a process that holds the home and does not answer: it may be starting or stopping */
+  patienceMs: number
   /** The first Ctrl-C: finish the batch, leave cleanly */
   signal: AbortSignal
   /** The second: stop at once */

@@ -10,6 +10,9 @@ import { runProgram } from './program.ts'
 /** After the second Ctrl-C, how long the lock and the child processes may take to be let go. */
 const STOP_WITHIN_MS = 2000
 
+/** A daemon of a large home answers after a few seconds; one that stops finishes a batch, or a block from the network, first. */
+const PATIENCE_MS = 10_000
+
 const graceful = new AbortController()
 const kill = new AbortController()
 const stopped = Promise.withResolvers<number>()
@@ -30,7 +33,8 @@ const context: CliContext = {
   terminal: process.stderr.isTTY,
   env: process.env,
   cwd: process.cwd(),
-  loadBackend: async () => await import('./local-api.ts'),
+  loadBackend: async () => await import('./backend.ts'),
+  patienceMs: PATIENCE_MS,
   signal: graceful.signal,
   kill: kill.signal
 }

@@ -3,7 +3,6 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { EvaluateOptions } from '../../api/evaluate.ts'
 import { evaluationText } from '../evaluation-text.ts'
-import { checkCid } from '../cid-argument.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
@@ -37,7 +36,6 @@ export function evaluateCommand(invoke: Invoke): Command {
     .action(async (cid: string, given: Given) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        await checkCid(cid)
         const options = absolute(given, invocation.cwd)
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: false, onEvent: reporter.onEvent }, (api, call) =>

@@ -2,7 +2,6 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { ExportOptions } from '../../api/upkeep.ts'
-import { checkCid } from '../cid-argument.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
@@ -28,7 +27,6 @@ export function exportCommand(invoke: Invoke): Command {
     .action(async (cid: string, given: Record<string, string>) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        await checkCid(cid)
         const paths = Object.entries(given).map(([name, path]) => [name, resolve(invocation.cwd, path)])
         if (paths.length === 0)
           throw new UsageError('say what to write: --out DIR, --car FILE, --webdataset DIR or --npy FILE')

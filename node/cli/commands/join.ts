@@ -25,11 +25,9 @@ export function joinCommand(invoke: Invoke): Command {
     .action(async (invite: string, options: JoinOptions) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const { decodeInvite } = await import('../../../src/distribute/invite.ts')
         const { directoryCid } = await import('../../api/directory-cid.ts')
         const isBundle = directoryCid(options.prior) !== undefined
         const prior = isBundle ? options.prior : resolve(invocation.cwd, options.prior)
-        decodeInvite(invite) // a cut invite is told before the network comes up
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
           api.join(invite, { ...options, prior }, call)

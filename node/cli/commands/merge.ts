@@ -21,8 +21,6 @@ export function mergeCommand(invoke: Invoke): Command {
     .action(async (invite: string, { out, name, offline }: { out?: string; name?: string; offline: boolean }) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const { decodeInvite } = await import('../../../src/distribute/invite.ts')
-        decodeInvite(invite)
         const options = {
           ...(out === undefined ? {} : { out: resolve(invocation.cwd, out) }),
           ...(name === undefined ? {} : { name })

@@ -107,11 +107,9 @@ async function packPrior(
 /** A swarm's members are asked, or those who have a bundle; a merged dataset alone is looked at without anybody. */
 async function checkInHome(invocation: Invocation, prior: string, options: PriorCheckOptions): Promise<PriorReport> {
   const { withApi } = await import('../session.ts')
-  const { decodeInvite } = await import('../../../src/distribute/invite.ts')
   const { directoryCid } = await import('../../api/directory-cid.ts')
   const { shared } = options
   const isDataset = shared !== undefined && directoryCid(shared) !== undefined
-  if (shared !== undefined && !isDataset) decodeInvite(shared) // a cut invite is told before the network comes up
   const network = !isDataset || directoryCid(prior) !== undefined
   // one JSON object, as without --shared: progress is for people
   const reporter = invocation.json ? undefined : createReporter(invocation)

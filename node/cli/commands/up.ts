@@ -1,6 +1,8 @@
 /** coopt up: the daemon. Serves partitions and results, relays gossip, answers the other commands; runs until Ctrl-C. */
 import { once } from 'node:events'
 import { Command } from 'commander'
+import { HomeLockedError } from '../../../src/errors.ts'
+import type { OpenOptions } from '../backend.ts'
 import type { Invoke } from '../invoke.ts'
 import { wholeNumber } from '../option-values.ts'
 import { createReporter } from '../output.ts'
@@ -21,13 +23,14 @@ export function upCommand(invoke: Invoke): Command {
     .option('--gateway-any', 'serve all content of this home, not only that of its swarms', false)
     .action(async ({ apiPort, gateway, gatewayPort, gatewayAny }: Options) => {
       await invoke(async invocation => {
-        const { closing } = await import('../session.ts')
+        const { closing, whileHeld } = await import('../session.ts')
+        const { connectApi } = await import('../../api/http/client.ts')
         const { serveApi } = await import('../../api/http/server.ts')
         const { home, signal, kill } = invocation
         const backend = await invocation.loadBackend()
         const reporter = createReporter(invocation)
         const stop = new AbortController()
-        const local = await backend.openLocal(home, {
+        const options: OpenOptions = {
           network: true,
           ...(gateway
             ? {
@@ -38,9 +41,13 @@ export function upCommand(invoke: Invoke): Command {
               }
             : {}),
           // told below, once commands are answered: scripts wait for it
-          onEvent: event => event.type !== 'listening' && reporter.onEvent(event),
+          onEvent: event => void (event.type !== 'listening' && reporter.onEvent(event)),
           onStop: () => stop.abort()
-        })
+        }
+        const local = await whileHeld(invocation, async () =>
+          (await connectApi(home)) === undefined ? await backend.openLocal(home, options) : undefined
+        )
+        if (local === undefined) throw new HomeLockedError(await answersAlready(home))
         await closing(local, async () => {
           const server = await serveApi(local, { home, ...(apiPort === undefined ? {} : { port: apiPort }) })
           try {
@@ -54,4 +61,12 @@ export function upCommand(invoke: Invoke): Command {
         }).finally(reporter.stop)
       })
     })
+}
+
+// --- internal ---
+
+async function answersAlready(home: string): Promise<string> {
+  const { readApiFile } = await import('../../api/http/api-file.ts')
+  const endpoint = await readApiFile(home)
+  return `process ${endpoint?.pid ?? 'unknown'} already runs on ${home} and answers commands: stop it with "coopt down", or use another home`
 }

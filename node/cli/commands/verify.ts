@@ -1,6 +1,5 @@
 /** coopt verify: replays everything that can be recomputed from a merged root. */
 import { Command } from 'commander'
-import { checkCid } from '../cid-argument.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { printReport } from '../output.ts'
@@ -26,7 +25,6 @@ export function verifyCommand(invoke: Invoke): Command {
     .action(async (cid: string, { rerun, sample }: { rerun: boolean; sample?: number }) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        await checkCid(cid)
         const report = await withApi(invocation, { network: false }, (api, call) =>
           api.verify(cid, rerun || sample !== undefined ? { rerun: sample ?? RERUN_ROWS } : {}, call)
         )

@@ -74,6 +74,18 @@ describe('coopt as processes', () => {
     expect((JSON.parse(offline.out) as { addresses: string[] }).addresses).toEqual([])
   })
 
+  it('takes commands while the daemon starts and while it stops', async () => {
+    const starting = up()
+    const during = await Promise.all([run('status', '--json'), run('status', '--json'), run('gc', '--json')])
+    expect(during.map(({ code, err }) => ({ code, err: err.replace(/^coopt: waiting .*\n/, '') }))).toEqual(
+      during.map(() => ({ code: 0, err: '' }))
+    )
+    const { child, ended } = await starting
+    child.kill('SIGTERM')
+    expect(await run('status', '--json')).toMatchObject({ code: 0 })
+    expect(await ended).toMatchObject({ code: 0 })
+  })
+
   it('works on after kill -9 of the daemon, although its token file is still there', async () => {
     const { child, ended } = await up()
     child.kill('SIGKILL')

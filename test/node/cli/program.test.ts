@@ -32,6 +32,7 @@ import {
   statusReport,
   untilAborted
 } from '../../helpers/fake-api.ts'
+import { commandContext, jsonLines, runCommand } from '../../helpers/run-command.ts'
 
 const SWARM = rawCid(new Uint8Array([1]))
 const INVITE = encodeInvite({ swarm: SWARM, addresses: ['/ip4/127.0.0.1/tcp/4001'] })
@@ -44,50 +45,10 @@ afterEach(async () => {
   await rm(home, { recursive: true })
 })
 
-interface Run {
-  code: number
-  out: string
-  err: string
-}
-
-function context(
-  backend: Backend,
-  more: Partial<CliContext> = {}
-): { context: CliContext; printed: { out: string; err: string } } {
-  const printed = { out: '', err: '' }
-  return {
-    printed,
-    context: {
-      stdout: text => void (printed.out += text),
-      stderr: text => void (printed.err += text),
-      terminal: false,
-      env: {},
-      cwd: '/work-dir',
-      loadBackend: async () => backend,
-      signal: new AbortController().signal,
-      kill: new AbortController().signal,
-      ...more
-    }
-  }
-}
-
-async function run(
-  args: string[],
-  answers: Partial<CoOptApi> = {},
-  more: Partial<CliContext> = {}
-): Promise<Run & { api: ReturnType<typeof fakeApi>; backend: ReturnType<typeof fakeBackend> }> {
-  const api = fakeApi(answers)
-  const backend = fakeBackend(api)
-  const { context: given, printed } = context(backend, more)
-  const code = await runProgram(args[0] === '--home' ? args : [...args, '--home', home], given)
-  return { code, ...printed, api, backend }
-}
-
-const json = (text: string): unknown[] =>
-  text
-    .trimEnd()
-    .split('\n')
-    .map(line => JSON.parse(line) as unknown)
+const run = async (args: string[], answers: Partial<CoOptApi> = {}, more: Partial<CliContext> = {}) =>
+  await runCommand(args[0] === '--home' ? args : [...args, '--home', home], answers, more)
+const context = commandContext
+const json = jsonLines
 
 describe('coopt', () => {
   it('prints one JSON object per short command, equal to the report', async () => {
