@@ -1,10 +1,8 @@
 /**
  * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in create-node.ts.
  */
-import { readFile } from 'node:fs/promises'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { LevelDatastore } from 'datastore-level'
 import { createReferenceClient } from '../protocols/reference/client.ts'
 import { createReferenceServer } from '../protocols/reference/server.ts'
 import { createSync } from '../protocols/sync/sync.ts'
@@ -24,7 +22,10 @@ import { readHomeVersion } from './home/version.ts'
 import { lockHome } from './home/lock.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { createMatrixServer } from './swarms/exchange/matrix-server.ts'
+import { assertCanListen } from './network/listen.ts'
 import { createNetwork, type Network } from './network/network.ts'
+import { readSwarmKey } from './network/swarm-key.ts'
+import { openDatastore } from './store/datastore.ts'
 import { DurableBlockstore } from './store/durable-blockstore.ts'
 import { createSwarms, type Swarms } from './swarms/swarms.ts'
 
@@ -85,15 +86,15 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     },
     onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
   })
-  const datastore = new LevelDatastore(home.datastore)
 
   // network
   let network: Network | undefined
   if (online) {
-    await datastore.open()
+    const datastore = await openDatastore(home.datastore)
     starting.defer(async () => await datastore.close())
     const { swarmKey, ...init } = config.network
-    const key = swarmKey === undefined ? {} : { swarmKey: new Uint8Array(await readFile(swarmKey)) }
+    const key = swarmKey === undefined ? {} : { swarmKey: await readSwarmKey(swarmKey, home.config) }
+    await assertCanListen(init.listen, home.config)
     const { privateKey } = identity
     const running = await createNetwork({ blockstore: local, datastore, privateKey }, { ...init, ...key })
     starting.defer(async () => await running.stop())

@@ -11,7 +11,7 @@ import { InvalidInputError } from '../../src/errors.ts'
 import type { Home } from './home.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from '../network/limits.ts'
-import { DEFAULT_LISTEN } from '../network/libp2p.ts'
+import { addressFault, DEFAULT_LISTEN, listenFault } from '../network/listen.ts'
 import { errorCode, nodeFileSystem, readFully, storeError, type FileSystem } from '../store/file-system.ts'
 
 /** A file written by hand is some kilobytes. */
@@ -24,7 +24,14 @@ const milliseconds = z
   .min(1)
   .max(2 ** 31 - 1) // what a Node timer can wait
 const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
-const address = z.string().min(1).max(512).startsWith('/', 'a multiaddr begins with /, like /ip4/0.0.0.0/tcp/4001')
+const address = (fault: (text: string) => string | undefined) =>
+  z
+    .string()
+    .max(512)
+    .superRefine((text, ctx) => {
+      const message = fault(text)
+      if (message !== undefined) ctx.addIssue({ code: 'custom', message })
+    })
 
 /** Single limits by name, every other one as shipped. */
 function someOf<K extends string>(defaults: Readonly<Record<K, number>>) {
@@ -45,11 +52,11 @@ const storeSchema = z.strictObject({
 const networkSchema = z.strictObject({
   /** Multiaddrs to listen on: any free TCP port. Fix the port (`/ip4/0.0.0.0/tcp/4001`) where a router forwards it. */
   listen: z
-    .array(address)
+    .array(address(listenFault))
     .max(32)
     .default(() => [...DEFAULT_LISTEN]),
   /** Multiaddrs to tell others instead of those found, for a node behind a forwarded port. */
-  announce: z.array(address).max(32).exactOptional(),
+  announce: z.array(address(addressFault)).max(32).exactOptional(),
   /** Find members on the local network by multicast DNS. */
   mdns: z.boolean().default(true),
   /** Relay for members that cannot be reached, if this node can be. */

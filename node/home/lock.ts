@@ -13,7 +13,7 @@
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HomeLockedError, InvalidInputError, StoreFullError } from '../../src/errors.ts'
 import { writeJsonAtomic } from '../store/atomic-file.ts'
@@ -50,11 +50,7 @@ const LONGEST_WAIT_MS = 50
  */
 export async function lockHome(root: string, { what, now = () => new Date() }: LockOptions): Promise<HomeLock> {
   const directory = join(root, 'LOCK')
-  try {
-    await nodeFileSystem.mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
-  } catch (error) {
-    throw unwritable(root, storeError(error, 'create', directory))
-  }
+  await makeDirectory(root, directory)
   const holder: Holder = { ...(await describeProcess(process.pid)), what, since: now().toISOString() }
   for (let attempt = 1; ; attempt++) {
     const name = await enter(root, directory, holder)
@@ -103,6 +99,27 @@ async function findOther(directory: string, own: string): Promise<Holder | undef
     await removeIfPresent(nodeFileSystem, path)
   }
   return undefined
+}
+
+async function makeDirectory(root: string, directory: string): Promise<void> {
+  try {
+    await nodeFileSystem.mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
+  } catch {
+    // Node says ENOENT or EEXIST, whatever it was that kept it from making one of the folders
+    await makeOneByOne(directory).catch((error: unknown) => {
+      throw unwritable(root, storeError(error, 'create', directory))
+    })
+  }
+}
+
+async function makeOneByOne(path: string): Promise<void> {
+  try {
+    await nodeFileSystem.mkdir(path, { recursive: false, mode: DIRECTORY_MODE })
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT' || dirname(path) === path) throw error
+    await makeOneByOne(dirname(path))
+    await nodeFileSystem.mkdir(path, { recursive: false, mode: DIRECTORY_MODE })
+  }
 }
 
 /** Put the own file beside the others; resolves to its name. */

@@ -20,8 +20,14 @@ export interface Mergeable {
   readonly state: SwarmState
 }
 
+/** In place of the content: to learn what a merged directory is, without storing it. A full disk does not matter then. */
+export const UNSTORED: Pick<Content, 'put' | 'barrier'> = { put: async () => {}, barrier: async () => {} }
+
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */
-export async function mergeSwarm(membership: Mergeable, content: Content): Promise<MergedDataset> {
+export async function mergeSwarm(
+  membership: Mergeable,
+  content: Pick<Content, 'put' | 'barrier'>
+): Promise<MergedDataset> {
   const { swarm, state } = membership
   const merged = await mergeDataset(swarm, state.set, state.evidence, state.view())
   for (const { cid, bytes } of merged.blocks) {

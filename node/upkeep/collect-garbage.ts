@@ -20,7 +20,7 @@ import type { Content } from '../content/content.ts'
 import { inlineBlock } from '../content/dag/blocks.ts'
 import { linksOf } from '../content/dag/entity.ts'
 import type { Membership } from '../swarms/membership.ts'
-import { mergeSwarm } from '../merge/merge-swarm.ts'
+import { mergeSwarm, UNSTORED } from '../merge/merge-swarm.ts'
 import { blockName } from '../store/block-files.ts'
 import type { DurableBlockstore } from '../store/durable-blockstore.ts'
 
@@ -61,7 +61,7 @@ export async function collectGarbage(
   for (const membership of open) {
     await membership.state.settled(signal)
     for (const cid of rootsOf(membership, components.self)) await mark(cid, needed, components, signal)
-    for (const { cid } of (await mergeSwarm(membership, content)).blocks) need(cid, needed)
+    for (const { cid } of (await mergeSwarm(membership, UNSTORED)).blocks) need(cid, needed)
   }
   let blocks = 0
   let bytes = 0

@@ -106,6 +106,17 @@ describe('migrating a home', () => {
     expectMigrated(disk)
   })
 
+  test('waits on a full disk where the older files can be read as well', async () => {
+    const disk = await oldHome()
+    disk.fault = ({ operation }) => (operation === 'write' ? 'ENOSPC' : undefined)
+    const told: string[] = []
+    await migrateHome(HOME, { fs: disk, onStep: message => void told.push(message) })
+    expect(told).toEqual([expect.stringMatching(/stays at version 0 for now: .*no space left/)])
+    disk.fault = () => undefined
+    await migrateHome(HOME, { fs: disk })
+    expect(disk.peek(`${HOME}/version`)?.toString()).toBe('1\n')
+  })
+
   test('has one migration for each version', () => {
     expect(MIGRATIONS).toHaveLength(HOME_VERSION)
   })
