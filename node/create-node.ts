@@ -1,25 +1,27 @@
 /**
- * Opens a home and returns everything that the commands can do, in process and typed: each operation checks its arguments, picks what it needs
- * from the runtime, and calls the folder that does the work.
+ * Opens a home and returns everything that the commands can do, in process and typed: each operation picks what it needs
+ * from the runtime and calls the folder that does the work. Arguments are checked before, by the table of api/operations.ts.
  */
 import { join, resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
 import type { CallOptions, CoOptApi, CoOptNode, CoOptNodeInit } from './api/api.ts'
+import { callSignal } from './api/call-signal.ts'
 import { withCheckedArguments } from './api/operations.ts'
-import type { GatewayOptions } from './api/options.ts'
 import { directoryCid } from './api/directory-cid.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { importCar } from './export/import-car.ts'
-import { startGateway, type Gateway } from './gateway/gateway.ts'
+import type { Gateway } from './gateway/gateway.ts'
+import { gatewayOf } from './gateway/open-gateway.ts'
 import { writeReport } from './lab/report/write-report.ts'
 import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
 import { mergeSwarm, mergeUnlessKnown, writeDataset } from './merge/merge-swarm.ts'
 import { publishName } from './upkeep/ipns-names.ts'
+import { publishReport } from './publish/publish-report.ts'
 import { publishSwarm } from './publish/publish-swarm.ts'
 import { checkPriorIn } from './evaluate/preview/check-shared.ts'
 import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
@@ -43,18 +45,6 @@ export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
   }
 }
 
-/** The gateway on a runtime, if it is asked for and not turned off by the configuration. Throws like `startGateway`. */
-export async function gatewayOf(
-  { config, content, swarms, logger, network }: Runtime,
-  options: GatewayOptions | undefined
-): Promise<Gateway | undefined> {
-  if (options === undefined || !config.gateway.enabled) return undefined
-  return await startGateway(
-    { content, memberships: () => swarms.all(), logger, hasNetwork: network !== undefined },
-    { ...config.gateway, ...options }
-  )
-}
-
 /** The operations on a runtime, which `close` closes. */
 export function nodeOf(
   runtime: Runtime,
@@ -65,10 +55,10 @@ export function nodeOf(
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
-  const joined = new Map<string, string>() // swarm -> prior that takes part
+  const priorsAtWork = new Map<string, string>() // swarm -> prior that takes part
 
   const membershipOf = async (text: string, call: CallOptions): Promise<Membership> =>
-    await swarms.find(decodeInvite(text), anySignal(call))
+    await swarms.find(decodeInvite(text), callSignal(call))
 
   const inviteOf = ({ swarm }: Membership): string =>
     ownInvite(swarm, { current: addresses(), configured: config.network.listen, peer })
@@ -85,24 +75,13 @@ export function nodeOf(
           spool: join(runtime.home.root, 'spool'),
           untrainedPrior: UNTRAINED_PRIOR,
           onEvent: call.onEvent ?? onEvent,
-          signal: anySignal(call)
+          signal: callSignal(call)
         },
         source,
         options
       )
       const membership = await swarms.open(swarm, [])
-      const { manifest } = swarm
-      return {
-        manifest: swarm.id.toString(),
-        invite: inviteOf(membership),
-        samples: manifest.samples,
-        duplicates,
-        ...(broken === 0 ? {} : { broken }),
-        partitions: manifest.partitions.length,
-        shared: manifest.shared.rows,
-        dimension: manifest.dimension,
-        bytes: manifest.partitions.reduce((sum, p) => sum + p.bytes, manifest.shared.bytes)
-      }
+      return { ...publishReport(swarm, { duplicates, broken }), invite: inviteOf(membership) }
     },
 
     join: async (invite, options, call = {}) => {
@@ -111,14 +90,14 @@ export function nodeOf(
       const never = new AbortController().signal
       const id = membership.swarm.id.toString()
       const prior = directoryCid(options.prior) === undefined ? resolve(options.prior) : options.prior
-      const first = joined.get(id)
+      const first = priorsAtWork.get(id)
       if (first !== undefined) {
         // both would take work by one view and lease it under one name, and one journal would be written by two
         throw new InvalidInputError(
           `this node already takes part in swarm ${id} with the prior ${first}: stop that first, or let ${prior} take part from another home`
         )
       }
-      joined.set(id, prior)
+      priorsAtWork.set(id, prior)
       return await joinSwarm(
         {
           self: identity.key,
@@ -133,12 +112,12 @@ export function nodeOf(
         { ...options, prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
-      ).finally(() => joined.delete(id))
+      ).finally(() => priorsAtWork.delete(id))
     },
 
     status: async (invite, call = {}) => {
       const chosen = invite === undefined ? swarms.all() : [await membershipOf(invite, call)]
-      await Promise.all(chosen.map(async membership => await membership.state.settled(anySignal(call))))
+      await Promise.all(chosen.map(async membership => await membership.state.settled(callSignal(call))))
       const gateway = init.gateway === undefined ? {} : { gateway: init.gateway.url }
       return {
         peer,
@@ -173,11 +152,11 @@ export function nodeOf(
         },
         directoryCid(prior) === undefined ? resolve(prior) : prior,
         { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
-        { onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }
+        { onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }
       ),
 
     merge: async (invite, options, call = {}) => {
-      const signal = anySignal(call)
+      const signal = callSignal(call)
       const membership = await membershipOf(invite, call)
       const { state } = membership
       if (network !== undefined) await membership.catchUp(config.timing.catchUpMs, signal)
@@ -209,13 +188,13 @@ export function nodeOf(
         options.rerun === undefined
           ? undefined
           : { rows: options.rerun, limits: config.inference, spool: join(runtime.home.root, 'spool') }
-      return await verifyMerged(cid, { content, gemm, rerun }, anySignal(call))
+      return await verifyMerged(cid, { content, gemm, rerun }, callSignal(call))
     },
 
     export: async (text, options, call = {}) => {
       const cid = parseCid(text)
       await mergeUnlessKnown(cid, swarms.all(), content)
-      return await exportDataset(cid, options, { content, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) })
+      return await exportDataset(cid, options, { content, onEvent: call.onEvent ?? onEvent, signal: callSignal(call) })
     },
 
     evaluate: async (text, options, call = {}) => {
@@ -228,7 +207,7 @@ export function nodeOf(
         batchSize: config.batchSize,
         untrainedPrior: UNTRAINED_PRIOR,
         onEvent: call.onEvent ?? onEvent,
-        signal: anySignal(call)
+        signal: callSignal(call)
       }
       return options.report === undefined
         ? (await evaluateDataset(cid, options, components)).report
@@ -236,7 +215,7 @@ export function nodeOf(
     },
 
     import: async (file, call = {}) =>
-      await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }),
+      await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }),
 
     ...upkeepOf(runtime, { addresses, onEvent }),
 
@@ -256,10 +235,4 @@ export function nodeOf(
       }
     }
   }
-}
-
-// --- internal ---
-
-function anySignal({ signal, kill }: CallOptions): AbortSignal {
-  return AbortSignal.any([signal, kill].flatMap(s => (s === undefined ? [] : [s])))
 }

@@ -8,7 +8,7 @@ import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
 import { sourceArgument } from '../source-argument.ts'
 
-interface Given {
+interface Options {
   labels: string
   images?: string[]
   test?: string[]
@@ -33,13 +33,13 @@ export function evaluateCommand(invoke: Invoke): Command {
     .option('--results <file>', 'results.json of npm run reproduce, for further figures of the page', someText)
     .option('--seed <n>', 'of splits, samples and projections (default: 0)', wholeNumber(0))
     .option('--rows <n>', 'look at this many labelled rows, drawn at random (default: 10000)', wholeNumber(1))
-    .action(async (cid: string, given: Given) => {
+    .action(async (cid: string, options: Options) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const options = absolute(given, invocation.cwd)
+        const paths = absolute(options, invocation.cwd)
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: false, onEvent: reporter.onEvent }, (api, call) =>
-          api.evaluate(cid, options, call)
+          api.evaluate(cid, paths, call)
         ).finally(reporter.stop)
         printResult(invocation, report, evaluationText(report))
       })
@@ -48,8 +48,8 @@ export function evaluateCommand(invoke: Invoke): Command {
 
 // --- internal ---
 
-function absolute(given: Given, cwd: string): EvaluateOptions {
-  const { labels, images, test, testLabels, prior, report, results, seed, rows } = given
+function absolute(options: Options, cwd: string): EvaluateOptions {
+  const { labels, images, test, testLabels, prior, report, results, seed, rows } = options
   const file = (path: string): string => resolve(cwd, path)
   const source = (text: string): string => sourceArgument(cwd, text)
   return {

@@ -24,10 +24,10 @@ export function exportCommand(invoke: Invoke): Command {
       'targets as float32 [rows, n]; FILE.weights.npy and FILE.ids.txt are in the same order',
       someText
     )
-    .action(async (cid: string, given: Record<string, string>) => {
+    .action(async (cid: string, outputs: Record<string, string>) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const paths = Object.entries(given).map(([name, path]) => [name, resolve(invocation.cwd, path)])
+        const paths = Object.entries(outputs).map(([name, path]) => [name, resolve(invocation.cwd, path)])
         if (paths.length === 0)
           throw new UsageError('say what to write: --out DIR, --car FILE, --webdataset DIR or --npy FILE')
         const options = Object.fromEntries(paths) as ExportOptions

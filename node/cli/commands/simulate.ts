@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 
-interface Given {
+interface Options {
   out?: string
   only?: string[]
   cache?: string
@@ -20,7 +20,7 @@ export function simulateCommand(invoke: Invoke): Command {
     .option('--only <name...>', 'run these configurations of the plan only')
     .option('--cache <dir>', 'keep the features of each prior here (default: the XDG cache directory)', someText)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
-    .action(async (plan: string, { out, only, cache, threads }: Given) => {
+    .action(async (plan: string, { out, only, cache, threads }: Options) => {
       await invoke(async ({ cwd, env, loadBackend, stdout, stderr, signal }) => {
         const backend = await loadBackend()
         await backend.simulate(resolve(cwd, plan), {

@@ -52,13 +52,13 @@ function swarmText(swarm: SwarmStatus): string {
 function copiesText(shards: SwarmStatus['shards']): string | undefined {
   if (shards === undefined || shards.length === 0) return undefined
   const alone = shards.filter(shard => shard.holders === 0)
-  const once = shards.filter(shard => shard.holders === 1).length
+  const single = shards.filter(shard => shard.holders === 1).length
   const names = alone.slice(0, MAX_NAMED).map(({ partition, here }) => `${partition}${here ? '' : ', not here either'}`)
   const more = alone.length > MAX_NAMED ? ', …' : ''
   return [
     `of ${shards.length} shards others hold`,
-    `${shards.length - once - alone.length} twice or more,`,
-    `${once} once,`,
+    `${shards.length - single - alone.length} twice or more,`,
+    `${single} once,`,
     alone.length === 0 ? '0 never' : `${alone.length} never (partition ${names.join('; ')}${more})`
   ].join(' ')
 }
