@@ -4,15 +4,8 @@ import { createReferenceClient } from '../../../protocols/reference/client.ts'
 import { decodeMatrix } from '../../../src/bytes.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
 import { isAlignment } from '../../../src/merge/views.ts'
-import {
-  bundledPrior,
-  IMAGES,
-  PARTITIONS,
-  pictures,
-  startNode,
-  whenState,
-  type TestNode
-} from '../../helpers/test-node.ts'
+import { whenState } from '../../helpers/node-conditions.ts'
+import { bundledPrior, IMAGES, PARTITIONS, pictures, startNode, type TestNode } from '../../helpers/test-node.ts'
 
 // five nodes, four models and three references one after the other on whatever machine there is
 vi.setConfig({ testTimeout: 120_000 })

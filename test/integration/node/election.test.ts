@@ -11,6 +11,7 @@ import type { Score, SignedRecord } from '../../../src/publish/record.ts'
 import { hasSharedData, zooModel } from '../../helpers/cifar.ts'
 import { noiseModel } from '../../helpers/noise-model.ts'
 import { normal } from '../../helpers/synthetic-priors.ts'
+import { whenState } from '../../helpers/node-conditions.ts'
 import {
   bundledPrior,
   folderOf,
@@ -22,7 +23,6 @@ import {
   priorFolder,
   startNode,
   temporaryFolder,
-  whenState,
   type TestNode
 } from '../../helpers/test-node.ts'
 

@@ -6,7 +6,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { evaluateReportSchema } from '../../../node/api/evaluate.ts'
 import { evaluationText } from '../../../node/cli/evaluation-text.ts'
 import { rawCid } from '../../../src/codec.ts'
-import { evaluateReport, type fakeApi } from '../../helpers/fake-api.ts'
+import { type fakeApi } from '../../helpers/fake-api.ts'
+import { evaluateReport } from '../../helpers/fake-reports.ts'
 import { runCommand } from '../../helpers/run-command.ts'
 
 const CID = rawCid(new Uint8Array([7])).toString()

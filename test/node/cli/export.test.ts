@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { rawCid } from '../../../src/codec.ts'
-import { statusReport, type fakeApi } from '../../helpers/fake-api.ts'
+import { type fakeApi } from '../../helpers/fake-api.ts'
+import { statusReport } from '../../helpers/fake-reports.ts'
 import { runCommand } from '../../helpers/run-command.ts'
 
 const CID = rawCid(new Uint8Array([7])).toString()

@@ -8,7 +8,7 @@ import { initHome } from '../../../node/home/init-home.ts'
 import * as localApi from '../../../node/cli/backend.ts'
 import { pbCid, rawCid } from '../../../src/codec.ts'
 import { encodeInvite } from '../../../src/distribute/invite.ts'
-import { MANIFEST, PEER, priorReport } from '../../helpers/fake-api.ts'
+import { MANIFEST, PEER, priorReport } from '../../helpers/fake-reports.ts'
 import { runCommand } from '../../helpers/run-command.ts'
 import { bundledPrior } from '../../helpers/test-node.ts'
 

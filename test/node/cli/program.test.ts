@@ -19,19 +19,16 @@ import {
   PriorRefusedError,
   StoreFullError
 } from '../../../src/errors.ts'
+import { batch, fakeApi, fakeBackend, untilAborted } from '../../helpers/fake-api.ts'
 import {
-  batch,
-  fakeApi,
-  fakeBackend,
   joinReport,
   MERGED,
   mergeReport,
   PEER,
   priorReport,
   publishReport,
-  statusReport,
-  untilAborted
-} from '../../helpers/fake-api.ts'
+  statusReport
+} from '../../helpers/fake-reports.ts'
 import { commandContext, jsonLines, runCommand } from '../../helpers/run-command.ts'
 
 const SWARM = rawCid(new Uint8Array([1]))

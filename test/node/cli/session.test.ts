@@ -8,7 +8,8 @@ import { runProgram } from '../../../node/cli/program.ts'
 import { serveApi, type ApiServer } from '../../../node/api/http/server.ts'
 import { lockHome } from '../../../node/home/lock.ts'
 import { HomeLockedError } from '../../../src/errors.ts'
-import { fakeApi, fakeBackend, statusReport } from '../../helpers/fake-api.ts'
+import { fakeApi, fakeBackend } from '../../helpers/fake-api.ts'
+import { statusReport } from '../../helpers/fake-reports.ts'
 import { commandContext, jsonLines, runCommand } from '../../helpers/run-command.ts'
 
 let home: string

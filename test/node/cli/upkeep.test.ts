@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { rawCid } from '../../../src/codec.ts'
 import { encodeInvite } from '../../../src/distribute/invite.ts'
-import { mergeReport, type fakeApi } from '../../helpers/fake-api.ts'
+import { type fakeApi } from '../../helpers/fake-api.ts'
+import { mergeReport } from '../../helpers/fake-reports.ts'
 import { runCommand } from '../../helpers/run-command.ts'
 
 const CID = rawCid(new Uint8Array([7])).toString()

@@ -13,15 +13,8 @@ import { serveApi } from '../../../../node/api/http/server.ts'
 import { rawCid } from '../../../../src/codec.ts'
 import { encodeInvite } from '../../../../src/distribute/invite.ts'
 import { HomeLockedError } from '../../../../src/errors.ts'
-import {
-  batch,
-  fakeApi,
-  joinReport,
-  priorReport,
-  publishReport,
-  statusReport,
-  untilAborted
-} from '../../../helpers/fake-api.ts'
+import { batch, fakeApi, untilAborted } from '../../../helpers/fake-api.ts'
+import { joinReport, priorReport, publishReport, statusReport } from '../../../helpers/fake-reports.ts'
 
 const CID = rawCid(Uint8Array.of(2)).toString()
 const INVITE = encodeInvite({ swarm: rawCid(Uint8Array.of(1)), addresses: ['/ip4/127.0.0.1/tcp/4001'] })
