@@ -2,21 +2,23 @@
  * Step 2 as a participant takes it: the prior's targets on the shared set, once, and on partition after partition, each published as
  * soon as it is done. Finished batches are in a journal: what a crash or a stop leaves there is not computed again.
  */
+import { InvalidContentError } from '../../src/errors.ts'
 import { priorIdentity } from '../../src/optimize/prior.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { Result, Score, SignedRecord } from '../../src/publish/record.ts'
 import { storeMatrix } from '../priors/compute-targets.ts'
 import type { ParticipantComponents, ParticipantInit, ParticipantSignals } from './components.ts'
+import { hasAllRows } from './next-task.ts'
 import type { Publish } from './publish-step.ts'
+
+/** `no-targets`: the prior, a human one, knows none of the rows. `left`: another peer finished it meanwhile. */
+export type PartitionOutcome = 'published' | 'no-targets' | 'left'
 
 export interface OptimizeStep {
   /** The score of this prior; made and published unless it was before */
   score(): Promise<SignedRecord<Score>>
-  /**
-   * Raw targets of one partition. `improving`: go on although others have finished it. Resolves to false for a partition of which
-   * the prior (a human one) knows no row.
-   */
-  partition(index: number, by: SignedRecord<Score>, improving: boolean): Promise<boolean>
+  /** Compute and publish the raw targets of one partition. `improving`: go on although others have finished it. */
+  partition(index: number, by: SignedRecord<Score>, improving: boolean): Promise<PartitionOutcome>
 }
 
 export function createOptimizeStep(
@@ -67,12 +69,12 @@ export function createOptimizeStep(
     return record
   }
 
-  const partition = async (index: number, by: SignedRecord<Score>, improving: boolean): Promise<boolean> => {
+  const partition = async (index: number, by: SignedRecord<Score>, improving: boolean): Promise<PartitionOutcome> => {
     const file = manifest.partitions[index]
-    if (file === undefined) return false
+    if (file === undefined) throw new InvalidContentError(`swarm ${state.swarm.id} has no partition ${index}`)
     const journal = `${id}-${index}`
     let renewed = performance.now()
-    let known = true
+    let outcome: PartitionOutcome = 'no-targets'
     const lease = async (done: number, released = false): Promise<void> =>
       await components.announceLease({ partition: index, task: 'optimize', done, released })
     await lease(0)
@@ -86,7 +88,7 @@ export function createOptimizeStep(
           onEvent({ type: 'batch', partition: index, done, rows })
           if (done === rows) return
           stopping.throwIfAborted() // the journal has it: the next start goes on from here
-          if (!improving && state.view().chosen.has(index)) throw new FinishedByOthers()
+          if (!improving && hasAllRows(manifest, state.view(), index)) throw new FinishedByOthers()
           if (performance.now() - renewed < renewMs) return
           renewed = performance.now()
           await lease(done)
@@ -96,16 +98,17 @@ export function createOptimizeStep(
       if (present > 0) {
         const raw = await storeMatrix(targets, content.put)
         await publish<Result>({ type: 'result', partition: index, score: by.id, raw, present })
+        outcome = 'published'
       }
-      known = present > 0
     } catch (error) {
       if (!(error instanceof FinishedByOthers)) throw error
       onEvent({ type: 'partition', partition: index, state: 'left', rows: file.rows })
+      outcome = 'left'
     } finally {
       await lease(0, true)
     }
     await components.removeJournal(journal)
-    return known
+    return outcome
   }
 
   return { score, partition }

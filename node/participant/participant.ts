@@ -6,17 +6,17 @@
  */
 import type { Election } from '../../src/align/candidate.ts'
 import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } from '../../src/errors.ts'
-import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
+import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../src/merge/views.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { createAlignStep } from './align-step.ts'
-import { nextTask, type Task } from './next-task.ts'
+import { hasResultBy, nextTask, type Task } from './next-task.ts'
 import { createOptimizeStep } from './optimize-step.ts'
 import type { ParticipantComponents, ParticipantInit, ParticipantSignals } from './components.ts'
 import { createPublishStep } from './publish-step.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
 
 export interface ParticipantReport {
-  /** Partitions taken by this participant */
+  /** Partitions of which this participant published targets */
   partitions: number
   complete: boolean
 }
@@ -37,7 +37,7 @@ export async function participate(
   const stopping = AbortSignal.any([signal, kill])
   const retries = createRetries(3 * init.renewMs)
   const firstSeen = new Map<string, number>() // result -> when its alignment began to be waited for
-  let taken = 0
+  let published = 0
   let electedAt = performance.now()
 
   // 1. distribute: the next piece of work under the present view, see next-task.ts
@@ -56,11 +56,12 @@ export async function participate(
       score: own,
       leases,
       admissible: state.evidence.assessments.get(assessmentKey(own.body))?.admissible === true,
-      mayTake: taken < init.maxPartitions,
+      mayTake: published < init.maxPartitions,
       once: init.once,
-      settled: now - electedAt >= init.settleMs,
+      isReferenceStable: now - electedAt >= init.settleMs,
       isAbandoned: work => waited(work) >= init.settleMs + 3 * init.renewMs,
-      isSetAside: key => retries.isWaiting(key)
+      isSetAside: key => retries.isWaiting(key),
+      hasOwnResult: partition => hasResultBy(state.set, own, partition)
     })
   }
 
@@ -74,9 +75,9 @@ export async function participate(
 
   const run = async (task: Task, own: SignedRecord<Score>): Promise<void> => {
     if (task.do === 'optimize') {
-      taken++
-      // a human prior without a single label there is of no use to this partition
-      if (!(await optimize.partition(task.partition, own, task.improving))) retries.giveUp(`${task.partition}`)
+      const outcome = await optimize.partition(task.partition, own, task.improving)
+      if (outcome === 'published') published++
+      if (outcome === 'no-targets') retries.giveUp(`${task.partition}`)
       return
     }
     if (task.own) return await align(task.work)
@@ -107,8 +108,8 @@ export async function participate(
       // scores that are not judged yet, the own one among them, may elect another reference
       if (init.once && state.view().complete) await state.settled(stopping)
       assertUsable(own, state, performance.now() - electedAt >= init.settleMs)
-      if (init.once && state.view().complete) break
       const task = choose(own)
+      if (init.once && state.view().complete && !addsRows(task, state.view())) break
       if (task === undefined) {
         await nextChange(state, Math.min(init.settleMs, init.renewMs), stopping)
         continue
@@ -131,7 +132,7 @@ export async function participate(
   } finally {
     state.events.removeEventListener('election', onElection)
   }
-  return { partitions: taken, complete: state.view().complete }
+  return { partitions: published, complete: state.view().complete }
 }
 
 // --- internal ---
@@ -149,6 +150,12 @@ function assertUsable({ body }: SignedRecord<Score>, state: SwarmState, settled:
   const refusal = quality === undefined ? undefined : belowFloor(state.swarm.manifest, quality)
   if (refusal !== undefined)
     throw new AlignmentRefusedError(`prior "${name}" cannot be aligned to ${reference}: ${refusal}`)
+}
+
+/** Would this task give targets to rows that have none? A partition is finished with some of its rows, and open for the others. */
+function addsRows(task: Task | undefined, { chosen }: SwarmView): boolean {
+  if (task?.do !== 'align') return task?.improving === false
+  return task.work.result.body.present > (chosen.get(task.partition)?.result.body.present ?? 0)
 }
 
 /** Longest pause before something that failed is tried again: 64 first pauses. */
