@@ -3,6 +3,7 @@ import type { Gemm } from '../../src/gemm.ts'
 import type { ApiEvent } from '../api/events.ts'
 import type { Content } from '../content/content.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
+import type { Projector } from '../compute/projection/projector.ts'
 
 /** An event for each of so many rows or images. */
 const EVENT_STEP = 256
@@ -10,7 +11,10 @@ const EVENT_STEP = 256
 export interface EvaluateComponents {
   readonly content: Content
   readonly gemm: Gemm
+  readonly projector: Projector
   readonly limits: Partial<InferenceLimits>
+  /** Folder for temporary files */
+  readonly spool: string
   /** Images per call of a prior */
   readonly batchSize: number
   /** The bundled untrained prior */

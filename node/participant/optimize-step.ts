@@ -6,42 +6,64 @@ import { InvalidContentError } from '../../src/errors.ts'
 import { priorIdentity } from '../../src/optimize/prior.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { Result, Score, SignedRecord } from '../../src/publish/record.ts'
-import { storeMatrix } from '../priors/compute-targets.ts'
-import type { ParticipantComponents, ParticipantInit, ParticipantSignals } from './components.ts'
+import { storeMatrix, type TargetComputer } from '../priors/compute-targets.ts'
+import type { PeerKey } from '../../src/envelope.ts'
+import type { PriorModel } from '../../src/optimize/prior.ts'
+import type { Lease } from '../../src/publish/record.ts'
+import type { ApiEvent } from '../api/events.ts'
+import type { Exact } from '../compute/exact/exact.ts'
+import type { Content } from '../content/content.ts'
+import type { SwarmState } from '../state/swarm-state.ts'
+import type { ParticipantInit, ParticipantSignals } from './participant.ts'
 import { hasAllRows } from './next-task.ts'
 import type { Publish } from './publish-step.ts'
+
+export interface OptimizeStepComponents {
+  self: PeerKey
+  state: Pick<SwarmState, 'swarm' | 'set' | 'view'>
+  exact: Pick<Exact, 'uniformValue'>
+  content: Pick<Content, 'samples' | 'put'>
+  prior: Pick<PriorModel, 'descriptor'>
+  /** Of this prior in this swarm */
+  computer: TargetComputer
+  announceLease(lease: Pick<Lease, 'partition' | 'task' | 'done' | 'released'>): Promise<void>
+  /** Where the progress of a named piece of work is kept */
+  journalPath(name: string): string
+  removeJournal(name: string): Promise<void>
+  onEvent(event: ApiEvent): void
+}
 
 /** `no-targets`: the prior, a human one, knows none of the rows. `left`: another peer finished it meanwhile. */
 export type PartitionOutcome = 'published' | 'no-targets' | 'left'
 
 export interface OptimizeStep {
-  /** The score of this prior; made and published unless it was before */
+  /** The score record of this prior, computed and published unless it was before */
   score(): Promise<SignedRecord<Score>>
   /** Compute and publish the raw targets of one partition. `improving`: go on although others have finished it. */
   partition(index: number, by: SignedRecord<Score>, improving: boolean): Promise<PartitionOutcome>
 }
 
 export function createOptimizeStep(
-  components: ParticipantComponents,
+  components: OptimizeStepComponents,
   publish: Publish,
   { renewMs }: Pick<ParticipantInit, 'renewMs'>,
   { signal, kill }: ParticipantSignals
 ): OptimizeStep {
-  const { self, state, exact, content, prior, optimizer, onEvent } = components
+  const { self, state, exact, content, prior, computer, onEvent } = components
   const { manifest } = state.swarm
   const id = priorIdentity(prior.descriptor)
   const stopping = AbortSignal.any([signal, kill])
 
   const score = async (): Promise<SignedRecord<Score>> => {
     const { kind, name, dimension, license, bundle } = prior.descriptor
-    const known = state.set
+    const published = state.set
       .byType('score')
       .filter(({ body }) => peerIdOf(body.author) === peerIdOf(self) && body.prior.id.equals(id))
       // a score without the bundle promises less than this one would
       .find(({ body }) => bundle === undefined || body.prior.bundle?.cid.equals(bundle.cid) === true)
-    if (known !== undefined) return known
+    if (published !== undefined) return published
     const journal = `score-${id}`
-    const { targets, present } = await optimizer.optimize({
+    const { targets, present } = await computer.ofFile({
       journal: components.journalPath(journal),
       rows: manifest.shared.rows,
       samples: start => content.samples(manifest.shared, start, kill),
@@ -80,7 +102,7 @@ export function createOptimizeStep(
     await lease(0)
     onEvent({ type: 'partition', partition: index, state: 'started', rows: file.rows })
     try {
-      const { targets, present } = await optimizer.optimize({
+      const { targets, present } = await computer.ofFile({
         journal: components.journalPath(journal),
         rows: file.rows,
         samples: start => content.samples(file, start, kill),
@@ -116,5 +138,5 @@ export function createOptimizeStep(
 
 // --- internal ---
 
-/** Another peer finished the partition while we were at it. */
+/** Another peer finished the partition while this node worked on it. */
 class FinishedByOthers extends Error {}

@@ -8,12 +8,40 @@ import type { Election } from '../../src/align/candidate.ts'
 import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } from '../../src/errors.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../src/merge/views.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
-import { createAlignStep } from './align-step.ts'
+import type { LeaseTable } from '../state/leases.ts'
+import type { Logger } from '../process/logger.ts'
+import { createAlignStep, type AlignStepComponents } from './align-step.ts'
 import { hasResultBy, nextTask, type Task } from './next-task.ts'
-import { createOptimizeStep } from './optimize-step.ts'
-import type { ParticipantComponents, ParticipantInit, ParticipantSignals } from './components.ts'
-import { createPublishStep } from './publish-step.ts'
+import { createOptimizeStep, type OptimizeStepComponents } from './optimize-step.ts'
+import { createPublishStep, type PublishStepComponents } from './publish-step.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
+
+/** What the loop itself uses, and what each of its steps uses */
+export interface ParticipantComponents extends OptimizeStepComponents, AlignStepComponents, PublishStepComponents {
+  state: SwarmState
+  content: OptimizeStepComponents['content'] & AlignStepComponents['content'] & PublishStepComponents['content']
+  exact: OptimizeStepComponents['exact'] & AlignStepComponents['exact']
+  leases: LeaseTable
+  logger: Logger
+}
+
+export interface ParticipantInit {
+  /** Leave when the dataset is complete */
+  once: boolean
+  /** Publish targets of at most this many partitions */
+  maxPartitions: number
+  /** How long the reference must have been the same before targets are aligned to it, ms: early scores trickle in */
+  settleMs: number
+  /** How often a lease is renewed, ms; it ends after three missed renewals */
+  renewMs: number
+}
+
+export interface ParticipantSignals {
+  /** Finish the batch in flight, then leave */
+  signal: AbortSignal
+  /** End the batch in flight as well */
+  kill: AbortSignal
+}
 
 export interface ParticipantReport {
   /** Partitions of which this participant published targets */
@@ -70,7 +98,7 @@ export async function participate(
   // 2. optimize: the prior's targets on the shared set and on partitions
   const optimize = createOptimizeStep(components, publish, init, { signal, kill })
   // 3. align: raw targets onto the elected reference
-  const { align, forget } = createAlignStep(components, publish, kill)
+  const { align, forgetTransforms } = createAlignStep(components, publish, kill)
   // 5. merge: own records have joined the set like anybody else's; merge-swarm.ts turns the set into a dataset
 
   const run = async (task: Task, own: SignedRecord<Score>): Promise<void> => {
@@ -98,7 +126,7 @@ export async function participate(
     if (next === undefined ? reference === undefined : reference?.equals(next)) return
     reference = next
     electedAt = performance.now()
-    forget()
+    forgetTransforms()
   }
   state.events.addEventListener('election', onElection)
   try {

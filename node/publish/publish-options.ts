@@ -1,6 +1,6 @@
 /**
- * Options of `publish` against the limits of a manifest, before a single image is read: hashing a dataset takes minutes, and the
- * manifest is the last thing that is made of it.
+ * Checks the options of `publish` against the limits of a manifest before a single image is read: hashing a dataset takes minutes, and the
+ * manifest is made last.
  */
 import {
   MAX_DIMENSION,
@@ -15,7 +15,7 @@ import {
 import { InvalidInputError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import { peerKeyOf } from '../../src/peer-key.ts'
-import type { PublishOptions } from '../api/options.ts'
+import { publishOptionsSchema, type PublishOptions } from '../api/options.ts'
 
 /** Throws `InvalidInputError` naming the option. Returns who may add records. */
 export function checkPublishOptions(options: PublishOptions): Manifest['admission'] {
@@ -26,6 +26,11 @@ export function checkPublishOptions(options: PublishOptions): Manifest['admissio
   checkWhole('shared', shared, MIN_SHARED_ROWS, MAX_SHARED_ROWS)
   checkWhole('dim', dimension, MIN_DIMENSION, MAX_DIMENSION)
   checkMatrix(shared, dimension, 'the targets of the shared set')
+  const { success, error } = publishOptionsSchema.safeParse(options)
+  if (!success) {
+    const [issue] = error.issues
+    throw new InvalidInputError(`option "${issue?.path.join('.')}": ${issue?.message}`)
+  }
   if (allow === undefined) return 'open'
   const admission = manifestSchema.shape.admission.safeParse([...new Set(allow)].map(peerKeyOf))
   if (!admission.success) throw new InvalidInputError('option "allow": 1 to 4096 peer ids')
@@ -41,8 +46,12 @@ export function defaultPolicy({ allow }: Pick<PublishOptions, 'allow'>): NonNull
   return allow === undefined ? 'predictivity' : 'consensus'
 }
 
-/** Can the features of the shared set be kept? `dimension` is the reference prior's. Throws `InvalidInputError`. */
+/** Can a manifest state this reference prior and the features of the shared set? Throws `InvalidInputError`. */
 export function checkReferencePrior({ shared }: PublishOptions, dimension: number, name: string): void {
+  if (!manifestSchema.shape.referenceFeatures.shape.source.safeParse(name).success)
+    throw new InvalidInputError(
+      `option "reference-prior": a manifest cannot state the name ${JSON.stringify(name)}: rename the file or its folder`
+    )
   if (dimension > MAX_DIMENSION) {
     throw new InvalidInputError(
       `option "reference-prior": "${name}" has features of ${dimension} dimensions, at most ${MAX_DIMENSION} are allowed`

@@ -14,6 +14,7 @@ import type { ApiEvent } from '../../api/events.ts'
 import { fetchBundle } from '../../priors/bundle/fetch-bundle.ts'
 import { checkPrior } from '../../priors/check-prior.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
+import type { Projector } from '../../compute/projection/projector.ts'
 import { loadPrior } from '../../priors/load-prior.ts'
 import { mergeUnlessKnown } from '../../merge/merge-swarm.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
@@ -24,6 +25,7 @@ export interface CheckComponents {
   readonly content: Content
   readonly swarms: Pick<Swarms, 'all' | 'find'>
   readonly limits: Partial<InferenceLimits>
+  readonly projector: Projector
   /** Images per call of the prior */
   readonly batchSize: number
   /** How long to wait for a first member of the swarm, ms */
@@ -83,17 +85,18 @@ async function checkFiles(
   { image, output, shared }: PriorCheckOptions,
   { onEvent, signal }: Call
 ): Promise<PriorReport> {
-  const options = { limits: components.limits, ...(output === undefined ? {} : { output }) }
+  const options = { limits: components.limits, scratch: components.spool, ...(output === undefined ? {} : { output }) }
   const report = await checkPrior(path, { ...options, ...(image === undefined ? {} : { image }) })
   if (shared === undefined || report.refusals.length > 0) return report
   const round = await roundOf(components, shared, signal)
   try {
     const prior = await loadPrior(path, options)
     try {
-      const { content, batchSize } = components
+      const { content, projector, batchSize } = components
       const onBatch = (done: number, rows: number): void => onEvent({ type: 'scoring', done, rows })
       const preview: SharedReport = await previewPrior(round, {
         prior,
+        projector,
         content,
         batchSize,
         onBatch,

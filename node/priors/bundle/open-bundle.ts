@@ -39,6 +39,8 @@ export interface OpenBundleOptions {
   readonly output?: string
   readonly threads?: number
   readonly limits?: Partial<InferenceLimits>
+  /** Folder for the working directories of inference processes. @default the system's */
+  readonly scratch?: string
 }
 
 export interface OpenedBundle {
@@ -94,7 +96,8 @@ export async function openBundle(folder: string, options: OpenBundleOptions = {}
     name: options.name ?? facts.name,
     threads: options.threads ?? 1,
     ...(license === undefined ? {} : { license }),
-    ...(options.limits === undefined ? {} : { limits: options.limits })
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.scratch === undefined ? {} : { scratch: options.scratch })
   })
   try {
     const { descriptor } = prior

@@ -142,12 +142,12 @@ test('a bundle is joined with by its CID, and the shards of a prior beside it st
   // the right targets of images that are not those of the partition: here its neighbour's, as the manifest could have had it
   const { swarm, state, exact } = lab.membership(manifest)
   const [group] = rerunGroups(state.view().chosen.values())
-  const { content, gemm } = lab.runtime
+  const { content, gemm, projector } = lab.runtime
   const partitions = swarm.manifest.partitions.toReversed()
   const reference = state.view().election.reference?.cid
   if (group === undefined || reference === undefined) throw new Error('nothing was chosen')
   const components = { content, exact, gemm, reference, signal: new AbortController().signal }
-  const init = { rows: 8, limits: {}, spool: join(lab.home, 'spool') }
+  const init = { rows: 8, limits: {}, projector, batchSize: 8, spool: join(lab.home, 'spool') }
   expect((await rerunPrior(group, { ...components, swarm }, init)).unmatched).toBe(0)
   const exchanged = { ...swarm, manifest: { ...swarm.manifest, partitions } }
   await expect(rerunPrior(group, { ...components, swarm: exchanged }, init)).rejects.toThrow(
