@@ -2,23 +2,13 @@
  * Decides how many images travel together: the only place that cuts batches.
  *
  * A batch is bounded in number and in bytes; a single image may be larger than the bound. It is a unit of progress (what a crash costs) and of
- * memory, not of the model: session.ts runs it in parts of `imagesPerRun`.
+ * memory, not of the model: the process at its other end runs it in parts that suit the model's input (session.ts).
  */
 
 /** A few runs of a model on small images. */
 const MAX_IMAGES = 64
 /** Of large images some: encoded, what one message to the inference process holds. */
 const MAX_BYTES = 16 * 1024 * 1024
-
-/** 32 images at 32 px, 8 at 224 px: the memory of the activations, not speed, sets it. */
-const SMALL_PIXELS = 64 * 64
-const SMALL_RUN = 32
-const LARGE_RUN = 8
-
-/** Images per run of a model with this input, in pixels. */
-export function imagesPerRun(height: number, width: number): number {
-  return height * width <= SMALL_PIXELS ? SMALL_RUN : LARGE_RUN
-}
 
 /** Consecutive parts of `items`, of `maxImages` at most. */
 export function* batches<T>(

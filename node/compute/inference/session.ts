@@ -10,12 +10,21 @@ import { buildGemmModel } from '../../../src/optimize/gemm-model.ts'
 import { createTensorWriter } from '../../../src/optimize/pixels.ts'
 import { poolFeatures } from '../../../src/optimize/pooling.ts'
 import type { Pixels } from '../../../src/optimize/resize.ts'
-import { imagesPerRun } from './batches.ts'
 import type { ImageDecoder } from './images.ts'
 import type { EmbedRequest, GemmRequest, LoadReply, LoadRequest } from './messages.ts'
 
 /** Two decodes in flight keep one core busy; more only hold memory. */
 const DECODES = 2
+/** 32 images at 32 px, 8 at 224 px: the memory of the activations, not speed, sets it. */
+const SMALL_PIXELS = 64 * 64
+const SMALL_BATCH = 32
+const LARGE_BATCH = 8
+
+/** Images per run of a model with this input. */
+export function batchSize(height: number, width: number): number {
+  return height * width <= SMALL_PIXELS ? SMALL_BATCH : LARGE_BATCH
+}
+
 export interface PriorSession {
   readonly facts: LoadReply
   /** images x l */
@@ -30,7 +39,7 @@ export async function loadSession(request: LoadRequest): Promise<PriorSession> {
   const session = await create(runtime, bytes, request.threads)
   const writer = createTensorWriter(p, input)
   const shape = input.layout === 'nchw' ? [input.channels, p.height, p.width] : [p.height, p.width, input.channels]
-  const perRun = input.batch ?? imagesPerRun(p.height, p.width)
+  const perRun = input.batch ?? batchSize(p.height, p.width)
   const numbers = (n: number) => (input.elementType === 'uint8' ? new Uint8Array(n) : new Float32Array(n))
 
   const run = async (data: Float32Array | Uint8Array, count: number): Promise<Float32Array> => {

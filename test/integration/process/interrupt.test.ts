@@ -1,13 +1,10 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { joinReportSchema, statusReportSchema, type PublishReport } from '../../../node/api/reports.ts'
 import { EXIT } from '../../../node/api/exit-codes.ts'
 import { createProcessNodes, loggedRecords, recordsOf, type ProcessNodes } from '../../helpers/process-node.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm, SHARED } from '../../helpers/sample-swarm.ts'
-
-// a dozen processes one after the other, each a second or two to start, more on a busy machine
-vi.setConfig({ testTimeout: 150_000, hookTimeout: 90_000 })
 
 let nodes: ProcessNodes
 let published: PublishReport

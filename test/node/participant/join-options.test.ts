@@ -29,7 +29,7 @@ describe('options of join', () => {
     [{ license: 'x'.repeat(129) }, /"license"/],
     [{ threads: 0 }, /"threads"/],
     [{ threads: 1.5 }, /"threads"/],
-    [{ maxPartitions: 0 }, /"maxPartitions"/],
+    [{ maxPartitions: -1 }, /"maxPartitions"/],
     [{ output: '' }, /"output"/],
     [{ prior: '' }, /"prior"/]
   ])('are refused before any work, with the name of the option: %j', (change, message) => {
