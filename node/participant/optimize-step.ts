@@ -14,7 +14,6 @@ import type { ApiEvent } from '../api/events.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import type { Content } from '../content/content.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
-import type { ParticipantInit, ParticipantSignals } from './participant.ts'
 import { hasAllRows } from './next-task.ts'
 import type { Publish } from './publish-step.ts'
 
@@ -33,6 +32,13 @@ export interface OptimizeStepComponents {
   onEvent(event: ApiEvent): void
 }
 
+export interface StopSignals {
+  /** Finish the batch in flight, then leave */
+  signal: AbortSignal
+  /** End the batch in flight as well */
+  kill: AbortSignal
+}
+
 /** `no-targets`: the prior, a human one, knows none of the rows. `left`: another peer finished it meanwhile. */
 export type PartitionOutcome = 'published' | 'no-targets' | 'left'
 
@@ -46,8 +52,8 @@ export interface OptimizeStep {
 export function createOptimizeStep(
   components: OptimizeStepComponents,
   publish: Publish,
-  { renewMs }: Pick<ParticipantInit, 'renewMs'>,
-  { signal, kill }: ParticipantSignals
+  { renewMs }: { renewMs: number },
+  { signal, kill }: StopSignals
 ): OptimizeStep {
   const { self, state, exact, content, prior, computer, onEvent } = components
   const { manifest } = state.swarm

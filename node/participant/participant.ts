@@ -12,7 +12,7 @@ import type { LeaseTable } from '../state/leases.ts'
 import type { Logger } from '../process/logger.ts'
 import { createAlignStep, type AlignStepComponents } from './align-step.ts'
 import { hasResultBy, nextTask, type Task } from './next-task.ts'
-import { createOptimizeStep, type OptimizeStepComponents } from './optimize-step.ts'
+import { createOptimizeStep, type OptimizeStepComponents, type StopSignals } from './optimize-step.ts'
 import { createPublishStep, type PublishStepComponents } from './publish-step.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
 
@@ -36,13 +36,6 @@ export interface ParticipantInit {
   renewMs: number
 }
 
-export interface ParticipantSignals {
-  /** Finish the batch in flight, then leave */
-  signal: AbortSignal
-  /** End the batch in flight as well */
-  kill: AbortSignal
-}
-
 export interface ParticipantReport {
   /** Partitions of which this participant published targets */
   partitions: number
@@ -58,7 +51,7 @@ export interface ParticipantReport {
 export async function participate(
   components: ParticipantComponents,
   init: ParticipantInit,
-  { signal, kill }: ParticipantSignals
+  { signal, kill }: StopSignals
 ): Promise<ParticipantReport> {
   const { self, state, leases, announceLease, onEvent, logger } = components
   const { manifest } = state.swarm

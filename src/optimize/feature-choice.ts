@@ -12,12 +12,12 @@
  */
 import { InvalidPriorError } from '../errors.ts'
 import type { ModelFacts, NodeFacts, TensorFacts } from './onnx-facts.ts'
-import { bytesField } from './protobuf.ts'
+import { bytesField, message } from './protobuf.ts'
 
 export interface FeatureChoice {
   /** Name of the tensor. */
   readonly tensor: string
-  /** True when the tensor is no output of the graph yet: see `outputSuffix`. */
+  /** True when the tensor is no output of the graph yet: see `exposeOutput`. */
   readonly hidden: boolean
   /** What to do with tokens [N, T, D]. */
   readonly tokens: 'mean' | 'first'
@@ -89,6 +89,11 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
 /** Bytes that, appended to a model file, make `tensor` an output: protobuf merges a `graph` that occurs twice. */
 export function outputSuffix(tensor: string): Uint8Array {
   return bytesField(7, bytesField(12, bytesField(1, tensor)))
+}
+
+/** The model with `tensor` as one more output; nothing else changes. */
+export function exposeOutput(bytes: Uint8Array, tensor: string): Uint8Array {
+  return message(bytes, outputSuffix(tensor))
 }
 
 // --- internal ---

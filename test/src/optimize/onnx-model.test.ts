@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidPriorError } from '../../../src/errors.ts'
-import { chooseFeature, outputSuffix } from '../../../src/optimize/feature-choice.ts'
+import { chooseFeature, exposeOutput } from '../../../src/optimize/feature-choice.ts'
 import { ELEMENT } from '../../../src/optimize/onnx-facts.ts'
 import { scanModel } from '../../../src/optimize/onnx-model.ts'
 import { bytesField, integerField, message } from '../../../src/optimize/protobuf.ts'
@@ -282,7 +282,8 @@ describe('chooseFeature', () => {
 
   it('exposes a tensor by appending bytes only', () => {
     const bytes = classifier()
-    const exposed = message(bytes, outputSuffix('hidden'))
+    const exposed = exposeOutput(bytes, 'hidden')
+    expect(exposed.subarray(0, bytes.byteLength)).toEqual(bytes)
     expect(scanModel(exposed).outputs.map(o => o.name)).toEqual(['output', 'hidden'])
   })
 })
