@@ -5,8 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // test/interop/vitest.config.ts
     exclude: ['test/interop/**'],
-    // limits end a hang and measure nothing: real nodes and child processes share two cores with whatever else the machine does, and the longest
-    // test takes 20 s on an idle one
+    // limits end a hang and measure nothing: the longest test takes half a minute of computing on two idle cores, ten times that on busy ones
     testTimeout: 300_000,
     hookTimeout: 300_000,
     pool: 'forks',

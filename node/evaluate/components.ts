@@ -1,4 +1,4 @@
-/** What an evaluation needs of its node, and how it says how far it is. */
+/** What an evaluation needs from its node, and how it reports progress. */
 import type { Gemm } from '../../src/gemm.ts'
 import type { ApiEvent } from '../api/events.ts'
 import type { Content } from '../content/content.ts'
@@ -26,7 +26,7 @@ export interface EvaluateComponents {
 export type Tell = (step: EvaluatingStep, done: number, total?: number) => void
 type EvaluatingStep = Extract<ApiEvent, { type: 'evaluating' }>['step']
 
-/** Steps of few things are told one by one, of rows and images now and then. */
+/** Reports each unit of a short step, and every `EVENT_STEP` of rows and images. */
 export function teller(onEvent: (event: ApiEvent) => void): Tell {
   return (step, done, total) => {
     if (done % EVENT_STEP === 0 || done === total || (total !== undefined && total < EVENT_STEP))

@@ -153,7 +153,7 @@ const FIRST_CONTACT_MS = 3000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 4000
 
-/** Sync, so that the others know our records, and wait until another member holds every file that only we are known to hold. */
+/** Sync, so that the others have our records, then wait until each file that only this node is known to hold is held by another member. */
 async function handOff(
   { self, membership, content, onEvent }: JoinComponents,
   ms: number,

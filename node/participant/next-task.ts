@@ -30,13 +30,13 @@ export interface Situation {
   readonly leases: LeaseTable
   /** May more partitions be taken? */
   readonly mayTake: boolean
-  /** Leave the improving of finished work to others */
+  /** Does this node leave when the dataset is complete, and the improving of finished work to others? */
   readonly once: boolean
   /** Has the election been unchanged for long enough to align to it? */
   readonly isReferenceStable: boolean
   /** Has this result waited for its author so long that others may align it? */
   isAbandoned(work: Pending): boolean
-  /** Is this result (by key) or partition (by number as text) put aside for now, after work on it failed? */
+  /** Is this result (by key) or partition (by number as text) set aside for now, after work on it failed? */
   isSetAside(key: string): boolean
   /** Has the own prior given its targets for this partition? It knows no further rows then. */
   hasOwnResult(partition: number): boolean
@@ -46,7 +46,7 @@ export function nextTask(s: Situation): Task | undefined {
   const { view, manifest, score } = s
   const values = electedValues(view.election)
   const valueOf = (by: SignedRecord<Score>): number => values.get(by.key) ?? NO_VALUE
-  /** Is this prior clearly better than the one whose work is chosen? Labels of people are not displaced by a figure. */
+  /** Is this prior clearly better than the one whose work is chosen? No figure displaces the labels of people. */
   const isBetter = (by: SignedRecord<Score>, { score: theirs }: Choice): boolean =>
     theirs.body.prior.kind !== 'human' && valueOf(by) < valueOf(theirs) - manifest.election.margin
   /** Would aligning this work change the dataset? More rows come first, as in the view's choice. */

@@ -1,8 +1,11 @@
 /**
  * START READING HERE: one participant in one swarm, the five steps top to bottom.
  *
- * The loop takes whatever work the present view shows (next-task.ts). Everything it publishes enters the state like anybody else's
- * records, so stopping, crashing, joining late or doing a thing twice needs no code of its own.
+ * The loop takes the work that the present view shows (next-task.ts). Everything it publishes enters the state like any other peer's
+ * records, so stopping, crashing, joining late and repeating work need no code of their own.
+ *
+ * A partition from `nextTask` to its published record: `participate` -> `nextTask` -> optimize-step `partition` -> compute-targets `ofFile` ->
+ * publish-step `publish` (a result) -> `nextTask` again -> align-step `align` -> publish-step `publish` (an alignment).
  */
 import type { Election } from '../../src/align/candidate.ts'
 import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } from '../../src/errors.ts'
@@ -92,7 +95,7 @@ export async function participate(
   const optimize = createOptimizeStep(components, publish, init, { signal, kill })
   // 3. align: raw targets onto the elected reference
   const { align, forgetTransforms } = createAlignStep(components, publish, kill)
-  // 5. merge: own records have joined the set like anybody else's; merge-swarm.ts turns the set into a dataset
+  // 5. merge: own records have joined the set like all others; merge/merge-swarm.ts turns the set into a dataset
 
   const run = async (task: Task, own: SignedRecord<Score>): Promise<void> => {
     if (task.do === 'optimize') {
@@ -139,12 +142,16 @@ export async function participate(
         await run(task, own)
       } catch (error) {
         if (stopping.aborted) break
-        // our own disk and our own prior are our own matter; whatever else others' content brings must not end our work
+        // the own disk and the own prior end the work; nothing that content of others brings may
         if (!(error instanceof CoOptError) || error instanceof StoreFullError) throw error
         if (task.do === 'align' && task.own) throw error
         const what = task.do === 'align' ? task.work.result.key : `${task.partition}`
         retries.failed(what)
-        logger.warn('put aside for now', { task: task.do, partition: task.partition, reason: error.message })
+        logger.warn('set aside, to be tried again later', {
+          task: task.do,
+          partition: task.partition,
+          reason: error.message
+        })
       }
     }
   } catch (error) {
@@ -158,7 +165,7 @@ export async function participate(
 
 // --- internal ---
 
-/** Throws when the targets of this prior would not be taken: by the gate, or (once the reference stands) by the alignment's floor. */
+/** Throws when the targets of this prior would be refused: by the gate, or (once the reference stands) by the alignment's floor. */
 function assertUsable({ body }: SignedRecord<Score>, state: SwarmState, settled: boolean): void {
   const { name } = body.prior
   const assessment = state.evidence.assessments.get(assessmentKey(body))
@@ -182,7 +189,7 @@ function addsRows(task: Task | undefined, { chosen }: SwarmView): boolean {
 /** Longest pause before something that failed is tried again: 64 first pauses. */
 const MAX_DOUBLINGS = 6
 
-/** What could not be done is tried again later and later. */
+/** Work that failed is tried again, each time after twice the pause. */
 function createRetries(firstMs: number) {
   const waiting = new Map<string, { failures: number; until: number }>()
   return {
@@ -197,7 +204,7 @@ function createRetries(firstMs: number) {
   }
 }
 
-/** Wait for a change of the state, or `ms` for leases and the settling time to move on, or the end. */
+/** Wait for a change of the state, for `ms` (leases and the settling time move on), or for the signal. */
 async function nextChange(state: SwarmState, ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return
   const { promise, resolve } = Promise.withResolvers<void>()

@@ -38,9 +38,9 @@ export function checkPublishOptions(options: PublishOptions): Manifest['admissio
 }
 
 /**
- * The policy where none is asked for. A consensus of all priors makes the best students of the three, and is made anew with nearly every prior
- * that joins: for known members. In an open swarm anybody may join at any time; there predictivity, which unlike the uniform value
- * elects neither whitened priors nor noisy copies (RESULTS.md).
+ * The default policy. A consensus of all priors makes the best students of the three, but changes with nearly every prior that joins: for known
+ * members. An open swarm, which anyone may join at any time, uses predictivity, which unlike the uniform value elects neither whitened priors
+ * nor noisy copies (RESULTS.md).
  */
 export function defaultPolicy({ allow }: Pick<PublishOptions, 'allow'>): NonNullable<PublishOptions['election']> {
   return allow === undefined ? 'predictivity' : 'consensus'
@@ -60,7 +60,7 @@ export function checkReferencePrior({ shared }: PublishOptions, dimension: numbe
   checkMatrix(shared, dimension, `the features of the reference prior "${name}"`)
 }
 
-/** Throws `InvalidInputError` when features tell no two images apart: no candidate could pass a gate made of them. */
+/** Throws `InvalidInputError` when all images have the same features: no candidate could pass a gate made of them. */
 export function checkReferenceFeatures({ rows, columns, data }: Matrix32, name: string): void {
   for (let row = 1; row < rows; row++) {
     for (let column = 0; column < columns; column++) {

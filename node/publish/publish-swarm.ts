@@ -1,8 +1,8 @@
 /**
  * Step 1 on this machine: images become partitions, a shared set, reference features and a signed manifest.
  *
- * Nothing of file names, folders or classes gets into any block: samples are known by the hash of their bytes and ordered by it before
- * the seeded shuffle (src/distribute/partition.ts).
+ * No file name, folder or class gets into any block: samples are identified by the hash of their bytes and ordered by it before the seeded
+ * shuffle (src/distribute/partition.ts).
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -91,7 +91,7 @@ export async function publishSwarm(
     onEvent({
       type: 'log',
       level: 'warn',
-      message: `${source.skipped} files are no JPEG, PNG or WebP images and are left out`
+      message: `${source.skipped} files are not JPEG, PNG or WebP images and are left out`
     })
   if (source.duplicates > 0)
     onEvent({

@@ -2,7 +2,7 @@
  * The node's side of inference: sends requests to a worker one after another, starts it when needed, loads its model again after a
  * death, and sends the lost request again at most `limits.retries` times.
  *
- * A parent process that stays responsive whatever a model or an image does: nothing here blocks, and nothing native is loaded.
+ * The parent process stays responsive, no matter what a model or an image does: nothing here blocks, and nothing native is loaded.
  */
 import { tmpdir } from 'node:os'
 import { InferenceError } from '../../../src/errors.ts'
@@ -103,7 +103,7 @@ export class InferenceHost {
         if (!(error instanceof WorkerLostError) || this.#closed) throw error
         lost = error
         await this.#worker?.ended
-        // a model that does not fit or does not end while it loads will not the next time
+        // a model that was too large or too slow to load will be so again
         if (request.type === 'load' && lost.limit !== undefined) break
       }
     }

@@ -155,7 +155,7 @@ export class WorkerProcess {
   }
 
   #send(message: Setup | Envelope): void {
-    // a failed send is a worker that is going: `close` follows and fails the request
+    // a send fails when the worker is ending: `close` follows and fails the request
     this.#child.send(message, error => {
       if (error !== null) this.kill(new WorkerLostError(`the worker cannot be reached: ${error.message}`))
     })
@@ -166,7 +166,7 @@ export class WorkerProcess {
     const waiting = this.#waiting
     if (waiting === undefined) return
     if (answer === undefined || answer.id !== waiting.id) {
-      this.kill(new WorkerLostError('the worker sent a message that is no answer'))
+      this.kill(new WorkerLostError('the worker sent a message that is not an answer'))
       return
     }
     this.#waiting = undefined

@@ -1,6 +1,6 @@
 /**
- * `coopt prior check` with the help of a node: of a bundle that has to be fetched by its CID, or against a swarm. What `checkPrior` says, then what
- * the swarm would make of it.
+ * `coopt prior check` with the help of a node: for a bundle that is fetched by its CID, or against a swarm. Reports what `checkPrior` finds, then
+ * how the swarm would judge the prior.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -30,7 +30,7 @@ export interface CheckComponents {
   readonly batchSize: number
   /** How long to wait for a first member of the swarm, ms */
   readonly catchUpMs: number
-  /** Folder for files that are gone afterwards */
+  /** Folder for temporary files */
   readonly spool: string
 }
 
@@ -111,7 +111,7 @@ async function checkFiles(
   }
 }
 
-/** A UnixFS directory is a merged dataset; whatever else there is names a swarm. */
+/** A UnixFS directory is a merged dataset; anything else names a swarm. */
 async function roundOf(
   { swarms, content, catchUpMs }: CheckComponents,
   shared: string,

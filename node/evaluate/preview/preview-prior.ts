@@ -1,8 +1,8 @@
 /**
- * `coopt prior check PRIOR --shared INVITE|CID`: what a swarm would make of a prior that is not in it, computed as everybody will compute
+ * `coopt prior check PRIOR --shared INVITE|CID`: how a swarm would judge a prior that is not in it, computed as every peer will compute
  * it, from targets of the shared set that stay in this process.
  *
- * Targets, uniform value and gate are those that `join` would publish and meet. Rank and alignment are of the present: whoever joins
+ * Targets, uniform value and gate are those that `join` would publish and face. Rank and alignment describe the present: a prior that joins
  * later can change both.
  */
 import type { Candidate, Election } from '../../../src/align/candidate.ts'
@@ -33,7 +33,7 @@ export interface PreviewComponents {
 /** The key of the candidate among record ids: behind all of them, as the newest of several equals is. */
 const OWN = '~'
 
-/** Throws what the prior throws for an image, and `ContentUnavailableError` when the shared set cannot be had. */
+/** Throws what the prior throws for an image, and `ContentUnavailableError` when the shared set cannot be fetched. */
 export async function previewPrior(round: Round, components: PreviewComponents): Promise<SharedReport> {
   const { swarm, exact, set, evidence, unjudged } = round
   const { manifest } = swarm

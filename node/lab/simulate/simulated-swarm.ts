@@ -132,7 +132,7 @@ export function createSimulatedSwarm({
     for (const table of leases.values()) table.observe(message)
   }
 
-  /** A participant whose prior is refused, or cannot be aligned, ends (node/participant.ts). */
+  /** A participant whose prior is refused, or cannot be aligned, ends (participant/participant.ts). */
   const isUsable = (score: SignedRecord<Score>): boolean => {
     const reference = state.view().election.reference?.cid
     if (state.evidence.assessments.get(assessmentKey(score.body))?.admissible !== true || reference === undefined)

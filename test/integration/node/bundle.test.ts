@@ -160,7 +160,7 @@ test('a bundle is joined with by its CID, and the shards of a prior beside it st
   )
 })
 
-test('a CID that is no bundle, or of a bundle that nobody has, ends the join before anything is signed', async () => {
+test('a CID that is not a bundle, or a bundle that nobody serves, ends the join before anything is signed', async () => {
   const node = await startNode({ timing: { blockMs: 100, blockAttempts: 1 } })
   const { invite, manifest } = await node.publish(await pictures(40), { partitions: 1, shared: 16 })
   const { block } = directoryNode([])

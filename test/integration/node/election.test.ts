@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parquetReadObjects } from 'hyparquet'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { exitCodeOf } from '../../../node/api/exit-codes.ts'
 import { storeMatrix } from '../../../node/priors/compute-targets.ts'
 import { rawCid } from '../../../src/codec.ts'
@@ -13,7 +13,6 @@ import { noiseModel } from '../../helpers/noise-model.ts'
 import { normal } from '../../helpers/synthetic-priors.ts'
 import {
   bundledPrior,
-  closeShared,
   folderOf,
   IMAGES,
   labelFile,
@@ -21,7 +20,6 @@ import {
   PARTITIONS,
   pictures,
   priorFolder,
-  shared,
   startNode,
   temporaryFolder,
   whenState,
@@ -46,21 +44,10 @@ async function pretend(node: TestNode, manifest: string, score: SignedRecord<Sco
   }
 }
 
-/** Publishes one swarm for each test. */
-let publisher: TestNode
-let images: string
-beforeAll(async () => {
-  await shared(async () => {
-    publisher = await startNode()
-    images = await pictures()
-  })
-})
-afterAll(closeShared)
-
 describe.each(['uniformity', 'predictivity', 'consensus'] as const)('under %s', election => {
   test('noise, lies and what they published are neither elected nor used', async () => {
-    const [honest, noise] = await Promise.all([startNode(), startNode()])
-    const { invite, manifest } = await publisher.publish(images, { election })
+    const [publisher, honest, noise] = await Promise.all([startNode(), startNode(), startNode()])
+    const { invite, manifest } = await publisher.publish(await pictures(), { election })
     const { mergedCid } = await honest.join(invite, bundledPrior('superclass2'))
     const { state } = publisher.membership(manifest)
     const reference = state.view().election.reference?.cid?.toString()
@@ -126,18 +113,18 @@ describe.each(['uniformity', 'predictivity', 'consensus'] as const)('under %s', 
 })
 
 test('people take part with labels: rows without one are null, and labels are never the reference', async () => {
-  const photos = await labelledPictures()
+  const images = await labelledPictures()
   const unlabelled = new Set<string>()
   const labels = await labelFile(
-    photos.map(({ bytes, kind }, i) => {
+    images.map(({ bytes, kind }, i) => {
       if (i % 7 !== 3) return { bytes, kind }
       unlabelled.add(rawCid(bytes).toString())
       return { bytes, kind: undefined }
     })
   )
-  const [machine, people] = await Promise.all([startNode(), startNode()])
+  const [publisher, machine, people] = await Promise.all([startNode(), startNode(), startNode()])
   // features that know the classes: labels of so few images are told from noise with certainty
-  const { invite, manifest } = await publisher.publish(await folderOf(photos), {
+  const { invite, manifest } = await publisher.publish(await folderOf(images), {
     referencePrior: bundledPrior('resnet20')
   })
   const joined = await Promise.all([

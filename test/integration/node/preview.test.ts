@@ -1,18 +1,16 @@
 import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { SharedReport } from '../../../node/api/reports.ts'
 import { directoryNode } from '../../../src/distribute/unixfs-directory.ts'
 import { assessmentKey } from '../../../src/merge/views.ts'
 import { noiseModel } from '../../helpers/noise-model.ts'
 import {
   bundledPrior,
-  closeShared,
   dial,
   openNode,
   pictures,
   priorFolder,
-  shared,
   SHARED,
   startNode,
   temporaryFolder,
@@ -26,20 +24,9 @@ async function check({ node }: TestNode, prior: string, shared: string): Promise
   return report.shared
 }
 
-/** Publishes one swarm for each test. */
-let publisher: TestNode
-let images: string
-beforeAll(async () => {
-  await shared(async () => {
-    publisher = await startNode()
-    images = await pictures()
-  })
-})
-afterAll(closeShared)
-
 test('before anybody has joined a prior is the first of one, and nothing is published by looking', async () => {
-  const lab = await startNode()
-  const { invite, manifest } = await publisher.publish(images)
+  const [publisher, lab] = await Promise.all([startNode(), startNode()])
+  const { invite, manifest } = await publisher.publish(await pictures())
   const first = await check(lab, bundledPrior('vgg_small'), invite)
   expect(first).toMatchObject({ manifest, rows: SHARED, present: SHARED, priors: 0, unjudged: 0, admitted: true })
   expect(first.ranks[0]).toMatchObject({ policy: 'uniformity', rank: 1, of: 1, elected: true })
@@ -59,8 +46,8 @@ test('before anybody has joined a prior is the first of one, and nothing is publ
 })
 
 test('what is said before joining is what everybody finds after it, through the swarm and from the merged dataset alone', async () => {
-  const lab = await startNode()
-  const { invite, manifest } = await publisher.publish(images, { partitions: 1 })
+  const [publisher, lab] = await Promise.all([startNode(), startNode()])
+  const { invite, manifest } = await publisher.publish(await pictures(), { partitions: 1 })
   const { mergedCid } = await publisher.join(invite, bundledPrior('superclass2'))
   if (mergedCid === undefined) throw new Error('not complete')
 
@@ -107,8 +94,8 @@ test('what is said before joining is what everybody finds after it, through the 
 })
 
 test('under consensus a prior is measured against the matrix that all make together, before and with it', async () => {
-  const lab = await startNode()
-  const { invite, manifest } = await publisher.publish(images, { partitions: 1, election: 'consensus' })
+  const [publisher, lab] = await Promise.all([startNode(), startNode()])
+  const { invite, manifest } = await publisher.publish(await pictures(), { partitions: 1, election: 'consensus' })
   const first = await check(lab, bundledPrior('resnet20'), invite)
   expect(first.ranks[0]).toMatchObject({ policy: 'consensus', rank: 1, of: 1, elected: true })
   await publisher.join(invite, bundledPrior('superclass2'))
