@@ -2,7 +2,7 @@
  * Opens a home and returns everything that the commands can do, in process and typed: each operation picks what it needs
  * from the runtime and calls the folder that does the work. Arguments are checked before, by the table of api/operations.ts.
  */
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
@@ -16,6 +16,7 @@ import { importCar } from './export/import-car.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { gatewayOf } from './gateway/open-gateway.ts'
 import { writeReport } from './lab/report/write-report.ts'
+import { checkJoinOptions } from './participant/join-options.ts'
 import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
@@ -51,7 +52,8 @@ export function nodeOf(
   init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
 ): CoOptNode {
   const { onEvent = () => {} } = init
-  const { identity, config, content, swarms, network, host, gemm, logger } = runtime
+  const { identity, config, content, swarms, network, host, gemm, projector, logger } = runtime
+  const { spool } = runtime.home
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
@@ -72,7 +74,8 @@ export function nodeOf(
           content,
           host,
           limits: config.inference,
-          spool: join(runtime.home.root, 'spool'),
+          batchSize: config.batchSize,
+          spool,
           untrainedPrior: UNTRAINED_PRIOR,
           onEvent: call.onEvent ?? onEvent,
           signal: callSignal(call)
@@ -85,6 +88,7 @@ export function nodeOf(
     },
 
     join: async (invite, options, call = {}) => {
+      checkJoinOptions(options)
       const membership = await membershipOf(invite, call)
       const { settleMs, leaseMs, handoffMs } = config.timing
       const never = new AbortController().signal
@@ -104,8 +108,9 @@ export function nodeOf(
           membership,
           content,
           gemm,
+          projector,
           limits: config.inference,
-          spool: join(runtime.home.root, 'spool'),
+          spool,
           onEvent: call.onEvent ?? onEvent,
           logger
         },
@@ -146,9 +151,10 @@ export function nodeOf(
           content,
           swarms,
           limits: config.inference,
+          projector,
           batchSize: config.batchSize,
           catchUpMs: config.timing.catchUpMs,
-          spool: join(runtime.home.root, 'spool')
+          spool
         },
         directoryCid(prior) === undefined ? resolve(prior) : prior,
         { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
@@ -187,7 +193,7 @@ export function nodeOf(
       const rerun =
         options.rerun === undefined
           ? undefined
-          : { rows: options.rerun, limits: config.inference, spool: join(runtime.home.root, 'spool') }
+          : { rows: options.rerun, limits: config.inference, projector, batchSize: config.batchSize, spool }
       return await verifyMerged(cid, { content, gemm, rerun }, callSignal(call))
     },
 
@@ -203,7 +209,9 @@ export function nodeOf(
       const components = {
         content,
         gemm,
+        projector,
         limits: config.inference,
+        spool,
         batchSize: config.batchSize,
         untrainedPrior: UNTRAINED_PRIOR,
         onEvent: call.onEvent ?? onEvent,

@@ -40,6 +40,8 @@ export interface ProcessNode {
 export interface StartOptions {
   /** COOPT_FAILPOINT */
   failpoint?: string
+  /** TMPDIR */
+  temporary?: string
 }
 
 /** Compiled sources are kept from process to process: a start takes two thirds of the time. */
@@ -132,7 +134,7 @@ export const recordsOf = (records: readonly SignedRecord[], peer: string): Signe
 function startProcess(
   home: string,
   args: readonly string[],
-  { failpoint, cache }: StartOptions & { cache: string }
+  { failpoint, temporary, cache }: StartOptions & { cache: string }
 ): ProcessNode {
   const events: ApiEvent[] = []
   const waiting = new Set<() => void>()
@@ -140,7 +142,11 @@ function startProcess(
   let said = ''
   const { pid, ended, kill } = startCoOpt(args, {
     home,
-    env: { NODE_COMPILE_CACHE: cache, ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint }) },
+    env: {
+      NODE_COMPILE_CACHE: cache,
+      ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint }),
+      ...(temporary === undefined ? {} : { TMPDIR: temporary })
+    },
     onEvent: event => {
       events.push(event)
       for (const look of waiting) look()

@@ -19,7 +19,7 @@ export interface Round {
   readonly evidence: Evidence
   /** Has assessed what `evidence` says */
   readonly exact: Exact
-  /** Scores whose targets could not be had: the election may come out otherwise */
+  /** Scores whose targets could not be fetched: the election may come out differently */
   readonly unjudged: number
   close(): Promise<void>
 }
@@ -36,7 +36,7 @@ export async function roundOfSwarm(membership: Membership, catchUpMs: number, si
 /**
  * Every score that the dataset has targets of is assessed here: nothing is believed. `close` ends the thread that did.
  *
- * Throws `InvalidContentError`, `InvalidManifestError` or `InvalidRecordError` for a directory that is no merged dataset,
+ * Throws `InvalidContentError`, `InvalidManifestError` or `InvalidRecordError` for a directory that is not a merged dataset,
  * `ContentUnavailableError`.
  */
 export async function roundOfDataset(root: CID, content: Content, signal: AbortSignal): Promise<Round> {
