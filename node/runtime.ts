@@ -34,7 +34,7 @@ export interface RuntimeInit {
   home: string
   /** Listen and dial */
   network: boolean
-  /** What this process does, told to whoever finds the home locked */
+  /** What this process does, shown to users who find the home locked */
   what: string
   onEvent(event: ApiEvent): void
 }

@@ -75,11 +75,11 @@ export interface CoOptApi {
   import(file: string, call?: CallOptions): Promise<ImportReport>
   /** Free the blocks that no swarm and no pin needs. */
   gc(options: GcOptions, call?: CallOptions): Promise<GcReport>
-  /** Fetch all below a CID, keep it from `gc`, and have a remote pinning service keep it as well. */
+  /** Fetch a CID and everything below it, keep it from `gc`, and on request have a remote pinning service keep it too. */
   pin(cid: string, options: PinOptions, call?: CallOptions): Promise<PinReport>
   /** Resolves to whether it was pinned. */
   unpin(cid: string, call?: CallOptions): Promise<boolean>
-  /** Tell the DHT that this node has it. */
+  /** Announce in the DHT that this node has it. */
   provide(cid: string, call?: CallOptions): Promise<ProvideReport>
   /** Ends the daemon. Resolves when it has been asked to, not when it is gone. */
   stop(call?: CallOptions): Promise<void>
@@ -95,7 +95,7 @@ export interface CoOptNodeInit {
    */
   network?: boolean
   /**
-   * What this process does, told to whoever finds the home locked
+   * What this process does, shown to users who find the home locked
    *
    * @default 'a program using coopt as a library'
    */
@@ -115,6 +115,6 @@ export interface CoOptNode extends CoOptApi {
   addresses(): string[]
   /** `http://127.0.0.1:18480`, when the HTTP gateway runs */
   readonly gateway: string | undefined
-  /** Stop everything in reverse order and give the home free. May be called twice. */
+  /** Stop everything in reverse order and release the home. May be called twice. */
   close(): Promise<void>
 }

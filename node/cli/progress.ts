@@ -5,7 +5,7 @@ import { MultiBar, Presets, type SingleBar } from 'cli-progress'
 import type { ApiEvent } from '../api/events.ts'
 import { eventText, progressOf } from './event-text.ts'
 
-/** In a log file, one line per piece of work and this long is enough to see that it moves. */
+/** In a log file, one line per operation in this time is enough to see that it moves. */
 const SPARSE_MS = 10_000
 
 export interface Progress {

@@ -40,7 +40,7 @@ export async function initHome(path: string, config: ConfigFile = {}): Promise<I
   try {
     const hasKey = await exists(home.identity)
     const hasConfig = await exists(home.config)
-    if (hasKey && hasConfig) return await existing() // somebody else was faster
+    if (hasKey && hasConfig) return await existing() // another process was faster
     if (hasConfig) {
       throw new DamagedStoreError(
         `${root} has a configuration but its key ${home.identity} is missing; restore the key, or make a home elsewhere`

@@ -35,7 +35,7 @@ export interface HomeLock {
 }
 
 export interface LockOptions {
-  /** What this process does, shown to whoever finds the home locked */
+  /** What this process does, shown to users who find the home locked */
   what: string
   /** Clock for `since` */
   now?: () => Date

@@ -47,7 +47,7 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
   return bytes
 }
 
-/** Read a whole file. Never throws: what is no frame of at most `maxPayload` bytes is damage. */
+/** Read a whole file. Never throws: bytes that are not a frame of at most `maxPayload` bytes count as damage. */
 export function scanFrames(file: Uint8Array, magic: string, version: number, maxPayload: number): Scan {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
   const header = scanHeader(bytes, magic, version)

@@ -1,4 +1,4 @@
-/** Files that must not be there yet: whole and synced, or gone again. */
+/** Output files that must not exist yet: complete and synced, or removed again. */
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { InvalidInputError } from '../../src/errors.ts'
 

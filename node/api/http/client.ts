@@ -91,7 +91,7 @@ async function send(
   return response
 }
 
-/** The connection of the call itself tells what becomes of it, so a failure here has nobody to be told to. */
+/** A failure to connect is not reported: the connection of the call itself fails then, too. */
 async function askToEnd(endpoint: ApiEndpoint, id: string): Promise<void> {
   try {
     const response = await send(endpoint, 'DELETE', `/v1/calls/${id}`, '')

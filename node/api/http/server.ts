@@ -23,7 +23,7 @@ import { toWireError } from './wire-error.ts'
 const MAX_BODY_BYTES = 1024 * 1024
 /** Commands are typed by people and scripts; more at once is a runaway loop. */
 const MAX_CALLS = 64
-/** Events are advice: a reader that is this far behind misses some rather than filling the daemon's memory. */
+/** Events are hints: a reader that is this far behind misses some, so that it cannot fill the daemon's memory. */
 const MAX_UNREAD_BYTES = 1024 * 1024
 
 export interface ApiServerInit {
@@ -55,7 +55,7 @@ export async function serveApi(api: CoOptApi, { home, port = 0 }: ApiServerInit)
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (!isLoopbackHost(request.headers.host) || request.headers.origin !== undefined) {
-      return refuse(response, 403, 'this API answers local programs only')
+      return refuse(response, 403, 'this API serves local programs only')
     }
     if (!isAuthorized(request.headers.authorization, token)) return refuse(response, 401, 'the bearer token is wrong')
     const [, version, name = '', id] = (request.url ?? '').split('/')

@@ -16,11 +16,11 @@ interface Options {
 
 export function upCommand(invoke: Invoke): Command {
   return new Command('up')
-    .description('run the daemon: serve, relay, answer the other commands')
-    .option('--api-port <port>', 'port of the local API (default: any free one)', wholeNumber(1, 65_535))
-    .option('--no-gateway', 'do not serve HTTP')
+    .description('run the daemon: serve content, relay gossip, answer other commands')
+    .option('--api-port <port>', 'port of the local API (default: any free port)', wholeNumber(1, 65_535))
+    .option('--no-gateway', 'do not run the HTTP gateway')
     .option('--gateway-port <port>', 'port of the HTTP gateway (default: 18480)', wholeNumber(1, 65_535))
-    .option('--gateway-any', 'serve all content of this home, not only that of its swarms', false)
+    .option('--gateway-any', 'serve everything in the store, not only content of its swarms', false)
     .action(async ({ apiPort, gateway, gatewayPort, gatewayAny }: Options) => {
       await invoke(async invocation => {
         const { closing, whileHeld } = await import('../session.ts')

@@ -113,8 +113,8 @@ describe('coopt', () => {
     const published = await run(['publish', 'a.tar', cid, '--name', 'N', '--dedupe', '--skip-bad'], {
       publish: async () => ({ ...publishReport, broken: 2 })
     })
-    expect(published.out).toContain('3 duplicates, left out')
-    expect(published.out).toContain('2 images that cannot be used')
+    expect(published.out).toContain('3 duplicates, dropped')
+    expect(published.out).toContain('2 unusable images')
     expect(published.api.calls[0]?.args).toEqual([
       '/work-dir/a.tar',
       {
@@ -188,7 +188,7 @@ describe('coopt', () => {
     const merged = await run(['merge', INVITE, '--out', 'data'])
     expect(merged.api.calls[0]?.args).toEqual([INVITE, { out: '/work-dir/data' }])
     expect(joined.backend.opened).toMatchObject([{ home, options: { network: true } }])
-    expect(checked.backend.opened).toEqual([]) // a prior is looked at without a home
+    expect(checked.backend.opened).toEqual([]) // checking a prior needs no home
   })
 
   it('takes the defaults that the help names', async () => {

@@ -71,7 +71,7 @@ test.each([
 test('provide tells to how many peers', async () => {
   const { code, calls, out } = await run(['provide', CID], { provide: async cid => ({ cid, peers: 12 }) })
   expect({ code, calls }).toEqual({ code: 0, calls: [['provide', CID]] })
-  expect(out).toMatch(/peers of the DHT +12\n/)
+  expect(out).toMatch(/DHT peers +12\n/)
 })
 
 test('merge --name says under which name and where the record is', async () => {
