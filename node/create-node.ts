@@ -1,6 +1,6 @@
 /**
- * Opens a home and returns everything that the commands can do, in process and typed: each operation picks what it needs
- * from the runtime and calls the folder that does the work. Arguments are checked before, by the table of api/operations.ts.
+ * Everything that the commands can do, in process and typed: each operation picks what it needs from the runtime and calls the folder that does
+ * the work. Arguments are checked before, by the table of api/operations.ts.
  */
 import { resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
@@ -14,7 +14,6 @@ import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { importCar } from './export/import-car.ts'
 import type { Gateway } from './gateway/gateway.ts'
-import { gatewayOf } from './gateway/open-gateway.ts'
 import { writeReport } from './lab/report/write-report.ts'
 import { checkJoinOptions } from './participant/join-options.ts'
 import { joinSwarm } from './participant/join-swarm.ts'
@@ -27,24 +26,12 @@ import { publishSwarm } from './publish/publish-swarm.ts'
 import { checkPriorIn } from './evaluate/preview/check-shared.ts'
 import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
 import { bundledPrior } from './priors/bundled.ts'
-import { openRuntime, type Runtime } from './runtime.ts'
+import type { Runtime } from './runtime.ts'
 import { swarmStatus } from './swarms/swarm-status.ts'
 import { upkeepOf } from './upkeep/upkeep.ts'
 import { verifyMerged } from './verify/verify-merged.ts'
 
 const UNTRAINED_PRIOR = bundledPrior('untrained')
-
-/** Errors as those of `openRuntime`. */
-export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
-  const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
-  const runtime = await openRuntime({ home, network, what, onEvent })
-  try {
-    return nodeOf(runtime, { ...init, gateway: await gatewayOf(runtime, init.gateway) })
-  } catch (error) {
-    await runtime.close()
-    throw error
-  }
-}
 
 /** The operations on a runtime, which `close` closes. */
 export function nodeOf(

@@ -42,7 +42,7 @@ export async function initHome(home: string, { listen, mdns = true }: InitOption
 
 /** Throws `HomeLockedError` naming the process that holds the home, `InvalidInputError` when there is no home (run `coopt init`). */
 export async function openLocal(home: string, options: OpenOptions): Promise<LocalApi> {
-  const { createCoOptNode } = await import('../create-node.ts')
+  const { createCoOptNode } = await import('../index.ts')
   const node = await createCoOptNode({ home, what: options.network ? 'a coopt node' : 'a coopt command', ...options })
   if (options.network)
     options.onEvent?.({
