@@ -98,7 +98,7 @@ export async function prepareSwarm(home: Home, id: CID, fs: FileSystem = nodeFil
   return paths
 }
 
-/** The swarms of this home; names that are no CIDs are left alone. */
+/** The swarms of this home; entries whose names are not CIDs are left alone. */
 export async function listSwarms(home: Home, fs: FileSystem = nodeFileSystem): Promise<CID[]> {
   let names: string[]
   try {

@@ -38,7 +38,7 @@ const MAX_LOG_BYTES = 1024 * 1024 * 1024
 export interface LogReport {
   /** Whole records found */
   readonly recovered: number
-  /** Bytes that are no records, 0 for a sound log */
+  /** Bytes that are not part of a record, 0 for a sound log */
   readonly lostBytes: number
   /** Where these bytes were put, if there were any */
   readonly damagedFile?: string
