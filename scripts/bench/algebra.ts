@@ -90,16 +90,13 @@ else {
 // --- internal ---
 
 function shapesOf({ shapes }: Step): Shape[] {
-  switch (shapes) {
-    case 'square':
-      return dims.map(n => ({ rows: n, columns: n, count: 2 }))
-    case 'pairs':
-      return rows.flatMap(m => dims.map(n => ({ rows: m, columns: n, count: 2 })))
-    case 'candidates':
-      return candidates.map(count => ({ ...CANDIDATE_SHAPE, count }))
-    case 'projections':
-      return PROJECTIONS.map(([l, n]) => ({ rows: l, columns: n, count: 0 }))
+  const choices: Record<Step['shapes'], () => Shape[]> = {
+    square: () => dims.map(n => ({ rows: n, columns: n, count: 2 })),
+    pairs: () => rows.flatMap(m => dims.map(n => ({ rows: m, columns: n, count: 2 }))),
+    candidates: () => candidates.map(count => ({ ...CANDIDATE_SHAPE, count })),
+    projections: () => PROJECTIONS.map(([l, n]) => ({ rows: l, columns: n, count: 0 }))
   }
+  return choices[shapes]()
 }
 
 async function measure(step: Step, shape: Shape): Promise<Row> {

@@ -6,7 +6,7 @@
  *
  *   weights = 1/F + (x_test - mean) (X^T X + lambda I)^-1 X^T,   lambda = ridge * trace(X^T X) / min(d, F),   X the centred fit rows (F x d)
  *
- * Plain float64 in a fixed order: what is derived from this decides something for everybody.
+ * float64 in a fixed order: what is derived from this decides something for everybody.
  */
 import { NumericError } from '../errors.ts'
 import type { Matrix64 } from '../matrix.ts'

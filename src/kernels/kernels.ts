@@ -1,6 +1,17 @@
 /**
- * The compiled kernels and the memory they work in. WebAssembly's f64x2 instructions round as IEEE 754 says, one at a time, so results
- * are the same bits on every machine, and those of the plain loops (which the tests keep and compare with).
+ * The compiled kernels and the memory they work in.
+ *
+ * The order of operations is that of the textbook's loops, one number of the result after the other:
+ *
+ *   product        c_ij = 0 + a_i0 b_j0 + a_i1 b_j1 + …                                       blocked-product.ts
+ *   Cholesky       l_ij = (a_ij - l_i0 l_j0 - l_i1 l_j1 - …) / l_jj                             blocked-solve.ts
+ *   solve          x_i = (b_i - l_i0 x_0 - l_i1 x_1 - …) / l_ii                                 blocked-solve.ts
+ *   reflection     x_i - s v_i, s = scale (0 + v_0 x_0 + v_1 x_1 + …) / divisor                  blocked-reflections.ts
+ *   tridiagonal    a_ij - v_i p_j - p_i v_j; p from 0 + a_i0 v_0 + a_i1 v_1 + …                 tridiagonal.ts
+ *   rotation       s u_i + c w_i and c u_i - s w_i                                              tridiagonal.ts
+ *
+ * from left to right, each operation rounded to float64 by itself. Vector lanes and blocks only decide which numbers are worked on together,
+ * and f64x2 instructions round as IEEE 754 says: the same bits on every machine, those of the plain loops that the tests compare with.
  *
  * One memory a thread: a driver copies its operands in, runs kernels, copies results out, and leaves nothing behind for the next one.
  */

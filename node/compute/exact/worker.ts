@@ -1,5 +1,5 @@
 /**
- * Thread for the arithmetic that decides something for everybody: plain TypeScript in a fixed order, seconds long, so it must not
+ * Thread for the arithmetic that decides something for everybody: float64 in a fixed order, seconds long, so it must not
  * run where gossip and pings are answered. (ONNX Runtime is never loaded here: ending a thread that holds it aborts the process.)
  */
 import { parentPort, workerData } from 'node:worker_threads'
