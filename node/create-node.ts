@@ -19,7 +19,7 @@ import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
 import { mergeSwarm, mergeUnlessKnown, writeDataset } from './merge/merge-swarm.ts'
-import { publishName } from './upkeep/ipns-names.ts'
+import { createIpnsNames } from './upkeep/ipns-names.ts'
 import { publishSwarm } from './publish/publish-swarm.ts'
 import { checkPriorIn } from './evaluate/preview/check-shared.ts'
 import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
@@ -65,6 +65,7 @@ export function nodeOf(
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
+  const names = createIpnsNames(runtime.home.root)
   const joined = new Map<string, string>() // swarm -> prior that takes part
 
   const membershipOf = async (text: string, call: CallOptions): Promise<Membership> =>
@@ -199,7 +200,7 @@ export function nodeOf(
         peers: peerRows(state, view),
         ...(options.name === undefined
           ? {}
-          : { ipns: await publishName(runtime.home.root, options.name, merged.root, new Date()) }),
+          : { ipns: await names.publish(options.name, merged.root, new Date()) }),
         ...(options.out === undefined
           ? {}
           : { out: await writeDataset(membership, content, merged, options.out, signal) })
@@ -242,7 +243,7 @@ export function nodeOf(
     import: async (file, call = {}) =>
       await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }),
 
-    ...upkeepOf(runtime, { addresses, onEvent }),
+    ...upkeepOf(runtime, { names, addresses, onEvent }),
 
     stop: async () => init.onStop?.(),
 

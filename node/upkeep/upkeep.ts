@@ -18,7 +18,7 @@ import type { Logger } from '../process/logger.ts'
 import type { DurableBlockstore } from '../store/durable-blockstore.ts'
 import type { Swarms } from '../swarms/swarms.ts'
 import { createPins } from './pins.ts'
-import { namedRoots } from './ipns-names.ts'
+import type { IpnsNames } from './ipns-names.ts'
 import { pinRemotely, serviceUrl } from './remote-pinning.ts'
 
 export interface UpkeepComponents {
@@ -36,7 +36,7 @@ type Upkeep = Pick<CoOptApi, 'gc' | 'pin' | 'unpin' | 'provide'>
 
 export function upkeepOf(
   { content, store, swarms, home, identity, network, logger }: UpkeepComponents,
-  { addresses, onEvent }: { addresses(): string[]; onEvent(event: ApiEvent): void }
+  { names, addresses, onEvent }: { names: IpnsNames; addresses(): string[]; onEvent(event: ApiEvent): void }
 ): Upkeep {
   const pins = createPins(home.root)
 
@@ -62,7 +62,7 @@ export function upkeepOf(
           settled: async () => {
             if (swarms.waiting().length === 0) await swarms.settled()
           },
-          pins: async () => [...(await pins.all()), ...(await namedRoots(home.root))],
+          pins: async () => [...(await pins.all()), ...(await names.roots())],
           self: identity.key,
           content,
           store,
