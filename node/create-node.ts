@@ -80,11 +80,12 @@ export function nodeOf(
     gateway: init.gateway?.url,
 
     publish: async (source, options, call = {}) => {
+      using writing = content.writing() // until the swarm is open, nothing names the blocks
       const { swarm, duplicates, broken } = await publishSwarm(
         {
           self: identity.key,
           sign: identity.sign,
-          content,
+          content: { ...content, put: writing.put },
           host,
           limits: config.inference,
           spool: join(runtime.home.root, 'spool'),
@@ -124,11 +125,16 @@ export function nodeOf(
         )
       }
       joined.set(id, prior)
+      using writing = content.writing() // blocks put for a record are kept until it is in the set
+      const announce: Membership['announce'] = async record => {
+        writing.release()
+        await membership.announce(record)
+      }
       return await joinSwarm(
         {
           self: identity.key,
-          membership,
-          content,
+          membership: { ...membership, announce },
+          content: { ...content, put: writing.put },
           gemm,
           limits: config.inference,
           spool: join(runtime.home.root, 'spool'),
@@ -198,9 +204,7 @@ export function nodeOf(
         rows: merged.rows,
         ...(reference === undefined ? {} : { reference }),
         peers: peerRows(state, view),
-        ...(options.name === undefined
-          ? {}
-          : { ipns: await names.publish(options.name, merged.root, new Date()) }),
+        ...(options.name === undefined ? {} : { ipns: await names.publish(options.name, merged.root, new Date()) }),
         ...(options.out === undefined
           ? {}
           : { out: await writeDataset(membership, content, merged, options.out, signal) })

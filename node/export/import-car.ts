@@ -42,7 +42,9 @@ export interface ImportComponents {
  * was stored until then stays; importing again goes on.
  */
 export async function importCar(path: string, components: ImportComponents): Promise<ImportReport> {
-  const { content, onEvent, signal } = components
+  const { onEvent, signal } = components
+  using writing = components.content.writing() // until the records are in their sets, nothing names the blocks
+  const content = { ...components.content, put: writing.put }
   const stream = createReadStream(path)
   let roots: CID[]
   let count = 0
@@ -71,7 +73,7 @@ export async function importCar(path: string, components: ImportComponents): Pro
   await content.barrier()
   const rounds: ImportReport['rounds'] = []
   for (const root of roots) {
-    const round = await takeRound(root, components)
+    const round = await takeRound(root, { ...components, content })
     if (round !== undefined) rounds.push(round)
   }
   return { roots: roots.map(String), blocks: count, bytes, rounds }

@@ -9,7 +9,7 @@ import { shardName } from '../../src/merge/shard-name.ts'
 import { MAX_BUNDLE_BYTES } from '../../src/publish/bundle.ts'
 import { fetchBundle } from '../priors/bundle/fetch-bundle.ts'
 import { failpoint } from '../process/failpoint.ts'
-import type { Content } from '../content/content.ts'
+import type { Content, ContentWriter } from '../content/content.ts'
 import { entityOf, type Link } from '../content/dag/entity.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
@@ -17,11 +17,14 @@ import type { SwarmState } from '../state/swarm-state.ts'
 /** What a merge needs of a membership. */
 export interface Mergeable {
   readonly swarm: Swarm
-  readonly state: SwarmState
+  readonly state: Pick<SwarmState, 'set' | 'evidence' | 'view'>
 }
 
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */
-export async function mergeSwarm(membership: Mergeable, content: Content): Promise<MergedDataset> {
+export async function mergeSwarm(
+  membership: Mergeable,
+  content: Pick<ContentWriter, 'put' | 'barrier'>
+): Promise<MergedDataset> {
   const { swarm, state } = membership
   const merged = await mergeDataset(swarm, state.set, state.evidence, state.view())
   for (const { cid, bytes } of merged.blocks) {

@@ -14,6 +14,7 @@ import type { Content } from '../content/content.ts'
 import type { Home } from '../home/home.ts'
 import type { Identity } from '../home/identity.ts'
 import type { Network } from '../network/network.ts'
+import { createTurns } from '../process/turns.ts'
 import type { Logger } from '../process/logger.ts'
 import type { DurableBlockstore } from '../store/durable-blockstore.ts'
 import type { Swarms } from '../swarms/swarms.ts'
@@ -24,7 +25,7 @@ import { pinRemotely, serviceUrl } from './remote-pinning.ts'
 export interface UpkeepComponents {
   readonly identity: Pick<Identity, 'key'>
   readonly home: Home
-  readonly content: Content
+  readonly content: Pick<Content, 'has' | 'peek' | 'block' | 'put' | 'barrier' | 'distrust'>
   /** The blocks behind `content` */
   readonly store: DurableBlockstore
   readonly swarms: Pick<Swarms, 'all' | 'waiting' | 'settled'>
@@ -39,6 +40,8 @@ export function upkeepOf(
   { names, addresses, onEvent }: { names: IpnsNames; addresses(): string[]; onEvent(event: ApiEvent): void }
 ): Upkeep {
   const pins = createPins(home.root)
+  /** A pin is added before a collection looks at the pins, or after its sweep. */
+  const besideCollection = createTurns()
 
   const dial = async (targets: readonly string[], signal: AbortSignal): Promise<void> => {
     const dials = targets.map(async target => {
@@ -54,21 +57,23 @@ export function upkeepOf(
 
   return {
     gc: async ({ dryRun }, call = {}) =>
-      await collectGarbage(
-        {
-          memberships: () => swarms.all(),
-          known: async () => await listSwarms(home),
-          // one that waits for content of others may do so for long, and is told as not open
-          settled: async () => {
-            if (swarms.waiting().length === 0) await swarms.settled()
-          },
-          pins: async () => [...(await pins.all()), ...(await names.roots())],
-          self: identity.key,
-          content,
-          store,
-          peek: async cid => await content.peek(cid)
-        },
-        { dryRun, signal: signalOf(call) }
+      await besideCollection(
+        async () =>
+          await collectGarbage(
+            {
+              memberships: () => swarms.all(),
+              known: async () => await listSwarms(home),
+              // one that waits for content of others may do so for long, and is told as not open
+              settled: async () => {
+                if (swarms.waiting().length === 0) await swarms.settled()
+              },
+              pins: async () => [...(await pins.all()), ...(await names.roots())],
+              self: identity.key,
+              content,
+              store
+            },
+            { dryRun, signal: signalOf(call) }
+          )
       ),
 
     pin: async (text, { service, name }, call = {}) => {
@@ -80,7 +85,7 @@ export function upkeepOf(
         if (network === undefined)
           throw new InvalidInputError('a pinning service fetches from this node: it needs a network')
       }
-      await pins.add(cid) // first: what is fetched now is not collected meanwhile
+      await besideCollection(async () => await pins.add(cid)) // first: what is fetched from now on is kept
       let blocks = 0
       let bytes = 0
       const get = withInline(async child => await content.block(child, { signal }))
