@@ -37,5 +37,5 @@ export async function* walkDag(root: CID, get: GetBlock, seen?: Set<string>): As
 
 /** One character per byte, a third of the base32 form: a walk remembers one for each MiB. */
 export function keyOf(cid: CID): string {
-  return String.fromCharCode(...cid.bytes)
+  return Buffer.from(cid.bytes).toString('latin1')
 }
