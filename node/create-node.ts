@@ -12,13 +12,15 @@ import type { CoOptNode, CoOptNodeInit } from './api/library.ts'
 import { directoryCid } from './api/directory-cid.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
+import { mergeToFolder } from './export/merge-to-folder.ts'
+import { assertNewFolder } from './store/new-file.ts'
 import { importCar } from './export/import-car.ts'
 import { startGateway, type Gateway } from './gateway/gateway.ts'
 import { writeReport } from './lab/report/write-report.ts'
 import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
-import { mergeSwarm, mergeUnlessKnown, writeDataset } from './merge/merge-swarm.ts'
+import { mergeSwarm, mergeUnlessKnown } from './merge/merge-swarm.ts'
 import { createIpnsNames } from './upkeep/ipns-names.ts'
 import { publishSwarm } from './publish/publish-swarm.ts'
 import { checkPriorIn } from './evaluate/preview/check-shared.ts'
@@ -187,27 +189,29 @@ export function nodeOf(
         { onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }
       ),
 
-    merge: async (invite, options, call = {}) => {
+    merge: async (invite, { out, name }, call = {}) => {
       const signal = anySignal(call)
+      if (out !== undefined) await assertNewFolder(out)
       const membership = await membershipOf(invite, call)
       const { state } = membership
       if (network !== undefined) await membership.catchUp(config.timing.catchUpMs, signal)
       await state.settled(signal)
-      const merged = await mergeSwarm(membership, content)
-      const view = state.view()
+      const unjudged = state.unjudged()
+      const merged = await (out === undefined
+        ? mergeSwarm(membership, content)
+        : mergeToFolder(membership, out, content, signal))
+      const { view } = merged
       const reference = referenceReport(state, view.election)
       return {
         mergedCid: merged.root.toString(),
-        provisional: merged.provisional || state.unjudged() > 0,
-        unjudged: state.unjudged(),
+        provisional: merged.provisional || unjudged > 0,
+        unjudged,
         coverage: merged.coverage,
         rows: merged.rows,
         ...(reference === undefined ? {} : { reference }),
         peers: peerRows(state, view),
-        ...(options.name === undefined ? {} : { ipns: await names.publish(options.name, merged.root, new Date()) }),
-        ...(options.out === undefined
-          ? {}
-          : { out: await writeDataset(membership, content, merged, options.out, signal) })
+        ...(name === undefined ? {} : { ipns: await names.publish(name, merged.root, new Date()) }),
+        ...(out === undefined ? {} : { out })
       }
     },
 

@@ -9,7 +9,7 @@ import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
 import type { EncodedImage, PriorModel } from '../../src/optimize/prior.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { Content } from '../content/content.ts'
-import type { MergedRows } from '../merge/merged-rows.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import { createOptimizer } from '../priors/compute-targets.ts'
 import type { LabelledImage } from './labelled-images.ts'
 import type { LabelledSample } from './sample-rows.ts'
@@ -53,7 +53,7 @@ export async function alignedPrior(
 /** Ridge from a network's features to the targets of the sampled rows, whose images are read again. Throws what the prior throws. */
 export async function linearStudent(
   prior: PriorModel,
-  { merged, sample }: { merged: MergedRows; sample: LabelledSample },
+  { merged, sample }: { merged: OpenMerged; sample: LabelledSample },
   init: MakerInit
 ): Promise<TargetMaker> {
   const places = new Map(sample.ids.map((id, i) => [id, i]))

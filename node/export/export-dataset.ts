@@ -5,7 +5,7 @@ import type { ApiEvent } from '../api/events.ts'
 import type { ExportOptions, ExportReport } from '../api/upkeep.ts'
 import type { Content } from '../content/content.ts'
 import { withInline } from '../content/dag/blocks.ts'
-import { openMergedRows } from '../merge/merged-rows.ts'
+import { openMerged } from '../merge/open-merged.ts'
 import { writeCar } from './write-car.ts'
 import { type Written, writeFiles } from './write-files.ts'
 import { npyFiles, writeNpy, type WrittenRows } from './write-npy.ts'
@@ -48,7 +48,7 @@ export async function exportDataset(
     written.push(car)
   }
   if (webdataset !== undefined || npy !== undefined) {
-    const merged = await openMergedRows(root, content, signal)
+    const merged = await openMerged(root, content, { signal })
     const { samples } = merged.manifest
     if (webdataset !== undefined) {
       rows = await writeWebDataset(merged, webdataset, tell('webdataset', EVENT_STEP, samples))

@@ -10,13 +10,14 @@ import tar, { type Pack } from 'tar-stream'
 import { encodeMatrix } from '../../src/bytes.ts'
 import { imageKind } from '../../src/distribute/image-kind.ts'
 import { InvalidContentError } from '../../src/errors.ts'
-import type { MergedRow, MergedRows } from '../merge/merged-rows.ts'
+import type { MergedRow } from '../merge/merged-rows.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import { isSafeName, writeAll, writeNewFile } from '../store/new-file.ts'
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts'
 import type { WrittenRows } from './write-npy.ts'
 
 export async function writeWebDataset(
-  { shards }: MergedRows,
+  { shards }: Pick<OpenMerged, 'shards'>,
   folder: string,
   onRows: (rows: number) => void
 ): Promise<WrittenRows> {

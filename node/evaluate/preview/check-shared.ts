@@ -16,6 +16,7 @@ import { checkPrior } from '../../priors/check-prior.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
 import { loadPrior } from '../../priors/load-prior.ts'
 import { mergeUnlessKnown } from '../../merge/merge-swarm.ts'
+import { openMerged } from '../../merge/open-merged.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
 import { previewPrior } from './preview-prior.ts'
 import { roundOfDataset, roundOfSwarm, type Round } from './round.ts'
@@ -117,7 +118,7 @@ async function roundOf(
   const root = directoryCid(shared)
   if (root !== undefined) {
     await mergeUnlessKnown(root, swarms.all(), content)
-    return await roundOfDataset(root, content, signal)
+    return await roundOfDataset(await openMerged(root, content, { signal }), content, signal)
   }
   return await roundOfSwarm(await swarms.find(decodeInvite(shared), signal), catchUpMs, signal)
 }
