@@ -42,3 +42,9 @@ export function createContent({ local: store, network, reach }: ContentComponent
     writing: () => store.writing()
   }
 }
+
+/** The same files from the store alone: what is not there ends in `ContentUnavailableError`. */
+export function localFiles({ peek }: Pick<LocalContent, 'peek'>): ContentFetcher & ContentReader {
+  const fetcher = createFetcher({ local: { peek, completed: () => {} } }, { blockTimeoutMs: 0, attempts: 0 })
+  return { ...fetcher, ...createReader(fetcher) }
+}

@@ -1,14 +1,15 @@
 /** What an evaluation needs of its node, and how it says how far it is. */
 import type { Gemm } from '../../src/gemm.ts'
 import type { ApiEvent } from '../api/events.ts'
-import type { Content } from '../content/content.ts'
+import type { ContentReader } from '../content/read-content.ts'
+import type { MergedSource } from '../merge/open-merged.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
 
 /** An event for each of so many rows or images. */
 const EVENT_STEP = 256
 
 export interface EvaluateComponents {
-  readonly content: Content
+  readonly content: MergedSource & Pick<ContentReader, 'matrix' | 'samples'>
   readonly gemm: Gemm
   readonly limits: Partial<InferenceLimits>
   /** Images per call of a prior */

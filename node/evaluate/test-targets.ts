@@ -8,7 +8,7 @@ import type { Gemm } from '../../src/gemm.ts'
 import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
 import type { EncodedImage, PriorModel } from '../../src/optimize/prior.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
-import type { Content } from '../content/content.ts'
+import type { ContentReader } from '../content/read-content.ts'
 import type { OpenMerged } from '../merge/open-merged.ts'
 import { createOptimizer } from '../priors/compute-targets.ts'
 import type { LabelledImage } from './labelled-images.ts'
@@ -32,7 +32,7 @@ export interface MakerInit {
 /** A prior as a participant would run it: on S, aligned to the reference, then on any image. Throws what the prior throws. */
 export async function alignedPrior(
   prior: PriorModel,
-  { swarm, reference, content }: { swarm: Swarm; reference: Matrix32; content: Content },
+  { swarm, reference, content }: { swarm: Swarm; reference: Matrix32; content: Pick<ContentReader, 'samples'> },
   init: MakerInit
 ): Promise<TargetMaker> {
   const { descriptor } = prior

@@ -3,9 +3,8 @@ import type { CID } from 'multiformats/cid'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { ApiEvent } from '../api/events.ts'
 import type { ExportOptions, ExportReport } from '../api/upkeep.ts'
-import type { Content } from '../content/content.ts'
+import { openMerged, type MergedSource } from '../merge/open-merged.ts'
 import { withInline } from '../content/dag/blocks.ts'
-import { openMerged } from '../merge/open-merged.ts'
 import { writeCar } from './write-car.ts'
 import { type Written, writeFiles } from './write-files.ts'
 import { npyFiles, writeNpy, type WrittenRows } from './write-npy.ts'
@@ -15,7 +14,7 @@ import { writeWebDataset } from './write-webdataset.ts'
 const EVENT_STEP = 256
 
 export interface ExportComponents {
-  content: Content
+  content: MergedSource
   onEvent(event: ApiEvent): void
   signal: AbortSignal
 }

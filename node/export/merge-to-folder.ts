@@ -2,7 +2,8 @@
  * `coopt merge --out DIR`: a swarm merged and written by the writer of every export, so that the folder is exactly the dataset whose CID is
  * printed, whatever comes while it is written.
  */
-import type { Content } from '../content/content.ts'
+import type { ContentWriter } from '../content/content.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
 import { fetchMerged, mergeSwarm, type Mergeable, type MergedSwarm } from '../merge/merge-swarm.ts'
 import { writeFiles } from './write-files.ts'
 
@@ -10,7 +11,7 @@ import { writeFiles } from './write-files.ts'
 export async function mergeToFolder(
   membership: Mergeable,
   folder: string,
-  content: Content,
+  content: ContentFetcher & ContentWriter,
   signal: AbortSignal
 ): Promise<MergedSwarm> {
   using writing = content.writing() // a later view has another directory, and garbage collection would take this one

@@ -43,7 +43,7 @@ const CORS = {
 }
 
 export interface GatewayComponents {
-  content: Content
+  content: Pick<Content, 'has' | 'block' | 'put' | 'barrier'>
   memberships(): readonly Membership[]
   logger: Logger
   /** Can blocks be fetched? */

@@ -68,7 +68,9 @@ export async function findDirectory(root: CID, get: FindBlock): Promise<MergedDi
 export async function openDirectory(root: CID, get: FindBlock): Promise<MergedDirectory> {
   const directory = await findDirectory(root, get)
   if (directory !== undefined) return directory
-  throw new InvalidContentError(`${root} is not a merged dataset: it is not a directory with ${REQUIRED.join(', ')}`)
+  throw new InvalidContentError(
+    `${root} is not a merged dataset: it is not a plain UnixFS directory with ${REQUIRED.join(', ')}`
+  )
 }
 
 /** Throws `InvalidContentError` when the directory does not link it. */

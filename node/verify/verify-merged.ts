@@ -15,7 +15,9 @@ import { shardName } from '../../src/merge/shard-name.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Evidence } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { VerifyReport } from '../api/reports.ts'
-import type { Content } from '../content/content.ts'
+import type { LocalContent } from '../content/local-content.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { ContentReader } from '../content/read-content.ts'
 import { assessScores } from '../merge/assess-scores.ts'
 import { entryAt, openDirectory, type MergedDirectory } from '../merge/merged-directory.ts'
 import { readManifest, readRecords } from '../merge/open-merged.ts'
@@ -23,7 +25,7 @@ import { rerunGroups, rerunPrior, type Rerun, type RerunInit } from './verify-re
 import { checkTargets, type CheckedTargets } from './verify-targets.ts'
 
 export interface VerifyComponents {
-  content: Content
+  content: Pick<LocalContent, 'tree' | 'holds'> & Pick<ContentFetcher, 'block' | 'leaves'> & ContentReader
   /** Kernels for fitting alignments again */
   gemm: Gemm
   /** Run priors that came as bundles again; foreign models are run only when this is given */

@@ -23,8 +23,8 @@ import { readTargets } from '../../src/publish/shard-rows.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { fetchBundle } from '../priors/bundle/fetch-bundle.ts'
 import { openBundle } from '../priors/bundle/open-bundle.ts'
-import type { Content } from '../content/content.ts'
-import { fileRanges } from '../content/file-ranges.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { ContentReader } from '../content/read-content.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { createOptimizer } from '../priors/compute-targets.ts'
@@ -49,7 +49,7 @@ export interface RerunInit {
 export interface RerunComponents {
   swarm: Swarm
   reference: CID
-  content: Content
+  content: Pick<ContentFetcher, 'block' | 'leaves'> & Pick<ContentReader, 'ranges'>
   /** With every chosen score assessed */
   exact: Exact
   gemm: Gemm
@@ -179,8 +179,7 @@ async function readRows(
 ): Promise<PublishedRow[]> {
   const { shard, bytes, author } = alignment.body
   const options = { signal, from: author }
-  const tree = await content.leaves(shard, bytes, options)
-  const file = fileRanges(tree, async cid => await content.block(cid, options))
+  const file = await content.ranges(shard, bytes, options)
   const { dimension, targetDtype } = swarm.manifest
   const targets = new Map<number, Float32Array>()
   for await (const { start, targets: group } of readTargets(file, dimension, targetDtype)) {
@@ -213,8 +212,7 @@ async function partitionIds(
   if (known === undefined) return undefined
   const options = { signal, from: alignment.body.author }
   try {
-    const tree = await content.leaves(known.cid, known.bytes, options)
-    const file = fileRanges(tree, async cid => await content.block(cid, options))
+    const file = await content.ranges(known.cid, known.bytes, options)
     const ids: string[] = []
     for (const index of wanted) {
       for await (const { id } of readSamples(file, { start: index })) {

@@ -8,7 +8,10 @@ import type { CID } from 'multiformats/cid'
 import { decodeInvite } from '../../../src/distribute/invite.ts'
 import type { PriorCheckOptions } from '../../api/options.ts'
 import type { PriorReport, SharedReport } from '../../api/reports.ts'
-import type { Content } from '../../content/content.ts'
+import type { ContentWriter } from '../../content/content.ts'
+import type { ContentFetcher } from '../../content/fetch-content.ts'
+import type { LocalContent } from '../../content/local-content.ts'
+import type { ContentReader } from '../../content/read-content.ts'
 import type { Swarms } from '../../swarms/swarms.ts'
 import type { ApiEvent } from '../../api/events.ts'
 import { fetchBundle } from '../../priors/bundle/fetch-bundle.ts'
@@ -22,7 +25,7 @@ import { previewPrior } from './preview-prior.ts'
 import { roundOfDataset, roundOfSwarm, type Round } from './round.ts'
 
 export interface CheckComponents {
-  readonly content: Content
+  readonly content: Pick<LocalContent, 'has'> & ContentFetcher & ContentReader & Pick<ContentWriter, 'put' | 'barrier'>
   readonly swarms: Pick<Swarms, 'all' | 'find'>
   readonly limits: Partial<InferenceLimits>
   /** Images per call of the prior */

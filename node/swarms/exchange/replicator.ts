@@ -8,7 +8,8 @@ import type { PeerKey } from '../../../src/envelope.ts'
 import { CoOptError } from '../../../src/errors.ts'
 import { heldBundle, keepBundle } from '../../priors/bundle/fetch-bundle.ts'
 import type { CID } from 'multiformats/cid'
-import type { Content } from '../../content/content.ts'
+import type { ContentFetcher } from '../../content/fetch-content.ts'
+import type { LocalContent } from '../../content/local-content.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { SwarmState } from '../../state/swarm-state.ts'
 
@@ -36,7 +37,7 @@ export function createReplicator({
   logger
 }: {
   state: SwarmState
-  content: Content
+  content: LocalContent & ContentFetcher
   /** Of all bundles together, as their authors state them */
   maxBundleBytes: number
   logger: Logger
