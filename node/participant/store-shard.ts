@@ -1,12 +1,11 @@
 /** Aligned targets and weights -> the partition's shard in the store. Only the new blocks are put: the images' blocks are those of the partition. */
 import type { CID } from 'multiformats/cid'
 import { shardFile, type NewColumns, type Shard } from '../../src/publish/shard.ts'
-import type { ContentWriter } from '../content/content.ts'
-import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { Content } from '../content/content.ts'
 import { fileRanges } from '../content/file-ranges.ts'
 
 export async function storeShard(
-  content: Pick<ContentFetcher, 'block' | 'leaves'> & Pick<ContentWriter, 'put'>,
+  content: Pick<Content, 'leaves' | 'block' | 'put'>,
   partition: { cid: CID; bytes: number },
   columns: NewColumns,
   metadata: Readonly<Record<string, string>>,

@@ -12,12 +12,7 @@ const ASK_MS = 5000
 /** `peer` is this node. A complete dataset is merged for it. */
 export async function swarmStatus(
   membership: Membership,
-  {
-    content,
-    peer,
-    invite,
-    network
-  }: { content: Pick<Content, 'holds' | 'put' | 'barrier'>; peer: string; invite: string; network: boolean }
+  { content, peer, invite, network }: { content: Content; peer: string; invite: string; network: boolean }
 ): Promise<SwarmStatus> {
   const { swarm, state } = membership
   const view = state.view()
@@ -50,10 +45,7 @@ export async function swarmStatus(
 
 // --- internal ---
 
-async function shardCopies(
-  membership: Membership,
-  content: Pick<Content, 'holds'>
-): Promise<NonNullable<SwarmStatus['shards']>> {
+async function shardCopies(membership: Membership, content: Content): Promise<NonNullable<SwarmStatus['shards']>> {
   const chosen = [...membership.state.view().chosen.values()].sort((a, b) => a.partition - b.partition)
   const cids = chosen.map(({ alignment }) => alignment.body.shard)
   const holders = await membership.holders(cids, AbortSignal.timeout(ASK_MS))

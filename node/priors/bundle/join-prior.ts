@@ -3,8 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidContentError } from '../../../src/errors.ts'
 import type { PriorModel } from '../../../src/optimize/prior.ts'
-import type { ContentWriter } from '../../content/content.ts'
-import type { ContentFetcher } from '../../content/fetch-content.ts'
+import type { Content } from '../../content/content.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
 import { DEFAULT_LIMITS } from '../../compute/inference/limits.ts'
 import { loadPrior, type LoadPriorOptions } from '../load-prior.ts'
@@ -13,7 +12,7 @@ import { fetchBundle } from './fetch-bundle.ts'
 import { isBundle, openBundle } from './open-bundle.ts'
 
 export interface JoinPriorComponents {
-  content: ContentFetcher & Pick<ContentWriter, 'put' | 'barrier'>
+  content: Content
   /** Folder for temporary files of this home; emptied when it is opened */
   spool: string
   onLicense(text: string): void

@@ -8,8 +8,7 @@ import type { PeerKey } from '../../../src/envelope.ts'
 import { CoOptError } from '../../../src/errors.ts'
 import { heldBundle, keepBundle } from '../../priors/bundle/fetch-bundle.ts'
 import type { CID } from 'multiformats/cid'
-import type { ContentFetcher } from '../../content/fetch-content.ts'
-import type { LocalContent } from '../../content/local-content.ts'
+import type { Content } from '../../content/content.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { SwarmState } from '../../state/swarm-state.ts'
 
@@ -37,7 +36,7 @@ export function createReplicator({
   logger
 }: {
   state: SwarmState
-  content: LocalContent & ContentFetcher
+  content: Content
   /** Of all bundles together, as their authors state them */
   maxBundleBytes: number
   logger: Logger

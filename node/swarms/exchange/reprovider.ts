@@ -8,8 +8,7 @@
 import type { AbortOptions, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { heldBundle } from '../../priors/bundle/fetch-bundle.ts'
-import type { ContentWriter } from '../../content/content.ts'
-import type { LocalContent } from '../../content/local-content.ts'
+import type { Content } from '../../content/content.ts'
 import type { Logger } from '../../process/logger.ts'
 import { mergeSwarm } from '../../merge/merge-swarm.ts'
 import type { SwarmState } from '../../state/swarm-state.ts'
@@ -22,7 +21,7 @@ const GATHER_MS = 2000
 const LOOKUP_MS = 10_000
 
 export interface ProviderComponents {
-  content: LocalContent & Pick<ContentWriter, 'put' | 'barrier'>
+  content: Content
   state: SwarmState
   peers(): PeerId[]
   provide(cid: CID, options: AbortOptions): Promise<void>

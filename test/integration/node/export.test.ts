@@ -113,7 +113,7 @@ test('a finished round is served, exported, and carried to a home without networ
   expect(await status(`/ipfs/${trap.cid}/data/secret`)).toBe(404)
   // nor is one that adds something to the whole dataset
   const top = await content.block(CID.parse(mergedCid), { signal: AbortSignal.timeout(5000) })
-  const honest = dagPb.decode(top).Links.map(({ Name = '', Hash }): [string, CID] => [Name, Hash as CID])
+  const honest = dagPb.decode(top).Links.map(({ Name = '', Hash }): [string, CID] => [Name, Hash])
   const extended = directory([...honest, ['zzz', rawCid(foreign)]])
   await content.put(extended.cid, extended.bytes)
   expect(await status(`/ipfs/${extended.cid}/zzz`)).toBe(404)

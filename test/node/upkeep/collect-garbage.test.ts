@@ -128,13 +128,13 @@ test('a record that names something else than a file does no harm', async () => 
   const asTree = odd.cid.toV1()
   round.set.insert(await makeAlignment(round.swarm, testPeer('x'), 0, result, testCid('r'), { shard: asTree }))
   await gc()
-  await held((await round.merge()).root)
+  expect(await held((await round.merge()).root)).toBeGreaterThan(0)
 })
 
 test('more alignments than a call takes arguments are no limit', () => {
   const [alignment] = round.alignments
   if (alignment === undefined) throw new Error('there is no alignment')
-  const many = new Array<typeof alignment>(161_000).fill(alignment)
+  const many = Array.from({ length: 161_000 }, () => alignment)
   const { state, swarm } = round.mergeable
   const set = Object.assign(Object.create(state.set) as typeof state.set, {
     byType: (type: string) => (type === 'alignment' ? many : [])
