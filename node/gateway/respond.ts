@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { CID } from 'multiformats/cid'
 import type { GetBlock } from '../content/dag/blocks.ts'
+import { joinParts } from '../content/join-parts.ts'
 import { type Entity, entityOf } from '../content/dag/entity.ts'
 import { fileBytes } from '../content/dag/file-range.ts'
 import { PathNotFoundError, resolvePath, type ResolvedPath } from '../content/dag/path.ts'
@@ -198,14 +199,12 @@ async function fileAnswer(
 
 /** A range must not fail because of bytes outside of it, and those at the beginning are only looked at for their type. */
 async function sniffed({ size, read }: Resource, isRange: boolean): Promise<string> {
-  const parts: Uint8Array[] = []
   try {
-    for await (const part of read(0, Math.min(size, SNIFFED_BYTES))) parts.push(part)
+    return typeByBytes(await joinParts(read(0, Math.min(size, SNIFFED_BYTES))))
   } catch (error) {
     if (!isRange) throw error
     return UNKNOWN_TYPE
   }
-  return typeByBytes(Buffer.concat(parts))
 }
 
 function inMemory(bytes: Uint8Array): Resource {

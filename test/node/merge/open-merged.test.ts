@@ -30,9 +30,7 @@ beforeEach(async () => {
 type Link = { name: string; cid: CID }
 
 const linksAt = async (cid: CID): Promise<Link[]> =>
-  dagPb
-    .decode(await content.block(cid, options))
-    .Links.map(({ Name, Hash }) => ({ name: Name ?? '', cid: Hash }))
+  dagPb.decode(await content.block(cid, options)).Links.map(({ Name, Hash }) => ({ name: Name ?? '', cid: Hash }))
 
 async function directory(links: readonly Link[]): Promise<CID> {
   const Links = links.map(({ name, cid }) => ({ Name: name, Hash: cid, Tsize: 0 }))
