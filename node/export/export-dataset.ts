@@ -1,4 +1,4 @@
-/** `coopt export CID`: a merged dataset in the forms that other programs take. Everything is streamed; nothing that exists is touched. */
+/** `coopt export CID`: a merged dataset in the formats of other programs. Everything is streamed, and no file that exists is touched. */
 import type { CID } from 'multiformats/cid'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { ApiEvent } from '../api/events.ts'

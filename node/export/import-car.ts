@@ -1,8 +1,8 @@
 /**
  * `coopt import FILE`: the blocks of a CAR into the store, and where a root of it is a merged dataset, its swarm and records into this
- * home: a round that came on a stick goes on here, and merges to the same CID.
+ * home: a round that was carried here on a disk continues, and merges to the same CID.
  *
- * The file is a stranger's. The store hashes every block; manifest and records pass the same checks as when they come from a peer.
+ * The file may come from anyone. The store hashes every block; manifest and records pass the same checks as when they come from a peer.
  */
 import { createReadStream } from 'node:fs'
 import type { CID } from 'multiformats/cid'
@@ -37,9 +37,9 @@ export interface ImportComponents {
 }
 
 /**
- * Throws `InvalidContentError` for a file that is no CAR or a block that does not hash to its CID, `InvalidManifestError` and
+ * Throws `InvalidContentError` for a file that is not a CAR or a block that does not hash to its CID, `InvalidManifestError` and
  * `InvalidRecordError` for a dataset that was tampered with, `StoreFullError`, `InvalidInputError` when the file cannot be read. What
- * was stored until then stays; importing again goes on.
+ * was stored until then stays, and importing again continues.
  */
 export async function importCar(path: string, components: ImportComponents): Promise<ImportReport> {
   const { onEvent, signal } = components
@@ -81,7 +81,7 @@ export async function importCar(path: string, components: ImportComponents): Pro
 
 // --- internal ---
 
-/** All are over before the first failure is thrown: nothing goes on behind a failed import. */
+/** All are over before the first failure is thrown: nothing runs on after a failed import. */
 async function putAll(blocks: readonly CarBlock[], content: Pick<ContentWriter, 'put'>): Promise<void> {
   const puts = await Promise.allSettled(blocks.map(async ({ cid, bytes }) => await content.put(cid, bytes)))
   for (const outcome of puts) if (outcome.status === 'rejected') throw outcome.reason

@@ -25,7 +25,7 @@ export async function writeWebDataset(
   const written: WrittenRows = { files: 0, bytes: 0, rows: 0, withoutTarget: 0 }
   for (const { name, rows } of shards) {
     const tarName = name.replace(/\.parquet$/, '.tar')
-    if (!isSafeName(tarName)) throw new InvalidContentError(`${JSON.stringify(name)} is no safe file name`)
+    if (!isSafeName(tarName)) throw new InvalidContentError(`${JSON.stringify(name)} is not a safe file name`)
     await writeNewFile(join(folder, tarName), async file => {
       const pack = tar.pack()
       const packing = packRows(pack, rows(), written, onRows).catch((error: unknown) => {

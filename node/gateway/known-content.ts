@@ -1,9 +1,9 @@
 /**
- * Which CIDs belong to the swarms of this node: what the gateway serves unless it is told to serve everything it holds.
+ * Which CIDs belong to the swarms of this node: what the gateway serves unless it is configured to serve everything it holds.
  *
  * Manifests, partitions, shared sets, reference features, every file that a record names, merged directories, and all blocks below
- * these. Files are roots that may be fetched from members; the blocks below are learnt from tree nodes that are here, and only when
- * somebody asks for a CID that is no root.
+ * these. Files are roots that may be fetched from members; the blocks below are learned from tree nodes in the store, and only when
+ * a request is for a CID that is not a root.
  *
  * Memory: one short string for each block of about 1 MiB.
  */
@@ -22,7 +22,7 @@ import { readManifest } from '../merge/open-merged.ts'
 export interface KnownContentComponents {
   memberships(): readonly Membership[]
   content: Pick<ContentWriter, 'put' | 'barrier'>
-  /** A block if it is here */
+  /** A block if it is in the store */
   peek(cid: CID): Promise<Uint8Array | undefined>
 }
 
@@ -81,7 +81,7 @@ export function createKnownContent({ memberships, content, peek }: KnownContentC
     followed.set(membership, entry)
   }
 
-  /** Learn the blocks below every known file and directory whose tree nodes are here by now, and today's merged directories. */
+  /** Learn the blocks below every known file and directory whose tree nodes are in the store by now, and the current merged directories. */
   const look = async (): Promise<void> => {
     for (const membership of memberships()) {
       const entry = followed.get(membership)
@@ -106,7 +106,7 @@ export function createKnownContent({ memberships, content, peek }: KnownContentC
     await looking
   }
 
-  /** A directory merged earlier, or by somebody else: that of a swarm of ours, linking files of that swarm only. */
+  /** A directory merged earlier, or by another peer: of a swarm of this home, with files of that swarm only. */
   const isMergedDirectory = async (cid: CID): Promise<boolean> => {
     try {
       const directory = await findDirectory(cid, peek)
@@ -150,7 +150,7 @@ function filesOf({ body }: SignedRecord): CID[] {
   return [body.shard, body.reference]
 }
 
-/** All blocks of a tree, without reading its leaves. Undefined when tree nodes are missing here. */
+/** All blocks of a tree, without reading its leaves. Undefined when tree nodes are missing in the store. */
 async function blocksBelow(root: CID, peek: KnownContentComponents['peek']): Promise<readonly CID[] | undefined> {
   const found: CID[] = []
   const pending = [root]
@@ -162,7 +162,7 @@ async function blocksBelow(root: CID, peek: KnownContentComponents['peek']): Pro
       links = linksOf(cid, block)
     } catch (error) {
       if (!(error instanceof CoOptError)) throw error
-      continue // a record may name anything: nothing is below what cannot be read
+      continue // a record may name anything: an unreadable block has nothing below it
     }
     if (found.length + links.length > MAX_TREE_BLOCKS) return found
     for (const link of links) {

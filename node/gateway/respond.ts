@@ -22,15 +22,15 @@ import { isUnchanged, tagOf } from './validators.ts'
 
 export interface BlockSource {
   get: GetBlock
-  /** A block if it is here; never asks anybody */
+  /** A block if it is in the store; never asks the network */
   peek(cid: CID): Promise<Uint8Array | undefined>
 }
 
 /** What a CID names never changes. */
 const IMMUTABLE = 'public, max-age=29030400, immutable'
-/** The page may be made otherwise by a later version. */
+/** A later version may render the page differently. */
 const GENERATED = 'public, max-age=604800, stale-while-revalidate=2678400'
-/** May run scripts in a browser: cut off from everything else that this port serves. */
+/** May run scripts in a browser: isolated from everything else that this port serves. */
 const ACTIVE = /^(text\/html|image\/svg\+xml|application\/xml)/
 
 /** Throws `HttpProblem`, `PathNotFoundError`, `InvalidContentError`, or what `source` throws. */
@@ -197,7 +197,7 @@ async function fileAnswer(
   )
 }
 
-/** A range must not fail because of bytes outside of it, and those at the beginning are only looked at for their type. */
+/** A range must not fail because of bytes outside of it: the first bytes are only read for the type. */
 async function sniffed({ size, read }: Resource, isRange: boolean): Promise<string> {
   try {
     return typeByBytes(await joinParts(read(0, Math.min(size, SNIFFED_BYTES))))

@@ -1,5 +1,5 @@
 /**
- * `coopt gc`: frees the blocks that no swarm of this home and no pin needs.
+ * `coopt gc`: frees the blocks that neither a swarm of this home nor a pin needs.
  *
  * Mark and sweep. Needed is everything below a manifest, every file that a record of a swarm names as long as it may still count
  * (needed-roots.ts), the directory that the swarm merges to now, and everything below a pin. Works beside everything else a daemon does: the
@@ -42,7 +42,7 @@ export interface GarbageComponents {
   store: Pick<DurableBlockstore, 'collect' | 'bytes'>
 }
 
-/** Throws `InvalidInputError` when a swarm of the home is not open: nobody can say what it needs. */
+/** Throws `InvalidInputError` when a swarm of the home is not open: what it needs is unknown. */
 export async function collectGarbage(
   components: GarbageComponents,
   { dryRun, signal }: { dryRun: boolean; signal: AbortSignal }
@@ -55,7 +55,7 @@ export async function collectGarbage(
   const closed = known.filter(id => !open.some(({ swarm }) => swarm.id.equals(id)))
   if (closed.length > 0)
     throw new InvalidInputError(
-      `swarm ${closed.join(', ')} of this home could not be opened, so nobody knows what it needs: see the log, then join it again or remove its folder`
+      `swarm ${closed.join(', ')} of this home could not be opened, so what it needs is unknown: see the log, then join it again or remove its folder`
     )
   const needed = new Set<string>()
   for (const cid of await components.pins()) await mark(cid, needed, content, signal)
@@ -105,7 +105,7 @@ async function mark(
     try {
       for (const link of linksOf(cid, block)) pending.push(link)
     } catch (error) {
-      if (!(error instanceof CoOptError)) throw error // a record may name anything: nothing is below what cannot be read
+      if (!(error instanceof CoOptError)) throw error // a record may name anything: an unreadable block has nothing below it
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Keeping content: pins here and elsewhere, providing, garbage. The part of the node's operations that knows nothing of the method. */
+/** READ FIRST: the operations that keep content, `gc`, `pin`, `unpin` and `provide`. They know nothing of the method. */
 import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { DIAL_TIMEOUT_MS, KAD_PROTOCOL } from '../../protocols/constants.ts'
@@ -63,7 +63,7 @@ export function upkeepOf(
             {
               memberships: () => swarms.all(),
               known: async () => await listSwarms(home),
-              // one that waits for content of others may do so for long, and is told as not open
+              // a swarm that waits for content from others may wait long: it counts as not open
               settled: async () => {
                 if (swarms.waiting().length === 0) await swarms.settled()
               },
@@ -117,12 +117,14 @@ export function upkeepOf(
       if (network === undefined)
         throw new InvalidInputError('providing needs a network: start the daemon with "coopt up"')
       if (!(await content.has(cid)))
-        throw new InvalidInputError(`${cid} is not in this home: nobody could fetch it here`)
+        throw new InvalidInputError(`${cid} is not in this home, so no peer could fetch it from here`)
       const { libp2p, helia } = network
       const protocols = await Promise.all(libp2p.getPeers().map(async id => (await libp2p.peerStore.get(id)).protocols))
       const peers = protocols.filter(list => list.includes(KAD_PROTOCOL)).length
       if (peers === 0)
-        throw new ContentUnavailableError('no connected peer takes part in the DHT: there is nobody to tell')
+        throw new ContentUnavailableError(
+          'no connected peer takes part in the DHT, so nothing can be provided: join a swarm or wait for peers'
+        )
       await helia.routing.provide(cid, { signal })
       return { cid: cid.toString(), peers }
     }

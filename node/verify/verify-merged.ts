@@ -1,5 +1,5 @@
 /**
- * `coopt verify CID`: replay everything that follows from a merged root without asking anybody.
+ * READ FIRST: `coopt verify CID` replays everything that follows from a merged root and trusts no peer.
  *
  * The manifest and the records are checked by the same code that checked them on arrival; assessments, election and alignment figures
  * are computed again from the evidence; and the directory is built again and must come out as the same CID.
@@ -113,7 +113,7 @@ export async function verifyMerged(
     await check('shards', async () => {
       const total = [...entries.keys()].filter(path => path.startsWith('data/')).length
       if (view.chosen.size !== total)
-        throw new InvalidContentError(`the records give reason for ${view.chosen.size} of the ${total} shards`)
+        throw new InvalidContentError(`the records account for ${view.chosen.size} of the ${total} shards`)
       for (const { partition, alignment } of view.chosen.values()) {
         const path = `data/${shardName(partition, swarm.manifest.partitions.length)}`
         const linked = entryAt(directory, path)
@@ -144,8 +144,8 @@ export async function verifyMerged(
       const detail =
         `${shards} of ${view.chosen.size} shards are of priors that came as bundles; ` +
         (shards === 0
-          ? "nothing could be run again, all targets are their authors' word"
-          : "the others are their authors' word")
+          ? 'nothing could be run again: all targets are as their authors claim'
+          : 'the others are as their authors claim')
       checks.push({ name: 'rerun', ok: true, detail })
     }
     await check('merged directory', async () => {
@@ -164,7 +164,7 @@ export async function verifyMerged(
 function rerunDetail({ rows, shards, unmatched, worst, license }: Rerun): string {
   return (
     `${rows} rows of ${shards} shards come out again, off by ${worst.toExponential(1)} at most; ` +
-    (unmatched === 0 ? '' : `${unmatched} of the shards had no partition at hand to compare their images with; `) +
+    (unmatched === 0 ? '' : `${unmatched} of the shards have no partition available to compare their images with; `) +
     `licence of the prior: ${license ?? 'not stated'}`
   )
 }
@@ -189,7 +189,7 @@ async function recompute(
   try {
     const equivocators = set.equivocators()
     for (const { body } of scores) {
-      // what proves an equivocation is not a candidate: it may cite anybody's targets, and claim anything of them
+      // a proof of equivocation is not a candidate: it may cite any targets and claim anything of them
       if (equivocators.has(peerIdOf(body.author))) continue
       const assessment = assessments.get(assessmentKey(body))
       if (assessment?.admissible !== true) {

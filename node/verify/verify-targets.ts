@@ -1,9 +1,10 @@
 /**
- * What `verify` can say of the shards themselves, from blocks that are here; nothing is fetched for it.
+ * Checks the shards themselves, as far as their blocks are available locally; nothing is fetched.
  *
- * For every shard at hand: its tree and sizes are those of its record, every row has n finite numbers or none, as many as the result
+ * For every such shard: its tree and sizes are those of its record, every row has n finite numbers or none, as many as the result
  * says, its weights are those that its targets and the reference give, bit for bit, and its images are the partition's own blocks. Where
- * the raw targets are at hand too, T is fitted again and applied, and must give the published numbers. The last bits of fast kernels differ between machines, so that comparison has a tolerance.
+ * the raw targets are available too, T is fitted again and applied, and must give the published numbers; fast kernels differ between machines
+ * in the last bits, so that comparison has a tolerance.
  */
 import type { CID } from 'multiformats/cid'
 import { rowWeights } from '../../src/align/row-weight.ts'
