@@ -2,7 +2,7 @@
  * Opens a home and returns everything that the commands can do, in process and typed: each operation checks its arguments, picks what it needs
  * from the runtime, and calls the folder that does the work.
  */
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
@@ -17,6 +17,7 @@ import { assertNewFolder } from './store/new-file.ts'
 import { importCar } from './export/import-car.ts'
 import { startGateway, type Gateway } from './gateway/gateway.ts'
 import { writeReport } from './lab/report/write-report.ts'
+import { checkJoinOptions } from './participant/join-options.ts'
 import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
@@ -63,7 +64,8 @@ export function nodeOf(
   init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
 ): CoOptNode {
   const { onEvent = () => {} } = init
-  const { identity, config, content, swarms, network, host, gemm, logger } = runtime
+  const { identity, config, content, swarms, network, host, gemm, projector, logger } = runtime
+  const { spool } = runtime.home
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
@@ -90,7 +92,8 @@ export function nodeOf(
           content: { ...content, put: writing.put },
           host,
           limits: config.inference,
-          spool: join(runtime.home.root, 'spool'),
+          batchSize: config.batchSize,
+          spool,
           untrainedPrior: UNTRAINED_PRIOR,
           onEvent: call.onEvent ?? onEvent,
           signal: anySignal(call)
@@ -114,6 +117,7 @@ export function nodeOf(
     },
 
     join: async (invite, options, call = {}) => {
+      checkJoinOptions(options)
       const membership = await membershipOf(invite, call)
       const { settleMs, leaseMs, handoffMs } = config.timing
       const never = new AbortController().signal
@@ -138,8 +142,9 @@ export function nodeOf(
           membership: { ...membership, announce },
           content: { ...content, put: writing.put },
           gemm,
+          projector,
           limits: config.inference,
-          spool: join(runtime.home.root, 'spool'),
+          spool,
           onEvent: call.onEvent ?? onEvent,
           logger
         },
@@ -180,9 +185,10 @@ export function nodeOf(
           content,
           swarms,
           limits: config.inference,
+          projector,
           batchSize: config.batchSize,
           catchUpMs: config.timing.catchUpMs,
-          spool: join(runtime.home.root, 'spool')
+          spool
         },
         directoryCid(prior) === undefined ? resolve(prior) : prior,
         { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
@@ -221,7 +227,7 @@ export function nodeOf(
       const rerun =
         options.rerun === undefined
           ? undefined
-          : { rows: options.rerun, limits: config.inference, spool: join(runtime.home.root, 'spool') }
+          : { rows: options.rerun, limits: config.inference, projector, batchSize: config.batchSize, spool }
       return await verifyMerged(cid, { content, gemm, rerun }, anySignal(call))
     },
 
@@ -237,7 +243,9 @@ export function nodeOf(
       const components = {
         content,
         gemm,
+        projector,
         limits: config.inference,
+        spool,
         batchSize: config.batchSize,
         untrainedPrior: UNTRAINED_PRIOR,
         onEvent: call.onEvent ?? onEvent,

@@ -45,7 +45,7 @@ export async function evaluateDataset(
   const { seed = 0, rows: most = DEFAULT_ROWS } = options
   const access: SourceAccess = { signal, remote: { get: async cid => await content.block(cid, { signal }) } }
 
-  // what the operator gave is looked at before minutes are spent
+  // options are checked before minutes are spent
   const labels = await readLabels(resolve(options.labels))
   const testLabels = options.testLabels === undefined ? undefined : await readLabels(resolve(options.testLabels))
   const merged = await openMerged(root, content, { signal })

@@ -86,7 +86,7 @@ export async function readParticipants(merged: OpenMerged, init: ParticipantsIni
       work.set(result.body.score.toString(), own)
     }
 
-    // what proves an equivocation may cite anybody's targets: it is a participant only where its work was chosen
+    // a proof of equivocation may cite targets of others: its author is a participant only where its work was chosen
     const equivocators = set.equivocators()
     const scores = countedScores(set)
       .filter(({ body }) => entries.has(`evidence/${targetsName(body.targets)}`))

@@ -27,7 +27,8 @@ import type { ContentFetcher } from '../content/fetch-content.ts'
 import type { ContentReader } from '../content/read-content.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
-import { createOptimizer } from '../priors/compute-targets.ts'
+import type { Projector } from '../compute/projection/projector.ts'
+import { createTargetComputer } from '../priors/compute-targets.ts'
 
 /**
  * Distance of a target from the one computed again, relative to its length. Features of other machines differ by 1e-6 (1e-3 in 8-bit models), which an
@@ -35,13 +36,13 @@ import { createOptimizer } from '../priors/compute-targets.ts'
  */
 export const RERUN_TOLERANCE = 0.01
 
-/** Images per inference */
-const BATCH = 32
-
 export interface RerunInit {
   /** Rows of each prior */
   rows: number
   limits: Partial<InferenceLimits>
+  projector: Projector
+  /** Images per call of a prior */
+  batchSize: number
   /** Folder for temporary files */
   spool: string
 }
@@ -90,7 +91,7 @@ export function rerunGroups(chosen: Iterable<Choice>): RerunGroup[] {
 export async function rerunPrior(
   { score, choices }: RerunGroup,
   components: RerunComponents,
-  { rows, limits, spool }: RerunInit
+  { rows, limits, projector, batchSize, spool }: RerunInit
 ): Promise<Rerun> {
   const { swarm, reference, content, exact, gemm, signal } = components
   const { prior: claimed, author, targets } = score.body
@@ -102,14 +103,14 @@ export async function rerunPrior(
   cleanup.defer(async () => await rm(folder, { recursive: true, force: true }))
   const maxModelBytes = Math.min(limits.modelBytes ?? DEFAULT_LIMITS.modelBytes, dagBytes)
   await fetchBundle(cid, folder, { content, maxModelBytes, signal, from: author })
-  const { prior, facts, root } = await openBundle(folder, { limits })
+  const { prior, facts, root } = await openBundle(folder, { limits, scratch: spool })
   cleanup.defer(async () => await prior.close())
   const identity = priorIdentity(prior.descriptor)
   if (!root.cid.equals(cid)) throw new InvalidContentError(`bundle ${cid} is not laid out as bundles are`)
   if (!identity.equals(claimed.id))
     throw new InvalidContentError(`bundle ${cid} holds prior ${identity}, the score is of ${claimed.id}`)
 
-  const optimizer = createOptimizer({ swarm, prior, batchSize: BATCH })
+  const computer = createTargetComputer({ swarm, prior, projector, batchSize })
   const transform = await exact.fit(targets, reference, gemm)
   const drawn = draw(choices, rows, swarm)
   let [worst, unmatched] = [0, 0]
@@ -121,18 +122,19 @@ export async function rerunPrior(
     const other = published.find(({ sample }, i) => ids !== undefined && ids[i] !== sample.id)
     if (other !== undefined)
       throw new InvalidContentError(`${name}: the image of row ${other.index} is not that of the partition`)
-    for (let at = 0; at < published.length; at += BATCH) {
-      const part = published.slice(at, at + BATCH)
-      const images = part.map(({ sample: { id, bytes } }) => ({ id, bytes }))
-      const computed = await applyTransform(transform, await optimizer.embed(images, signal), gemm)
-      for (const [i, { index, target }] of part.entries()) {
-        const off = isAbsentRow(target) ? 1 : distance(target, row(computed, i))
-        worst = Math.max(worst, off)
-        if (!(off <= RERUN_TOLERANCE))
-          throw new InvalidContentError(
-            `${name}: the target of row ${index} is not what prior "${claimed.name}" gives for its image: off by ${(100 * off).toPrecision(3)} % of its length`
-          )
-      }
+    const samples = published.map(({ sample }) => sample)
+    const computed = await applyTransform(
+      transform,
+      await computer.ofSamples(samples, published.length, { signal }),
+      gemm
+    )
+    for (const [i, { index, target }] of published.entries()) {
+      const off = isAbsentRow(target) ? 1 : distance(target, row(computed, i))
+      worst = Math.max(worst, off)
+      if (!(off <= RERUN_TOLERANCE))
+        throw new InvalidContentError(
+          `${name}: the target of row ${index} is not what prior "${claimed.name}" gives for its image: off by ${(100 * off).toPrecision(3)} % of its length`
+        )
     }
   }
   return {

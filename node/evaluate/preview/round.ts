@@ -17,7 +17,7 @@ export interface Round {
   readonly evidence: Evidence
   /** Has assessed what `evidence` says */
   readonly exact: Exact
-  /** Scores whose targets could not be had: the election may come out otherwise */
+  /** Scores whose targets could not be fetched: the election may come out differently */
   readonly unjudged: number
   close(): Promise<void>
 }
