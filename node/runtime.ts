@@ -89,6 +89,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     },
     onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
   })
+  starting.defer(async () => await local.close())
 
   // network
   let network: Network | undefined
