@@ -166,8 +166,10 @@ async function blocksBelow(root: CID, peek: KnownContentComponents['peek']): Pro
       continue // a record may name anything: nothing is below what cannot be read
     }
     if (found.length + links.length > MAX_TREE_BLOCKS) return found
-    found.push(...links)
-    pending.push(...links.filter(({ code }) => code === dagPb.code))
+    for (const link of links) {
+      found.push(link)
+      if (link.code === dagPb.code) pending.push(link)
+    }
   }
   return found
 }

@@ -8,11 +8,11 @@ import type { CID } from 'multiformats/cid'
 import type { Election } from '../../src/align/candidate.ts'
 import { NumericError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
+import { countedScores } from '../../src/merge/counted-scores.ts'
 import type { RecordSet } from '../../src/merge/record-set.ts'
 import {
   assessmentKey,
   candidatesOf,
-  countedScores,
   HOPELESS,
   qualityKey,
   type Evidence,

@@ -12,6 +12,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import { CoOptError, InvalidInputError } from '../../src/errors.ts'
+import { countedScores } from '../../src/merge/counted-scores.ts'
 import { assessmentKey } from '../../src/merge/views.ts'
 import { equalBytes } from '../../src/codec.ts'
 import type { PeerKey } from '../../src/envelope.ts'
@@ -81,14 +82,19 @@ function rootsOf({ swarm, state }: Membership, self: PeerKey): CID[] {
   const { manifest } = swarm
   const { set, evidence } = state
   const view = state.view()
-  const roots = [swarm.id, manifest.shared.cid, manifest.referenceFeatures.cid, ...manifest.partitions.map(p => p.cid)]
   const scores = set.byType('score')
-  roots.push(...scores.map(({ body }) => body.targets))
-  // a bundle that came here stays: it is what makes rows of its prior worth more than a word
-  roots.push(...scores.flatMap(({ body }) => body.prior.bundle?.cid ?? []))
-  // raw targets stay: a better reference costs a product, doing them again costs inference
-  roots.push(...set.byType('result').map(({ body }) => body.raw))
-  const isJudged = scores.every(({ body }) => evidence.assessments.has(assessmentKey(body)))
+  const roots = [
+    swarm.id,
+    manifest.shared.cid,
+    manifest.referenceFeatures.cid,
+    ...manifest.partitions.map(p => p.cid),
+    ...scores.map(({ body }) => body.targets),
+    // a bundle that came here stays: it is what makes rows of its prior worth more than a word
+    ...scores.flatMap(({ body }) => body.prior.bundle?.cid ?? []),
+    // raw targets stay: a better reference costs a product, doing them again costs inference
+    ...set.byType('result').map(({ body }) => body.raw)
+  ]
+  const isJudged = countedScores(set).every(({ body }) => evidence.assessments.has(assessmentKey(body)))
   const reference = view.election.reference?.cid
   if (reference !== undefined) roots.push(reference) // a computed one is in no score
   for (const { body, key } of set.byType('alignment')) {
@@ -117,7 +123,7 @@ async function mark(root: CID, needed: Set<string>, { peek }: GarbageComponents,
     const block = inline ?? (await peek(cid))
     if (block === undefined) continue // what lies below cannot be reached from here, but may be fetched again
     try {
-      pending.push(...linksOf(cid, block))
+      for (const link of linksOf(cid, block)) pending.push(link)
     } catch (error) {
       if (!(error instanceof CoOptError)) throw error // a record may name anything: nothing is below what cannot be read
     }

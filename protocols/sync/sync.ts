@@ -186,7 +186,7 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
           if (held === undefined) throw new ProtocolError(`${reply.held.byteLength} bytes for ${part.length} answers`)
           return held
         })
-        out.push(...bits)
+        for (const bit of bits) out.push(bit)
       }
       return out
     },

@@ -37,5 +37,6 @@ export async function* walkDag(root: CID, get: GetBlock, seen?: Set<string>): As
 
 /** One character per byte, a third of the base32 form: a walk remembers one for each MiB. */
 export function keyOf(cid: CID): string {
-  return String.fromCharCode(...cid.bytes)
+  // an identity CID holds its whole block: too many bytes to be passed as arguments
+  return Buffer.from(cid.bytes).toString('latin1')
 }

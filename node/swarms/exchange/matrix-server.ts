@@ -9,6 +9,7 @@ import type { CID } from 'multiformats/cid'
 import type { Content as Served } from '../../../protocols/reference/server.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { InvalidContentError } from '../../../src/errors.ts'
+import { greatest } from '../../../src/extremes.ts'
 import type { RecordSet } from '../../../src/merge/record-set.ts'
 import type { SwarmView } from '../../../src/merge/views.ts'
 import type { Content } from '../../content/content.ts'
@@ -46,7 +47,7 @@ export function createMatrixServer({ content, swarms }: MatrixServerComponents):
     if (lengths.size === 0) return undefined
     let file
     try {
-      file = await content.tree(cid, Math.max(...lengths))
+      file = await content.tree(cid, greatest(lengths))
     } catch (error) {
       if (error instanceof InvalidContentError) return undefined // cited as a matrix, and is none
       throw error
