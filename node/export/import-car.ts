@@ -99,8 +99,8 @@ async function takeRound(
   await content.put(swarm.id, swarm.bytes)
   await content.barrier()
   const membership = await swarms.open(swarm, [])
-  membership.accept(records)
-  await membership.state.settled()
+  for (const record of records) membership.state.add(record)
+  await membership.state.untilJudged()
   const merged = await mergeSwarm(membership, content)
   return {
     root: root.toString(),

@@ -12,12 +12,12 @@ import { failpoint } from '../process/failpoint.ts'
 import type { Content } from '../content/content.ts'
 import { entityOf, type Link } from '../content/dag/entity.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
-import type { SwarmState } from '../state/swarm-state.ts'
+import type { ReadableState } from '../state/swarm-state.ts'
 
 /** What a merge needs of a membership. */
 export interface Mergeable {
   readonly swarm: Swarm
-  readonly state: SwarmState
+  readonly state: Pick<ReadableState, 'evidence' | 'set' | 'view'>
 }
 
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */

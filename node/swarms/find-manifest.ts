@@ -5,7 +5,7 @@ import { openManifest, type Swarm } from '../../src/distribute/manifest.ts'
 import { ContentUnavailableError, InvalidInputError } from '../../src/errors.ts'
 import type { Content } from '../content/content.ts'
 import { verify } from '../process/verify-signature.ts'
-import type { MembershipNetwork } from './membership.ts'
+import type { MembershipNetwork } from './membership-network.ts'
 
 export interface FindManifestComponents {
   content: Content

@@ -60,7 +60,7 @@ export async function collectGarbage(
   const needed = new Set<string>()
   for (const cid of await components.pins()) await mark(cid, needed, components, signal)
   for (const membership of open) {
-    await membership.state.settled(signal)
+    await membership.state.untilJudged(signal)
     for (const cid of rootsOf(membership, components.self)) await mark(cid, needed, components, signal)
     for (const { cid } of (await mergeSwarm(membership, content)).blocks) need(cid, needed)
   }

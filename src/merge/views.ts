@@ -61,7 +61,7 @@ export interface SwarmView {
   readonly complete: boolean
 }
 
-/** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more (method.md, tolerance). */
+/** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more. */
 export const ALIGNMENT_TOLERANCE = 1e-3
 
 /** The gate judges labels of people otherwise than features, so whoever cites a matrix under the other kind gets a verdict of its own. */

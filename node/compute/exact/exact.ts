@@ -19,6 +19,7 @@ type Ask =
   | { do: 'assess'; cid: string; kind: 'onnx' | 'human'; data: Float32Array }
   | { do: 'quality'; from: string; to: string }
   | { do: 'fit'; from: string; to: string }
+  | { do: 'forget'; cid: string }
   | { do: 'uniform'; data: Float32Array }
   | { do: 'elect'; candidates: CandidateText[]; policy: Policy | undefined }
 
@@ -52,6 +53,8 @@ export interface Exact {
   uniformValue(targets: Matrix32): Promise<number>
   /** T from one assessed matrix onto another; the heavy products go to `gemm`, so its last bits may differ between machines. */
   fit(from: CID, to: CID, gemm: Gemm): Promise<Transform>
+  /** An assessed matrix is not needed any more. */
+  forget(cid: CID): void
   close(): Promise<void>
 }
 
@@ -132,6 +135,8 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
       fast = gemm
       return (await ask({ do: 'fit', from: from.toString(), to: to.toString() })) as Transform
     },
+    // nobody waits for the answer
+    forget: cid => worker.postMessage({ id: count++, do: 'forget', cid: cid.toString() } satisfies ExactQuestion),
     close: async () => {
       await worker.terminate()
     }

@@ -93,6 +93,9 @@ async function answer(question: ExactQuestion): Promise<unknown> {
         grid: manifest.alignment.grid,
         gemm: fastGemm
       })
+    case 'forget':
+      matrices.delete(question.cid)
+      return 'forgotten'
     case 'uniform':
       return uniformValue(matrix(manifest.shared.rows, manifest.dimension, question.data), manifest.uniformity)
     case 'elect': {

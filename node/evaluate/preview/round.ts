@@ -29,7 +29,7 @@ export interface Round {
 export async function roundOfSwarm(membership: Membership, catchUpMs: number, signal: AbortSignal): Promise<Round> {
   const { swarm, state, exact } = membership
   await membership.catchUp(catchUpMs, signal)
-  await state.settled(signal)
+  await state.untilJudged(signal)
   const { set, evidence } = state
   return { swarm, set, evidence, exact, unjudged: state.unjudged(), close: async () => {} }
 }

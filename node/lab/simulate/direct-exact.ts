@@ -1,5 +1,5 @@
 /**
- * `Exact` (node/exact/exact.ts) without a thread, over a draw that remembers, and with what a configuration changes on purpose: the gate
+ * `Exact` (node/compute/exact/exact.ts) without a thread, over a draw that remembers, and with what a configuration changes on purpose: the gate
  * switched off, and another reference than the elected one.
  */
 import type { Candidate, Election, Reference } from '../../../src/align/candidate.ts'
@@ -50,6 +50,9 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
       const { ranking, reference } = elect(manifest, withTargets, draw.memo)
       const chosen = await referenceOf({ ranking, ...(reference === undefined ? {} : { reference }) }, withTargets)
       return chosen === undefined ? { ranking } : { ranking, reference: chosen }
+    },
+    forget: () => {
+      // the draw remembers for other configurations
     },
     close: async () => {
       // nothing is held but memory

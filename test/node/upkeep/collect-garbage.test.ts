@@ -25,6 +25,7 @@ test('garbage is collected in a swarm with more results than a call takes argume
     bytes: 0,
     sweep: async function* (names: ReadonlySet<string>) {
       needed.resolve(names.size)
+      yield 0
     }
   } as unknown as DurableBlockstore
   await collectGarbage(

@@ -37,7 +37,7 @@ async function metBy(error: Error): Promise<{ start(): Promise<void>; synced: st
     }
   }
   const rounds = createAntiEntropy(
-    { libp2p: seen, sync: sync as Sync, swarm: swarm.id, logger: silentLogger },
+    { libp2p: seen, sync, swarm: swarm.id, logger: silentLogger },
     { intervalMs: 1_000_000 }
   )
   return {
