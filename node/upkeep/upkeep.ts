@@ -27,7 +27,7 @@ export interface UpkeepComponents {
   readonly content: Content
   /** The blocks behind `content` */
   readonly store: DurableBlockstore
-  readonly swarms: Pick<Swarms, 'all' | 'waiting' | 'settled'>
+  readonly swarms: Pick<Swarms, 'all' | 'waiting' | 'untilOpened'>
   readonly network: Network | undefined
   readonly logger: Logger
 }
@@ -60,7 +60,7 @@ export function upkeepOf(
           known: async () => await listSwarms(home),
           // one that waits for content of others may do so for long, and is told as not open
           settled: async () => {
-            if (swarms.waiting().length === 0) await swarms.settled()
+            if (swarms.waiting().length === 0) await swarms.untilOpened()
           },
           pins: async () => [...(await pins.all()), ...(await namedRoots(home.root))],
           self: identity.key,
