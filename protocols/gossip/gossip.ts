@@ -44,7 +44,7 @@ export interface GossipComponents {
 export interface GossipInit {
   /** Messages taken from one sending peer. @default 20 a second, 100 at once */
   peerLimit?: RateLimit
-  /** Leases taken from one author, whoever sends them. @default 1 a second, 30 at once */
+  /** Leases taken from one author, by whichever peer they come. @default 1 a second, 30 at once */
   leaseLimit?: RateLimit
   /**
    * How long the counter of a lease is remembered, to tell newer from older ones: as long as a lease holds, so that a peer whose counter
@@ -73,7 +73,7 @@ export interface GossipEvents {
 
 export interface Gossip extends TypedEventTarget<GossipEvents>, Startable {
   readonly topic: string
-  /** Tell the swarm; returns how many peers it was handed to. None is no error: sync will bring it. */
+  /** Tell the swarm; returns to how many peers it was sent. Zero is not an error: sync will bring it. */
   publishRecord(record: SignedRecord): Promise<number>
   /** `lease` is the envelope that `sealLease` returned. */
   publishLease(lease: Uint8Array): Promise<number>

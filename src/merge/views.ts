@@ -7,6 +7,7 @@
 import type { CID } from 'multiformats/cid'
 import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../align/candidate.ts'
 import type { Assessment } from '../align/gate.ts'
+import { equalBytes } from '../codec.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import { greatest, least } from '../extremes.ts'
 import { peerIdOf } from '../peer-key.ts'
@@ -44,7 +45,7 @@ export interface Pending {
   readonly partition: number
   readonly score: SignedRecord<Score>
   readonly result: SignedRecord<Result>
-  /** Somebody else aligned them; the author's own alignment goes before it */
+  /** Another peer aligned them; the author's own alignment takes precedence */
   readonly byOthers: boolean
 }
 
@@ -64,7 +65,7 @@ export interface SwarmView {
 /** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more. */
 export const ALIGNMENT_TOLERANCE = 1e-3
 
-/** The gate judges labels of people otherwise than features, so whoever cites a matrix under the other kind gets a verdict of its own. */
+/** The gate judges labels of people differently from features, so a matrix that is cited under both kinds has two verdicts. */
 export function assessmentKey({ targets, prior }: Pick<Score, 'targets' | 'prior'>): string {
   return `${targets} ${prior.kind}`
 }
@@ -213,7 +214,7 @@ function choose(list: readonly Choice[], values: ReadonlyMap<string, number>, ma
 }
 
 function sameKey(a: SignedRecord, b: SignedRecord): boolean {
-  return a.body.author.every((byte, i) => byte === b.body.author[i])
+  return equalBytes(a.body.author, b.body.author)
 }
 
 function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {

@@ -62,10 +62,10 @@ export function streamHub(): StreamHub {
 function countDelivered(stream: Stream, count: (bytes: number) => void): void {
   const listen = stream.addEventListener.bind(stream)
   let isCounting = false
-  stream.addEventListener = ((...args: Parameters<Stream['addEventListener']>): void => {
+  stream.addEventListener = (...args: Parameters<Stream['addEventListener']>): void => {
     listen(...args)
     if (args[0] !== 'message' || isCounting) return
     isCounting = true
     listen('message', ({ data }: StreamMessageEvent) => count(data.byteLength))
-  }) as Stream['addEventListener']
+  }
 }

@@ -16,7 +16,7 @@ export type FetchTargets = (score: SignedRecord<Score>, options: { signal: Abort
 export interface FetchTargetsComponents {
   swarm: Swarm
   content: Pick<Content, 'holds' | 'matrix' | 'put'>
-  /** Without a network only what is in the store can be had */
+  /** Without a network only what is in the store is available */
   reference: Pick<ReferenceClient, 'fetchMatrix'> | undefined
   members(): PeerId[]
 }

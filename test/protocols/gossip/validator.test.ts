@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { MAX_GOSSIP_BYTES, MAX_LEASE_BYTES } from '../../../protocols/constants.ts'
+import { MAX_LEASE_BYTES } from '../../../protocols/constants.ts'
 import { decodeGossip, encodeGossip } from '../../../protocols/gossip/messages.ts'
 import { validateGossip, type GossipState } from '../../../protocols/gossip/validator.ts'
 import { ProtocolError } from '../../../src/errors.ts'
 import { compareRecords } from '../../../src/merge/record-set.ts'
-import type { SignedRecord } from '../../../src/publish/record.ts'
+import { MAX_RECORD_BYTES, type SignedRecord } from '../../../src/publish/record.ts'
 import { testIntake } from '../../helpers/test-intake.ts'
 import { testKey, testLease, testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
 
@@ -78,7 +78,7 @@ describe('validateGossip', () => {
     ['an empty message', new Uint8Array(), {}, 'reject', 'unknown-tag'],
     ['an unknown tag', Uint8Array.of(3, 1, 2), {}, 'reject', 'unknown-tag'],
     ['no cbor', Uint8Array.of(1, 0xff), {}, 'reject', 'not-canonical'],
-    ['too many bytes', new Uint8Array(MAX_GOSSIP_BYTES + 1).fill(1), {}, 'reject', 'unknown-tag'],
+    ['too many bytes', new Uint8Array(MAX_RECORD_BYTES + 2).fill(1), {}, 'reject', 'unknown-tag'],
     ['a partition that does not exist', asLease(nowhere), {}, 'reject', 'out-of-range']
   ]
   test.each(cases)('%s', (_, data, change, action, reason) => {
@@ -95,7 +95,7 @@ describe('validateGossip', () => {
 
   test('never throws and never accepts anything that was not signed', () => {
     const anything = fc.oneof(
-      fc.uint8Array({ maxLength: MAX_GOSSIP_BYTES + 10 }),
+      fc.uint8Array({ maxLength: MAX_RECORD_BYTES + 11 }),
       fc
         .tuple(fc.nat(record.bytes.byteLength), fc.uint8Array({ minLength: 1, maxLength: 8 }))
         .map(([at, insert]) =>

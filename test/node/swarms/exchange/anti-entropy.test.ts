@@ -106,8 +106,8 @@ test('peers of other swarms are not members, and are not asked again and again',
   const [joining, back] = strangers as [PeerId, PeerId]
   rounds.onMember(joining)
   expect(rounds.members().map(String).sort()).toEqual([member, joining].map(String).sort())
-  topology.onDisconnect?.(back)
-  topology.onConnect?.(back, {} as Connection)
+  await topology.onDisconnect?.(back)
+  await topology.onConnect?.(back, {} as Connection)
   expect(asked).toContain(back.toString())
   time = 31_000
   await rounds.syncAll()
