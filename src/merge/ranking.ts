@@ -1,5 +1,5 @@
 /**
- * Records by rank, for a set that is full: sequence number first, so that authors take turns, then id.
+ * Records by rank, for a set that is full: sequence number first, so that authors take turns; then author, the longer record, the lower id.
  *
  * Nothing is sorted before somebody asks for the first time; most sets are never full. Then a change costs a binary search and a move of
  * array elements, well below the signature check before it.
@@ -39,9 +39,14 @@ export function createRanking(all: () => Iterable<SignedRecord>): Ranking {
   }
 }
 
-/** Total order: sequence number, then the bytes of the id. */
+/** Total order of records, the first negative. */
 export function compareRanks(a: SignedRecord, b: SignedRecord): number {
-  return a.body.seq - b.body.seq || compareBytes(a.id.bytes, b.id.bytes)
+  return (
+    a.body.seq - b.body.seq ||
+    compareBytes(a.body.author, b.body.author) ||
+    b.bytes.byteLength - a.bytes.byteLength ||
+    compareBytes(a.id.bytes, b.id.bytes)
+  )
 }
 
 // --- internal ---

@@ -4,36 +4,30 @@
  * It is a join semilattice (Shapiro et al., "Conflict-free replicated data types", 2011): peers that have seen the same records in any order,
  * any number of times, hold equal sets. Two rules keep it small, and both are functions of the records alone:
  *
- * - Of every slot (author, seq) the records with the two lowest ids. One is a statement, two prove that the author signed two different
- *   statements under one number, and more would prove nothing new.
- * - Of all records the `capacityOf(quotas)` lowest by rank: by sequence number, then by id. Authors take turns, so that one author with many
- *   records displaces nobody with few. Whoever makes many identities can displace late records of others; an admission list prevents it.
+ * - Of every slot (author, seq) the two longest records, of equally long ones those with the lowest ids. One is a statement, two prove that the
+ *   author signed two different statements under one number, and more would prove nothing new.
+ * - Of all records those before which, in the order of their ranks (ranking.ts), less than `quotas.recordBytes` lie. Authors take turns, so
+ *   that one author with many records displaces nobody with few. An attacker with many identities can displace late records of others; an
+ *   admission list prevents it.
  *
- * Both keep "the n lowest of a total order", which is associative, commutative and idempotent, and records of one slot have the order of
- * their ids under both, hence so is `join`. (Were the second rule about bytes it would not be: a slot that exchanges a long record for a short
- * one would let in what was displaced before.)
+ * `join` is associative, commutative and idempotent because the rules fit together: within a slot the rank has the same order, and a record
+ * gives way to one that is at least as long, so that records never move back under the quota.
  *
  * Nothing is validated here: records come from `takeRecord` or `openRecord`.
  */
 import { compareBytes } from '../codec.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { RecordBody, SignedRecord } from '../publish/record.ts'
-import { createRanking } from './ranking.ts'
+import { compareRanks, createRanking } from './ranking.ts'
 
 /** Records kept per (author, seq): enough to prove equivocation. */
 export const MAX_RECORDS_PER_SLOT = 2
 
 /**
- * Bytes that a record counts for in `quotas.recordBytes`, whatever its length: results take about 320, alignments 430, scores with the
- * longest names about 1,100.
- */
-export const NOMINAL_RECORD_BYTES = 512
-
-/**
  * `added`: it is new. `replaced`: it is new and another record gave way to it, in its slot or as the last by rank. An author can sign
  * thousands of those one after the other; so they are neither kept on disk nor passed on by gossip, and only sync carries them further.
  *
- * Not inserted: `duplicate`; `superseded`, the slot holds two records with lower ids; `over-quota`, the set is full of records with a lower
+ * Not inserted: `duplicate`; `superseded`, the slot holds two records that come before it; `over-quota`, the set is full of records with a lower
  * rank, or the author's sequence numbers are used up.
  */
 export type InsertOutcome = 'added' | 'replaced' | 'duplicate' | 'superseded' | 'over-quota'
@@ -43,8 +37,8 @@ type OfType<T extends RecordBody['type']> = SignedRecord<Extract<RecordBody, { t
 export interface RecordSet {
   /** Number of records */
   readonly size: number
-  /** No further record fits in without displacing another */
-  readonly isFull: boolean
+  /** Bytes of all their envelopes: at most one record above the quota */
+  readonly bytes: number
   /** `verify` runs if the record would be inserted, just before; what it throws leaves the set as it was. */
   insert(record: SignedRecord, verify?: () => void): InsertOutcome
   /** Is there room for this record, or one of a higher rank that would give way? */
@@ -71,35 +65,33 @@ export function compareRecords(a: SignedRecord, b: SignedRecord): number {
   return compareBytes(a.id.bytes, b.id.bytes)
 }
 
-/** Records that a swarm with these quotas keeps. */
-export function capacityOf({ recordBytes }: { recordBytes: number }): number {
-  return Math.floor(recordBytes / NOMINAL_RECORD_BYTES)
-}
-
 /** Without `quotas` there is no limit: for the records of a merged dataset, which were within it. */
 export function createRecordSet(
   records: Iterable<SignedRecord> = [],
-  quotas: { recordBytes: number } = { recordBytes: Infinity }
+  { recordBytes }: { recordBytes: number } = { recordBytes: Infinity }
 ): RecordSet {
-  const capacity = capacityOf(quotas)
   const byKey = new Map<string, SignedRecord>()
-  /** author -> seq -> one or two records, ascending */
+  /** author -> seq -> one or two records, in the order of their ranks */
   const slots = new Map<string, Map<number, SignedRecord[]>>()
   const forks = new Map<string, number>() // author -> slots with two records
   const ranking = createRanking(() => byKey.values())
   const listeners: ((record: SignedRecord) => void)[] = []
+  let bytes = 0
   let views: Views | undefined
 
-  const fits = (record: SignedRecord): boolean => byKey.size < capacity || ranking.isBeforeLast(record)
+  const fits = (record: SignedRecord): boolean => bytes < recordBytes || ranking.isBeforeLast(record)
 
   const drop = (record: SignedRecord): void => {
     byKey.delete(record.key)
+    bytes -= record.bytes.byteLength
     ranking.remove(record)
     views = undefined
   }
 
-  /** The last by rank gives way. */
-  const displace = (): void => {
+  /** Is the last by rank beyond the quota? */
+  const isOverfull = (): boolean => bytes >= recordBytes && bytes - ranking.last().bytes.byteLength >= recordBytes
+
+  const displaceLast = (): void => {
     const last = ranking.last()
     const author = peerIdOf(last.body.author)
     const bySeq = slots.get(author)
@@ -122,23 +114,24 @@ export function createRecordSet(
     const author = peerIdOf(record.body.author)
     const { seq } = record.body
     const slot = slots.get(author)?.get(seq) ?? []
-    const highest = slot[MAX_RECORDS_PER_SLOT - 1]
-    if (highest !== undefined && compareRecords(record, highest) > 0) return 'superseded'
-    if (highest === undefined && !fits(record)) return 'over-quota'
+    const second = slot[MAX_RECORDS_PER_SLOT - 1]
+    if (second !== undefined && compareRanks(record, second) > 0) return 'superseded'
+    if (second === undefined && !fits(record)) return 'over-quota'
     verify?.()
-    if (highest !== undefined) drop(slot.pop() as SignedRecord)
+    if (second !== undefined) drop(slot.pop() as SignedRecord)
     else if (slot.length + 1 === MAX_RECORDS_PER_SLOT) forks.set(author, (forks.get(author) ?? 0) + 1)
     slot.push(record)
-    slot.sort(compareRecords)
+    slot.sort(compareRanks)
     let bySeq = slots.get(author)
     if (bySeq === undefined) slots.set(author, (bySeq = new Map()))
     bySeq.set(seq, slot)
     byKey.set(record.key, record)
+    bytes += record.bytes.byteLength
     ranking.add(record)
     views = undefined
-    if (byKey.size > capacity) displace()
-    else if (highest === undefined) return 'added'
-    return 'replaced'
+    let outcome: InsertOutcome = second === undefined ? 'added' : 'replaced'
+    for (; isOverfull(); outcome = 'replaced') displaceLast()
+    return outcome
   }
 
   const sorted = (): Views => (views ??= index(byKey.values()))
@@ -149,8 +142,8 @@ export function createRecordSet(
     get size() {
       return byKey.size
     },
-    get isFull() {
-      return byKey.size >= capacity
+    get bytes() {
+      return bytes
     },
     insert,
     fits,

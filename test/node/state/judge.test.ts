@@ -130,7 +130,7 @@ describe('content that cannot be fetched', () => {
   })
 
   test('is not asked for any more once its score is gone', async () => {
-    set = createRecordSet([score], { recordBytes: 512 })
+    set = createRecordSet([score], { recordBytes: 1 })
     start(unavailable)
     await vi.advanceTimersByTimeAsync(0)
     while (fetched.length === 0) await turn()

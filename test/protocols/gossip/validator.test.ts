@@ -4,7 +4,7 @@ import { MAX_LEASE_BYTES } from '../../../protocols/constants.ts'
 import { decodeGossip, encodeGossip } from '../../../protocols/gossip/messages.ts'
 import { validateGossip, type GossipState } from '../../../protocols/gossip/validator.ts'
 import { ProtocolError } from '../../../src/errors.ts'
-import { compareRecords } from '../../../src/merge/record-set.ts'
+import { compareRanks } from '../../../src/merge/ranking.ts'
 import { MAX_RECORD_BYTES, type SignedRecord } from '../../../src/publish/record.ts'
 import { testIntake } from '../../helpers/test-intake.ts'
 import { testKey, testLease, testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
@@ -14,14 +14,14 @@ const author = testKey(1)
 const record = await testRecord(swarm, author, 0)
 const lease = await testLease(swarm, author, { counter: 5 })
 const other = await testSwarm({ name: 'another' })
-/** Three records under one number, the lowest id first */
+/** Three records under one number, as long as each other, the lowest id first */
 const forks = (await Promise.all([1, 2, 3].map(async variant => await testRecord(swarm, author, 1, variant)))).sort(
-  compareRecords
+  compareRanks
 )
 const highest = forks[2] as SignedRecord
-/** As many as the swarm keeps, and one that comes after all of them */
+/** More than the swarm keeps, and one that comes after all of them */
 const many = await Promise.all(
-  Array.from({ length: 128 }, async (_, i) => await testRecord(swarm, testKey(10 + (i % 20)), Math.floor(i / 20)))
+  Array.from({ length: 270 }, async (_, i) => await testRecord(swarm, testKey(10 + (i % 30)), Math.floor(i / 30)))
 )
 const last = await testRecord(swarm, author, 9)
 const overQuota = await testRecord(swarm, author, 10)

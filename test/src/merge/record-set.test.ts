@@ -2,14 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { cborCid, encodeCbor, rawCid } from '../../../src/codec.ts'
 import { differingBuckets, setDigest, SET_DIGEST_BYTES } from '../../../src/merge/record-digest.ts'
-import {
-  capacityOf,
-  compareRecords,
-  createRecordSet,
-  join,
-  NOMINAL_RECORD_BYTES,
-  type RecordSet
-} from '../../../src/merge/record-set.ts'
+import { compareRanks } from '../../../src/merge/ranking.ts'
+import { createRecordSet, join, type RecordSet } from '../../../src/merge/record-set.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 import type { RecordBody, SignedRecord } from '../../../src/publish/record.ts'
 
@@ -68,6 +62,7 @@ const arbitraryRecords = fc.array(arbitraryRecord, { maxLength: 40 })
 function observe(set: RecordSet): unknown {
   return {
     keys: set.records().map(r => r.key),
+    bytes: set.bytes,
     size: set.size,
     equivocators: [...set.equivocators()].sort(),
     types: (['score', 'result', 'alignment'] as const).map(t => set.byType(t).map(r => r.key)),
@@ -182,46 +177,42 @@ describe('insert', () => {
 })
 
 describe('a set with a quota', () => {
-  /** Of so many records */
-  const quotaOf = (capacity: number): { recordBytes: number } => ({ recordBytes: capacity * NOMINAL_RECORD_BYTES })
-  const anyCapacity = fc.integer({ min: 0, max: 12 })
+  const anyQuota = fc.integer({ min: 1, max: 3000 }).map(recordBytes => ({ recordBytes }))
 
-  test('keeps the records that rank lowest, by sequence number and then by id, two of a slot', () => {
+  test('keeps the records before which less than the quota lies, by sequence number, author, length and id', () => {
     fc.assert(
-      fc.property(arbitraryRecords, anyCapacity, (list, capacity) => {
-        const kept = createRecordSet(list, quotaOf(capacity))
-        const ranked = [...createRecordSet(list).records()].sort(
-          (a, b) => a.body.seq - b.body.seq || compareRecords(a, b)
-        )
-        expect(observe(kept)).toEqual(observe(createRecordSet(ranked.slice(0, capacity))))
+      fc.property(arbitraryRecords, anyQuota, (list, quotas) => {
+        let before = 0
+        const kept = [...createRecordSet(list).records()].sort(compareRanks).filter(({ bytes }) => {
+          const isKept = before < quotas.recordBytes
+          before += bytes.byteLength
+          return isKept
+        })
+        expect(observe(createRecordSet(list, quotas))).toEqual(observe(createRecordSet(kept)))
       })
     )
   })
 
   test('is the same in every order of arrival and for every split among members that sync', () => {
     fc.assert(
-      fc.property(arbitraryRecords, arbitraryRecords, arbitraryRecords, anyCapacity, (x, y, z, capacity) => {
-        const quotas = quotaOf(capacity)
+      fc.property(arbitraryRecords, arbitraryRecords, arbitraryRecords, anyQuota, (x, y, z, quotas) => {
         const [a, b, c] = [x, y, z].map(list => createRecordSet(list, quotas)) as [RecordSet, RecordSet, RecordSet]
         const all = observe(createRecordSet([...z, ...x, ...y], quotas))
         expect(observe(join(a, join(b, c, quotas), quotas))).toEqual(all)
         expect(observe(join(join(c, b, quotas), a, quotas))).toEqual(all)
       }),
-      { numRuns: 1000 }
+      { numRuns: 500 }
     )
   })
 
   test('says what gave way, and does not verify what it would not keep', () => {
-    const set = createRecordSet(
-      [0, 1, 2].map(seq => record(0, seq, 0)),
-      quotaOf(3)
-    )
+    const own = [0, 1, 2].map(seq => record(0, seq, 0))
+    const set = createRecordSet(own, { recordBytes: own.reduce((sum, { bytes }) => sum + bytes.byteLength, 0) })
     const displaced: number[] = []
     set.onDisplaced(({ body }) => displaced.push(body.seq))
     const verify = (): void => {
       throw new Error('not signed')
     }
-    expect(set.isFull).toBe(true)
     expect(set.fits(record(1, 3, 0))).toBe(false)
     expect(set.insert(record(1, 3, 0), verify)).toBe('over-quota')
     const early = record(1, 0, 0)
@@ -235,13 +226,11 @@ describe('a set with a quota', () => {
 
   test('one author with any number of records displaces no record of an author with few', () => {
     const few = [0, 1].map(seq => record(1, seq, 0))
-    const set = createRecordSet([...Array.from({ length: 50 }, (_, seq) => record(0, seq, 0)), ...few], quotaOf(10))
+    const many = Array.from({ length: 50 }, (_, seq) => record(0, seq, 0))
+    const set = createRecordSet([...many, ...few], { recordBytes: 2000 })
     for (const { key } of few) expect(set.has(key)).toBe(true)
-    expect(set.size).toBe(10)
-  })
-
-  test('keeps a record for every 512 bytes of the quota', () => {
-    expect(capacityOf({ recordBytes: 64 * 1024 * 1024 })).toBe(131_072)
+    expect(set.bytes).toBeGreaterThanOrEqual(2000)
+    expect(set.bytes).toBeLessThan(2000 + 400)
   })
 })
 
