@@ -90,7 +90,7 @@ export function createJudge(components: JudgeComponents): Judge {
     countedScores(set).filter(({ body }) => !assessments.has(assessmentKey(body)))
 
   /** Scores that others displaced from those that count, and scores that are gone. */
-  const forgetUncounted = (): void => {
+  const forgetUncounted = async (): Promise<void> => {
     const scores = countedScores(set)
     const kept = new Set(scores.map(({ body }) => assessmentKey(body)))
     const matrices = new Set(scores.map(({ body }) => `${body.targets}`))
@@ -98,7 +98,7 @@ export function createJudge(components: JudgeComponents): Judge {
       if (kept.has(key)) continue
       assessments.delete(key)
       const [targets = ''] = key.split(' ')
-      if (!matrices.has(targets)) exact.forget(parseCid(targets))
+      if (!matrices.has(targets)) await exact.forget(parseCid(targets))
     }
     const waiting = new Set(unjudgedScores().map(({ key }) => key))
     for (const key of failures.keys()) if (!waiting.has(key)) failures.delete(key)
@@ -127,7 +127,7 @@ export function createJudge(components: JudgeComponents): Judge {
   const pass = async (): Promise<void> => {
     isStale = false
     clearTimeout(timer)
-    forgetUncounted()
+    await forgetUncounted()
     const due = unjudgedScores().filter(score => (failures.get(score.key)?.at ?? 0) <= performance.now())
     let next = 0
     const work = async (): Promise<void> => {

@@ -106,8 +106,10 @@ export async function openMembership(components: MembershipComponents, init: Mem
   let exchange: Exchange | undefined
   const members = (): PeerId[] => exchange?.antiEntropy.members() ?? []
   const fetchTargets = createFetchTargets({ swarm, content, reference: network?.reference, members })
+  const reference = starting.use(content.writing()) // kept until the view names it
   const keepReference = async (matrix: Matrix32): Promise<void> => {
-    await importMatrix(matrix, content.put)
+    reference.release()
+    await importMatrix(matrix, reference.put)
     await content.barrier()
   }
   const patient = network !== undefined

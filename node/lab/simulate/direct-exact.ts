@@ -1,5 +1,5 @@
 /**
- * `Exact` (node/compute/exact/exact.ts) without a thread, over a draw that remembers, and with what a configuration changes on purpose: the gate
+ * `Exact` (compute/exact/exact.ts) without a thread, over a draw that remembers what it computed, and with what a configuration changes on purpose: the gate
  * switched off, and another reference than the elected one.
  */
 import type { Candidate, Election, Reference } from '../../../src/align/candidate.ts'
@@ -51,7 +51,7 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
       const chosen = await referenceOf({ ranking, ...(reference === undefined ? {} : { reference }) }, withTargets)
       return chosen === undefined ? { ranking } : { ranking, reference: chosen }
     },
-    forget: () => {
+    forget: async () => {
       // the draw remembers for other configurations
     },
     close: async () => {

@@ -33,7 +33,7 @@ function start(fetch: () => Promise<typeof matrix>, more: Partial<JudgeComponent
       assess: async (cid, kind) => testAssessment(cid, kind),
       quality: async () => ({ looR2: 1, looCosine: 1 }),
       elect: async () => ({ ranking: [] }),
-      forget: cid => void forgotten.push(cid.toString())
+      forget: async cid => void forgotten.push(cid.toString())
     },
     fetchTargets: async ({ body }) => {
       fetched.push(body.targets.toString())

@@ -50,7 +50,7 @@ function stateOf(records: Iterable<SignedRecord>, seq = 0): SwarmState {
       },
       log: { append: async (bytes, { sync }) => void logged.push({ bytes, sync }) },
       sequence: { next: async known => (next = Math.max(next, known)) },
-      exact: { assess: never, quality: never, elect: async () => ({ ranking: [] }), forget: () => {} },
+      exact: { assess: never, quality: never, elect: async () => ({ ranking: [] }), forget: async () => {} },
       fetchTargets: never,
       patient: false,
       logger: { ...silentLogger, error: message => void told.push(message) }

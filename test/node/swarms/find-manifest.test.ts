@@ -1,11 +1,11 @@
-import { MemoryBlockstore } from 'blockstore-core'
 import { beforeAll, beforeEach, expect, test } from 'vitest'
-import { createContent, type Content } from '../../../node/content/content.ts'
+import type { Content } from '../../../node/content/content.ts'
 import { findManifest, type FindManifestNetwork } from '../../../node/swarms/find-manifest.ts'
 import { createSync } from '../../../protocols/sync/sync.ts'
 import type { Invite } from '../../../src/distribute/invite.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { testSwarm, verify } from '../../helpers/signed-swarm.ts'
+import { memoryContent } from '../../helpers/memory-content.ts'
 import { testIntake } from '../../helpers/test-intake.ts'
 import { testNode, type TestNode } from '../../helpers/test-network.ts'
 
@@ -20,8 +20,7 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   invite = { swarm: swarm.id, addresses: [] }
-  const local = Object.assign(new MemoryBlockstore(), { barrier: async () => {} })
-  content = createContent({ local }, { blockTimeoutMs: 1000, attempts: 1 })
+  content = memoryContent()
 })
 
 /** A node that answers the sync protocol as a member of these swarms. */
@@ -73,10 +72,7 @@ test('comes from a member met before when the peers of the invite are gone, or f
   const found = await findManifest(components, { ...invite, addresses: [NOBODY] }, member.addresses, never)
   expect(found.id.toString()).toBe(swarm.id.toString())
 
-  const other = createContent(
-    { local: Object.assign(new MemoryBlockstore(), { barrier: async () => {} }) },
-    { blockTimeoutMs: 1000, attempts: 1 }
-  )
+  const other = memoryContent()
   const again = await findManifest({ content: other, network: joining.wire }, invite, [], never)
   expect(again.id.toString()).toBe(swarm.id.toString())
 })

@@ -1,10 +1,9 @@
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MemoryBlockstore } from 'blockstore-core'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
-import { createContent, type Content } from '../../../node/content/content.ts'
+import type { Content } from '../../../node/content/content.ts'
 import { DEFAULT_CONFIG } from '../../../node/home/config.ts'
 import { homeAt, listSwarms, prepareHome, type Home } from '../../../node/home/home.ts'
 import type { Identity } from '../../../node/home/identity.ts'
@@ -14,6 +13,7 @@ import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { matrix } from '../../../src/matrix.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 import { importMatrix } from '../../../src/publish/matrix-file.ts'
+import { memoryContent } from '../../helpers/memory-content.ts'
 import { testKey } from '../../helpers/signed-swarm.ts'
 import { makeScore, makeSwarm, testPeer } from '../../helpers/swarm-factory.ts'
 
@@ -34,8 +34,7 @@ beforeEach(async () => {
   onTestFinished(async () => await rm(root, { recursive: true, force: true }))
   home = homeAt(root)
   await prepareHome(home)
-  const local = Object.assign(new MemoryBlockstore(), { barrier: async () => {} })
-  content = createContent({ local }, { blockTimeoutMs: 1000, attempts: 1 })
+  content = memoryContent()
   const { seed, key, sign } = testKey(9000)
   const privateKey = await generateKeyPairFromSeed('Ed25519', seed)
   identity = { key, sign, privateKey, peerId: peerIdOf(key) }
