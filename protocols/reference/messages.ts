@@ -20,5 +20,4 @@ export const referenceHeaderSchema = z.discriminatedUnion('t', [
   messageSchema({ t: z.literal('refused'), reason: z.enum(['not-found', 'out-of-range', 'busy', 'rate-limited']) })
 ])
 
-export type ReferenceRequest = z.infer<typeof referenceRequestSchema>
 export type ReferenceHeader = z.infer<typeof referenceHeaderSchema>
