@@ -95,7 +95,7 @@ export function createSimulatedSwarm({
     log: { path: '', report: { recovered: 0, lostBytes: 0 }, append: async () => {}, close: async () => {} },
     sequence: { next: async known => known },
     exact,
-    fetchTargets: async score => draw.known(score.body.targets)
+    fetchTargets: async score => draw.sharedMatrix(score.body.targets)
   })
   state.start()
 
