@@ -84,6 +84,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     },
     onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
   })
+  starting.defer(async () => await local.close())
   const datastore = new LevelDatastore(home.datastore)
 
   // network

@@ -1,7 +1,8 @@
 /** What an evaluation needs from its node, and how it reports progress. */
 import type { Gemm } from '../../src/gemm.ts'
 import type { ApiEvent } from '../api/events.ts'
-import type { Content } from '../content/content.ts'
+import type { ContentReader } from '../content/read-content.ts'
+import type { MergedSource } from '../merge/open-merged.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 
@@ -9,7 +10,7 @@ import type { Projector } from '../compute/projection/projector.ts'
 const EVENT_STEP = 256
 
 export interface EvaluateComponents {
-  readonly content: Content
+  readonly content: MergedSource & Pick<ContentReader, 'matrix' | 'samples'>
   readonly gemm: Gemm
   readonly projector: Projector
   readonly limits: Partial<InferenceLimits>

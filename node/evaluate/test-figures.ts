@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
 import type { SourceAccess } from '../image-sources/source-candidates.ts'
-import type { MergedRows } from '../merge/merged-rows.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import { loadPrior } from '../priors/load-prior.ts'
 import type { EvaluateComponents, Tell } from './components.ts'
 import type { LabelFile } from './label-file.ts'
@@ -21,7 +21,7 @@ import {
 } from './test-targets.ts'
 
 export interface TestContext {
-  readonly merged: MergedRows
+  readonly merged: OpenMerged
   readonly sample: LabelledSample
   readonly participants: Participants
   readonly components: EvaluateComponents

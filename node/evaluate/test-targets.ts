@@ -8,8 +8,8 @@ import type { Gemm } from '../../src/gemm.ts'
 import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
 import type { EncodedImage, PriorModel } from '../../src/optimize/prior.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
-import type { Content } from '../content/content.ts'
-import type { MergedRows } from '../merge/merged-rows.ts'
+import type { ContentReader } from '../content/read-content.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 import { createTargetComputer } from '../priors/compute-targets.ts'
 import { embedByEach, embedSamples, type Embed, type EmbedOptions } from '../priors/embed-samples.ts'
@@ -36,7 +36,7 @@ export async function alignedPrior(
     reference,
     content,
     projector
-  }: { swarm: Swarm; reference: Matrix32; content: Content; projector: Projector },
+  }: { swarm: Swarm; reference: Matrix32; content: Pick<ContentReader, 'samples'>; projector: Projector },
   init: MakerInit
 ): Promise<TargetMaker> {
   const { descriptor } = prior
@@ -56,7 +56,7 @@ export async function alignedPrior(
 /** Ridge from a network's features to the targets of the sampled rows, whose images are read again. Throws what the prior throws. */
 export async function linearStudent(
   prior: PriorModel,
-  { merged, sample }: { merged: MergedRows; sample: LabelledSample },
+  { merged, sample }: { merged: OpenMerged; sample: LabelledSample },
   init: MakerInit
 ): Promise<TargetMaker> {
   const places = new Map(sample.ids.map((id, i) => [id, i]))

@@ -17,7 +17,9 @@ import { InvalidInputError, NonFiniteFeatureError } from '../../src/errors.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import type { ApiEvent } from '../api/events.ts'
 import type { PublishOptions } from '../api/options.ts'
-import type { Content } from '../content/content.ts'
+import type { ContentWriter } from '../content/content.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { ContentReader } from '../content/read-content.ts'
 import { buildDataset } from './build.ts'
 import { openSource } from '../image-sources/source.ts'
 import type { InferenceHost } from '../compute/inference/host.ts'
@@ -32,7 +34,8 @@ const MIN_PARTITION_ROWS = 1
 export interface PublishComponents {
   self: PeerKey
   sign: Sign
-  content: Content
+  /** Its `put` keeps what no manifest names yet (`ContentWriter.writing`) */
+  content: Pick<ContentWriter, 'put' | 'barrier'> & Pick<ContentFetcher, 'block'> & Pick<ContentReader, 'samples'>
   /** Decodes images in a child process */
   host: InferenceHost
   /** Of the process that runs the reference prior */

@@ -7,6 +7,7 @@
 import type { CID } from 'multiformats/cid'
 import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../align/candidate.ts'
 import type { Assessment } from '../align/gate.ts'
+import { equalBytes } from '../codec.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Result, Score, SignedRecord } from '../publish/record.ts'
@@ -242,7 +243,7 @@ function choose(list: readonly Choice[], values: ReadonlyMap<string, number>, ma
 }
 
 function sameKey(a: SignedRecord, b: SignedRecord): boolean {
-  return a.body.author.every((byte, i) => byte === b.body.author[i])
+  return equalBytes(a.body.author, b.body.author)
 }
 
 function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {

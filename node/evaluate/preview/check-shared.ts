@@ -8,7 +8,10 @@ import type { CID } from 'multiformats/cid'
 import { decodeInvite } from '../../../src/distribute/invite.ts'
 import type { PriorCheckOptions } from '../../api/options.ts'
 import type { PriorReport, SharedReport } from '../../api/reports.ts'
-import type { Content } from '../../content/content.ts'
+import type { ContentWriter } from '../../content/content.ts'
+import type { ContentFetcher } from '../../content/fetch-content.ts'
+import type { LocalContent } from '../../content/local-content.ts'
+import type { ContentReader } from '../../content/read-content.ts'
 import type { Swarms } from '../../swarms/swarms.ts'
 import type { ApiEvent } from '../../api/events.ts'
 import { fetchBundle } from '../../priors/bundle/fetch-bundle.ts'
@@ -17,12 +20,13 @@ import { DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/li
 import type { Projector } from '../../compute/projection/projector.ts'
 import { loadPrior } from '../../priors/load-prior.ts'
 import { mergeUnlessKnown } from '../../merge/merge-swarm.ts'
+import { openMerged } from '../../merge/open-merged.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
 import { previewPrior } from './preview-prior.ts'
 import { roundOfDataset, roundOfSwarm, type Round } from './round.ts'
 
 export interface CheckComponents {
-  readonly content: Content
+  readonly content: Pick<LocalContent, 'has'> & ContentFetcher & ContentReader & Pick<ContentWriter, 'put' | 'barrier'>
   readonly swarms: Pick<Swarms, 'all' | 'find'>
   readonly limits: Partial<InferenceLimits>
   readonly projector: Projector
@@ -120,7 +124,7 @@ async function roundOf(
   const root = directoryCid(shared)
   if (root !== undefined) {
     await mergeUnlessKnown(root, swarms.all(), content)
-    return await roundOfDataset(root, content, signal)
+    return await roundOfDataset(await openMerged(root, content, { signal }), content, signal)
   }
   return await roundOfSwarm(await swarms.find(decodeInvite(shared), signal), catchUpMs, signal)
 }

@@ -15,7 +15,7 @@ import { belowFloor, candidatesOf, HOPELESS, isScore, type Quality } from '../..
 import type { PriorModel } from '../../../src/optimize/prior.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 import type { SharedReport } from '../../api/reports.ts'
-import type { Content } from '../../content/content.ts'
+import type { ContentReader } from '../../content/read-content.ts'
 import type { Projector } from '../../compute/projection/projector.ts'
 import { createTargetComputer } from '../../priors/compute-targets.ts'
 import type { Round } from './round.ts'
@@ -23,7 +23,7 @@ import type { Round } from './round.ts'
 export interface PreviewComponents {
   prior: PriorModel
   projector: Projector
-  content: Content
+  content: Pick<ContentReader, 'samples'>
   /** Images per call of the prior */
   batchSize: number
   onBatch(done: number, rows: number): void

@@ -17,7 +17,8 @@ import {
   MODEL_FILE,
   PREPROCESSOR_FILE
 } from '../../../src/publish/bundle.ts'
-import type { Content, FetchOptions } from '../../content/content.ts'
+import type { ContentFetcher, FetchOptions } from '../../content/fetch-content.ts'
+import type { LocalContent } from '../../content/local-content.ts'
 import type { GetBlock } from '../../content/dag/blocks.ts'
 import { entityOf } from '../../content/dag/entity.ts'
 import { writeAll, writeNewFile } from '../../store/new-file.ts'
@@ -73,7 +74,11 @@ export async function bundleEntries(root: CID, maxModelBytes: number, get: GetBl
 export async function fetchBundle(
   root: CID,
   folder: string,
-  { content, maxModelBytes, ...options }: FetchOptions & { content: Content; maxModelBytes: number }
+  {
+    content,
+    maxModelBytes,
+    ...options
+  }: FetchOptions & { content: Pick<ContentFetcher, 'block' | 'leaves'>; maxModelBytes: number }
 ): Promise<void> {
   const entries = await bundleEntries(root, maxModelBytes, async cid => await content.block(cid, options))
   await mkdir(join(folder, GOLDEN_FOLDER), { recursive: true, mode: 0o700 })
@@ -88,7 +93,7 @@ export async function fetchBundle(
 /** Fetch all blocks of a bundle into the store, at most `dagBytes` of files: for nodes that keep what others publish. Errors as `fetchBundle`. */
 export async function keepBundle(
   { cid: root, dagBytes }: { cid: CID; dagBytes: number },
-  content: Content,
+  content: ContentFetcher,
   options: FetchOptions
 ): Promise<void> {
   const entries = await bundleEntries(root, dagBytes, async cid => await content.block(cid, options))
@@ -101,7 +106,7 @@ export async function keepBundle(
 }
 
 /** The files of a bundle whose blocks are all in the store, else undefined. Never asks the network. */
-export async function heldBundle(root: CID, content: Content): Promise<CID[] | undefined> {
+export async function heldBundle(root: CID, content: LocalContent): Promise<CID[] | undefined> {
   let files: CID[]
   try {
     const entries = await bundleEntries(root, MAX_BUNDLE_BYTES, async cid => {

@@ -105,7 +105,7 @@ test('a packed prior joins, its rows are reexecutable, others run it again from 
   expect(failed(report)).toEqual([])
   expect(report.checks.find(({ name }) => name === 'rerun of superclass2')?.detail).toMatch(
     // a merged dataset has no partitions: said, because another shard's images would do as well
-    /^32 rows of ([1-4]) shards come out again, off by \d\.\de[+-]\d+ at most; \1 of the shards had no partition at hand to compare their images with; licence of the prior: Apache-2.0$/
+    /^32 rows of ([1-4]) shards come out again, off by \d\.\de[+-]\d+ at most; \1 of the shards have no partition available to compare their images with; licence of the prior: Apache-2.0$/
   )
   expect(await leftInSpool(reader), 'no model is left behind').toEqual([])
   expect(swarm.manifest.partitions).toHaveLength(PARTITIONS)
