@@ -19,7 +19,7 @@ export function joinCommand(invoke: Invoke): Command {
     .option('--output <name>', 'output of the model to take as the feature', someText)
     .option('--once', 'leave when the dataset is complete', false)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
-    .option('--max-partitions <number>', 'publish targets of at most this many partitions', wholeNumber(1))
+    .option('--max-partitions <number>', 'take at most this many partitions', wholeNumber(1))
     .option('--name <name>', 'how the prior is called in public (default: from its file)', someText)
     .option('--license <text>', 'licence of the prior, stated in public', someText)
     .action(async (invite: string, options: JoinOptions) => {
