@@ -94,7 +94,13 @@ export async function joinSwarm(
   try {
     const { dimension, name } = prior.descriptor
     checkPublishedFacts(prior.descriptor)
-    const computer = createTargetComputer({ swarm, prior, projector, batchSize: timing.batchSize })
+    const computer = createTargetComputer({
+      swarm,
+      prior,
+      projector,
+      batchSize: timing.batchSize,
+      onLargeProjection: message => onEvent({ type: 'log', level: 'info', message })
+    })
     if (!isIsometry(dimension, manifest.dimension)) {
       onEvent({
         type: 'log',
