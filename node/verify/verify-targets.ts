@@ -27,7 +27,7 @@ import { fileRanges } from '../content/file-ranges.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 
 /** Of a row's length. Targets are float32 (6e-8); ill-conditioned fits by other kernels lose three digits of that, garbage all. */
-export const TARGET_TOLERANCE = 1e-4
+const TARGET_TOLERANCE = 1e-4
 
 /** What rounding to float16 adds: at most 2^-11 of every number. */
 const FLOAT16_TOLERANCE = 2 ** -11
