@@ -13,7 +13,7 @@ export function exportCommand(invoke: Invoke): Command {
   return new Command('export')
     .description('write a merged dataset in forms that other programs take')
     .argument('<cid>', 'root of a merged dataset', someText)
-    .option('--out <dir>', 'its files', someText)
+    .option('--out <dir>', 'its files, into a new or empty folder', someText)
     .option(
       '--car <file>',
       'all of it as one CAR: for Kubo, or for coopt import on a machine without network',
