@@ -13,11 +13,10 @@ import {
   InvalidPriorError,
   NonFiniteFeatureError
 } from '../../src/errors.ts'
-import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
-import type { Preprocessing } from '../../src/optimize/preprocess.ts'
 import { GOLDEN_IMAGES, type BundleFacts } from '../../src/publish/bundle.ts'
 import type { PriorReport } from '../api-reports.ts'
 import { openBundle } from '../bundle/open-bundle.ts'
+import { describePreprocessing } from './describe-preprocessing.ts'
 import { sha256Cid } from './file-cid.ts'
 import { readLabelFile } from './human-prior.ts'
 import type { InferenceLimits } from './limits.ts'
@@ -83,25 +82,6 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
   } finally {
     await prior.close()
   }
-}
-
-/** One line per step, in order. */
-export function describePreprocessing(p: Preprocessing, input: Pick<ImageInput, 'layout' | 'channels'>): string[] {
-  const lines: string[] = []
-  if (p.assumed) lines.push('assumed, there is no preprocessor_config.json:')
-  lines.push(input.channels === 1 ? 'decode to grey (ITU-R 601)' : 'decode to RGB (no EXIF rotation, alpha dropped)')
-  if (p.resize !== undefined) {
-    const to =
-      'height' in p.resize ? `${p.resize.width} x ${p.resize.height}` : `shortest edge ${p.resize.shortestEdge}`
-    lines.push(`resize to ${to} (${p.filter})`)
-  }
-  if (p.crop !== undefined) lines.push(`crop the centre, ${p.crop.width} x ${p.crop.height}`)
-  if (p.rescale !== 1) lines.push(`multiply by ${p.rescale}`)
-  if (p.mean.some(v => v !== 0) || p.std.some(v => v !== 1)) {
-    lines.push(`subtract [${p.mean.join(', ')}], divide by [${p.std.join(', ')}]`)
-  }
-  lines.push(`tensor ${input.layout === 'nchw' ? 'N x C x H x W' : 'N x H x W x C'}, ${p.width} x ${p.height}`)
-  return lines
 }
 
 // --- internal ---

@@ -3,7 +3,7 @@
  * structured clone ("advanced" serialisation), so bytes and numbers travel as they are.
  */
 import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
-import type { Preprocessing } from '../../src/optimize/preprocess.ts'
+import type { Preprocessing } from '../../src/optimize/preprocessing.ts'
 
 export interface DecodeLimits {
   readonly imagePixels: number

@@ -5,7 +5,7 @@
 import type { CID } from 'multiformats/cid'
 import { cborCid, encodeCbor } from '../codec.ts'
 import type { Matrix32 } from '../matrix.ts'
-import type { Preprocessing } from './preprocess.ts'
+import type { Preprocessing } from './preprocessing.ts'
 
 /** One sample as it lies in a partition. */
 export interface EncodedImage {
@@ -58,6 +58,8 @@ export interface PriorModel {
  */
 export function priorIdentity({ kind, id, tensor, preprocessing }: PriorDescriptor): CID {
   if (kind === 'human') return id
-  const steps = Object.entries(preprocessing ?? {}).filter(([key, value]) => key !== 'assumed' && value !== undefined)
+  const steps = Object.entries(preprocessing ?? {}).filter(
+    ([key, value]) => key !== 'assumed' && key !== 'notes' && value !== undefined
+  )
   return cborCid(encodeCbor({ model: id, tensor: tensor ?? null, preprocessing: Object.fromEntries(steps) }))
 }
