@@ -19,7 +19,8 @@ export function describePreprocessing(p: Preprocessing, input: Pick<ImageInput, 
 
 /** What nobody said and was taken for granted; empty where everything was said. */
 export function assumptions({ assumed, notes = [] }: Preprocessing): string[] {
-  const usual = "assumed, no settings were found: ImageNet's usual mean and standard deviation, the whole image squeezed"
+  const usual =
+    "assumed, no settings were found: ImageNet's usual mean and standard deviation, the whole image squeezed"
   return [...(assumed ? [usual] : []), ...notes.map(note => `assumed: ${note}`)]
 }
 

@@ -16,8 +16,11 @@ export interface LoadRequest {
   readonly path: string
   /** Hex sha-256 of the file as scanned by the parent. */
   readonly sha256: string
+  /** Files of weights in the model's folder, as hashed by the parent. */
+  readonly data: ReadonlyArray<{ readonly location: string; readonly sha256: string }>
   /** Appended to the file's bytes: makes a hidden tensor an output. */
   readonly suffix: Uint8Array
+  /** A graph output once the suffix is there. */
   readonly tensor: string
   readonly tokens: 'mean' | 'first'
   readonly input: ImageInput
@@ -60,6 +63,8 @@ export interface LoadReply {
   readonly dimension: number
   /** Milliseconds per image of the model alone, on the probe that found the shape. */
   readonly milliseconds: number
+  /** Why images go through the model one by one; absent where they go in batches. */
+  readonly alone?: string | undefined
 }
 
 export interface EmbedReply {

@@ -14,14 +14,22 @@ export interface TensorWriter {
   /** Numbers per image: channels * height * width. */
   readonly size: number
   /** Write one image at `offset` of `into`. Throws `InvalidImageError` when the image has another size and none may be made. */
-  write(image: Pixels, into: Float32Array | Uint8Array, offset: number): void
+  write(image: Pixels, into: Float32Array | Uint16Array | Uint8Array, offset: number): void
 }
 
-export function createTensorWriter(p: Preprocessing, input: Pick<ImageInput, 'layout' | 'channels'>): TensorWriter {
+/** A tensor of `elementType` float16 is written as the bits of its numbers, in a `Uint16Array`. */
+export function createTensorWriter(
+  p: Preprocessing,
+  input: Pick<ImageInput, 'layout' | 'channels'> & Partial<Pick<ImageInput, 'elementType'>>
+): TensorWriter {
   const { height, width } = p
-  const tables = Array.from({ length: input.channels }, (_, c) =>
-    Float32Array.from({ length: 256 }, (_, v) => (v * p.rescale - (p.mean[c] as number)) / (p.std[c] as number))
-  )
+  const tables = Array.from({ length: input.channels }, (_, c) => {
+    const numbers = Float32Array.from(
+      { length: 256 },
+      (_, v) => (v * p.rescale - (p.mean[c] as number)) / (p.std[c] as number)
+    )
+    return input.elementType === 'float16' ? new Uint16Array(Float16Array.from(numbers).buffer) : numbers
+  })
   const plane = height * width
   const [pixelStep, channelStep] = input.layout === 'nchw' ? [1, plane] : [input.channels, 1]
   return {
@@ -30,7 +38,7 @@ export function createTensorWriter(p: Preprocessing, input: Pick<ImageInput, 'la
       const colour = input.channels === 1 ? toGray(image) : toRgb(image)
       const { data, channels } = fit(colour, p)
       for (let c = 0; c < channels; c++) {
-        const table = tables[c] as Float32Array
+        const table = tables[c] as Float32Array | Uint16Array
         const source = p.channelOrder === 'bgr' ? channels - 1 - c : c
         let to = offset + c * channelStep
         for (let i = source; i < data.length; i += channels, to += pixelStep)

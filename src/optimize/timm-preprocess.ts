@@ -5,7 +5,15 @@
 import { checkSize, ConfigValues, isRecord, show } from './config-values.ts'
 import { CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD } from './image-processors.ts'
 import type { ImageInput } from './onnx-facts.ts'
-import { DEFAULT_SIZE, FILTERS, halfEven, type Filter, type Preprocessing, type ResizeTo, type Size } from './preprocessing.ts'
+import {
+  DEFAULT_SIZE,
+  FILTERS,
+  halfEven,
+  type Filter,
+  type Preprocessing,
+  type ResizeTo,
+  type Size
+} from './preprocessing.ts'
 
 /** timm/data/constants.py */
 const DEFAULT_CROP_PCT = 0.875
