@@ -2,6 +2,7 @@
  * What the node and its inference worker say to each other: one request at a time, one reply each, over Node's IPC channel with
  * structured clone ("advanced" serialisation), so bytes and numbers travel as they are.
  */
+import type { ImageKind } from '../../src/distribute/image-kind.ts'
 import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
 import type { Preprocessing } from '../../src/optimize/preprocessing.ts'
 
@@ -73,7 +74,7 @@ export interface EmbedReply {
 }
 
 export type ImageFacts =
-  | { readonly width: number; readonly height: number; readonly format: 'jpeg' | 'png' | 'webp' }
+  | { readonly width: number; readonly height: number; readonly format: ImageKind }
   | { readonly error: string }
 
 export interface InspectReply {

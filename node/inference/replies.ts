@@ -27,7 +27,7 @@ const embedSchema = z.object({ features: z.instanceof(Float32Array) })
 const inspectSchema = z.object({
   images: z.array(
     z.union([
-      z.object({ width: count, height: count, format: z.enum(['jpeg', 'png', 'webp']) }),
+      z.object({ width: count, height: count, format: z.enum(['jpg', 'png', 'webp', 'gif', 'tif', 'avif']) }),
       z.object({ error: z.string().max(MAX_MESSAGE_CHARACTERS) })
     ])
   )
