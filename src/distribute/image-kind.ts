@@ -30,7 +30,8 @@ export function foreignImage(bytes: Uint8Array): string | undefined {
     return convert('HEIC (patented H.265 inside)', '"heif-convert photo.heic photo.jpg"')
   // "BM", the size of the file, two reserved fields that are 0
   if (says(bytes, 0, 'BM') && begins(bytes, 6, [0, 0, 0, 0])) return convert('BMP', '"magick image.bmp image.png"')
-  if (begins(bytes, 0, [0xff, 0x0a]) || says(bytes, 4, 'JXL \r\n')) return convert('JPEG XL', '"djxl image.jxl image.png"')
+  if (begins(bytes, 0, [0xff, 0x0a]) || says(bytes, 4, 'JXL \r\n'))
+    return convert('JPEG XL', '"djxl image.jxl image.png"')
   if (says(bytes, 4, 'jP  \r\n') || begins(bytes, 0, [0xff, 0x4f, 0xff, 0x51]))
     return convert('JPEG 2000', '"opj_decompress -i image.jp2 -o image.png"')
   if (says(bytes, 0, '8BPS')) return convert('PSD (Photoshop)', '"magick image.psd[0] image.png"')

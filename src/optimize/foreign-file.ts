@@ -23,7 +23,8 @@ export function foreignFile(head: Uint8Array): string | undefined {
   if (/^.{8}\{"/s.test(text))
     return 'this is a safetensors file, which has weights and no network: export the model with torch.onnx.export or "optimum-cli export onnx"'
   if (/^\s*[[{]\s*["\]}[{]/.test(text)) return 'this is JSON, not a model: download the file itself'
-  if (text.startsWith('\u0080') && /^[\u0002-\u0005]/.test(text.slice(1)))
+  // protocols 2 to 5
+  if (head[0] === 0x80 && (head[1] ?? 0) >= 2 && (head[1] ?? 0) <= 5)
     return 'this is a Python pickle: export the model with torch.onnx.export'
   return undefined
 }

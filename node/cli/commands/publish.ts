@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
-import type { PublishOptions } from '../../api-options.ts'
+import type { PublishOptions } from '../../api/options.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'

@@ -1,0 +1,145 @@
+/**
+ * A prior loaded in the worker: images -> features. Creating and running a session of ONNX Runtime blocks the thread, which is why this
+ * runs in a process of its own.
+ */
+import { createHash } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type * as Runtime from 'onnxruntime-node'
+import { InvalidImageError, InvalidPriorError } from '../../../src/errors.ts'
+import { createTensorWriter } from '../../../src/optimize/pixels.ts'
+import { poolFeatures } from '../../../src/optimize/pooling.ts'
+import type { Pixels } from '../../../src/optimize/resize.ts'
+import { externalPath, hashFile } from './external-data.ts'
+import type { ImageDecoder } from './images.ts'
+import type { EmbedRequest, LoadReply, LoadRequest } from './messages.ts'
+import { planBatch, type Probe } from './plan-batch.ts'
+import { createSession, floatingPoint, loadRuntime, reason } from './runtime-session.ts'
+
+/** Two decodes in flight keep one core busy; more only hold memory. */
+const DECODES = 2
+
+export interface PriorSession {
+  readonly facts: LoadReply
+  /** images x l */
+  embed(images: EmbedRequest['images'], decoder: ImageDecoder): Promise<Float32Array>
+}
+
+/** Throws `InvalidPriorError`: a file changed since it was scanned, or the runtime refuses the model. */
+export async function loadSession(request: LoadRequest): Promise<PriorSession> {
+  const { input, preprocessing: p } = request
+  const runtime = await loadRuntime()
+  const bytes = await readChecked(request)
+  await checkData(request)
+  const session = await createSession(runtime, bytes, {
+    threads: request.threads,
+    ...(request.data.length === 0 ? {} : { folder: dirname(request.path) })
+  })
+  const writer = createTensorWriter(p, input)
+  const shape = input.layout === 'nchw' ? [input.channels, p.height, p.width] : [p.height, p.width, input.channels]
+  const numbers = (count: number) => new NUMBERS[input.elementType](count * writer.size)
+  let dims: number[] = []
+
+  const run = async (data: TensorNumbers, count: number): Promise<Float32Array> => {
+    const tensor = new runtime.Tensor(input.elementType, data, [count, ...shape])
+    let output: Runtime.Tensor | undefined
+    try {
+      output = (await session.run({ [input.name]: tensor }, [request.tensor]))[request.tensor]
+    } catch (cause) {
+      throw new InvalidPriorError(`the model does not run with a batch of ${count}: ${reason(cause)}`, { cause })
+    }
+    const values = output === undefined ? undefined : floatingPoint(output)
+    if (output === undefined || values === undefined) {
+      throw new InvalidPriorError(
+        `tensor "${request.tensor}" holds ${output?.type ?? 'nothing'}, not floating-point numbers; choose another with --output`
+      )
+    }
+    dims = output.dims.slice(1)
+    return poolFeatures(values, output.dims, count, request.tokens)
+  }
+
+  const probe: Probe = async images => {
+    const data = numbers(images.length)
+    images.forEach((image, i) => writer.write(image, data, i * writer.size))
+    return await run(data, images.length)
+  }
+  const { rows, milliseconds, dimension, alone } = await planBatch(input, p, probe)
+
+  return {
+    facts: { shape: dims, dimension, milliseconds, ...(alone === undefined ? {} : { alone }) },
+    async embed(images, decoder) {
+      const out = new Float32Array(images.length * dimension)
+      for (let first = 0; first < images.length; first += rows) {
+        const part = images.slice(first, first + rows)
+        const count = input.batch ?? part.length // a fixed batch is filled up with zeros
+        const data = numbers(count)
+        await decodeInto(part, decoder, (pixels, i) => writer.write(pixels, data, i * writer.size))
+        const features = await run(data, count)
+        if (features.length !== count * dimension) {
+          throw new InvalidPriorError(
+            `the size of the feature changes between images (${features.length / count} and ${dimension})`
+          )
+        }
+        out.set(features.subarray(0, part.length * dimension), first * dimension)
+      }
+      return out
+    }
+  }
+}
+
+// --- internal ---
+
+type TensorNumbers = Float32Array | Uint16Array | Uint8Array
+/** float16 goes to the runtime as the bits of its numbers. */
+const NUMBERS = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array } as const
+
+async function decodeInto(
+  images: EmbedRequest['images'],
+  decoder: ImageDecoder,
+  use: (pixels: Pixels, index: number) => void
+): Promise<void> {
+  let next = 0
+  const decodeSome = async (): Promise<void> => {
+    while (next < images.length) {
+      const i = next++
+      const image = images[i] as EmbedRequest['images'][number]
+      try {
+        use(await decoder.decode(image.bytes), i)
+      } catch (cause) {
+        if (!(cause instanceof InvalidImageError)) throw cause
+        throw new InvalidImageError(`sample ${image.id}: ${cause.message}`, { cause })
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: DECODES }, decodeSome))
+}
+
+/** The very bytes that the parent scanned, with the suffix appended: the file may have been exchanged meanwhile. */
+async function readChecked({ path, sha256, suffix }: LoadRequest): Promise<Uint8Array> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const bytes = Buffer.allocUnsafeSlow(size + suffix.byteLength)
+    let at = 0
+    while (at < size) {
+      const { bytesRead } = await file.read(bytes, at, size - at, at)
+      if (bytesRead === 0) break
+      at += bytesRead
+    }
+    if (createHash('sha256').update(bytes.subarray(0, at)).digest('hex') !== sha256) {
+      throw new InvalidPriorError('the model file changed while it was in use; start again with the file that is meant')
+    }
+    bytes.set(suffix, size)
+    return bytes
+  } finally {
+    await file.close()
+  }
+}
+
+/** Files of weights as the parent hashed them; the runtime reads them by itself right after. */
+async function checkData({ path, data }: LoadRequest): Promise<void> {
+  for (const { location, sha256 } of data) {
+    if (Buffer.from(await hashFile(externalPath(path, location))).toString('hex') !== sha256)
+      throw new InvalidPriorError(`${location} changed while it was in use; start again with the files that are meant`)
+  }
+}
