@@ -82,6 +82,7 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
     return refused(error)
   }
   try {
+    head = { ...head, bytes: prior.model.data.reduce((sum, { bytes }) => sum + bytes, size) }
     return { ...head, ...describe(prior), ...(await measure(prior, options.image)), refusals: [] }
   } catch (error) {
     return { ...head, ...describe(prior), refusals: [refusal(error)] }

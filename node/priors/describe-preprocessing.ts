@@ -18,7 +18,9 @@ export function describePreprocessing(p: Preprocessing, input: Pick<ImageInput, 
 }
 
 /** What nobody said and was taken for granted; empty where everything was said. */
-export function assumptions({ assumed, notes = [] }: Preprocessing): string[] {
+export function assumptions(preprocessing: Preprocessing | undefined): string[] {
+  if (preprocessing === undefined) return []
+  const { assumed, notes = [] } = preprocessing
   const usual =
     "assumed, no settings were found: ImageNet's usual mean and standard deviation, the whole image squeezed"
   return [...(assumed ? [usual] : []), ...notes.map(note => `assumed: ${note}`)]

@@ -56,7 +56,9 @@ export async function findPrior(path: string): Promise<PriorFiles> {
       throw new InvalidPriorError(
         `${path} is an archive: take it into the home with "coopt import ${path}", then give the CID that it has`
       )
-    throw new InvalidPriorError(`${path} is no prior: an .onnx file, a folder with model.onnx, or labels.csv is needed`)
+    throw new InvalidPriorError(
+      `${path} is not a prior: an .onnx file, a folder with model.onnx, or labels.csv is needed`
+    )
   }
   for (const file of ['model.onnx', join('onnx', 'model.onnx')]) {
     const model = await existing(join(path, file))

@@ -27,13 +27,12 @@ export async function readExternalFiles(
   maxBytes: number
 ): Promise<DataFile[]> {
   if (files.length === 0) return []
-  // a download cache keeps links to files that lie together elsewhere: both folders are the model's own
-  const folders = [await realpath(dirname(model)), dirname(await realpath(model))]
+  const folder = await realpath(dirname(model))
   const found = []
   let total = 0
   for (const file of files) {
     const path = externalPath(model, file.location)
-    const size = await sizeOf(path, file, folders)
+    const size = await sizeOf(model, file, folder)
     total += size
     if (total > maxBytes)
       throw new InvalidPriorError(
@@ -73,7 +72,8 @@ export async function readHead(path: string): Promise<Uint8Array> {
 /** Files of gigabytes; the default of 64 KB costs a fifth of the time. */
 const HASH_CHUNK = 1024 * 1024
 
-async function sizeOf(path: string, file: ExternalFile, folders: readonly string[]): Promise<number> {
+async function sizeOf(model: string, file: ExternalFile, folder: string): Promise<number> {
+  const path = externalPath(model, file.location)
   const { location, weight } = file
   const facts = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
@@ -84,9 +84,9 @@ async function sizeOf(path: string, file: ExternalFile, folders: readonly string
       `weight "${weight}" is in the file ${JSON.stringify(location)}, which is missing: put it into ${dirname(path)} (it is downloaded beside the .onnx file, and must keep its name)`
     )
   const real = await realpath(path)
-  if (!facts.isFile() || !folders.some(folder => isBelow(real, folder)))
+  if (!facts.isFile() || !isBelow(real, folder))
     throw new InvalidPriorError(
-      `weight "${weight}" is in ${JSON.stringify(location)}, which is not a plain file in the model's folder: put the file itself there, not a link to another folder`
+      `weight "${weight}" is in ${JSON.stringify(location)}, which is not a plain file in the model's folder but leads elsewhere: put the files themselves there ("cp -rL ${dirname(model)} DIR", or "hf download REPO --local-dir DIR")`
     )
   if (facts.size < file.bytes) {
     const foreign = foreignFile(await readHead(path))
