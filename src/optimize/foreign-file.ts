@@ -9,7 +9,9 @@ export function foreignFile(head: Uint8Array): string | undefined {
   const text = new TextDecoder('latin1').decode(head.subarray(0, HEAD_BYTES))
   if (text.startsWith('version https://git-lfs.github.com/spec/'))
     return 'this is a Git LFS pointer, not the file itself: run "git lfs pull" in the repository'
-  if (/^\s*(<!doctype html|<html|<head|<\?xml|<!--)/i.test(text))
+  if (/^\s*<\?xml/i.test(text))
+    return 'this is an XML page, such as a server sends with an error, not a model: open it to see why, and download the file again'
+  if (/^\s*(<!doctype html|<html|<head|<!--)/i.test(text))
     return 'this is an HTML page, not a model: the address needs a login or shows the file in a page; download the file itself (on Hugging Face /resolve/ instead of /blob/, or "hf download")'
   if (text.startsWith('PK\u0003\u0004'))
     return 'this is a ZIP archive, such as PyTorch saves (.pt, .pth): export the model with torch.onnx.export, or unpack the archive'
@@ -26,5 +28,8 @@ export function foreignFile(head: Uint8Array): string | undefined {
   // protocols 2 to 5
   if (head[0] === 0x80 && (head[1] ?? 0) >= 2 && (head[1] ?? 0) <= 5)
     return 'this is a Python pickle: export the model with torch.onnx.export'
+  // a model begins with a field number, and has zeros among its first bytes
+  if (/^[\t\n\r -~]+$/.test(text))
+    return `this is text that begins ${JSON.stringify(text.trim().slice(0, 60))}: download the file itself`
   return undefined
 }

@@ -54,8 +54,18 @@ export async function createSession(
       }
     })
   } catch (cause) {
-    throw new InvalidPriorError(`ONNX Runtime refuses the model: ${reason(cause)}`, { cause })
+    throw new InvalidPriorError(`ONNX Runtime refuses the model: ${reason(cause)}${remedy(cause)}`, { cause })
   }
+}
+
+/** What mends the refusals that a newer exporter leads to. */
+function remedy(cause: unknown): string {
+  const text = String(cause)
+  const opset = /till opset (\d+)/.exec(text)?.[1]
+  if (opset !== undefined) return `; export it again with opset_version=${opset} or lower`
+  const version = /max supported IR version: (\d+)/.exec(text)?.[1]
+  if (version === undefined) return ''
+  return `; lower it: m = onnx.load("model.onnx"); m.ir_version = ${version}; onnx.save(m, "model.onnx")`
 }
 
 /** What is left of the runtime's own words: the operator and the sizes at their end, without the places in its sources. */

@@ -126,6 +126,15 @@ describe('a model', () => {
     await expect(load).rejects.toThrow(/depends on the others in its batch, which is fixed at 4/)
   })
 
+  it('of an operator set that is too new is refused with one that is not', async () => {
+    const parts = { nodes: [node('Relu', ['image'], ['out'])], outputs: [value('out', ['N', 3, 4, 4])], opset: 99 }
+    const load = loadPrior(await folder('opset', { 'model.onnx': model(parts) }))
+    await expect(load).rejects.toThrow(/export it again with opset_version=\d+ or lower/)
+    const version = message(model({ ...parts, opset: 13 }), integerField(1, 99))
+    const other = loadPrior(await folder('ir', { 'model.onnx': version }))
+    await expect(other).rejects.toThrow(/m\.ir_version = \d+; onnx\.save/)
+  })
+
   it('of 8-bit operators gives its feature dequantised', async () => {
     const byte = (name: string, v: number) =>
       message(integerField(2, ELEMENT.uint8), bytesField(8, name), bytesField(9, Uint8Array.of(v)))
@@ -224,6 +233,8 @@ describe('a file that is not a model', () => {
     ],
     ['a PyTorch checkpoint', 'PK\u0003\u0004model/data.pkl', /ZIP archive, such as PyTorch saves.*torch\.onnx\.export/],
     ['nothing', '', /empty/],
+    ['the text of an error', 'Entry not found', /text that begins "Entry not found"/],
+    ['an XML page', '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', /XML page/],
     ['JSON', '{"error": "Repository not found"}', /JSON/],
     ['safetensors', '\u0010\0\0\0\0\0\0\0{"weight":{}}', /safetensors/]
   ])('%s is named with what to do', async (name, text, why) => {
