@@ -1,9 +1,9 @@
 /** Models as PyTorch, ONNX Runtime's tools and transformers write them give the features that ONNX Runtime gives in Python. */
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { loadPrior } from '../../node/priors/load-prior.ts'
-import { temporaryFolder } from '../helpers/test-node.ts'
 import { python, SCRIPTS } from './python.ts'
 
 interface Made {
@@ -18,11 +18,13 @@ describe.skipIf(inject('models') === '')('models of the exporters', () => {
   let models: Record<string, Made>
   let image: Uint8Array
   beforeAll(async () => {
-    folder = await temporaryFolder()
+    folder = await mkdtemp(join(tmpdir(), 'coopt-interop-'))
     await python(folder, [join(SCRIPTS, 'interop', 'make_models.py'), folder], inject('models'))
     models = JSON.parse(await readFile(join(folder, 'models.json'), 'utf8')) as Record<string, Made>
     image = await readFile(join(folder, 'image.png'))
   })
+
+  afterAll(async () => await rm(folder, { recursive: true, force: true }))
 
   it('give the same features: float32, float16, 8 bits in three forms, weights outside, If, optimised, towers', async () => {
     const names = Object.keys(models).filter(name => name !== 'ort-all')

@@ -1,16 +1,16 @@
 /** Preprocessing beside that of transformers, timm and open_clip: the same photos, settings as these libraries write them. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createReadStream, existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { extract } from 'tar-stream'
-import { beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createImageDecoder } from '../../node/compute/inference/images.ts'
 import { findConfig } from '../../node/priors/find-config.ts'
 import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
 import { createTensorWriter } from '../../src/optimize/pixels.ts'
 import { parsePreprocessor } from '../../src/optimize/preprocess.ts'
 import type { Pixels } from '../../src/optimize/resize.ts'
-import { temporaryFolder } from '../helpers/test-node.ts'
 import { python, SCRIPTS } from './python.ts'
 
 interface Case {
@@ -40,13 +40,15 @@ describe.skipIf(missing)('preprocessing of photos', () => {
   const images: Pixels[] = []
 
   beforeAll(async () => {
-    folder = await temporaryFolder()
+    folder = await mkdtemp(join(tmpdir(), 'coopt-interop-'))
     const photos = await firstPhotos(join(folder, 'photos'))
     const decoder = await createImageDecoder({ imagePixels: 1e8, imageBytes: 1e8 })
     for (const path of photos) images.push(await decoder.decode(await readFile(path)))
     await python(folder, [join(SCRIPTS, 'interop', 'preprocess_reference.py'), folder, ...photos], inject('models'))
     ;({ cases } = JSON.parse(await readFile(join(folder, 'cases.json'), 'utf8')) as { cases: Case[] })
   })
+
+  afterAll(async () => await rm(folder, { recursive: true, force: true }))
 
   it('is that of transformers on Pillow, of timm and of open_clip: no number is more than one level of 255 off', async () => {
     const found = new Map<string, number>()
