@@ -1,6 +1,6 @@
 /**
- * Options of `publish` against the limits of a manifest, before a single image is read: hashing a dataset takes minutes, and the
- * manifest is the last thing that is made of it.
+ * Checks the options of `publish` against the limits of a manifest before a single image is read: hashing a dataset takes minutes, and the
+ * manifest is made last.
  */
 import {
   MAX_DIMENSION,
@@ -15,7 +15,7 @@ import {
 import { InvalidInputError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import { peerKeyOf } from '../../src/peer-key.ts'
-import type { PublishOptions } from '../api/options.ts'
+import { publishOptionsSchema, type PublishOptions } from '../api/options.ts'
 
 /** Throws `InvalidInputError` naming the option. Returns who may add records. */
 export function checkPublishOptions(options: PublishOptions): Manifest['admission'] {
@@ -26,6 +26,11 @@ export function checkPublishOptions(options: PublishOptions): Manifest['admissio
   checkWhole('shared', shared, MIN_SHARED_ROWS, MAX_SHARED_ROWS)
   checkWhole('dim', dimension, MIN_DIMENSION, MAX_DIMENSION)
   checkMatrix(shared, dimension, 'the targets of the shared set')
+  const { success, error } = publishOptionsSchema.safeParse(options)
+  if (!success) {
+    const [issue] = error.issues
+    throw new InvalidInputError(`option "${issue?.path.join('.')}": ${issue?.message}`)
+  }
   if (allow === undefined) return 'open'
   const admission = manifestSchema.shape.admission.safeParse([...new Set(allow)].map(peerKeyOf))
   if (!admission.success) throw new InvalidInputError('option "allow": 1 to 4096 peer ids')
@@ -33,16 +38,20 @@ export function checkPublishOptions(options: PublishOptions): Manifest['admissio
 }
 
 /**
- * The policy where none is asked for. A consensus of all priors makes the best students of the three, and is made anew with nearly every prior
- * that joins: for known members. In an open swarm anybody may join at any time; there predictivity, which unlike the uniform value
- * elects neither whitened priors nor noisy copies (RESULTS.md).
+ * The default policy. A consensus of all priors makes the best students of the three, but changes with nearly every prior that joins: for known
+ * members. An open swarm, which anyone may join at any time, uses predictivity, which unlike the uniform value elects neither whitened priors
+ * nor noisy copies (RESULTS.md).
  */
 export function defaultPolicy({ allow }: Pick<PublishOptions, 'allow'>): NonNullable<PublishOptions['election']> {
   return allow === undefined ? 'predictivity' : 'consensus'
 }
 
-/** Can the features of the shared set be kept? `dimension` is the reference prior's. Throws `InvalidInputError`. */
+/** Can a manifest state this reference prior and the features of the shared set? Throws `InvalidInputError`. */
 export function checkReferencePrior({ shared }: PublishOptions, dimension: number, name: string): void {
+  if (!manifestSchema.shape.referenceFeatures.shape.source.safeParse(name).success)
+    throw new InvalidInputError(
+      `option "reference-prior": a manifest cannot state the name ${JSON.stringify(name)}: rename the file or its folder`
+    )
   if (dimension > MAX_DIMENSION) {
     throw new InvalidInputError(
       `option "reference-prior": "${name}" has features of ${dimension} dimensions, at most ${MAX_DIMENSION} are allowed`
@@ -51,7 +60,7 @@ export function checkReferencePrior({ shared }: PublishOptions, dimension: numbe
   checkMatrix(shared, dimension, `the features of the reference prior "${name}"`)
 }
 
-/** Throws `InvalidInputError` when features tell no two images apart: no candidate could pass a gate made of them. */
+/** Throws `InvalidInputError` when all images have the same features: no candidate could pass a gate made of them. */
 export function checkReferenceFeatures({ rows, columns, data }: Matrix32, name: string): void {
   for (let row = 1; row < rows; row++) {
     for (let column = 0; column < columns; column++) {

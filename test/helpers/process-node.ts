@@ -53,6 +53,8 @@ export interface ProcessNode {
 export interface StartOptions {
   /** COOPT_FAILPOINT */
   failpoint?: string
+  /** TMPDIR */
+  temporary?: string
 }
 
 /** Compiled sources are kept from process to process: a start takes two thirds of the time. */
@@ -151,14 +153,15 @@ export const recordsOf = (records: readonly SignedRecord[], peer: string): Signe
 function startProcess(
   home: string,
   args: readonly string[],
-  { failpoint, cache }: StartOptions & { cache: string }
+  { failpoint, temporary, cache }: StartOptions & { cache: string }
 ): ProcessNode {
   const child = spawn(process.execPath, [LAUNCHER, ...args, '--json', '--home', home], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
       NODE_COMPILE_CACHE: cache,
-      ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint })
+      ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint }),
+      ...(temporary === undefined ? {} : { TMPDIR: temporary })
     }
   })
   const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
