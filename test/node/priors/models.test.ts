@@ -9,16 +9,7 @@ import { png } from '../../../node/priors/synthetic-image.ts'
 import { ELEMENT } from '../../../src/optimize/onnx-facts.ts'
 import { priorIdentity } from '../../../src/optimize/prior.ts'
 import { bytesField, integerField, message } from '../../../src/optimize/protobuf.ts'
-import {
-  classifier,
-  floats,
-  graphAttribute,
-  integers,
-  model,
-  node,
-  tensorAttribute,
-  value
-} from '../../helpers/onnx.ts'
+import { floats, graphAttribute, integers, model, node, tensorAttribute, value } from '../../helpers/onnx.ts'
 
 const PLAIN = JSON.stringify({ do_resize: false, do_rescale: false, do_normalize: false })
 let home: string
@@ -216,131 +207,6 @@ describe('weights in other files', () => {
     await link(join(await folder('large', { 'w.bin': data }), 'w.bin'), join(path, 'w.bin'))
     await truncate(join(path, 'w.bin'), 5_000_000)
     await expect(loadPrior(path, { limits: { modelBytes: 1_000_000 } })).rejects.toThrow(/inference\.modelBytes/)
-  })
-})
-
-describe('a file that is not a model', () => {
-  it.each([
-    [
-      'an HTML page',
-      '<!DOCTYPE html><html><body>Access to model is restricted</body></html>',
-      /HTML page.*\/resolve\//
-    ],
-    [
-      'a Git LFS pointer',
-      'version https://git-lfs.github.com/spec/v1\noid sha256:8eb7\nsize 348605698\n',
-      /Git LFS pointer.*git lfs pull/
-    ],
-    ['a PyTorch checkpoint', 'PK\u0003\u0004model/data.pkl', /ZIP archive, such as PyTorch saves.*torch\.onnx\.export/],
-    ['nothing', '', /empty/],
-    ['the text of an error', 'Entry not found', /text that begins "Entry not found"/],
-    ['an XML page', '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', /XML page/],
-    ['JSON', '{"error": "Repository not found"}', /JSON/],
-    ['safetensors', '\u0010\0\0\0\0\0\0\0{"weight":{}}', /safetensors/]
-  ])('%s is named with what to do', async (name, text, why) => {
-    const path = join(await folder(`foreign ${name}`, { 'model.onnx': text }), 'model.onnx')
-    await expect(loadPrior(path)).rejects.toThrow(why)
-    expect((await checkPrior(path)).refusals.join()).toMatch(why)
-  })
-
-  it('is refused by its size alone above what protobuf allows', async () => {
-    const path = join(await folder('huge', { 'model.onnx': '' }), 'model.onnx')
-    await truncate(path, 2_300_000_000) // sparse: nothing is written
-    await expect(loadPrior(path)).rejects.toThrow(/2300000000 bytes.*save_as_external_data=True/)
-    await expect(checkPrior(path)).rejects.toThrow(/save_as_external_data=True/)
-  })
-
-  it('a folder names the models that it has under other names, or the weights of another framework', async () => {
-    const hub = await folder('hub', { 'config.json': '{}', 'onnx/text_model.onnx': 'x', 'onnx/vision_model.onnx': 'x' })
-    await expect(loadPrior(hub)).rejects.toThrow(/give one of its models: .*text_model\.onnx, .*vision_model\.onnx/)
-    const torch = await folder('torch', { 'config.json': '{}', 'model.safetensors': 'x' })
-    await expect(loadPrior(torch)).rejects.toThrow(/model\.safetensors.*optimum-cli export onnx --model/)
-  })
-})
-
-describe('the settings of the images', () => {
-  const half = {
-    do_normalize: true,
-    image_mean: [0.5, 0.5, 0.5],
-    image_std: [0.5, 0.5, 0.5],
-    size: { height: 4, width: 4 }
-  }
-  const vit = { ...half, image_processor_type: 'ViTImageProcessor' }
-  const timm = {
-    architecture: 'resnet18',
-    pretrained_cfg: { input_size: [3, 4, 4], mean: [0.1, 0.2, 0.3], std: [1, 1, 1] }
-  }
-  const clip = {
-    model_cfg: { vision_cfg: { image_size: 4 } },
-    preprocess_cfg: { mean: [0.6, 0.6, 0.6], std: [1, 1, 1] }
-  }
-  const mean = async (path: string) => {
-    const prior = await loadPrior(path)
-    await prior.close()
-    return prior.descriptor.preprocessing
-  }
-
-  it.each([
-    ['beside the model', { 'model.onnx': '', 'preprocessor_config.json': vit }, 0.5],
-    [
-      'nested, as transformers 5 writes it',
-      { 'model.onnx': '', 'processor_config.json': { image_processor: vit } },
-      0.5
-    ],
-    [
-      'nested before plain',
-      {
-        'model.onnx': '',
-        'processor_config.json': { image_processor: vit },
-        'preprocessor_config.json': { ...vit, image_mean: 0 }
-      },
-      0.5
-    ],
-    [
-      'plain where the other has none',
-      {
-        'model.onnx': '',
-        'processor_config.json': { processor_class: 'CLIPProcessor' },
-        'preprocessor_config.json': vit
-      },
-      0.5
-    ],
-    ["timm's", { 'model.onnx': '', 'config.json': timm }, 0.1],
-    ["open_clip's", { 'model.onnx': '', 'open_clip_config.json': clip, 'config.json': { model_type: 'clip' } }, 0.6]
-  ])('are found %s', async (name, files, wanted) => {
-    const bytes = Object.entries(files).map(
-      ([file, content]) => [file, content === '' ? classifier() : JSON.stringify(content)] as const
-    )
-    const preprocessing = await mean(await folder(`settings ${name}`, Object.fromEntries(bytes)))
-    expect(preprocessing).toMatchObject({ assumed: false })
-    expect(preprocessing?.mean[0]).toBe(wanted)
-  })
-
-  it('are found in the folder above one called onnx, and not further', async () => {
-    const files = { 'preprocessor_config.json': JSON.stringify(vit), 'onnx/vision_model.onnx': classifier() }
-    const hub = await folder('above', { ...files, 'other/model.onnx': classifier() })
-    expect(await mean(join(hub, 'onnx', 'vision_model.onnx'))).toMatchObject({ assumed: false, mean: [0.5, 0.5, 0.5] })
-    const lost = await mean(join(hub, 'other'))
-    expect(lost?.assumed).toBe(true)
-    expect(lost?.notes?.join()).toMatch(/preprocessor_config\.json is in another folder and is not used: copy it/)
-    const report = await checkPrior(join(hub, 'other'))
-    expect(report.preprocessing.slice(0, 2)).toEqual([
-      expect.stringMatching(/^assumed, no settings were found/),
-      expect.stringMatching(/^assumed: .*another folder/)
-    ])
-  })
-
-  it('are named with their file where they are wrong', async () => {
-    const path = await folder('wrong settings', {
-      'model.onnx': classifier(),
-      'processor_config.json': JSON.stringify({ image_processor: { ...vit, do_convert_grayscale: true } })
-    })
-    await expect(loadPrior(path)).rejects.toThrow(/processor_config\.json: setting "do_convert_grayscale" \(true\)/)
-  })
-
-  it('that are no JSON are an error', async () => {
-    const path = await folder('no json', { 'model.onnx': classifier(), 'preprocessor_config.json': '{' })
-    await expect(loadPrior(path)).rejects.toThrow(/preprocessor_config\.json is not JSON/)
   })
 })
 
