@@ -4,7 +4,7 @@ import { createSwarmState, type Draft, type SwarmState } from '../../../node/sta
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { MAX_SCORES_PER_AUTHOR } from '../../../src/merge/counted-scores.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
-import type { Score, SignedRecord } from '../../../src/publish/record.ts'
+import type { Result, Score, SignedRecord } from '../../../src/publish/record.ts'
 import { copyOf, makeResult, makeScore, makeSwarm, testCid, testPeer, verify } from '../../helpers/swarm-factory.ts'
 
 const [self, bob] = [testPeer('self'), testPeer('bob')]
