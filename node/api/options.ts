@@ -56,7 +56,7 @@ export const priorCheckOptionsSchema = z.strictObject({
   shared: text.optional()
 })
 
-/** `out`: a new folder for the dataset's files. */
+/** `out`: a new or empty folder for the files of the dataset. */
 export const mergeOptionsSchema = z.strictObject({
   out: text.optional(),
   /** Key of the home's key store, made on first use: an IPNS record under it points to the dataset */

@@ -51,6 +51,8 @@ export const joinReportSchema = z.object({
   manifest: z.string(),
   peer: z.string(),
   prior: z.string(),
+  /** What nobody said about the images that the prior takes, and was taken for granted; left out where all was said */
+  assumed: z.array(z.string()).optional(),
   /** Partitions this participant worked on */
   partitions: count,
   complete: z.boolean(),

@@ -6,7 +6,7 @@ const text = z.string().min(1).max(16_384)
 
 /** Absolute paths of what is to be written; at least one. */
 export const exportOptionsSchema = z.strictObject({
-  /** Folder that gets the files */
+  /** New or empty folder for the files */
   out: text.optional(),
   /** CAR v1 of all blocks */
   car: text.optional(),

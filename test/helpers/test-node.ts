@@ -191,6 +191,11 @@ export async function folderOf(images: readonly Picture[]): Promise<string> {
   return folder
 }
 
+/** What an operation left in the spool, apart from the working directories of inference processes that still run. */
+export async function leftInSpool({ home }: Pick<TestNode, 'home'>): Promise<string[]> {
+  return (await readdir(join(home, 'spool'))).filter(name => !name.startsWith('coopt-worker-'))
+}
+
 /** The path of a label file, as a participant with eyes would write it; kinds that are undefined are left out. */
 export async function labelFile(labels: Iterable<{ bytes: Uint8Array; kind: string | undefined }>): Promise<string> {
   const lines = ['id,label']

@@ -12,7 +12,7 @@ export function exportCommand(invoke: Invoke): Command {
   return new Command('export')
     .description('write a merged dataset in formats of other programs')
     .argument('<cid>', 'root of a merged dataset', someText)
-    .option('--out <dir>', 'folder for the files of the dataset', someText)
+    .option('--out <dir>', 'new or empty folder for the files of the dataset', someText)
     .option('--car <file>', 'one CAR with all blocks, for Kubo or for coopt import on another machine', someText)
     .option('--webdataset <dir>', 'folder for tar shards of ID.jpg, ID.npy and ID.json', someText)
     .option(

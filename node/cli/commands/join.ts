@@ -36,6 +36,7 @@ export function joinCommand(invoke: Invoke): Command {
           ['manifest', report.manifest],
           ['peer', report.peer],
           ['prior', report.prior],
+          ['assumed', report.assumed?.join('; ')],
           ['partitions', report.partitions],
           ['complete', report.complete ? 'yes' : 'no'],
           ['merged', report.mergedCid]

@@ -15,7 +15,7 @@ export function mergeCommand(invoke: Invoke): Command {
   return new Command('merge')
     .description('print the merged CID of a swarm')
     .argument('<invite>', 'invite, or manifest CID', someText)
-    .option('--out <dir>', 'also write the dataset to this new folder', someText)
+    .option('--out <dir>', 'also write the dataset to this new or empty folder', someText)
     .option('--name <key>', 'publish it as an IPNS record under this key of the home', someText)
     .option('--offline', 'use local records only, contact no peers', false)
     .action(async (invite: string, { out, name, offline }: { out?: string; name?: string; offline: boolean }) => {
