@@ -78,7 +78,7 @@ test('what is not available locally is left out and counted as such', async () =
 })
 
 describe('is refused, by the name of its shard', () => {
-  const refused = async (choices: Iterable<Choice>, reason: string): Promise<void> => {
+  const expectRefused = async (choices: Iterable<Choice>, reason: string): Promise<void> => {
     const error = await check(choices).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(InvalidContentError)
     expect(String(error)).toContain('data/train-00000-of-00002.parquet')
