@@ -6,7 +6,7 @@
  * is a verdict too.
  */
 import type { Election } from '../src/align/candidate.ts'
-import type { Assessment } from '../src/align/gate.ts'
+import { NOTHING, type Assessment } from '../src/align/gate.ts'
 import { ContentUnavailableError, InvalidContentError, NumericError } from '../src/errors.ts'
 import type { Matrix32 } from '../src/matrix.ts'
 import type { RecordSet } from '../src/merge/record-set.ts'
@@ -204,16 +204,5 @@ export function createJudge(components: JudgeComponents): Judge {
 // --- internal ---
 
 function refused(reason: string): Assessment {
-  return {
-    uniformValue: 0,
-    r2: 0,
-    chanceR2: 0,
-    noiseDeviation: 0,
-    neighbourOverlap: 0,
-    neighbourLift: 0,
-    effectiveRank: 0,
-    present: 0,
-    admissible: false,
-    refusals: [reason]
-  }
+  return { ...NOTHING, present: 0, refusals: [reason] }
 }

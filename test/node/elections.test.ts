@@ -18,7 +18,7 @@ function parts(elect: () => Promise<Election>, more: Partial<ElectionsComponents
   const qualities = new Map()
   const elections = createElections({
     set: createRecordSet([]),
-    exact: { elect, quality: async () => ({ looR2: 1, looCosine: 1 }) },
+    exact: { elect, quality: async () => ({ looR2: 1, looCosine: 1, looZ: 100 }) },
     evidence: { assessments: new Map(), qualities },
     qualities,
     onChange: () => {},

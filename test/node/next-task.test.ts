@@ -11,7 +11,8 @@ import { makeAlignment, makeResult, makeScore, makeSwarm, testPeer, type TestPee
 import { testAssessment } from '../helpers/test-evidence.ts'
 
 const TTL = 60_000
-const QUALITY: Quality = { looR2: 0.5, looCosine: 0.75 }
+const FIGURES = { looR2: 0.5, looCosine: 0.75 }
+const QUALITY: Quality = { ...FIGURES, looZ: 30 }
 const peers = [testPeer('best'), testPeer('close'), testPeer('weak')] as const
 const [best, close, weak] = peers
 
@@ -83,7 +84,7 @@ async function result(peer: TestPeer, partition: number) {
 async function done(peer: TestPeer, partition: number): Promise<SignedRecord[]> {
   const raw = await result(peer, partition)
   const { targets } = scoreOf(best).body
-  return [raw, await makeAlignment(swarm, peer, 2 + 2 * partition, raw, targets, QUALITY)]
+  return [raw, await makeAlignment(swarm, peer, 2 + 2 * partition, raw, targets, FIGURES)]
 }
 const allDone = async (peer: TestPeer): Promise<SignedRecord[]> =>
   (await Promise.all([0, 1, 2, 3].map(p => done(peer, p)))).flat()
@@ -255,7 +256,7 @@ describe('the next task', () => {
       const task = next(best, [...records, ...improved]) as Task
       if (task.do !== 'align') throw new Error(`${task.do} in round ${round}`)
       const { targets } = scoreOf(best).body
-      improved.push(await makeAlignment(swarm, best, 20 + round, task.work.result, targets, QUALITY))
+      improved.push(await makeAlignment(swarm, best, 20 + round, task.work.result, targets, FIGURES))
     }
     expect(next(best, [...records, ...improved])).toBeUndefined()
   })
@@ -264,7 +265,7 @@ describe('the next task', () => {
     const key = qualityKey(scoreOf(weak).body.targets, scoreOf(best).body.targets)
     const raw = await result(weak, 3)
     const records = (await Promise.all([0, 1, 2].map(p => done(best, p)))).flat()
-    qualities.set(key, { looR2: 0.01, looCosine: 0.75 })
+    qualities.set(key, { looR2: 0.01, looCosine: 0.75, looZ: 1 })
     try {
       expect(next(best, [...records, raw])).toEqual({ do: 'optimize', partition: 3, improving: false })
     } finally {

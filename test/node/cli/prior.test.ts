@@ -21,12 +21,7 @@ const shared: SharedReport = {
   rows: 500,
   present: 500,
   uniformValue: -2.75,
-  gate: [
-    { figure: 'r2-above-noise', value: 0.3, threshold: 0.02, ok: true },
-    { figure: 'r2-above-chance', value: 0.3, threshold: 0.1, ok: true },
-    { figure: 'neighbour-lift', value: 4.5, threshold: 1.25, ok: true },
-    { figure: 'effective-rank', value: 1.2, threshold: 1.5, ok: false }
-  ],
+  gate: { z: 3.5, threshold: 5, margin: -1.5, ok: false, rowsNeeded: 720 },
   priors: 2,
   unjudged: 1,
   ranks: [
@@ -34,7 +29,7 @@ const shared: SharedReport = {
     { policy: 'predictivity', of: 2, elected: false, reason: 'not eligible' }
   ],
   reference: { cid: MANIFEST, peer: PEER, prior: 'resnet20' },
-  alignment: { looR2: 0.01, looCosine: 0.4, minLooR2: 0.05, minLooCosine: 0.1 },
+  alignment: { looR2: 0.01, looCosine: 0.4, looZ: 6.25, minLooZ: 4 },
   imagesPerSecond: 42,
   admitted: true,
   refusals: []

@@ -30,7 +30,8 @@ function report(name: string, attacker?: 'present' | 'elected'): ConfigurationRe
     uniformValue: i / 10 - 3,
     predictivity: 0.9 - i / 20,
     eligible: true,
-    margins: { r2: 0, noise: 0, neighbourLift: 0, effectiveRank: 0 },
+    z: 30,
+    margin: 25,
     looR2: 0.5,
     looCosine: 0.8,
     partitions: 4

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createElectionMemo, NO_VALUE, type Candidate } from '../../../src/align/candidate.ts'
 import { elect } from '../../../src/align/election.ts'
-import { assess, defaultGate, type Assessment } from '../../../src/align/gate.ts'
+import { assess, DEFAULT_GATE, type Assessment } from '../../../src/align/gate.ts'
 import { ABSENT, encodeMatrix } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
@@ -19,11 +19,8 @@ const under = (policy: 'uniformity' | 'predictivity' | 'consensus', human = fals
 
 const plain: Assessment = {
   uniformValue: -1,
-  r2: 0.5,
-  chanceR2: -0.05,
-  noiseDeviation: 0.01,
-  neighbourOverlap: 0.1,
-  neighbourLift: 10,
+  z: 50,
+  rowsNeeded: 0,
   effectiveRank: 5,
   present: 100,
   admissible: true,
@@ -148,7 +145,7 @@ describe('election of real matrices', () => {
   const hidden = gaussian(rows, 8, 'causes')
   const features = honest(hidden, 40, 0.3, 'features')
   const judged = (key: string, targets: Matrix32): Candidate => {
-    const assessment = assess({ gate: defaultGate(rows), seed, uniformity }, { targets, kind: 'onnx' }, features)
+    const assessment = assess({ gate: DEFAULT_GATE, uniformity }, { targets, kind: 'onnx' }, features)
     return {
       key,
       author: key,

@@ -12,7 +12,9 @@ import {
   qualityKey,
   viewOf,
   type Evidence,
-  type SwarmView
+  type SwarmView,
+  HOPELESS,
+  type Quality
 } from '../../../src/merge/views.ts'
 import type { Alignment, Result, Score, SignedRecord } from '../../../src/publish/record.ts'
 import type { Assessment } from '../../../src/align/gate.ts'
@@ -20,14 +22,14 @@ import { testAssessment } from '../../helpers/test-evidence.ts'
 import { makeAlignment, makeResult, makeScore, makeSwarm, testCid, testPeer } from '../../helpers/swarm-factory.ts'
 
 const [alice, bob, carol] = [testPeer('alice'), testPeer('bob'), testPeer('carol')]
-const GOOD = { looR2: 0.5, looCosine: 0.75 }
+const GOOD: Quality = { looR2: 0.5, looCosine: 0.75, looZ: 30 }
 
 let swarm: Swarm
 let best: SignedRecord<Score>
 let close: SignedRecord<Score>
 let weak: SignedRecord<Score>
 /** Uniform values: best -3, close -2.98 (within the margin of 0.05), weak -1 */
-let evidence: { assessments: Map<string, Assessment>; qualities: Map<string, typeof GOOD> }
+let evidence: { assessments: Map<string, Assessment>; qualities: Map<string, Quality> }
 
 beforeAll(async () => {
   swarm = await makeSwarm()
@@ -195,15 +197,15 @@ describe('a view', () => {
   })
 
   test.each([
-    ['R2', { looR2: 0.0999, looCosine: 0.75 }],
-    ['cosine', { looR2: 0.5, looCosine: 0.0999 }],
-    ['R2 that is not a number', { looR2: Number.NaN, looCosine: 0.75 }]
+    ['is below the floor', { ...GOOD, looZ: 3.999999 }],
+    ['is not a number', { ...GOOD, looZ: Number.NaN }],
+    ['is that of a prior which cannot be mapped', HOPELESS]
   ])(
-    'neither takes nor waits for targets whose %s is below the floor: the partition is still to be done',
+    'neither takes nor waits for targets whose z %s: the partition is still to be done',
     async (_, quality) => {
       evidence.qualities.set(qualityKey(close.body.targets, best.body.targets), quality)
       const [result, alignment] = await work(bob, 1, close, 2, {
-        looR2: Number.isNaN(quality.looR2) ? 0 : quality.looR2,
+        looR2: quality.looR2,
         looCosine: quality.looCosine
       })
       for (const records of [[result], [result, alignment]]) {
