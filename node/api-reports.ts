@@ -131,9 +131,7 @@ export const sharedReportSchema = z.object({
   ),
   /** The present reference, and how well the prior maps onto it; left out while there is none */
   reference: referenceSchema.omit({ uniformValue: true }).optional(),
-  alignment: z
-    .object({ looR2: z.number(), looCosine: z.number(), looZ: z.number(), minLooZ: z.number() })
-    .optional(),
+  alignment: z.object({ looR2: z.number(), looCosine: z.number(), looZ: z.number(), minLooZ: z.number() }).optional(),
   /** On the shared images; left out for labels of people */
   imagesPerSecond: z.number().optional(),
   /** Would `join` go on? */

@@ -61,7 +61,10 @@ function sharedText(shared: SharedReport): string {
       ['not judged yet', unjudged === 0 ? undefined : `${unjudged}: rank and reference may come out otherwise`],
       ['reference', referenceText(reference)],
       ['aligned', alignment === undefined ? undefined : alignedText(alignment)],
-      ['rows needed', rowsNeeded === undefined ? undefined : `about ${rowsNeeded} shared rows, if it is an honest prior`]
+      [
+        'rows needed',
+        rowsNeeded === undefined ? undefined : `about ${rowsNeeded} shared rows, if it is an honest prior`
+      ]
     ]),
     textTable(
       ['', 'standard deviations above noise', 'z', 'at least', 'margin'],

@@ -46,7 +46,7 @@ export async function previewPrior(round: Round, components: PreviewComponents):
   const own: Candidate = { key: OWN, author: OWN, kind, targetsCid: cid, claimed: uniformValue, assessment }
   const present = await exact.elect(others)
   const next = await exact.elect([...others, own])
-  const policies: Array<Manifest['election']['policy']> = ['uniformity', 'predictivity']
+  const policies: Array<Manifest['election']['policy']> = ['corroboration', 'predictivity', 'uniformity']
   const ranks = [rankUnder(manifest.election.policy, next)]
   for (const policy of policies.filter(name => name !== manifest.election.policy))
     ranks.push(rankUnder(policy, await exact.elect([...others, own], policy)))

@@ -121,7 +121,9 @@ async function synthetic(count: number) {
     assessments: new Map([
       [assessmentKey(score.body), { ...figures, uniformValue: -2, present: 1000, admissible: true, refusals: [] }]
     ]),
-    qualities: new Map([[qualityKey(score.body.targets, score.body.targets), { looR2: 0.9, looCosine: 0.95, looZ: 90 }]])
+    qualities: new Map([
+      [qualityKey(score.body.targets, score.body.targets), { looR2: 0.9, looCosine: 0.95, looZ: 90 }]
+    ])
   }
   return { swarm, set, evidence }
 }

@@ -1,4 +1,5 @@
 /** All figures, in the order of RESULTS.md, and those of --quick. */
+import { electionsOfDatasets, gateOfDatasets } from './figures-datasets.ts'
 import { ACCURACY, falling, firm, NAME, type Figure } from './figure.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { alignment, gate } from './figures-defaults.ts'
@@ -24,6 +25,8 @@ export const FIGURES: readonly Figure[] = [
   regret,
   opinions,
   gate,
+  gateOfDatasets,
+  electionsOfDatasets,
   alignment
 ]
 

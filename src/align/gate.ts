@@ -15,7 +15,15 @@ import { presentRows } from '../bytes.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import { NumericError } from '../errors.ts'
 import type { Matrix32, Matrix64 } from '../matrix.ts'
-import { effectiveRank, flattened, independence, rowsFor, sideOf, type Independence, type Side } from './independence.ts'
+import {
+  effectiveRank,
+  flattened,
+  independence,
+  rowsFor,
+  sideOf,
+  type Independence,
+  type Side
+} from './independence.ts'
 import { columnMeans, normaliseRows, subtractRow, takeRows } from './rows.ts'
 import { uniformValue } from './uniformity.ts'
 

@@ -46,6 +46,9 @@ export const text = (max: number) =>
     .max(max)
     .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\ufeff]+$/u, 'has characters that cannot be printed')
 
+/** How the reference is elected (align/policies.ts) */
+export const POLICY_NAMES = ['corroboration', 'predictivity', 'uniformity', 'consensus'] as const
+
 /** A content-addressed UnixFS file of known size. `dagBytes` counts all its blocks (the Tsize of a link to it). */
 const file = z.strictObject({ cid, bytes: count, dagBytes: count })
 
@@ -79,7 +82,7 @@ export const manifestSchema = z.strictObject({
   referenceFeatures: file.extend({ dimension: z.number().int().min(1).max(MAX_DIMENSION), source: text(128) }),
   uniformity: z.strictObject({ t: z.number().positive().max(16), centred: z.boolean() }),
   election: z.strictObject({
-    policy: z.enum(['uniformity', 'predictivity', 'consensus']),
+    policy: z.enum(POLICY_NAMES),
     /** Two priors whose values differ by no more are equally good where finished work would have to be replaced */
     margin: z.number().nonnegative().max(16),
     /** May a human prior become the reference? */

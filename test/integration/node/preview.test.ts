@@ -102,7 +102,7 @@ test('under consensus a prior is measured against the matrix that all make toget
   await publisher.join(invite, bundledPrior('superclass2'))
   const second = await check(lab, bundledPrior('resnet20'), invite)
   expect(second).toMatchObject({ priors: 1, admitted: true, reference: { prior: 'superclass2' } })
-  expect(second.ranks.map(({ policy }) => policy)).toEqual(['consensus', 'uniformity', 'predictivity'])
+  expect(second.ranks.map(({ policy }) => policy)).toEqual(['consensus', 'corroboration', 'predictivity', 'uniformity'])
   expect(second.ranks[0]).toMatchObject({ of: 2, elected: true })
   expect(second.alignment?.looZ).toBeGreaterThan(second.alignment?.minLooZ as number)
   expect(lab.membership(manifest).state.set.byType('score')).toHaveLength(1)

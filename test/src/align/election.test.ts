@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createElectionMemo, NO_VALUE, type Candidate } from '../../../src/align/candidate.ts'
 import { elect } from '../../../src/align/election.ts'
+import { POLICY_NAMES, type Manifest } from '../../../src/distribute/manifest.ts'
 import { assess, DEFAULT_GATE, type Assessment } from '../../../src/align/gate.ts'
 import { ABSENT, encodeMatrix } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'
@@ -12,7 +13,7 @@ import { distance } from '../../helpers/vectors.ts'
 
 const seed = new Uint8Array(32).fill(5)
 const uniformity = { t: 2, centred: false }
-const under = (policy: 'uniformity' | 'predictivity' | 'consensus', human = false) => ({
+const under = (policy: Manifest['election']['policy'], human = false) => ({
   seed,
   election: { policy, margin: 0.02, human }
 })
@@ -163,7 +164,7 @@ describe('election of real matrices', () => {
     expect(attackers.at(-1)?.assessment.uniformValue).toBeLessThan(
       Math.min(...priors.map(p => p.assessment.uniformValue))
     )
-    for (const policy of ['uniformity', 'predictivity', 'consensus'] as const) {
+    for (const policy of POLICY_NAMES) {
       const { reference, ranking } = elect(under(policy), [...attackers, ...priors])
       expect(reference?.provenance.from.every(key => key.startsWith('prior'))).toBe(true)
       expect(ranking.filter(r => r.key.includes('noise')).every(r => !r.electable)).toBe(true)

@@ -135,12 +135,8 @@ describe('eligibility gate', () => {
 
   test('reference features that cannot judge are the fault of the publisher', () => {
     const targets = honest(hidden, 5, 0.3, 'x')
-    expect(() => assess(rules, { targets, kind: 'onnx' }, matrix(400, 2, new Float32Array(800)))).toThrow(
-      NumericError
-    )
-    expect(() => assess(rules, { targets, kind: 'onnx' }, matrix(399, 2, new Float32Array(798)))).toThrow(
-      NumericError
-    )
+    expect(() => assess(rules, { targets, kind: 'onnx' }, matrix(400, 2, new Float32Array(800)))).toThrow(NumericError)
+    expect(() => assess(rules, { targets, kind: 'onnx' }, matrix(399, 2, new Float32Array(798)))).toThrow(NumericError)
   })
 
   test('the halves follow the seed, are disjoint, and bounded', () => {

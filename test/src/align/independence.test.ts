@@ -24,7 +24,8 @@ function statistic(x: Matrix64, y: Matrix64, order: ArrayLike<number>): number {
   const [a, b] = [centred(x), centred(y)]
   const dot = (m: Matrix64, i: number, j: number): number => {
     let sum = 0
-    for (let c = 0; c < m.columns; c++) sum += (m.data[i * m.columns + c] as number) * (m.data[j * m.columns + c] as number)
+    for (let c = 0; c < m.columns; c++)
+      sum += (m.data[i * m.columns + c] as number) * (m.data[j * m.columns + c] as number)
     return sum
   }
   let sum = 0

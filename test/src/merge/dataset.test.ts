@@ -90,7 +90,10 @@ beforeAll(async () => {
       ])
     ),
     qualities: new Map(
-      scores.map(({ body: { targets } }) => [qualityKey(targets, best.body.targets), { looR2: 0.5, looCosine: 0.75, looZ: 30 }])
+      scores.map(({ body: { targets } }) => [
+        qualityKey(targets, best.body.targets),
+        { looR2: 0.5, looCosine: 0.75, looZ: 30 }
+      ])
     )
   }
 })

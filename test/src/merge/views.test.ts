@@ -200,21 +200,18 @@ describe('a view', () => {
     ['is below the floor', { ...GOOD, looZ: 3.999999 }],
     ['is not a number', { ...GOOD, looZ: Number.NaN }],
     ['is that of a prior which cannot be mapped', HOPELESS]
-  ])(
-    'neither takes nor waits for targets whose z %s: the partition is still to be done',
-    async (_, quality) => {
-      evidence.qualities.set(qualityKey(close.body.targets, best.body.targets), quality)
-      const [result, alignment] = await work(bob, 1, close, 2, {
-        looR2: quality.looR2,
-        looCosine: quality.looCosine
-      })
-      for (const records of [[result], [result, alignment]]) {
-        const v = view(records)
-        expect(v.chosen.size + v.pending.size).toBe(0)
-        expect(v.missing).toEqual([0, 1, 2, 3])
-      }
+  ])('neither takes nor waits for targets whose z %s: the partition is still to be done', async (_, quality) => {
+    evidence.qualities.set(qualityKey(close.body.targets, best.body.targets), quality)
+    const [result, alignment] = await work(bob, 1, close, 2, {
+      looR2: quality.looR2,
+      looCosine: quality.looCosine
+    })
+    for (const records of [[result], [result, alignment]]) {
+      const v = view(records)
+      expect(v.chosen.size + v.pending.size).toBe(0)
+      expect(v.missing).toEqual([0, 1, 2, 3])
     }
-  )
+  })
 
   test('waits for a quality that is not computed yet', async () => {
     evidence.qualities.delete(qualityKey(close.body.targets, best.body.targets))
