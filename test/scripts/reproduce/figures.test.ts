@@ -78,7 +78,8 @@ function results(accuracy: (run: StudentRun, seed: number) => number, attacker?:
     students: new Map(runs.map(run => [runName(run), scale.seeds.map(seed => outcome(accuracy(run, seed), run))])),
     real,
     zoo,
-    variants: async () => VARIANTS.map(({ name }, i) => ({ name, cosine: 0.9 - i / 100, r2: 0.5, accuracy: 0.6 }))
+    variants: async () => VARIANTS.map(({ name }, i) => ({ name, cosine: 0.9 - i / 100, r2: 0.5, accuracy: 0.6 })),
+    datasets: async () => []
   })
 }
 

@@ -6,12 +6,28 @@ import { ABSENT } from '../../../src/bytes.ts'
 import { NumericError } from '../../../src/errors.ts'
 import { matrix, type Matrix32 } from '../../../src/matrix.ts'
 import { gaussian, honest, noise } from '../../helpers/synthetic-priors.ts'
+import { float32, vectors } from '../../helpers/vectors.ts'
+
+type Sheet = { columns: number; data: number[] }
+interface Known {
+  cases: Array<{ kind: string; rows: number; features: Sheet; targets: Sheet; z: number; effectiveRank: number }>
+}
 
 const uniformity = { t: 2, centred: false }
 const seed = new Uint8Array(32).fill(3)
 const rules = { gate: DEFAULT_GATE, uniformity }
 
 describe('eligibility gate', () => {
+  test.each(vectors<Known>('independence').cases)(
+    'figures of $kind targets of $rows rows equal those of an independent implementation',
+    c => {
+      const targets = float32(c.rows, c.targets)
+      const found = assess(rules, { targets, kind: 'onnx' }, float32(c.rows, c.features))
+      expect(Math.abs(found.z - c.z)).toBeLessThan(1e-6)
+      expect(Math.abs(found.effectiveRank - c.effectiveRank)).toBeLessThan(1e-6)
+    }
+  )
+
   // 400 causes rows: enough for honest targets to be plain, few enough that noise strays visibly
   const hidden = gaussian(400, 8, 'causes')
   const features = honest(hidden, 48, 0.3, 'features')
