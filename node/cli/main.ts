@@ -3,7 +3,7 @@
  *
  * Exit explicitly: libraries leave timers and sockets referenced after a clean stop, and a command that is done should be gone.
  */
-import { EXIT } from '../exit-codes.ts'
+import { EXIT } from '../api/exit-codes.ts'
 import type { CliContext } from './context.ts'
 import { runProgram } from './program.ts'
 
@@ -30,7 +30,7 @@ const context: CliContext = {
   terminal: process.stderr.isTTY,
   env: process.env,
   cwd: process.cwd(),
-  loadBackend: async () => await import('../local-api.ts'),
+  loadBackend: async () => await import('./local-api.ts'),
   signal: graceful.signal,
   kill: kill.signal
 }

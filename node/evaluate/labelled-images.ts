@@ -1,8 +1,8 @@
 /** Images of a source that have a label, by name or by the CID of their bytes. */
 import { createHash } from 'node:crypto'
 import { InvalidInputError } from '../../src/errors.ts'
-import { sourceCandidates, type SourceAccess } from '../dataset/source-candidates.ts'
-import { sha256Cid } from '../inference/file-cid.ts'
+import { sourceCandidates, type SourceAccess } from '../image-sources/source-candidates.ts'
+import { sha256Cid } from '../compute/inference/file-cid.ts'
 import type { LabelFile } from './label-file.ts'
 
 export interface LabelledImage {
@@ -14,8 +14,8 @@ export interface LabelledImage {
 }
 
 /**
- * A name in the label file is one that the source shows, that without its archive, or the last part of it. Files that are no images
- * are passed over. Throws `InvalidInputError` when the source cannot be read, no image has a label, or one name stands for images
+ * A name in the label file may be the name in the source, the same without its archive, or its last part. Files that are not images are
+ * skipped. Throws `InvalidInputError` when the source cannot be read, no image has a label, or one name stands for images
  * that differ.
  */
 export async function* labelledImages(

@@ -5,7 +5,7 @@ import { InvalidInputError, NumericError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
 import { row, type Matrix32 } from '../../src/matrix.ts'
 import { createRandomStream, shuffle } from '../../src/random.ts'
-import type { EvaluateReport } from '../api-evaluate.ts'
+import type { EvaluateReport } from '../api/evaluate.ts'
 import { commonRows, cosineDistance, MIN_PAIR_ROWS, variationBound } from './inconsistency.ts'
 import type { Participant } from './participants.ts'
 import { crossRidgeProbe, type ProbeResult } from './ridge-probe.ts'
@@ -72,7 +72,7 @@ export async function inconsistency(
   }
 }
 
-/** Of aligned targets with those of each other participant; undefined where there is nobody to agree with. */
+/** Of aligned targets with those of each other participant; undefined without other participants. */
 export function agreementOf(
   own: Participant,
   list: readonly Participant[]

@@ -10,8 +10,8 @@ import { multiplyByTranspose, transpose } from '../../src/gemm.ts'
 import { matrix, type Matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
 import { projection } from '../../src/optimize/projection.ts'
 import { createRandomStream } from '../../src/random.ts'
-import { gaussian } from '../../node/simulate/gaussian.ts'
-import { takeImages } from '../../node/simulate/draw.ts'
+import { gaussian } from '../../node/lab/simulate/gaussian.ts'
+import { takeImages } from '../../node/lab/simulate/draw.ts'
 import { NOISE, targetsOf, type Dataset } from './datasets.ts'
 
 export const UNIFORMITY = { t: 2, centred: false }

@@ -9,9 +9,9 @@ import { rawCid } from '../../src/codec.ts'
 import { project, projection } from '../../src/optimize/projection.ts'
 import { createRandomStream, shuffle } from '../../src/random.ts'
 import { ridgeProbe } from '../../node/evaluate/ridge-probe.ts'
-import { takeImages } from '../../node/simulate/draw.ts'
-import { featuresOf } from '../../node/simulate/feature-cache.ts'
-import { openImages, readLabels } from '../../node/simulate/image-set.ts'
+import { takeImages } from '../../node/lab/simulate/draw.ts'
+import { featuresOf } from '../../node/lab/simulate/feature-cache.ts'
+import { openImages, readLabels } from '../../node/lab/simulate/image-set.ts'
 
 export interface Dataset {
   readonly name: string

@@ -27,8 +27,8 @@ export function isIsometry(l: number, n: number): boolean {
   return n >= l
 }
 
-/** W, n x l. Throws `NumericError` when a dimension is not a positive integer or W would have over `MAX_PROJECTION_NUMBERS` numbers. */
-export function projection(swarmId: CID, l: number, n: number): Matrix64 {
+/** Throws `NumericError` when a dimension is not a positive integer or W would have over `MAX_PROJECTION_NUMBERS` numbers. */
+export function assertProjectable(l: number, n: number): void {
   if (!Number.isInteger(l) || !Number.isInteger(n) || l < 1 || n < 1) {
     throw new NumericError(`no projection from ${l} to ${n} dimensions`)
   }
@@ -37,6 +37,11 @@ export function projection(swarmId: CID, l: number, n: number): Matrix64 {
       `a projection from ${l} to ${n} dimensions has ${l * n} numbers, at most ${MAX_PROJECTION_NUMBERS}: choose a smaller feature (--output)`
     )
   }
+}
+
+/** W, n x l. Throws as `assertProjectable`. */
+export function projection(swarmId: CID, l: number, n: number): Matrix64 {
+  assertProjectable(l, n)
   const tall = Math.max(l, n)
   const wide = Math.min(l, n)
   // columns of A lie one after the other: the reflections run along columns

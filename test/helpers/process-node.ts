@@ -13,14 +13,14 @@ import { parseCid } from '../../src/codec.ts'
 import { openManifest } from '../../src/distribute/manifest.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { openRecord, type SignedRecord } from '../../src/publish/record.ts'
-import { apiEventSchema, type ApiEvent } from '../../node/api-events.ts'
-import type { ConfigFile } from '../../node/config.ts'
-import { homeAt } from '../../node/home.ts'
-import { verify } from '../../node/identity.ts'
-import { initHome } from '../../node/init-home.ts'
+import { apiEventSchema, type ApiEvent } from '../../node/api/events.ts'
+import type { ConfigFile } from '../../node/home/config.ts'
+import { homeAt } from '../../node/home/home.ts'
+import { verify } from '../../node/process/verify-signature.ts'
+import { initHome } from '../../node/home/init-home.ts'
 import { openRecordLog } from '../../node/store/record-log.ts'
 
-const LAUNCHER = join(import.meta.dirname, '..', '..', 'bin.mjs')
+const LAUNCHER = join(import.meta.dirname, '..', '..', 'node', 'cli', 'bin.mjs')
 
 /** Everything that a node waits for, short; loopback only. */
 const TEST_CONFIG = {
@@ -53,6 +53,8 @@ export interface ProcessNode {
 export interface StartOptions {
   /** COOPT_FAILPOINT */
   failpoint?: string
+  /** TMPDIR */
+  temporary?: string
 }
 
 /** Compiled sources are kept from process to process: a start takes two thirds of the time. */
@@ -151,14 +153,15 @@ export const recordsOf = (records: readonly SignedRecord[], peer: string): Signe
 function startProcess(
   home: string,
   args: readonly string[],
-  { failpoint, cache }: StartOptions & { cache: string }
+  { failpoint, temporary, cache }: StartOptions & { cache: string }
 ): ProcessNode {
   const child = spawn(process.execPath, [LAUNCHER, ...args, '--json', '--home', home], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
       NODE_COMPILE_CACHE: cache,
-      ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint })
+      ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint }),
+      ...(temporary === undefined ? {} : { TMPDIR: temporary })
     }
   })
   const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   joinReportSchema,
   mergeReportSchema,
   verifyReportSchema,
   type PublishReport
-} from '../../../node/api-reports.ts'
+} from '../../../node/api/reports.ts'
 import {
   createProcessNodes,
   isComplete,
@@ -17,9 +17,6 @@ import {
 import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '../../helpers/sample-swarm.ts'
 
 const PARTITIONS = 4
-
-// a dozen processes one after the other, each a second or two to start, more on a busy machine
-vi.setConfig({ testTimeout: 150_000, hookTimeout: 90_000 })
 
 let nodes: ProcessNodes
 let publisher: string

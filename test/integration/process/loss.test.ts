@@ -1,8 +1,8 @@
 /** Members that go and never come back, the publisher among them. */
 import { access } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { joinReportSchema, mergeReportSchema, verifyReportSchema } from '../../../node/api-reports.ts'
-import { homeAt } from '../../../node/home.ts'
+import { joinReportSchema, mergeReportSchema, verifyReportSchema } from '../../../node/api/reports.ts'
+import { homeAt } from '../../../node/home/home.ts'
 import { blockFileOf } from '../../../node/store/block-files.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 import type { SignedRecord } from '../../../src/publish/record.ts'
@@ -17,9 +17,6 @@ import {
   type ProcessNodes
 } from '../../helpers/process-node.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '../../helpers/sample-swarm.ts'
-
-// a dozen processes one after the other, each a second or two to start, more on a busy machine
-vi.setConfig({ testTimeout: 150_000, hookTimeout: 90_000 })
 
 let nodes: ProcessNodes
 let images: string

@@ -1,0 +1,206 @@
+/**
+ * One life of the inference worker: started with an empty working directory, a minimal environment and no right to write files or
+ * start programs (Node's permission model: it binds JavaScript, not native code); watched; killed with SIGKILL and reaped.
+ */
+import { fork, type ChildProcess } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { InferenceLimits } from './limits.ts'
+import type { Envelope, Request, Setup } from './messages.ts'
+import { answerSchema, type Answer } from './replies.ts'
+
+/** How often resident memory is read. An Expand bomb grows by some 200 MB in a second. */
+const WATCH_MILLISECONDS = 50
+const PAGE_BYTES = 4096
+/** What is kept of stderr to explain a crash. */
+const STDERR_CHARACTERS = 2000
+
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+const ARGUMENTS = [
+  '--permission',
+  '--allow-fs-read=*',
+  '--allow-addons',
+  '--allow-worker',
+  '--disable-warning=SecurityWarning',
+  '--disable-warning=ExperimentalWarning'
+]
+
+/** The worker died or was killed while a request was under way; `limit` when it broke one of its limits. */
+export class WorkerLostError extends Error {
+  static override readonly name = 'WorkerLostError'
+  readonly limit: 'memory' | 'time' | undefined
+  constructor(message: string, limit?: 'memory' | 'time') {
+    super(message)
+    this.name = new.target.name
+    this.limit = limit
+  }
+}
+
+interface Waiting {
+  readonly id: number
+  resolve(answer: Answer): void
+  reject(error: unknown): void
+}
+
+export class WorkerProcess {
+  /** Requests answered. */
+  answered = 0
+  /** Settles when the process is reaped and its directory removed. */
+  readonly ended: Promise<void>
+  readonly #child: ChildProcess
+  readonly #memoryBytes: number
+  #waiting: Waiting | undefined
+  #next = 0
+  #stderr = ''
+  #why: WorkerLostError | undefined
+  #exited = false
+
+  /** `scratch`: folder for the working directory, which is removed when the process has ended */
+  static async start(limits: InferenceLimits, scratch: string): Promise<WorkerProcess> {
+    await mkdir(scratch, { recursive: true, mode: 0o700 })
+    // relative paths of a hostile model resolve to nothing here
+    const directory = await mkdtemp(join(scratch, 'coopt-worker-'))
+    return new WorkerProcess(directory, limits)
+  }
+
+  private constructor(directory: string, limits: InferenceLimits) {
+    this.#memoryBytes = limits.memoryBytes
+    const child = fork(WORKER, [], {
+      cwd: directory,
+      env: environment(),
+      execArgv: ARGUMENTS,
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc']
+    })
+    this.#child = child
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_CHARACTERS)
+    })
+    child.on('message', (message: unknown) => this.#settle(message))
+    const killNow = () => child.kill('SIGKILL')
+    process.once('exit', killNow)
+    const watch = setInterval(() => void this.#watch(), WATCH_MILLISECONDS)
+    watch.unref()
+    const ending = new Promise<string>(resolve => {
+      child.on('error', error => {
+        this.#why ??= new WorkerLostError(`the worker cannot be used: ${error.message}`)
+        if (child.pid === undefined) resolve('it did not start') // such a process has no end
+      })
+      child.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`))
+    })
+    this.ended = this.#end(ending, directory, () => {
+      clearInterval(watch)
+      process.off('exit', killNow)
+    })
+    const setup: Setup = {
+      type: 'setup',
+      limits: { imagePixels: limits.imagePixels, imageBytes: limits.imageBytes },
+      memoryBytes: limits.memoryBytes * 1.25 // the parent's watch comes first, and says why
+    }
+    this.#send(setup)
+  }
+
+  get alive(): boolean {
+    return !this.#exited && this.#why === undefined
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  /**
+   * One request, one reply; callers take turns. Rejects with `WorkerLostError` when the process dies or takes longer than
+   * `milliseconds`, and with the signal's reason after killing it: a running model cannot be stopped in another way.
+   */
+  async request(request: Request, milliseconds: number, signal?: AbortSignal): Promise<Answer> {
+    if (this.#waiting !== undefined) throw new Error('the worker is busy')
+    signal?.throwIfAborted()
+    if (!this.alive) throw this.#why ?? new WorkerLostError('the worker has ended')
+    const late = () =>
+      this.kill(new WorkerLostError(`a ${request.type} request took longer than ${milliseconds} ms`, 'time'))
+    const timer = setTimeout(late, milliseconds)
+    const abort = () => {
+      this.#fail(signal?.reason)
+      this.kill(new WorkerLostError('cancelled'))
+    }
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      return await new Promise<Answer>((resolve, reject) => {
+        const id = ++this.#next
+        this.#waiting = { id, resolve, reject }
+        this.#send({ id, request })
+      })
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  kill(why = new WorkerLostError('the worker was closed')): void {
+    this.#why ??= why
+    this.#fail(this.#why)
+    if (!this.#exited) this.#child.kill('SIGKILL')
+  }
+
+  // --- internal ---
+
+  async #end(ending: Promise<string>, directory: string, release: () => void): Promise<void> {
+    const how = await ending
+    this.#exited = true
+    release()
+    const said = this.#stderr === '' ? '' : `: ${this.#stderr.trim()}`
+    this.#fail(this.#why ?? new WorkerLostError(`the worker ended (${how})${said}`))
+    // an empty directory that cannot be removed now is removed with the folder around it
+    await rm(directory, { recursive: true, force: true }).catch(() => undefined)
+  }
+
+  #send(message: Setup | Envelope): void {
+    // a send fails when the worker is ending: `close` follows and fails the request
+    this.#child.send(message, error => {
+      if (error !== null) this.kill(new WorkerLostError(`the worker cannot be reached: ${error.message}`))
+    })
+  }
+
+  #settle(message: unknown): void {
+    const { data: answer } = answerSchema.safeParse(message)
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    if (answer === undefined || answer.id !== waiting.id) {
+      this.kill(new WorkerLostError('the worker sent a message that is not an answer'))
+      return
+    }
+    this.#waiting = undefined
+    this.answered++
+    waiting.resolve(answer)
+  }
+
+  #fail(error: unknown): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.reject(error)
+  }
+
+  /** Linux only: elsewhere the worker's own guard thread enforces the limit. */
+  async #watch(): Promise<void> {
+    const pid = this.#child.pid
+    if (process.platform !== 'linux' || pid === undefined || this.#exited) return
+    const rss = await readFile(`/proc/${pid}/statm`, 'utf8').then(
+      text => Number(text.split(' ')[1]) * PAGE_BYTES,
+      () => 0 // gone: `close` follows
+    )
+    if (rss > this.#memoryBytes) {
+      const [has, may] = [rss, this.#memoryBytes].map(n => Math.round(n / 2 ** 20))
+      this.kill(new WorkerLostError(`the worker took ${has} MiB of memory, at most ${may} MiB are allowed`, 'memory'))
+    }
+  }
+}
+
+/** Nothing of the operator's environment (keys, tokens) but what the system needs to load libraries. */
+function environment(): NodeJS.ProcessEnv {
+  const kept = ['SystemRoot', 'TEMP', 'TMPDIR', 'LD_LIBRARY_PATH', 'FONTCONFIG_PATH'].flatMap(name => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  // arenas of glibc multiply resident memory by the number of threads
+  return { ...Object.fromEntries(kept), UV_THREADPOOL_SIZE: '2', MALLOC_ARENA_MAX: '2', VIPS_BLOCK_UNTRUSTED: '1' }
+}

@@ -1,0 +1,219 @@
+/**
+ * START READING HERE: one participant in one swarm, the five steps top to bottom.
+ *
+ * The loop takes the work that the present view shows (next-task.ts). Everything it publishes enters the state like any other peer's
+ * records, so stopping, crashing, joining late and repeating work need no code of their own.
+ *
+ * A partition from `nextTask` to its published record: `participate` -> `nextTask` -> optimize-step `partition` -> compute-targets `ofFile` ->
+ * publish-step `publish` (a result) -> `nextTask` again -> align-step `align` -> publish-step `publish` (an alignment).
+ */
+import type { Election } from '../../src/align/candidate.ts'
+import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } from '../../src/errors.ts'
+import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../src/merge/views.ts'
+import type { Score, SignedRecord } from '../../src/publish/record.ts'
+import type { LeaseTable } from '../state/leases.ts'
+import type { Logger } from '../process/logger.ts'
+import { createAlignStep, type AlignStepComponents } from './align-step.ts'
+import { hasResultBy, nextTask, type Task } from './next-task.ts'
+import { createOptimizeStep, type OptimizeStepComponents, type StopSignals } from './optimize-step.ts'
+import { createPublishStep, type PublishStepComponents } from './publish-step.ts'
+import type { SwarmState } from '../state/swarm-state.ts'
+
+/** What the loop itself uses, and what each of its steps uses */
+export interface ParticipantComponents extends OptimizeStepComponents, AlignStepComponents, PublishStepComponents {
+  state: SwarmState
+  content: OptimizeStepComponents['content'] & AlignStepComponents['content'] & PublishStepComponents['content']
+  exact: OptimizeStepComponents['exact'] & AlignStepComponents['exact']
+  leases: LeaseTable
+  logger: Logger
+}
+
+export interface ParticipantInit {
+  /** Leave when the dataset is complete */
+  once: boolean
+  /** Publish targets of at most this many partitions */
+  maxPartitions: number
+  /** How long the reference must have been the same before targets are aligned to it, ms: early scores trickle in */
+  settleMs: number
+  /** How often a lease is renewed, ms; it ends after three missed renewals */
+  renewMs: number
+}
+
+export interface ParticipantReport {
+  /** Partitions of which this participant published targets */
+  partitions: number
+  complete: boolean
+}
+
+/**
+ * Take part until the dataset is complete (`once`) or until `signal` aborts; the batch in flight is finished first and is in
+ * the journal. `kill` ends the batch in flight as well.
+ *
+ * Throws `PriorRefusedError` when the own prior does not pass the gate, `AlignmentRefusedError` when it cannot be aligned well enough.
+ */
+export async function participate(
+  components: ParticipantComponents,
+  init: ParticipantInit,
+  { signal, kill }: StopSignals
+): Promise<ParticipantReport> {
+  const { self, state, leases, announceLease, onEvent, logger } = components
+  const { manifest } = state.swarm
+  const stopping = AbortSignal.any([signal, kill])
+  const retries = createRetries(3 * init.renewMs)
+  const firstSeen = new Map<string, number>() // result -> when its alignment began to be waited for
+  let published = 0
+  let electedAt = performance.now()
+
+  // 1. distribute: the next piece of work under the present view, see next-task.ts
+  const choose = (own: SignedRecord<Score>): Task | undefined => {
+    const now = performance.now()
+    const view = state.view()
+    const waited = ({ result }: Pending): number => {
+      if (!firstSeen.has(result.key)) firstSeen.set(result.key, now)
+      return now - Math.max(electedAt, firstSeen.get(result.key) as number)
+    }
+    for (const list of view.pending.values()) list.forEach(waited)
+    return nextTask({
+      self,
+      manifest,
+      view,
+      score: own,
+      leases,
+      admissible: state.evidence.assessments.get(assessmentKey(own.body))?.admissible === true,
+      mayTake: published < init.maxPartitions,
+      once: init.once,
+      isReferenceStable: now - electedAt >= init.settleMs,
+      isAbandoned: work => waited(work) >= init.settleMs + 3 * init.renewMs,
+      isSetAside: key => retries.isWaiting(key),
+      hasOwnResult: partition => hasResultBy(state.set, own, partition)
+    })
+  }
+
+  // 4. publish: blocks durable, then the record in the log, then the view, then the network
+  const publish = createPublishStep(components)
+  // 2. optimize: the prior's targets on the shared set and on partitions
+  const optimize = createOptimizeStep(components, publish, init, { signal, kill })
+  // 3. align: raw targets onto the elected reference
+  const { align, forgetTransforms } = createAlignStep(components, publish, kill)
+  // 5. merge: own records have joined the set like all others; merge/merge-swarm.ts turns the set into a dataset
+
+  const run = async (task: Task, own: SignedRecord<Score>): Promise<void> => {
+    if (task.do === 'optimize') {
+      const outcome = await optimize.partition(task.partition, own, task.improving)
+      if (outcome === 'published') published++
+      if (outcome === 'no-targets') retries.giveUp(`${task.partition}`)
+      return
+    }
+    if (task.own) return await align(task.work)
+    const lease = async (released: boolean): Promise<void> =>
+      await announceLease({ partition: task.partition, task: 'align', done: 0, released })
+    await lease(false)
+    try {
+      await align(task.work)
+    } finally {
+      await lease(true)
+    }
+  }
+
+  let reference = state.view().election.reference?.cid
+  const onElection = ({ detail }: CustomEvent<Election>): void => {
+    // further scores change the ranking all the time; only another reference is a reason to wait
+    const next = detail.reference?.cid
+    if (next === undefined ? reference === undefined : reference?.equals(next)) return
+    reference = next
+    electedAt = performance.now()
+    forgetTransforms()
+  }
+  state.events.addEventListener('election', onElection)
+  try {
+    const own = await optimize.score()
+    onEvent({ type: 'score', record: own.key, uniformValue: own.body.uniformValue, name: own.body.prior.name })
+    while (!stopping.aborted) {
+      // scores that are not judged yet, the own one among them, may elect another reference
+      if (init.once && state.view().complete) await state.settled(stopping)
+      assertUsable(own, state, performance.now() - electedAt >= init.settleMs)
+      const task = choose(own)
+      if (init.once && state.view().complete && !addsRows(task, state.view())) break
+      if (task === undefined) {
+        await nextChange(state, Math.min(init.settleMs, init.renewMs), stopping)
+        continue
+      }
+      try {
+        await run(task, own)
+      } catch (error) {
+        if (stopping.aborted) break
+        // the own disk and the own prior end the work; nothing that content of others brings may
+        if (!(error instanceof CoOptError) || error instanceof StoreFullError) throw error
+        if (task.do === 'align' && task.own) throw error
+        const what = task.do === 'align' ? task.work.result.key : `${task.partition}`
+        retries.failed(what)
+        logger.warn('set aside, to be tried again later', {
+          task: task.do,
+          partition: task.partition,
+          reason: error.message
+        })
+      }
+    }
+  } catch (error) {
+    if (!stopping.aborted) throw error
+    logger.info('stopped', { reason: String(error) })
+  } finally {
+    state.events.removeEventListener('election', onElection)
+  }
+  return { partitions: published, complete: state.view().complete }
+}
+
+// --- internal ---
+
+/** Throws when the targets of this prior would be refused: by the gate, or (once the reference stands) by the alignment's floor. */
+function assertUsable({ body }: SignedRecord<Score>, state: SwarmState, settled: boolean): void {
+  const { name } = body.prior
+  const assessment = state.evidence.assessments.get(assessmentKey(body))
+  if (assessment?.admissible === false) {
+    throw new PriorRefusedError(`prior "${name}" does not pass this swarm's gate: ${assessment.refusals.join('; ')}`)
+  }
+  const reference = state.view().election.reference?.cid
+  if (!settled || reference === undefined) return
+  const quality = state.evidence.qualities.get(qualityKey(body.targets, reference))
+  const refusal = quality === undefined ? undefined : belowFloor(state.swarm.manifest, quality)
+  if (refusal !== undefined)
+    throw new AlignmentRefusedError(`prior "${name}" cannot be aligned to ${reference}: ${refusal}`)
+}
+
+/** Would this task give targets to rows that have none? A partition is finished with some of its rows, and open for the others. */
+function addsRows(task: Task | undefined, { chosen }: SwarmView): boolean {
+  if (task?.do !== 'align') return task?.improving === false
+  return task.work.result.body.present > (chosen.get(task.partition)?.result.body.present ?? 0)
+}
+
+/** Longest pause before something that failed is tried again: 64 first pauses. */
+const MAX_DOUBLINGS = 6
+
+/** Work that failed is tried again, each time after twice the pause. */
+function createRetries(firstMs: number) {
+  const waiting = new Map<string, { failures: number; until: number }>()
+  return {
+    isWaiting: (key: string): boolean => (waiting.get(key)?.until ?? 0) > performance.now(),
+    failed: (key: string): void => {
+      const failures = (waiting.get(key)?.failures ?? 0) + 1
+      waiting.set(key, { failures, until: performance.now() + firstMs * 2 ** Math.min(MAX_DOUBLINGS, failures - 1) })
+    },
+    giveUp: (key: string): void => {
+      waiting.set(key, { failures: 0, until: Number.POSITIVE_INFINITY })
+    }
+  }
+}
+
+/** Wait for a change of the state, for `ms` (leases and the settling time move on), or for the signal. */
+async function nextChange(state: SwarmState, ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  const done = (): void => resolve()
+  state.events.addEventListener('change', done)
+  signal.addEventListener('abort', done)
+  await promise
+  clearTimeout(timer)
+  state.events.removeEventListener('change', done)
+  signal.removeEventListener('abort', done)
+}
