@@ -53,7 +53,7 @@ export function attackers(
 ): Candidate[] {
   const reference = takeImages(dataset.reference, rows)
   const made: Array<readonly [string, Matrix]> = [
-    [`${NOISE}`, targetsOf(dataset, NOISE, rows, n)],
+    [NOISE, targetsOf(dataset, NOISE, rows, n)],
     ['Gaussian noise', gaussian(rows.length, n, stream('noise', seed))],
     ['consensus of the others, rotated', rotated(consensusOf(honest, seed), 'consensus')]
   ]

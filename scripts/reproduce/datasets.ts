@@ -8,6 +8,7 @@ import { matrix, type Matrix32 } from '../../src/matrix.ts'
 import { rawCid } from '../../src/codec.ts'
 import { project, projection } from '../../src/optimize/projection.ts'
 import { createRandomStream, shuffle } from '../../src/random.ts'
+import { bundledPrior } from '../../node/priors/bundled.ts'
 import { ridgeProbe } from '../../node/evaluate/ridge-probe.ts'
 import { takeImages } from '../../node/lab/simulate/draw.ts'
 import { featuresOf } from '../../node/lab/simulate/feature-cache.ts'
@@ -77,7 +78,7 @@ const zooSchema = z.object({ priors: z.array(z.object({ name: z.string(), probeA
 export async function loadDatasets(options: DatasetOptions): Promise<Dataset[]> {
   const { data } = options
   const path = (name: string): string => {
-    if (name === UNTRAINED) return join(import.meta.dirname, '..', '..', 'priors', 'untrained')
+    if (name === UNTRAINED) return bundledPrior('untrained')
     const folder = (IMAGENET as readonly string[]).includes(name)
     return folder ? join(data, 'priors-imagenet', `efficientnet-${name}`) : join(data, 'priors', `${name}.onnx`)
   }

@@ -305,7 +305,7 @@ describe('the next task', () => {
       const records = await labelledInPart(weak)
       const more = await result(close, 3)
       expect(next(close, [...records, more])).toMatchObject({ do: 'align', partition: 3, own: true })
-      const full = [...records, more, await makeAlignment(swarm, close, 20, more, scoreOf(best).body.targets, QUALITY)]
+      const full = [...records, more, await makeAlignment(swarm, close, 20, more, scoreOf(best).body.targets, FIGURES)]
       expect(next(best, [...full, await result(best, 3, { present: 2 })])).toBeUndefined()
     })
   })

@@ -22,7 +22,8 @@ import { testAssessment } from '../../helpers/test-evidence.ts'
 import { makeAlignment, makeResult, makeScore, makeSwarm, testCid, testPeer } from '../../helpers/swarm-factory.ts'
 
 const [alice, bob, carol] = [testPeer('alice'), testPeer('bob'), testPeer('carol')]
-const GOOD: Quality = { looR2: 0.5, looCosine: 0.75, looZ: 30 }
+const FIGURES = { looR2: 0.5, looCosine: 0.75 }
+const GOOD: Quality = { ...FIGURES, looZ: 30 }
 
 let swarm: Swarm
 let best: SignedRecord<Score>
@@ -118,12 +119,12 @@ describe('a view', () => {
 
   test('lets the author align its own targets although somebody else did before', async () => {
     const [result] = await work(bob, 1, close, 2)
-    const foreign = await makeAlignment(swarm, carol, 5, result, best.body.targets, GOOD)
+    const foreign = await makeAlignment(swarm, carol, 5, result, best.body.targets, FIGURES)
     const v = view([result, foreign])
     expect(v.pending.get(2)).toEqual([{ partition: 2, score: close, result, byOthers: true }])
     expect(v.chosen.get(2)?.alignment.key).toBe(foreign.key)
     expect(v.missing).not.toContain(2)
-    const own = await makeAlignment(swarm, bob, 6, result, best.body.targets, GOOD)
+    const own = await makeAlignment(swarm, bob, 6, result, best.body.targets, FIGURES)
     const after = view([result, foreign, own])
     expect(after.chosen.get(2)?.alignment.key).toBe(own.key)
     expect(after.pending.size).toBe(0)
@@ -141,8 +142,8 @@ describe('a view', () => {
     const byNetwork = await work(carol, 1, weak, 1)
     const few = await makeResult(swarm, alice, 21, labels, 1, { present: 1 })
     const all = await makeResult(swarm, alice, 22, labels, 1)
-    const alignedFew = await makeAlignment(swarm, alice, 23, few, best.body.targets, GOOD)
-    const alignedAll = await makeAlignment(swarm, alice, 24, all, best.body.targets, GOOD)
+    const alignedFew = await makeAlignment(swarm, alice, 23, few, best.body.targets, FIGURES)
+    const alignedAll = await makeAlignment(swarm, alice, 24, all, best.body.targets, FIGURES)
     const chosen = (records: SignedRecord[]): string | undefined => view([labels, ...records]).chosen.get(1)?.score.key
     expect(view([labels]).election.ranking.find(r => r.key === labels.key)?.electable).toBe(false)
     expect(chosen([...byNetwork, few, alignedFew])).toBe(weak.key)
