@@ -2,7 +2,7 @@
 import { electionsOfDatasets, gateOfDatasets } from './figures-datasets.ts'
 import { ACCURACY, falling, firm, NAME, type Figure } from './figure.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
-import { alignment, gate } from './figures-defaults.ts'
+import { alignment } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
 import { opinions } from './figures-rows.ts'
 import { fig6d, regret, tab7 } from './figures-references.ts'
@@ -24,7 +24,6 @@ export const FIGURES: readonly Figure[] = [
   attacks,
   regret,
   opinions,
-  gate,
   gateOfDatasets,
   electionsOfDatasets,
   alignment

@@ -174,7 +174,7 @@ describe('a manifest', () => {
     ['a margin below zero', { election: { ...m.election, margin: -1 } }, /margin/],
     ['no ridge strengths', { alignment: { ...m.alignment, grid: [] } }, /grid/],
     ['a ridge strength of zero', { alignment: { ...m.alignment, grid: [0] } }, /grid/],
-    ['a gate that is not a number', { gate: { minZ: Number.NaN } }, /minZ/],
+    ['a gate that is not a number', { gate: { minZ: '5' } }, /minZ/],
     ['a floor that nothing reaches', { alignment: { ...m.alignment, minLooZ: 1e9 } }, /minLooZ/],
     [
       'the gate of a version before 1.0',
