@@ -1,4 +1,4 @@
-/** What the operations of api.ts answer, in plain JSON-able values. */
+/** Results of the operations in api.ts, as schemas of plain JSON-able values. Unknown values are left out. */
 import { z } from 'zod'
 
 const count = z.number().int().nonnegative()

@@ -13,18 +13,21 @@ import type { ContentFetcher } from '../content/fetch-content.ts'
 import type { LocalContent } from '../content/local-content.ts'
 import { keepBundle } from '../priors/bundle/fetch-bundle.ts'
 import { failpoint } from '../process/failpoint.ts'
-import type { SwarmState } from '../state/swarm-state.ts'
+import type { ReadableState } from '../state/swarm-state.ts'
 
 /** What a merge needs of a membership. */
 export interface Mergeable {
   readonly swarm: Swarm
-  readonly state: Pick<SwarmState, 'set' | 'evidence' | 'view'>
+  readonly state: Pick<ReadableState, 'set' | 'evidence' | 'view'>
 }
 
 export interface MergedSwarm extends MergedDataset {
   /** What was merged */
   readonly view: SwarmView
 }
+
+/** In place of the content: to learn what a merged directory is, without storing it. A full disk does not matter then. */
+export const UNSTORED: Pick<ContentWriter, 'put' | 'barrier'> = { put: async () => {}, barrier: async () => {} }
 
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */
 export async function mergeSwarm(

@@ -104,7 +104,13 @@ export async function joinSwarm(
   try {
     const { dimension, name } = prior.descriptor
     checkPublishedFacts(prior.descriptor)
-    const computer = createTargetComputer({ swarm, prior, projector, batchSize: timing.batchSize })
+    const computer = createTargetComputer({
+      swarm,
+      prior,
+      projector,
+      batchSize: timing.batchSize,
+      onLargeProjection: message => onEvent({ type: 'log', level: 'info', message })
+    })
     if (!isIsometry(dimension, manifest.dimension)) {
       onEvent({
         type: 'log',
@@ -131,7 +137,7 @@ export async function joinSwarm(
       partitions += report.partitions
       if (report.complete && options.once && !signal.aborted) {
         await handOff(components, timing.handoffMs, signal)
-        await state.settled(AbortSignal.any([signal, kill]))
+        await state.untilJudged(AbortSignal.any([signal, kill]))
       }
       complete = state.view().complete
       // a better prior may have arrived during the hand-off: then there is new work

@@ -3,15 +3,17 @@ import { peerIdOf } from '../../src/peer-key.ts'
 import type { SwarmStatus } from '../api/reports.ts'
 import type { Content } from '../content/content.ts'
 import type { Membership } from './membership.ts'
-import { mergeSwarm } from '../merge/merge-swarm.ts'
+import { mergeSwarm, UNSTORED } from '../merge/merge-swarm.ts'
 import { peerRows, referenceReport } from './peer-rows.ts'
 
-/** Members answer from their file system; who does not within this is left out. */
+/** Members answer from their file system; those that do not within this are left out. */
 const ASK_MS = 5000
 
-/** `peer` is this node. A complete dataset is merged for it. */
+type StatusSource = Pick<Membership, 'holders' | 'state' | 'swarm'>
+
+/** `peer` is this node. The CID of a complete dataset is computed, and nothing stored: asking works on a full disk. */
 export async function swarmStatus(
-  membership: Membership,
+  membership: StatusSource,
   { content, peer, invite, network }: { content: Content; peer: string; invite: string; network: boolean }
 ): Promise<SwarmStatus> {
   const { swarm, state } = membership
@@ -39,13 +41,13 @@ export async function swarmStatus(
     coverage: view.chosen.size / total,
     complete: view.complete,
     ...(network ? { shards: await shardCopies(membership, content) } : {}),
-    ...(view.complete ? { mergedCid: (await mergeSwarm(membership, content)).root.toString() } : {})
+    ...(view.complete ? { mergedCid: (await mergeSwarm(membership, UNSTORED)).root.toString() } : {})
   }
 }
 
 // --- internal ---
 
-async function shardCopies(membership: Membership, content: Content): Promise<NonNullable<SwarmStatus['shards']>> {
+async function shardCopies(membership: StatusSource, content: Content): Promise<NonNullable<SwarmStatus['shards']>> {
   const chosen = [...membership.state.view().chosen.values()].sort((a, b) => a.partition - b.partition)
   const cids = chosen.map(({ alignment }) => alignment.body.shard)
   const holders = await membership.holders(cids, AbortSignal.timeout(ASK_MS))

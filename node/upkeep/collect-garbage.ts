@@ -16,7 +16,7 @@ import type { GcReport } from '../api/upkeep.ts'
 import type { Content } from '../content/content.ts'
 import { inlineBlock } from '../content/dag/blocks.ts'
 import { linksOf } from '../content/dag/entity.ts'
-import { mergeSwarm, type Mergeable } from '../merge/merge-swarm.ts'
+import { mergeSwarm, UNSTORED, type Mergeable } from '../merge/merge-swarm.ts'
 import { blockName } from '../store/block-files.ts'
 import type { DurableBlockstore } from '../store/durable-blockstore.ts'
 import { neededRoots } from './needed-roots.ts'
@@ -25,7 +25,7 @@ import { neededRoots } from './needed-roots.ts'
 export interface CollectedSwarm extends Mergeable {
   readonly state: Mergeable['state'] & {
     /** Resolves when every score is judged that can be */
-    settled(signal: AbortSignal): Promise<void>
+    untilJudged(signal: AbortSignal): Promise<void>
   }
 }
 
@@ -60,9 +60,9 @@ export async function collectGarbage(
   const needed = new Set<string>()
   for (const cid of await components.pins()) await mark(cid, needed, content, signal)
   for (const membership of open) {
-    await membership.state.settled(signal)
+    await membership.state.untilJudged(signal)
     for (const cid of neededRoots(membership, components.self)) await mark(cid, needed, content, signal)
-    for (const { cid } of (await mergeSwarm(membership, content)).blocks) need(cid, needed)
+    for (const { cid } of (await mergeSwarm(membership, UNSTORED)).blocks) need(cid, needed)
   }
   let blocks = 0
   let bytes = 0

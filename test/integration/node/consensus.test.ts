@@ -4,15 +4,8 @@ import { createReferenceClient } from '../../../protocols/reference/client.ts'
 import { decodeMatrix } from '../../../src/bytes.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
 import { isAlignment } from '../../../src/merge/views.ts'
-import {
-  bundledPrior,
-  IMAGES,
-  PARTITIONS,
-  pictures,
-  startNode,
-  whenState,
-  type TestNode
-} from '../../helpers/test-node.ts'
+import { whenState } from '../../helpers/node-conditions.ts'
+import { bundledPrior, IMAGES, PARTITIONS, pictures, startNode, type TestNode } from '../../helpers/test-node.ts'
 
 test('several priors make the reference; one that joins late changes it, and all align again from raw targets', async () => {
   const [publisher, a, b, c, late] = await Promise.all([
@@ -55,7 +48,7 @@ test('several priors make the reference; one that joins late changes it, and all
   expect(report.complete).toBe(true)
   for (const node of [...all, late]) await whenState(node.membership(manifest), () => agrees(node, 4))
   for (const node of [...all, late]) await node.membership(manifest).sync()
-  for (const node of [...all, late]) await node.membership(manifest).state.settled()
+  for (const node of [...all, late]) await node.membership(manifest).state.untilJudged()
   const after = await Promise.all([...all, late].map(async ({ node }) => await node.merge(invite, {})))
   expect(new Set(after.map(({ mergedCid }) => mergedCid)).size).toBe(1)
   const [second] = after
