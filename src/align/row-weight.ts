@@ -3,9 +3,9 @@
  *
  *   w_i = min(1, ||y_i - s||^2 / v),   s = mean row of S*_Y,   v = mean over its rows of ||s_j - s||^2
  *
- * Ridge shrinks what it cannot predict: a row that tells T nothing is mapped to s, and the mean of ||y_i - s||^2 / v is about the share of
- * the reference's variance that T explains, its R2. So rows of weak priors weigh less, and of one prior's rows those less that it is unsure of.
- * 1 - cosine as a loss knows nothing of a target's length; the weight gives it back. It is no defence: whoever invents targets can make them long.
+ * Ridge shrinks what it cannot predict: a row from which T predicts nothing is mapped to s, and the mean of ||y_i - s||^2 / v is about the share of
+ * the reference's variance that T explains, its R2. So rows of weak priors weigh less, as do the rows of a prior that it is unsure of. The loss 1 -
+ * cosine ignores a target's length; the weight restores it. It is not a defence: an attacker that invents targets can make them long.
  *
  * Measured on eight CIFAR-10 priors, 5,000 images, n = 128, m = 1,000; the columns are references, C a consensus (* eigenvectors not scaled).
  *
