@@ -219,7 +219,7 @@ describe('readTargets', () => {
       {},
       weightsOf(2)
     )
-    await expect(all(readTargets(fileOf(odd.bytes), 3))).rejects.toThrow('row 1 has a weight and no target')
+    await expect(all(readTargets(fileOf(odd.bytes), 3))).rejects.toThrow('row 1 has a weight but no target')
     const known = 0.123_456_7
     const { bytes } = await append(source, targetsOf(2, 3), {}, Float32Array.of(1, known))
     const at = Buffer.from(bytes).indexOf(Buffer.from(Float32Array.of(known).buffer))
