@@ -6,7 +6,7 @@ import type { MergedSource } from '../merge/open-merged.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 
-/** An event for each of so many rows or images. */
+/** Rows or images per progress event. */
 const EVENT_STEP = 256
 
 export interface EvaluateComponents {
@@ -27,7 +27,7 @@ export interface EvaluateComponents {
 export type Tell = (step: EvaluatingStep, done: number, total?: number) => void
 type EvaluatingStep = Extract<ApiEvent, { type: 'evaluating' }>['step']
 
-/** Reports each unit of a short step, and every `EVENT_STEP` of rows and images. */
+/** Reports every unit of a short step, but rows and images only every `EVENT_STEP`. */
 export function teller(onEvent: (event: ApiEvent) => void): Tell {
   return (step, done, total) => {
     if (done % EVENT_STEP === 0 || done === total || (total !== undefined && total < EVENT_STEP))

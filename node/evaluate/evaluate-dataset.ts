@@ -1,6 +1,6 @@
 /**
- * `coopt evaluate CID`: what a merged dataset is worth, measured with labels that no participant saw. Everything but the labels comes from
- * the dataset itself: rows, records, S_Y and the reference.
+ * `coopt evaluate CID`: measures the quality of a merged dataset with labels that no participant saw. Everything but the labels comes from the
+ * dataset itself: rows, records, S_Y and the reference.
  */
 import { resolve } from 'node:path'
 import type { CID } from 'multiformats/cid'
@@ -18,18 +18,18 @@ import { sampleRows, type LabelledSample } from './sample-rows.ts'
 import { inconsistency } from './shared-figures.ts'
 import { testFigures } from './test-figures.ts'
 
-/** A probe of 128 dimensions on as many rows has a standard error of half a percent, and takes a minute. */
+/** With this many rows, a probe of 128 dimensions has a standard error of half a percent and takes a minute. */
 export const DEFAULT_ROWS = 10_000
 
 export interface Evaluation {
   readonly report: EvaluateReport
   readonly list: Participants['list']
-  /** Class of every shared row; -1 without */
+  /** Class of every shared row; -1 without a label */
   readonly sharedLabels: Int32Array
 }
 
 /**
- * All figures, and what a page about them draws from (lab/report/write-report.ts). `options.report` and `options.results` are for that page.
+ * All figures, and the data for a page about them (lab/report/write-report.ts). `options.report` and `options.results` are for that page.
  *
  * Throws `InvalidContentError` when `root` is not a merged dataset, `ContentUnavailableError`, and `InvalidInputError` or
  * `InvalidPriorError` for labels, images and priors that cannot be used.
@@ -45,7 +45,7 @@ export async function evaluateDataset(
   const { seed = 0, rows: most = DEFAULT_ROWS } = options
   const access: SourceAccess = { signal, remote: { get: async cid => await content.block(cid, { signal }) } }
 
-  // options are checked before minutes are spent
+  // check options before spending minutes
   const labels = await readLabels(resolve(options.labels))
   const testLabels = options.testLabels === undefined ? undefined : await readLabels(resolve(options.testLabels))
   const merged = await openMerged(root, content, { signal })
@@ -108,11 +108,11 @@ export async function evaluateDataset(
 
 function checkOptions({ images, test, testLabels, priors, results, report }: EvaluateOptions): void {
   if ((test === undefined) !== (testLabels === undefined))
-    throw new InvalidInputError('--test needs --test-labels, and the other way round')
+    throw new InvalidInputError('--test and --test-labels must be used together')
   if (priors !== undefined && test === undefined)
-    throw new InvalidInputError('--prior gives test images their targets: name these with --test')
+    throw new InvalidInputError('--prior computes targets of test images: name the images with --test')
   if (results !== undefined && report === undefined)
-    throw new InvalidInputError('--results adds figures to a report: say where with --report')
+    throw new InvalidInputError('--results adds figures to a report: name its file with --report')
   if (images?.length === 0) throw new InvalidInputError('--images names no source')
 }
 
@@ -125,7 +125,7 @@ async function labelsById(
 ): Promise<(id: string) => number | undefined> {
   if (labels.by === 'id') return labels.of
   if (images === undefined)
-    throw new InvalidInputError(`${labels.path} has names: say which images they are with --images SOURCE`)
+    throw new InvalidInputError(`${labels.path} labels images by name: give the images with --images SOURCE`)
   const known = new Map<string, number>()
   let done = 0
   for await (const { id, label } of labelledImages(images, labels, access)) {
@@ -163,17 +163,17 @@ function notesOf(sample: LabelledSample, { others }: Participants, test: Evaluat
   const { counts, targets } = sample
   const notes: string[] = []
   if (targets.rows < counts.labelled)
-    notes.push(`${targets.rows} of ${counts.labelled} labelled rows were looked at: --rows takes more`)
+    notes.push(`${targets.rows} of ${counts.labelled} labelled rows were used: --rows changes that number`)
   if (counts.labelled < counts.withTarget)
     notes.push(
-      `${counts.withTarget - counts.labelled} rows with a target have no label, or an image that occurred before`
+      `${counts.withTarget - counts.labelled} rows with a target have no label or a duplicate image`
     )
-  if (others > 0) notes.push(`${others} more priors have targets in the evidence and are left out`)
+  if (others > 0) notes.push(`${others} more priors have targets in the evidence but are left out`)
   if (test !== undefined && test.known > 0)
-    notes.push(`${test.known} test images are rows that were looked at, or occurred before, and were left out`)
+    notes.push(`${test.known} test images are among the rows used, or duplicates, and were left out`)
   if (test?.by === 'linear student')
     notes.push(
-      'test images got their targets from a linear student: ridge from features of the bundled untrained network to the targets of the rows looked at; --prior uses priors instead'
+      'test images got their targets from a linear student: ridge regression from features of the bundled untrained network to the targets of the rows used; --prior uses priors instead'
     )
   if (test?.by === 'priors')
     notes.push(

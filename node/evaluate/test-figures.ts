@@ -1,4 +1,4 @@
-/** What probes fitted on a merged dataset's rows are worth on images that are in no dataset. */
+/** Accuracy of probes that were fitted on a merged dataset's rows, on images outside the dataset. */
 import { resolve } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
@@ -40,7 +40,7 @@ export async function testFigures(
   const places = new Map(sample.classes.map(({ name }, i) => [name, i]))
   const unknown = labels.names.find(name => !places.has(name))
   if (unknown !== undefined)
-    throw new InvalidInputError(`${labels.path} has the class "${unknown}", of which the dataset has no labelled row`)
+    throw new InvalidInputError(`${labels.path} has the class "${unknown}", but the dataset has no labelled row of it`)
   const rows = priors === undefined ? sample.ids.length : swarm.manifest.shared.rows
   const init: MakerInit = { gemm, batchSize, signal, onBatch: done => tell('student', done, rows) }
   await using cleanup = new AsyncDisposableStack()
@@ -60,7 +60,7 @@ export async function testFigures(
   const found = await targetsOf(makers, images, { ...init, onBatch: done => tell('test', done) })
   if (found.labels.length === 0)
     throw new InvalidInputError(
-      `all ${known} labelled images of ${test.join(', ')} are rows of the dataset: give others`
+      `all ${known} labelled images of ${test.join(', ')} are rows of the dataset: use other test images`
     )
   const tested = Int32Array.from(found.labels, label => places.get(labels.names[label] as string) as number)
   const results: NonNullable<EvaluateReport['test']>['results'] = []

@@ -1,7 +1,7 @@
 /**
  * Fetches target matrices over `/coopt/reference/1.0.0`.
  *
- *     1. ask the first peer from byte 0; its header must state the expected length, otherwise nothing is read
+ *   1. ask the first peer from byte 0; its header must state the expected length, otherwise nothing is read
  *   2. when it fails or is too slow, ask the next peer for the rest
  *   3. import the whole with the pinned UnixFS settings: the CID must be the one asked for
  *   4. a peer that is busy or limits our requests is asked again after a pause

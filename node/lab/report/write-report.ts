@@ -1,4 +1,4 @@
-/** `coopt evaluate --report`: an evaluation, and a page about it that needs nothing but itself. */
+/** `coopt evaluate --report`: an evaluation, and a self-contained page about it. */
 import { resolve } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import type { EvaluateOptions, EvaluateReport } from '../../api/evaluate.ts'
@@ -20,7 +20,7 @@ export async function writeReport(
   const results = options.results === undefined ? undefined : await readResults(resolve(options.results))
   const file = resolve(path)
   const { promise, resolve: done } = Promise.withResolvers<EvaluateReport>()
-  // the file exists before minutes are spent, and is removed when they were in vain
+  // create the file before spending minutes; it is removed if the evaluation fails
   await writeNewFile(file, async handle => {
     const evaluation = await evaluateDataset(root, options, components)
     const report = { ...evaluation.report, report: file }

@@ -58,7 +58,7 @@ describe('an error names the path and the reason', () => {
     [
       'sybils of nobody',
       { base: { participants: [{ prior: 'one', sybils: 3 }] } },
-      /base\.participants\.0: sybils are of an attack/
+      /base\.participants\.0: "sybils" requires an attack/
     ],
     [
       'an attack that does not exist',
@@ -88,7 +88,7 @@ describe('an error names the path and the reason', () => {
     [
       'people without labels',
       { configs: [{ name: 'a', human: { share: 0.2 } }] },
-      /configs\.0\.human: people need "labels"/
+      /configs\.0\.human: "human" requires "labels"/
     ]
   ])('%s', (_, rest, message) => {
     expect(() => parsePlan(plan(rest), '/')).toThrow(message)
