@@ -1,10 +1,9 @@
 /**
  * Thrift compact protocol, one level at a time and without loss: a struct is its fields, each with its encoded value.
  *
- * Values are kept as bytes until somebody asks for them, so that a struct can be changed in one field and written back with
- * every other field as it was, known to us or not. That is what appending a column to a Parquet footer needs
- * (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md). Input may be hostile: recursion is
- * bounded, every length is checked against the bytes that are there; throws `InvalidContentError`.
+ * Values are kept as bytes until they are read, so that one field of a struct can be changed and the others written back unchanged, known to us or
+ * not. That is what appending a column to a Parquet footer needs (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md).
+ * Input may be hostile: recursion is bounded, every length is checked against the bytes that are there; throws `InvalidContentError`.
  */
 import { encode as encodeVarint } from 'uint8-varint'
 import { InvalidContentError } from '../errors.ts'
@@ -235,7 +234,7 @@ function skip(cursor: Cursor, type: number, depth: number): void {
   } else throw new InvalidContentError(`thrift: unknown type ${type}`)
 }
 
-/** Like `varint` without a value: i64 may go up to 2^64 in fields that nobody here reads (int96 and statistics). */
+/** Like `varint` without a value: i64 may go up to 2^64 in fields that are not read here (int96 and statistics). */
 function skipVarint(cursor: Cursor): void {
   for (let i = 0; i < 10; i++) if (byte(cursor) < 128) return
   throw new InvalidContentError('thrift: a varint of more than 10 bytes')

@@ -10,7 +10,7 @@ import { f64x2, i32, increase, kernel, whileLess, type Code, type KernelFunction
 /** Rows of a packed group */
 export const TILE = 4
 
-/** Steps of k in one turn of the inner loop, to which `depth` is padded with zeros: counting costs a fifth otherwise. */
+/** Steps of k in one turn of the inner loop, to which `depth` is padded with zeros: otherwise loop overhead costs a fifth. */
 export const DEPTH_STEP = 4
 
 const NUMBER = 8

@@ -72,7 +72,7 @@ export interface RowRotations {
   finish(): void
 }
 
-/** Sweeps wait until so many rotations are together, so that a strip of columns stays in the first-level cache for all of them. */
+/** Sweeps wait until this many rotations are collected, so that a strip of columns stays in the first-level cache for all of them. */
 const MOST_TURNS = 16_384
 
 /** For rows of `x` (n x n). Until `finish` the workspace is in use. */

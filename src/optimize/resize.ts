@@ -3,7 +3,7 @@
  * rounded to 22 bits, each pass rounded to 8 bits, width before height. (Pillow 13 takes the cheaper pass first, which moves some
  * pixels by one level where that is the height; published models were made with the older order, and a fixed one is simpler.)
  *
- * Own arithmetic and not the decoder's: libvips differs from Pillow by up to 2 levels (23 with shrink-on-load), and its result may
+ * Our own arithmetic instead of the decoder's: libvips differs from Pillow by up to 2 levels (23 with shrink-on-load), and its result may
  * change with its version, while targets must stay comparable between peers for years.
  */
 import type { Filter, Size } from './preprocessing.ts'

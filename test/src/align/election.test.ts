@@ -179,7 +179,7 @@ describe('election of real matrices', () => {
     expect(first?.value).toBe(-(first?.figure ?? NaN))
   })
 
-  test('a candidate whose matrix is not at hand is not elected by predictivity', () => {
+  test('a candidate whose matrix is not available is not elected by predictivity', () => {
     const [best, ...rest] = priors
     if (best === undefined) throw new Error('no priors')
     const { targets: _, ...without } = best
