@@ -44,7 +44,8 @@ export function createRandomStream(...seed: ReadonlyArray<Uint8Array | string>):
   return {
     uint32,
     below: n => {
-      if (!Number.isInteger(n) || n < 1 || n > 0x1_0000_0000) throw new NumericError(`cannot draw an integer below ${n}: it must be an integer from 1 to 2^32`)
+      if (!Number.isInteger(n) || n < 1 || n > 0x1_0000_0000)
+        throw new NumericError(`cannot draw an integer below ${n}: it must be an integer from 1 to 2^32`)
       const limit = 0x1_0000_0000 - (0x1_0000_0000 % n)
       let value = uint32()
       while (value >= limit) value = uint32()

@@ -24,11 +24,11 @@ export interface EvaluateComponents {
   readonly signal: AbortSignal
 }
 
-export type Tell = (step: EvaluatingStep, done: number, total?: number) => void
+export type ReportProgress = (step: EvaluatingStep, done: number, total?: number) => void
 type EvaluatingStep = Extract<ApiEvent, { type: 'evaluating' }>['step']
 
 /** Reports every unit of a short step, but rows and images only every `EVENT_STEP`. */
-export function teller(onEvent: (event: ApiEvent) => void): Tell {
+export function progressReporter(onEvent: (event: ApiEvent) => void): ReportProgress {
   return (step, done, total) => {
     if (done % EVENT_STEP === 0 || done === total || (total !== undefined && total < EVENT_STEP))
       onEvent({ type: 'evaluating', step, done, ...(total === undefined ? {} : { total }) })

@@ -8,7 +8,7 @@ import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
 import type { SourceAccess } from '../image-sources/source-candidates.ts'
 import { openMerged } from '../merge/open-merged.ts'
-import { teller, type EvaluateComponents, type Tell } from './components.ts'
+import { progressReporter, type EvaluateComponents, type ReportProgress } from './components.ts'
 import { readLabels, type LabelFile } from './label-file.ts'
 import { labelledImages } from './labelled-images.ts'
 import { readParticipants, type Participants } from './participants.ts'
@@ -40,7 +40,7 @@ export async function evaluateDataset(
   components: EvaluateComponents
 ): Promise<Evaluation> {
   checkOptions(options)
-  const tell = teller(components.onEvent)
+  const onProgress = progressReporter(components.onEvent)
   const { content, gemm, signal } = components
   const { seed = 0, rows: most = DEFAULT_ROWS } = options
   const access: SourceAccess = { signal, remote: { get: async cid => await content.block(cid, { signal }) } }
@@ -49,7 +49,7 @@ export async function evaluateDataset(
   const labels = await readLabels(resolve(options.labels))
   const testLabels = options.testLabels === undefined ? undefined : await readLabels(resolve(options.testLabels))
   const merged = await openMerged(root, content, { signal })
-  const labelOf = await labelsById(labels, options.images, access, tell)
+  const labelOf = await labelsById(labels, options.images, access, onProgress)
   const { samples } = merged.manifest
   const sample = await sampleRows(merged, {
     names: labels.names,
@@ -57,7 +57,7 @@ export async function evaluateDataset(
     source: labels.path,
     most,
     seed,
-    onRow: done => tell('rows', done, samples),
+    onRow: done => onProgress('rows', done, samples),
     signal
   })
   const participants = await readParticipants(merged, {
@@ -65,14 +65,14 @@ export async function evaluateDataset(
     gemm,
     seed,
     signal,
-    onPrior: (done, total) => tell('alignments', done, total)
+    onPrior: (done, total) => onProgress('alignments', done, total)
   })
 
   const { targets, classes } = sample
   const init = { features: targets, labels: sample.labels, classes: classes.length, seed, gemm, signal }
-  const { report: probes, ridge } = await allProbes(init, (done, total) => tell('probes', done, total))
+  const { report: probes, ridge } = await allProbes(init, (done, total) => onProgress('probes', done, total))
   const { list } = participants
-  const apart = await inconsistency(list, { seed, signal, onStep: (d, t) => tell('inconsistency', d, t) })
+  const apart = await inconsistency(list, { seed, signal, onStep: (d, t) => onProgress('inconsistency', d, t) })
   const sharedLabels = await labelsOfShared(participants, labelOf, labels.names, classes, components)
   const table = await participantTable(participants, sample, ridge, sharedLabels, { seed, gemm })
   const test =
@@ -83,7 +83,7 @@ export async function evaluateDataset(
           sample,
           participants,
           components,
-          tell
+          onProgress
         })
 
   const report: EvaluateReport = {
@@ -121,7 +121,7 @@ async function labelsById(
   labels: LabelFile,
   images: readonly string[] | undefined,
   access: SourceAccess,
-  tell: Tell
+  onProgress: ReportProgress
 ): Promise<(id: string) => number | undefined> {
   if (labels.by === 'id') return labels.of
   if (images === undefined)
@@ -135,7 +135,7 @@ async function labelsById(
         `${labels.path} calls the image ${id} both "${labels.names[other]}" and "${labels.names[label]}"`
       )
     known.set(id, label)
-    tell('images', ++done)
+    onProgress('images', ++done)
   }
   return id => known.get(id)
 }
@@ -165,9 +165,7 @@ function notesOf(sample: LabelledSample, { others }: Participants, test: Evaluat
   if (targets.rows < counts.labelled)
     notes.push(`${targets.rows} of ${counts.labelled} labelled rows were used: --rows changes that number`)
   if (counts.labelled < counts.withTarget)
-    notes.push(
-      `${counts.withTarget - counts.labelled} rows with a target have no label or a duplicate image`
-    )
+    notes.push(`${counts.withTarget - counts.labelled} rows with a target have no label or a duplicate image`)
   if (others > 0) notes.push(`${others} more priors have targets in the evidence but are left out`)
   if (test !== undefined && test.known > 0)
     notes.push(`${test.known} test images are among the rows used, or duplicates, and were left out`)

@@ -38,7 +38,9 @@ export interface PairInit {
 export async function variationBound({ a, b, seed }: PairInit): Promise<number> {
   const rows = commonRows(a, b)
   if (rows.length < MIN_PAIR_ROWS)
-    throw new NumericError(`${rows.length} rows have targets of both participants; at least ${MIN_PAIR_ROWS} are needed`)
+    throw new NumericError(
+      `${rows.length} rows have targets of both participants; at least ${MIN_PAIR_ROWS} are needed`
+    )
   const order = [...shuffle(rows.length, createRandomStream('coopt/1/evaluate/halves', `${seed}`))]
   const half = Math.floor(Math.min(rows.length, MAX_PAIR_ROWS) / 2)
   const pick = (from: number): number[] => order.slice(from, from + half).map(i => rows[i] as number)

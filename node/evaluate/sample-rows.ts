@@ -73,7 +73,9 @@ export async function sampleRows(
       `class "${small.name}" has ${small.rows} rows, at least ${MIN_CLASS_ROWS} are needed: label more of them, use more rows (--rows), or remove the class from the labels`
     )
   if (classes.length < 2)
-    throw new InvalidInputError(`all labelled rows are of class "${classes[0]?.name}": an evaluation needs at least two classes`)
+    throw new InvalidInputError(
+      `all labelled rows are of class "${classes[0]?.name}": an evaluation needs at least two classes`
+    )
   const targets = matrix(kept.length, n, new Float32Array(kept.length * n))
   kept.forEach(({ target }, i) => targets.data.set(target, i * n))
   return {

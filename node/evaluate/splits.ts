@@ -49,7 +49,8 @@ export function foldsOf(labels: Int32Array, classes: number, count: number, seed
   const members = Array.from({ length: classes }, (): number[] => [])
   labels.forEach((label, row) => {
     const list = members[label]
-    if (list === undefined) throw new NumericError(`row ${row} has the label ${label}, but there are ${classes} classes`)
+    if (list === undefined)
+      throw new NumericError(`row ${row} has the label ${label}, but there are ${classes} classes`)
     list.push(row)
   })
   const folds = Array.from({ length: count }, (): number[] => [])

@@ -41,7 +41,9 @@ export async function alignedPrior(
 ): Promise<TargetMaker> {
   const { descriptor } = prior
   if (descriptor.kind === 'human')
-    throw new InvalidInputError(`${descriptor.name} is a label file and has no targets for images that it does not name`)
+    throw new InvalidInputError(
+      `${descriptor.name} is a label file and has no targets for images that it does not name`
+    )
   const { shared, alignment } = swarm.manifest
   const computer = createTargetComputer({ swarm, prior, projector, batchSize: init.batchSize })
   const from = await computer.ofSamples(content.samples(shared, 0, init.signal), shared.rows, init)

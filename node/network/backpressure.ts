@@ -34,7 +34,9 @@ export function withWorkingDrain<T extends Buffered>(stream: T): T {
       if (stream.writeBufferLength === 0) resolve()
     }
     const onClose = (event: Event): void =>
-      reject(('error' in event ? event.error : undefined) ?? new Error('the stream was closed before everything was written'))
+      reject(
+        ('error' in event ? event.error : undefined) ?? new Error('the stream was closed before everything was written')
+      )
     const onAbort = (): void => reject(signal?.reason as Error)
     stream.addEventListener('idle', look)
     stream.addEventListener('close', onClose)

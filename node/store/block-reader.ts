@@ -49,7 +49,9 @@ async function setAside(
   { directory, alone, onDamage, report }: BlockReading
 ): Promise<Uint8Array> {
   let repaired: Uint8Array | undefined
-  let damage: Error = new InvalidContentError(`${file.path} does not hash to its name: moved to quarantine, the block will be fetched again`)
+  let damage: Error = new InvalidContentError(
+    `${file.path} does not hash to its name: moved to quarantine, the block will be fetched again`
+  )
   try {
     await alone(async () => {
       const bytes = await directory.read(file.path)

@@ -4,7 +4,7 @@ export interface BlockTurns {
   /** Settles with the action, or with the running put that `put` joined. */
   alone(name: string, put: boolean, action: () => Promise<void>): Promise<void>
   /** Resolves when every running change has finished. Never rejects. */
-  settled(): Promise<void>
+  idle(): Promise<void>
 }
 
 export function createBlockTurns(): BlockTurns {
@@ -23,7 +23,7 @@ export function createBlockTurns(): BlockTurns {
         busy.delete(name)
       }
     },
-    settled: async () => {
+    idle: async () => {
       await Promise.allSettled([...busy.values()].map(({ done }) => done))
     }
   }

@@ -211,7 +211,7 @@ export class DurableBlockstore extends BaseBlockstore {
 
   /** Waits for running writes. No file stays open between calls. */
   async close(): Promise<void> {
-    await this.#turns.settled()
+    await this.#turns.idle()
   }
 
   // --- internal ---

@@ -59,7 +59,8 @@ export async function writeNewFolder(folder: string, write: (folder: NewFolder) 
   }
   try {
     await make(folder).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'EEXIST') throw new InvalidInputError(`${folder} cannot be created: ${cause.message}`, { cause })
+      if (cause.code !== 'EEXIST')
+        throw new InvalidInputError(`${folder} cannot be created: ${cause.message}`, { cause })
     })
     await write({
       directory: async path => await make(join(folder, path)),

@@ -58,7 +58,9 @@ export interface Progress {
 export async function openProgress(path: string, options: ProgressOptions): Promise<Progress> {
   const { rows, columns, fs = nodeFileSystem } = options
   if (!Number.isSafeInteger(rows * columns) || rows < 1 || columns < 1 || rows * columns > 2 ** 31) {
-    throw new InvalidInputError(`progress of a ${rows} x ${columns} matrix: the shape is invalid or does not fit memory`)
+    throw new InvalidInputError(
+      `progress of a ${rows} x ${columns} matrix: the shape is invalid or does not fit memory`
+    )
   }
   const data = new Float32Array(rows * columns)
   try {

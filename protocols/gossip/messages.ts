@@ -45,5 +45,6 @@ export function decodeGossip(data: Uint8Array): GossipMessage {
 
 function checkSize({ kind, bytes }: GossipMessage): void {
   const most = kind === 'record' ? MAX_RECORD_BYTES : MAX_LEASE_BYTES
-  if (bytes.byteLength > most) throw new ProtocolError(`a ${kind} of ${bytes.byteLength} bytes; at most ${most} are accepted`)
+  if (bytes.byteLength > most)
+    throw new ProtocolError(`a ${kind} of ${bytes.byteLength} bytes; at most ${most} are accepted`)
 }

@@ -69,7 +69,11 @@ function validateLease(bytes: Uint8Array, state: GossipState): Verdict {
   const lease = openLease(bytes, state.swarm, state.verify)
   const known = state.leaseCounter(lease)
   if (known !== undefined && lease.counter <= known) {
-    return { action: 'ignore', reason: 'stale', message: `lease counter ${lease.counter}, but ${known} was already seen` }
+    return {
+      action: 'ignore',
+      reason: 'stale',
+      message: `lease counter ${lease.counter}, but ${known} was already seen`
+    }
   }
   return { action: 'accept', kind: 'lease', lease }
 }

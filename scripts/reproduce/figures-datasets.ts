@@ -13,9 +13,9 @@ import { drawRows, NOISE, NOTE, targetsOf, UNTRAINED, type Dataset } from './dat
 import { column, firm, mean, round, verdict, type Figure, type Row } from './figure.ts'
 
 const GATE_ROWS = [64, 128, 300, 1000] as const
-/** Draws of the shared set; photos are 1,000, so that there is one draw of so many. */
+/** Draws of the shared set. There are 1,000 photos, hence only one draw of 1,000 rows. */
 const DRAWS = 10
-/** With 1,000 rows they differ little. */
+/** Fewer draws with 1,000 rows, which differ little. */
 const FEW_DRAWS = 3
 /** Default of `coopt publish`, and one at which the 1,280 features of an EfficientNet lose less. */
 const DIMENSIONS = [256, 512] as const
@@ -58,7 +58,7 @@ export const gateOfDatasets: Figure = {
         { title: 'median', text: row => Number(row.median).toFixed(1) },
         { title: 'greatest', text: row => Number(row.greatest).toFixed(1) },
         { title: 'accepted', text: row => `${Number(row.of) - Number(row.refused)} of ${String(row.of)}` },
-        { title: 'rows needed, as those refused are told', text: row => String(row.needed) }
+        { title: 'rows needed, as reported to those refused', text: row => String(row.needed) }
       ],
       rows,
       verdicts: [
@@ -89,7 +89,7 @@ export const gateOfDatasets: Figure = {
 const ELECTION_ROWS = [300, 1000] as const
 const ELECTION_DRAWS = 1
 const N = 256
-/** Whose targets attackers change: two that take part, and one that nobody else has. */
+/** Priors whose targets attackers change: two that take part, and one that no participant has. */
 const BASES: Readonly<Record<string, readonly string[]>> = {
   photos: [UNTRAINED, 'vgg_small', 'superclass2'],
   flowers: [UNTRAINED, 'vgg_small', 'superclass2'],

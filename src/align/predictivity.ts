@@ -75,7 +75,7 @@ export function predictivity(
   inside.forEach(judge)
   for (let from = 0; from < outside.length; from += VISITORS) {
     const visitors = outside.slice(from, from + VISITORS)
-    figures.meet(visitors)
+    figures.prepare(visitors)
     visitors.forEach(judge)
   }
   return values
@@ -132,10 +132,10 @@ function compare(candidates: readonly PredictivityCandidate[], seed: Uint8Array,
 }
 
 interface PairFigures {
-  /** R2(from -> to) of a panel member and any candidate of the last call to `meet` */
+  /** R2(from -> to) of a panel member and any candidate of the last call to `prepare` */
   r2(from: PredictivityCandidate, to: PredictivityCandidate): number
   /** Computes the missing figures of how these predict the panel. */
-  meet(visitors: readonly PredictivityCandidate[]): void
+  prepare(visitors: readonly PredictivityCandidate[]): void
 }
 
 function createPairFigures(
@@ -175,7 +175,7 @@ function createPairFigures(
   }
   complete(predicted)
   return {
-    meet: visitors => {
+    prepare: visitors => {
       visiting = new Map()
       complete(visitors)
     },

@@ -36,7 +36,7 @@ export interface Preprocessing {
   /** Per channel of the model's input; subtracted after rescaling. */
   readonly mean: readonly number[]
   readonly std: readonly number[]
-  /** Height, width and colours of the model's input. */
+  /** Size of the model's input. */
   readonly height: number
   readonly width: number
 }

@@ -143,7 +143,10 @@ export interface SignedRecord<T extends RecordBody | UnknownRecord = RecordBody 
 export async function sealRecord<T extends RecordBody>(body: T, sign: Sign): Promise<SignedRecord<T>> {
   const bytes = await seal('coopt/1/record\0', body, sign)
   if (bytes.byteLength > MAX_RECORD_BYTES) {
-    throw new InvalidRecordError('too-large', `a record of ${bytes.byteLength} bytes; at most ${MAX_RECORD_BYTES} are accepted`)
+    throw new InvalidRecordError(
+      'too-large',
+      `a record of ${bytes.byteLength} bytes; at most ${MAX_RECORD_BYTES} are accepted`
+    )
   }
   const envelope = decodeEnvelope(bytes, MAX_RECORD_BYTES)
   parseBody(envelope)

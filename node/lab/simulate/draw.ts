@@ -72,7 +72,8 @@ export function drawKey({ rows, partitions, shared, dimension, seed }: Settings)
 /** `untrained`: features of the publisher's reference prior. Throws `InvalidInputError` if there are too few images. */
 export async function makeDraw(images: ImageSet, untrained: PriorFeatures, settings: Settings): Promise<Draw> {
   const { rows = images.count, partitions, shared, dimension } = settings
-  if (rows > images.count) throw new InvalidInputError(`plan: rows: ${rows}, but the sources have ${images.count} images`)
+  if (rows > images.count)
+    throw new InvalidInputError(`plan: rows: ${rows}, but the sources have ${images.count} images`)
   const seed = Uint8Array.from(createHash('sha256').update(`coopt/1/simulate/seed ${settings.seed}`).digest())
   // the images are in the order of their digests, so that neither names nor the order of sources matter
   const chosen = shuffle(images.count, createRandomStream('coopt/1/simulate/rows', seed)).slice(0, rows)

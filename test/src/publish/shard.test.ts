@@ -208,7 +208,9 @@ describe('readTargets', () => {
   it('refuses another dimension', async () => {
     const { bytes } = await append(await partitionOf([10, 20]), targetsOf(2, 4))
     await expect(all(readTargets(fileOf(bytes), 5))).rejects.toThrow(InvalidContentError)
-    await expect(all(readTargets(fileOf(await partitionOf([10])), 4))).rejects.toThrow('does not end with a target column')
+    await expect(all(readTargets(fileOf(await partitionOf([10])), 4))).rejects.toThrow(
+      'does not end with a target column'
+    )
   })
 
   it('refuses a weight without a target, and one outside [0, 1]', async () => {
