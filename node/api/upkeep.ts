@@ -1,4 +1,4 @@
-/** Options and reports of what keeps datasets and takes them away: export, import, gc, pin, provide. See api.ts. */
+/** Options and reports of export, import, gc, pin and provide. See api.ts. */
 import { z } from 'zod'
 
 const count = z.number().int().nonnegative()

@@ -24,6 +24,7 @@ import { buildDataset } from './build.ts'
 import { openSource } from '../image-sources/source.ts'
 import type { InferenceHost } from '../compute/inference/host.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
+import { assumptions } from '../priors/describe-preprocessing.ts'
 import { embedSamples } from '../priors/embed-samples.ts'
 import { loadPrior } from '../priors/load-prior.ts'
 import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior, defaultPolicy } from './publish-options.ts'
@@ -153,7 +154,7 @@ export async function publishSwarm(
 // --- internal ---
 
 async function loadReference(
-  { untrainedPrior, limits, spool: scratch }: PublishComponents,
+  { untrainedPrior, limits, spool: scratch, onEvent }: PublishComponents,
   { referencePrior }: PublishOptions
 ): Promise<ReferencePrior> {
   const prior = await loadPrior(referencePrior ?? untrainedPrior, { limits, scratch })
@@ -161,6 +162,8 @@ async function loadReference(
     await prior.close()
     throw new InvalidInputError('labels cannot be the reference prior: their features are too coarse for the gate')
   }
+  for (const what of assumptions(prior.descriptor.preprocessing))
+    onEvent({ type: 'log', level: 'warn', message: `reference prior "${prior.descriptor.name}": ${what}` })
   return Object.assign(prior, {
     source: referencePrior === undefined ? 'untrained (bundled default)' : prior.descriptor.name
   })

@@ -14,7 +14,7 @@ export interface InferenceLimits {
   readonly imagePixels: number
   /** Bytes of an encoded image. */
   readonly imageBytes: number
-  /** Bytes of a model file; 2^31 - 1 is what protobuf allows. */
+  /** Bytes of a model with its external data. The `.onnx` file itself can have 2^31 - 1, which is what protobuf allows. */
   readonly modelBytes: number
 }
 
@@ -26,5 +26,5 @@ export const DEFAULT_LIMITS: InferenceLimits = {
   recycleAfter: 500,
   imagePixels: 4_000_000,
   imageBytes: 32 * 1024 * 1024,
-  modelBytes: 2 ** 31 - 1
+  modelBytes: 8 * 1024 ** 3
 }

@@ -89,7 +89,7 @@ export function createSimulatedSwarm({
     log: { append: async () => {} },
     sequence: { next: async known => known },
     exact,
-    fetchTargets: async score => draw.known(score.body.targets)
+    fetchTargets: async score => draw.sharedMatrix(score.body.targets)
   })
   state.start()
 
