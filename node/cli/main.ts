@@ -4,7 +4,9 @@
  * Exit explicitly: libraries leave timers and sockets referenced after a clean stop, and a command that is done should be gone.
  */
 import { EXIT } from '../exit-codes.ts'
+import { createLogger } from '../logger.ts'
 import type { CliContext } from './context.ts'
+import { keepServing } from './last-resort.ts'
 import { runProgram } from './program.ts'
 
 /** After the second Ctrl-C, how long the lock and the child processes may take to be let go. */
@@ -32,7 +34,8 @@ const context: CliContext = {
   cwd: process.cwd(),
   loadBackend: async () => await import('../local-api.ts'),
   signal: graceful.signal,
-  kill: kill.signal
+  kill: kill.signal,
+  keepServing: () => keepServing(createLogger())
 }
 
 process.on('SIGINT', onSignal)

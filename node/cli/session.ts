@@ -26,6 +26,7 @@ export async function withApi<T>(
   const daemon = await connectApi(home)
   if (daemon !== undefined) return await run(daemon, { signal, kill, onEvent })
   const backend = await invocation.loadBackend()
+  const letGo = network ? invocation.keepServing?.() : undefined
   const stop = new AbortController()
   const local = await backend.openLocal(home, {
     network,
@@ -41,7 +42,7 @@ export async function withApi<T>(
     } finally {
       await server.close()
     }
-  })
+  }).finally(() => letGo?.())
 }
 
 /** Runs and closes; an error of `run` is the one to tell, one of `close` is kept beside it. */

@@ -47,7 +47,7 @@ async function* fromFolder(path: string, signal: AbortSignal | undefined): Async
 
 async function* fromArchive(path: string, signal: AbortSignal | undefined): AsyncGenerator<Candidate> {
   if (extname(path).toLowerCase() === '.parquet') {
-    yield* parquetCandidates(path, signal)
+    yield* parquetCandidates(path, signal === undefined ? {} : { signal })
     return
   }
   await assertTar(path)

@@ -26,6 +26,7 @@ export function upCommand(invoke: Invoke): Command {
         const { home, signal, kill } = invocation
         const backend = await invocation.loadBackend()
         const reporter = createReporter(invocation)
+        const letGo = invocation.keepServing?.()
         const stop = new AbortController()
         const local = await backend.openLocal(home, {
           network: true,
@@ -51,7 +52,10 @@ export function upCommand(invoke: Invoke): Command {
           } finally {
             await server.close()
           }
-        }).finally(reporter.stop)
+        }).finally(() => {
+          letGo?.()
+          reporter.stop()
+        })
       })
     })
 }
