@@ -2,6 +2,10 @@
 import { z } from 'zod'
 import { TARGET_DTYPES } from '../src/publish/target-dtype.ts'
 
+/** Kinds of files that hold images. */
+export const SOURCE_KINDS = ['images', 'tar', 'parquet', 'arrow'] as const
+export type SourceKind = (typeof SOURCE_KINDS)[number]
+
 const count = z.number().int().nonnegative()
 /** Longer arguments are no path, CID or invite of ours. */
 const text = z.string().min(1).max(16_384)
@@ -28,6 +32,12 @@ export const publishOptionsSchema = z.strictObject({
   more: z.array(text).max(4096).optional(),
   /** Images whose bytes occurred before are left out; they are kept by default */
   dedupe: z.boolean().optional(),
+  /** Column of Parquet or Arrow files that has the images; found by type and name by default */
+  column: z.string().min(1).max(1024).optional(),
+  /** Component of WebDataset samples that is the image, such as `jpg`, or `all`; needed where a sample has several */
+  component: z.string().min(1).max(256).optional(),
+  /** The kind of files to read in a folder that has several */
+  only: z.enum(SOURCE_KINDS).optional(),
   /** Images that cannot be used are left out, each with a `log` event; by default one such image is an error */
   skipBad: z.boolean().optional()
 })

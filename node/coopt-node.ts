@@ -56,7 +56,7 @@ export function nodeOf(
     gateway: init.gateway?.url,
 
     publish: async (source, options, call = {}) => {
-      const { swarm, duplicates, broken } = await publishSwarm(
+      const { swarm, duplicates, leftOut } = await publishSwarm(
         {
           self: identity.key,
           sign: identity.sign,
@@ -78,7 +78,7 @@ export function nodeOf(
         invite: inviteOf(membership),
         samples: manifest.samples,
         duplicates,
-        ...(broken === 0 ? {} : { broken }),
+        leftOut: [...leftOut],
         partitions: manifest.partitions.length,
         shared: manifest.shared.rows,
         dimension: manifest.dimension,

@@ -20,6 +20,7 @@ import type { ApiEvent } from './api-events.ts'
 import type { PublishOptions } from './api-options.ts'
 import type { Content } from './content.ts'
 import { buildDataset } from './dataset/build.ts'
+import { type LeftOut, leftOutText } from './dataset/left-out.ts'
 import { openSource } from './dataset/source.ts'
 import type { InferenceHost } from './inference/host.ts'
 import type { InferenceLimits } from './inference/limits.ts'
@@ -52,8 +53,8 @@ export interface PublishedSwarm {
   swarm: Swarm
   /** Images whose bytes occurred before: kept, or left out when that was asked for */
   duplicates: number
-  /** Images that cannot be used, left out because that was asked for */
-  broken: number
+  /** Everything in the source that is not a sample, by its reason */
+  leftOut: readonly LeftOut[]
 }
 
 /** Throws `InvalidInputError`, `InvalidImageError`, `InvalidPriorError`; nothing is published then. */
@@ -76,6 +77,10 @@ export async function publishSwarm(
     spool,
     signal,
     dedupe: options.dedupe ?? false,
+    ...(options.column === undefined ? {} : { column: options.column }),
+    ...(options.component === undefined ? {} : { component: options.component }),
+    ...(options.only === undefined ? {} : { only: options.only }),
+    onNote: once(message => onEvent({ type: 'log', level: 'warn', message })),
     ...(options.skipBad === true
       ? {
           onBroken: (name, fault) => onEvent({ type: 'log', level: 'warn', message: `left out ${name}: ${fault}` })
@@ -88,17 +93,13 @@ export async function publishSwarm(
       onEvent({ type: 'building', step: 'hash', done, ...(total === undefined ? {} : { total }) })
   })
   cleanup.defer(async () => await source.close())
-  if (source.skipped > 0)
+  for (const entry of source.leftOut)
+    onEvent({ type: 'log', level: 'warn', message: `left out: ${leftOutText(entry)}` })
+  if (source.duplicates > 0 && options.dedupe !== true)
     onEvent({
       type: 'log',
       level: 'warn',
-      message: `${source.skipped} files are no JPEG, PNG or WebP images and are left out`
-    })
-  if (source.duplicates > 0)
-    onEvent({
-      type: 'log',
-      level: 'warn',
-      message: `${source.duplicates} images occurred before and are ${options.dedupe === true ? 'left out' : 'kept: --dedupe leaves them out'}`
+      message: `${source.duplicates} images occurred before and are kept: --dedupe leaves them out`
     })
   const samples = source.count
   if (samples < options.partitions * MIN_PARTITION_ROWS) {
@@ -145,10 +146,20 @@ export async function publishSwarm(
   const swarm = await sealManifest(manifest, sign)
   await content.put(swarm.id, swarm.bytes)
   await content.barrier()
-  return { swarm, duplicates: source.duplicates, broken: source.broken }
+  return { swarm, duplicates: source.duplicates, leftOut: source.leftOut }
 }
 
 // --- internal ---
+
+/** The same about every part of a source is told once. */
+function once(tell: (text: string) => void): (text: string) => void {
+  const told = new Set<string>()
+  return text => {
+    if (told.has(text)) return
+    told.add(text)
+    tell(text)
+  }
+}
 
 async function loadReference(
   { untrainedPrior, limits }: PublishComponents,

@@ -16,11 +16,9 @@ import {
 } from '../../src/distribute/parquet-footer.ts'
 import { InvalidContentError, InvalidInputError } from '../../src/errors.ts'
 import { DECOMPRESSORS, unreadableCodec } from './parquet-codecs.ts'
-import type { ImageColumn } from './parquet-image-column.ts'
+import type { ParquetColumn } from './parquet-image-column.ts'
 import { checkPages } from './parquet-pages.ts'
-
-/** Of one row group, encoded or decoded. Shards of Hugging Face have 500 MB: even one that is a single row group fits. */
-export const MAX_ROW_GROUP_BYTES = 536_870_912
+import { MAX_BATCH_BYTES } from './row-images.ts'
 
 /** Writers end a row group at 1,048,576 rows or before (pyarrow, DuckDB, polars). */
 const MAX_ROW_GROUP_ROWS = 1_048_576
@@ -37,7 +35,7 @@ export async function readRows(
   footer: Footer,
   metadata: FileMetaData,
   index: number,
-  column: ImageColumn
+  column: ParquetColumn
 ): Promise<(Uint8Array | undefined)[][]> {
   const group = rowGroupOf(footer.rowGroups[index] as Uint8Array, footer)
   if (group.rows > MAX_ROW_GROUP_ROWS)
@@ -50,9 +48,9 @@ export async function readRows(
   if (chunk === undefined || meta?.meta_data?.path_in_schema.join('.') !== name)
     throw new InvalidContentError(`row group ${index} has no column "${name}"`)
   checkChunk(chunk, group, column)
-  if (chunk.byteLength > MAX_ROW_GROUP_BYTES) throw new InvalidContentError(tooLarge(index, chunk.byteLength))
+  if (chunk.byteLength > MAX_BATCH_BYTES) throw new InvalidContentError(tooLarge(index, chunk.byteLength))
   const bytes = await file.slice(chunk.offset, chunk.offset + chunk.byteLength)
-  checkPages(bytes, chunk, MAX_ROW_GROUP_BYTES)
+  checkPages(bytes, chunk, MAX_BATCH_BYTES)
   const rows: (Uint8Array | undefined)[][] = []
   await parquetRead({
     file: {
@@ -81,12 +79,12 @@ export async function readRows(
   return rows
 }
 
-export const tooLarge = (index: number, bytes: number): string =>
-  `row group ${index} has ${bytes} bytes of images, at most ${MAX_ROW_GROUP_BYTES}: write the file again with smaller row groups`
-
 // --- internal ---
 
-function checkChunk({ path, codec, values }: ColumnChunk, { rows }: RowGroup, { isList }: ImageColumn): void {
+const tooLarge = (index: number, bytes: number): string =>
+  `row group ${index} has ${bytes} bytes of images, at most ${MAX_BATCH_BYTES}: write the file again with smaller row groups`
+
+function checkChunk({ path, codec, values }: ColumnChunk, { rows }: RowGroup, { isList }: ParquetColumn): void {
   const unreadable = unreadableCodec(codec)
   if (unreadable !== undefined) {
     throw new InvalidInputError(

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api-evaluate.ts'
-import type { SourceAccess } from '../dataset/source-candidates.ts'
+import type { SourceAccess } from '../dataset/source-parts.ts'
 import type { MergedRows } from '../export/merged-rows.ts'
 import { loadPrior } from '../inference/load-prior.ts'
 import type { EvaluateComponents, Tell } from './components.ts'

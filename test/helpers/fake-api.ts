@@ -27,7 +27,8 @@ export const publishReport: PublishReport = {
   partitions: 16,
   shared: 500,
   dimension: 128,
-  bytes: 5_000_000
+  bytes: 5_000_000,
+  leftOut: []
 }
 export const joinReport: JoinReport = {
   manifest: MANIFEST,

@@ -2,7 +2,8 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
-import type { PublishOptions } from '../../api-options.ts'
+import { type PublishOptions, SOURCE_KINDS, type SourceKind } from '../../api-options.ts'
+import { leftOutText } from '../../dataset/left-out.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
@@ -22,6 +23,9 @@ interface Options {
   allow?: string[]
   dedupe?: boolean
   skipBad?: boolean
+  column?: string
+  component?: string
+  only?: SourceKind
 }
 
 export function publishCommand(invoke: Invoke): Command {
@@ -29,7 +33,7 @@ export function publishCommand(invoke: Invoke): Command {
     .description('turn images (JPEG, PNG, WebP) into a swarm')
     .argument(
       '<source...>',
-      'folder of images, .tar or WebDataset shards, .parquet with an image column, folder of such files, or CID of a directory on IPFS',
+      'folder of images, tar or WebDataset shards (also .gz, .zst), Parquet or Arrow files with an image column, folder of such files, CID of a directory on IPFS, or - for a tar on stdin',
       (text: string, before: string[] | undefined) => [...(before ?? []), someText(text)]
     )
     .requiredOption('--name <name>', 'name of the dataset', someText)
@@ -55,7 +59,14 @@ export function publishCommand(invoke: Invoke): Command {
     .option('--centred', 'uniform values of centred targets (default: as they are)')
     .option('--allow <peer...>', 'peer ids that may take part (default: everybody)')
     .option('--dedupe', 'keep images of equal bytes once (default: keep all)')
-    .option('--skip-bad', 'leave out images that cannot be used, and list them (default: stop)')
+    .option('--skip-bad', 'leave out images and archives that cannot be used, and list them (default: stop)')
+    .option(
+      '--column <name>',
+      'column of Parquet or Arrow files that has the images (default: by type and name)',
+      someText
+    )
+    .option('--component <name>', 'file of each WebDataset sample that is the image: jpg, seg.png, or all', someText)
+    .addOption(new Option('--only <kind>', 'files to read where a folder has several kinds').choices([...SOURCE_KINDS]))
     .action(async (texts: string[], { dim, referencePrior, ...rest }: Options) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
@@ -79,9 +90,7 @@ export function publishCommand(invoke: Invoke): Command {
             'samples',
             `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, ${rest.dedupe === true ? 'left out' : 'kept'})`}`
           ],
-          ...(report.broken === undefined
-            ? []
-            : [['left out', `${report.broken} images that cannot be used`] as const]),
+          ...report.leftOut.map(entry => ['left out', leftOutText(entry)] as const),
           ['partitions', report.partitions],
           ['shared set', `${report.shared} rows`],
           ['dimension', report.dimension],

@@ -101,23 +101,6 @@ describe('a Parquet file', () => {
     await expect(openSource(path, { spool })).rejects.toThrow('no column is binary')
   })
 
-  it('of a codec that is not read here says which, and what to do', async () => {
-    const path = join(root, 'x.parquet')
-    const file = parquetWriteBuffer({
-      codec: 'GZIP',
-      compressors: { GZIP: bytes => bytes },
-      schema: [
-        { name: 'root', num_children: 1 },
-        { name: 'image', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL' }
-      ],
-      columnData: [{ name: 'image', data: [fakeImage(1, 500)] }]
-    })
-    await writeFile(path, new Uint8Array(file))
-    const error = await openSource(path, { spool }).catch((caught: unknown) => caught)
-    expect(error).toBeInstanceOf(InvalidInputError)
-    expect(String(error)).toContain('GZIP: write the file again with Snappy')
-  })
-
   it('that is damaged anywhere is an error that names it, or gives its images', async () => {
     const images = Array.from({ length: 20 }, (_, i) => fakeImage(i % 5, 40))
     const path = await writeParquet(join(root, 'x.parquet'), images, { codec: 'SNAPPY', rowGroupSize: 7 })
