@@ -37,13 +37,15 @@ export const CONTENT_HEAD_BYTES = 512
 
 /** How a file begins that can be opened, else undefined. */
 export function contentOf(head: Uint8Array): Content | undefined {
-  if (begins(head, 0x1f, 0x8b)) return 'gzip'
+  if (isGzip(head)) return 'gzip'
   if (isZstd(head)) return 'zstd'
   if (text(head, 0, 4) === 'PAR1') return 'parquet'
   if (text(head, 0, 6) === 'ARROW1') return 'arrow'
   if (isArrowStream(head)) return 'arrow-stream'
   return isTar(head) ? 'tar' : undefined
 }
+
+export const isGzip = (head: Uint8Array): boolean => begins(head, 0x1f, 0x8b)
 
 /** A frame, or one that decoders skip. */
 export function isZstd(head: Uint8Array): boolean {

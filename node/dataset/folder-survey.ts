@@ -33,13 +33,11 @@ export async function surveyFolder(
 ): Promise<Survey> {
   const found = await filesByKind(folder, signal)
   const hasOthers = found.images.count + found.tar.count + found.arrow.count > 0
-  const withImages: string[] = []
-  if (only === undefined || only === 'parquet')
-    for (const name of found.parquet.names) if (await mayHaveImages(join(folder, name))) withImages.push(name)
-  // where nothing else has images, it is an error of each file that it has none
-  const metadata = new Set(hasOthers || withImages.length > 0 ? found.parquet.names : [])
-  for (const name of withImages) metadata.delete(name)
+  const metadata = new Set<string>()
   if (only === undefined || only === 'parquet') {
+    for (const name of found.parquet.names) if (!(await mayHaveImages(join(folder, name)))) metadata.add(name)
+    // where nothing else has images, it is an error of each file that it has none
+    if (!hasOthers && metadata.size === found.parquet.count) metadata.clear()
     found.parquet.names = found.parquet.names.filter(name => !metadata.has(name))
     found.parquet.count = found.parquet.names.length
   }

@@ -99,9 +99,9 @@ describe('openSource', () => {
     await symlink(join(real, 'deep'), join(path, 'deep'))
     await symlink(join(path, 'nowhere'), join(path, 'broken'))
     const source = await openSource(path, { spool })
-    const found = (await contents(source)).map(([, bytes]) => bytes[4])
+    const found = (await contents(source)).map(([, bytes]) => bytes[4] ?? 0)
     // 1 twice: a link to a file is a file
-    expect(found.toSorted()).toEqual([1, 1, 2, 3, 4].map(seed => fakeImage(seed, 10)[4]).toSorted())
+    expect(found.toSorted((a, b) => a - b)).toEqual([1, 1, 2, 3, 4])
     // circle, itself, above, a-link-to-b, broken, and the second way to "deep"
     expect(source.leftOut).toMatchObject([{ reason: 'link', count: 6 }])
   })
