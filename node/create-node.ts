@@ -1,17 +1,263 @@
-/** Opens a home and gives everything that the commands can do, in process and typed. */
-import { nodeOf } from './coopt-node.ts'
-import { openGateway } from './gateway/open-gateway.ts'
-import type { CoOptNode, CoOptNodeInit } from './library.ts'
-import { openRuntime } from './runtime.ts'
+/**
+ * Opens a home and returns everything that the commands can do, in process and typed: each operation checks its arguments, picks what it needs
+ * from the runtime, and calls the folder that does the work.
+ */
+import { join, resolve } from 'node:path'
+import { parseCid } from '../src/codec.ts'
+import { decodeInvite } from '../src/distribute/invite.ts'
+import { InvalidInputError } from '../src/errors.ts'
+import type { CallOptions } from './api/api.ts'
+import type { GatewayOptions } from './api/options.ts'
+import type { CoOptNode, CoOptNodeInit } from './api/library.ts'
+import { directoryCid } from './api/directory-cid.ts'
+import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
+import { exportDataset } from './export/export-dataset.ts'
+import { importCar } from './export/import-car.ts'
+import { startGateway, type Gateway } from './gateway/gateway.ts'
+import { writeReport } from './lab/report/write-report.ts'
+import { joinSwarm } from './participant/join-swarm.ts'
+import type { Membership } from './swarms/membership.ts'
+import { ownInvite } from './swarms/own-invite.ts'
+import { mergeSwarm, mergeUnlessKnown, writeDataset } from './merge/merge-swarm.ts'
+import { publishName } from './upkeep/ipns-names.ts'
+import { publishSwarm } from './publish/publish-swarm.ts'
+import { checkPriorIn } from './evaluate/preview/check-shared.ts'
+import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
+import { bundledPrior } from './priors/bundled.ts'
+import { openRuntime, type Runtime } from './runtime.ts'
+import { swarmStatus } from './swarms/swarm-status.ts'
+import { upkeepOf } from './upkeep/upkeep.ts'
+import { verifyMerged } from './verify/verify-merged.ts'
+
+const UNTRAINED_PRIOR = bundledPrior('untrained')
 
 /** Errors as those of `openRuntime`. */
 export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
   const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
   const runtime = await openRuntime({ home, network, what, onEvent })
   try {
-    return nodeOf(runtime, { ...init, gateway: await openGateway(runtime, init.gateway) })
+    return nodeOf(runtime, { ...init, gateway: await gatewayOf(runtime, init.gateway) })
   } catch (error) {
     await runtime.close()
     throw error
   }
+}
+
+/** The gateway on a runtime, if it is asked for and not turned off by the configuration. Throws like `startGateway`. */
+export async function gatewayOf(
+  { config, content, swarms, logger, network }: Runtime,
+  options: GatewayOptions | undefined
+): Promise<Gateway | undefined> {
+  if (options === undefined || !config.gateway.enabled) return undefined
+  return await startGateway(
+    { content, memberships: () => swarms.all(), logger, hasNetwork: network !== undefined },
+    { ...config.gateway, ...options }
+  )
+}
+
+/** The operations on a runtime, which `close` closes. */
+export function nodeOf(
+  runtime: Runtime,
+  init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
+): CoOptNode {
+  const { onEvent = () => {} } = init
+  const { identity, config, content, swarms, network, host, gemm, logger } = runtime
+  const peer = identity.peerId
+  const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
+
+  const joined = new Map<string, string>() // swarm -> prior that takes part
+
+  const membershipOf = async (text: string, call: CallOptions): Promise<Membership> =>
+    await swarms.find(decodeInvite(text), anySignal(call))
+
+  const inviteOf = ({ swarm }: Membership): string =>
+    ownInvite(swarm, { current: addresses(), configured: config.network.listen, peer })
+
+  return {
+    peer,
+    addresses,
+    gateway: init.gateway?.url,
+
+    publish: async (source, options, call = {}) => {
+      const { swarm, duplicates, leftOut } = await publishSwarm(
+        {
+          self: identity.key,
+          sign: identity.sign,
+          content,
+          host,
+          limits: config.inference,
+          spool: join(runtime.home.root, 'spool'),
+          untrainedPrior: UNTRAINED_PRIOR,
+          onEvent: call.onEvent ?? onEvent,
+          signal: anySignal(call)
+        },
+        source,
+        options
+      )
+      const membership = await swarms.open(swarm, [])
+      const { manifest } = swarm
+      return {
+        manifest: swarm.id.toString(),
+        invite: inviteOf(membership),
+        samples: manifest.samples,
+        duplicates,
+        leftOut: [...leftOut],
+        partitions: manifest.partitions.length,
+        shared: manifest.shared.rows,
+        dimension: manifest.dimension,
+        bytes: manifest.partitions.reduce((sum, p) => sum + p.bytes, manifest.shared.bytes)
+      }
+    },
+
+    join: async (invite, options, call = {}) => {
+      const membership = await membershipOf(invite, call)
+      const { settleMs, leaseMs, handoffMs } = config.timing
+      const never = new AbortController().signal
+      const id = membership.swarm.id.toString()
+      const prior = directoryCid(options.prior) === undefined ? resolve(options.prior) : options.prior
+      const first = joined.get(id)
+      if (first !== undefined) {
+        // both would take work by one view and lease it under one name, and one journal would be written by two
+        throw new InvalidInputError(
+          `this node already takes part in swarm ${id} with the prior ${first}: stop that first, or let ${prior} take part from another home`
+        )
+      }
+      joined.set(id, prior)
+      return await joinSwarm(
+        {
+          self: identity.key,
+          membership,
+          content,
+          gemm,
+          limits: config.inference,
+          spool: join(runtime.home.root, 'spool'),
+          onEvent: call.onEvent ?? onEvent,
+          logger
+        },
+        { ...options, prior },
+        { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
+        { signal: call.signal ?? never, kill: call.kill ?? never }
+      ).finally(() => joined.delete(id))
+    },
+
+    status: async (invite, call = {}) => {
+      const chosen = invite === undefined ? swarms.all() : [await membershipOf(invite, call)]
+      await Promise.all(chosen.map(async membership => await membership.state.settled(anySignal(call))))
+      const gateway = init.gateway === undefined ? {} : { gateway: init.gateway.url }
+      return {
+        peer,
+        addresses: addresses(),
+        ...gateway,
+        ...(swarms.waiting().length === 0 ? {} : { opening: swarms.waiting() }),
+        swarms: await Promise.all(
+          chosen.map(
+            async one =>
+              await swarmStatus(one, {
+                content,
+                peer,
+                invite: inviteOf(one),
+                network: network !== undefined
+              })
+          )
+        )
+      }
+    },
+
+    peers: async () => (network === undefined ? [] : await peerReports(network.libp2p, swarms.all())),
+
+    priorCheck: async (prior, options, call = {}) =>
+      await checkPriorIn(
+        {
+          content,
+          swarms,
+          limits: config.inference,
+          batchSize: config.batchSize,
+          catchUpMs: config.timing.catchUpMs,
+          spool: join(runtime.home.root, 'spool')
+        },
+        directoryCid(prior) === undefined ? resolve(prior) : prior,
+        { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
+        { onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }
+      ),
+
+    merge: async (invite, options, call = {}) => {
+      const signal = anySignal(call)
+      const membership = await membershipOf(invite, call)
+      const { state } = membership
+      if (network !== undefined) await membership.catchUp(config.timing.catchUpMs, signal)
+      await state.settled(signal)
+      const merged = await mergeSwarm(membership, content)
+      const view = state.view()
+      const reference = referenceReport(state, view.election)
+      return {
+        mergedCid: merged.root.toString(),
+        provisional: merged.provisional || state.unjudged() > 0,
+        unjudged: state.unjudged(),
+        coverage: merged.coverage,
+        rows: merged.rows,
+        ...(reference === undefined ? {} : { reference }),
+        peers: peerRows(state, view),
+        ...(options.name === undefined
+          ? {}
+          : { ipns: await publishName(runtime.home.root, options.name, merged.root, new Date()) }),
+        ...(options.out === undefined
+          ? {}
+          : { out: await writeDataset(membership, content, merged, options.out, signal) })
+      }
+    },
+
+    verify: async (text, options = {}, call = {}) => {
+      const cid = parseCid(text)
+      await mergeUnlessKnown(cid, swarms.all(), content)
+      const rerun =
+        options.rerun === undefined
+          ? undefined
+          : { rows: options.rerun, limits: config.inference, spool: join(runtime.home.root, 'spool') }
+      return await verifyMerged(cid, { content, gemm, rerun }, anySignal(call))
+    },
+
+    export: async (text, options, call = {}) => {
+      const cid = parseCid(text)
+      await mergeUnlessKnown(cid, swarms.all(), content)
+      return await exportDataset(cid, options, { content, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) })
+    },
+
+    evaluate: async (text, options, call = {}) => {
+      const cid = parseCid(text)
+      await mergeUnlessKnown(cid, swarms.all(), content)
+      const components = {
+        content,
+        gemm,
+        limits: config.inference,
+        batchSize: config.batchSize,
+        untrainedPrior: UNTRAINED_PRIOR,
+        onEvent: call.onEvent ?? onEvent,
+        signal: anySignal(call)
+      }
+      return options.report === undefined
+        ? (await evaluateDataset(cid, options, components)).report
+        : await writeReport(cid, options.report, options, components)
+    },
+
+    import: async (file, call = {}) =>
+      await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }),
+
+    ...upkeepOf(runtime, { addresses, onEvent }),
+
+    stop: async () => init.onStop?.(),
+
+    close: async () => {
+      try {
+        await init.gateway?.close()
+      } finally {
+        await runtime.close()
+      }
+    }
+  }
+}
+
+// --- internal ---
+
+function anySignal({ signal, kill }: CallOptions): AbortSignal {
+  return AbortSignal.any([signal, kill].flatMap(s => (s === undefined ? [] : [s])))
 }

@@ -4,7 +4,7 @@
  * One bundle with everything but native modules and zod (whose types are in our declarations): installed as packages, the network
  * stack would bring 900 of them, React Native included (@libp2p/webrtc, which we do not use and replace by a stub).
  */
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { cp, readdir, readFile, rm } from 'node:fs/promises'
 import { spawnSync } from 'node:child_process'
 import { dirname, join, relative, resolve } from 'node:path'
 import { build, type Plugin } from 'esbuild'
@@ -32,8 +32,8 @@ await build({
   entryPoints: {
     cli: 'node/cli/main.ts',
     index: 'node/index.ts',
-    worker: 'node/inference/worker.ts',
-    'exact-worker': 'node/exact/worker.ts'
+    worker: 'node/compute/inference/worker.ts',
+    'exact-worker': 'node/compute/exact/worker.ts'
   },
   outdir: DIST,
   bundle: true,
@@ -50,6 +50,9 @@ await build({
   legalComments: 'linked',
   logLevel: 'warning'
 })
+
+// node/priors/bundled.ts finds them beside the chunks
+await cp(join(ROOT, 'node/priors/bundled'), join(DIST, 'priors'), { recursive: true })
 
 const compiler = spawnSync(
   process.execPath,

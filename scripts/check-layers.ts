@@ -3,7 +3,8 @@
  *
  *   src <- protocols <- node <- scripts      and inside src: foundation <- distribute <- optimize <- align <- publish <- merge
  *
- * that src is pure (no Node modules, clock, randomness, network, console), and that no files import each other in a circle.
+ * that the rooms of node (its folders, with all that is below them) import earlier rooms only, that no folders of protocols or scripts import
+ * each other in a circle, that src is pure (no Node modules, clock, randomness, network, console), and that no files import each other in a circle.
  * Tests may import everything, and nothing imports tests. Usage: node scripts/check-layers.ts [ROOT]
  */
 import { readdir, readFile } from 'node:fs/promises'
@@ -11,6 +12,32 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 
 const LAYERS = ['src', 'protocols', 'node', 'scripts'] as const
 const STEPS = ['distribute', 'optimize', 'align', 'publish', 'merge'] as const
+
+/** The rooms of node: each imports those before it only. `index`, `create-node` and `runtime`, loose in node, are `composition`. */
+export const ROOMS = [
+  'process',
+  'store',
+  'api',
+  'network',
+  'compute',
+  'home',
+  'content',
+  'image-sources',
+  'priors',
+  'state',
+  'merge',
+  'swarms',
+  'publish',
+  'participant',
+  'verify',
+  'evaluate',
+  'export',
+  'upkeep',
+  'gateway',
+  'lab',
+  'composition',
+  'cli'
+] as const
 
 /** Globals by which time, chance or the world would come into src. */
 const IMPURE =
@@ -43,8 +70,14 @@ export async function checkLayers(root: string): Promise<Fault[]> {
       files.set(path, { path, imports: findImports(text), code: blank(text, { strings: true }) })
     }
   }
-  const faults = [...files.values()].flatMap(file => [...importFaults(file, files), ...purityFaults(file)])
-  return [...faults, ...cycleFaults(files)].sort((a, b) => a.file.localeCompare(b.file) || a.line - b.line)
+  const faults = [...files.values()].flatMap(file => [
+    ...importFaults(file, files),
+    ...roomFaults(file),
+    ...purityFaults(file)
+  ])
+  return [...faults, ...cycleFaults(files), ...folderCycleFaults(files)].sort(
+    (a, b) => a.file.localeCompare(b.file) || a.line - b.line
+  )
 }
 
 // --- internal ---
@@ -96,6 +129,60 @@ function* importFaults(file: SourceFile, files: Map<string, SourceFile>): Genera
     }
     if (targetLayer >= 0 && !files.has(target))
       yield fault(`${specifier} does not exist; imports name the file with its extension`)
+  }
+}
+
+/** Imports inside node that go to a later room, and files in a folder that the order does not name. */
+function* roomFaults({ path, imports }: SourceFile): Generator<Fault> {
+  if (!path.startsWith('node/')) return
+  const own = roomOf(path)
+  const index = ROOMS.findIndex(room => room === own)
+  if (index < 0) yield { file: path, line: 1, message: `node/${own} is not among the rooms (scripts/check-layers.ts)` }
+  for (const { specifier, line } of imports) {
+    const target = specifier.startsWith('.') ? targetOf(path, specifier) : ''
+    if (!target.startsWith('node/')) continue
+    if (ROOMS.findIndex(room => room === roomOf(target)) > index)
+      yield { file: path, line, message: `${own} does not import ${roomOf(target)}, a later room (${target})` }
+  }
+}
+
+/** The folder below node; files directly in node compose the rest. */
+function roomOf(path: string): string {
+  const [, room = '', file] = path.split('/')
+  return file === undefined ? 'composition' : room
+}
+
+/** Folders of protocols and of scripts that import each other, directly or through others. Files directly in the layer count as a folder. */
+function* folderCycleFaults(files: Map<string, SourceFile>): Generator<Fault> {
+  const folderOf = (path: string): string =>
+    path
+      .split('/')
+      .slice(0, 2)
+      .join('/')
+      .replace(/\/[^/]*\.[^/]*$/, '')
+  const arrows = new Map<string, Map<string, { file: string; line: number }>>()
+  for (const { path, imports } of files.values()) {
+    const from = folderOf(path)
+    if (!/^(protocols|scripts)\b/.test(from)) continue
+    for (const { specifier, line } of imports) {
+      if (!specifier.startsWith('.')) continue
+      const to = folderOf(targetOf(path, specifier))
+      if (to === from || to.split('/')[0] !== from.split('/')[0]) continue
+      const out = arrows.get(from) ?? new Map<string, { file: string; line: number }>()
+      arrows.set(from, out.set(to, { file: path, line }))
+    }
+  }
+  const reaches = (from: string, goal: string, seen: Set<string>): boolean =>
+    [...(arrows.get(from)?.keys() ?? [])].some(next => {
+      if (next === goal) return true
+      if (seen.has(next)) return false
+      return reaches(next, goal, seen.add(next))
+    })
+  for (const [from, targets] of arrows) {
+    for (const [to, place] of targets) {
+      if (reaches(to, from, new Set()))
+        yield { ...place, message: `a circle between folders: ${from} -> ${to} -> ${from}` }
+    }
   }
 }
 

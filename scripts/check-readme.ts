@@ -1,12 +1,12 @@
 /**
  * Checks that the README's commands exist: every `npm run X` is a script, every `coopt X --option` is a command with that option, and
- * the table of exit codes is that of node/exit-codes.ts. Usage: node scripts/check-readme.ts
+ * the table of exit codes is that of node/api/exit-codes.ts. Usage: node scripts/check-readme.ts
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { createProgram } from '../node/cli/program.ts'
-import { EXIT } from '../node/exit-codes.ts'
+import { EXIT } from '../node/api/exit-codes.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 

@@ -6,9 +6,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
-import { apiEventSchema, type ApiEvent } from '../node/api-events.ts'
+import { apiEventSchema, type ApiEvent } from '../node/api/events.ts'
 
-const LAUNCHER = join(import.meta.dirname, '..', 'bin.mjs')
+const LAUNCHER = join(import.meta.dirname, '..', 'node', 'cli', 'bin.mjs')
 
 /** After SIGINT a process may finish its batch; longer than this it hangs. */
 const LEAVE_WITHIN_MS = 15_000

@@ -11,20 +11,20 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { type ApiEvent } from '../node/api-events.ts'
+import { type ApiEvent } from '../node/api/events.ts'
 import {
   joinReportSchema,
   mergeReportSchema,
   publishReportSchema,
   type MergeReport,
   type ReferenceReport
-} from '../node/api-reports.ts'
+} from '../node/api/reports.ts'
 import { eventText } from '../node/cli/event-text.ts'
 import { shortId, textTable } from '../node/cli/text-table.ts'
+import { bundledPrior } from '../node/priors/bundled.ts'
 import { coopt, startCoOpt, type CoOptProcess } from './coopt-process.ts'
 import { makeSample, SAMPLE_COUNT } from './make-sample.ts'
 
-const PRIORS = join(import.meta.dirname, '..', 'priors')
 /** Weak to strong */
 const PARTICIPANTS = ['superclass2', 'simclr_conv', 'vgg_small', 'resnet20'] as const
 const PARTITIONS = 16
@@ -120,7 +120,7 @@ async function demo(): Promise<DemoReport> {
   const joined = await Promise.all(
     PARTICIPANTS.map(async prior => {
       const home = homeOf(prior)
-      const child = startCoOpt(['join', invite, '--prior', join(PRIORS, prior), '--once', '--threads', '1'], {
+      const child = startCoOpt(['join', invite, '--prior', bundledPrior(prior), '--once', '--threads', '1'], {
         home,
         onEvent: tell(prior)
       })

@@ -2,8 +2,8 @@
  * What a command gets from its surroundings. Everything that touches the process comes in here, so that the commands run in tests
  * without one.
  */
-import type { Backend } from '../backend.ts'
-import type { ExitName } from '../exit-codes.ts'
+import type { Backend } from './backend.ts'
+import type { ExitName } from '../api/exit-codes.ts'
 
 export interface CliContext {
   /** Results, and nothing else */

@@ -1,5 +1,5 @@
 /** How an evaluation is printed: the dataset, its probes, how far participants are apart, and a line for each of them. */
-import type { EvaluateReport, ProbesReport } from '../api-evaluate.ts'
+import type { EvaluateReport, ProbesReport } from '../api/evaluate.ts'
 import { fieldLines, shortId, textTable, type Cell } from './text-table.ts'
 
 export function evaluationText(report: EvaluateReport): string {

@@ -1,5 +1,5 @@
 /** One line for a person about one event, or undefined when progress alone shows it. */
-import type { ApiEvent } from '../api-events.ts'
+import type { ApiEvent } from '../api/events.ts'
 import { referenceText } from './swarm-text.ts'
 import { shortId } from './text-table.ts'
 

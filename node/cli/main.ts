@@ -3,10 +3,10 @@
  *
  * Exit explicitly: libraries leave timers and sockets referenced after a clean stop, and a command that is done should be gone.
  */
-import { EXIT } from '../exit-codes.ts'
-import { createLogger } from '../logger.ts'
+import { EXIT } from '../api/exit-codes.ts'
+import { createLogger } from '../process/logger.ts'
 import type { CliContext } from './context.ts'
-import { keepServing } from './last-resort.ts'
+import { keepServing } from '../process/last-resort.ts'
 import { runProgram } from './program.ts'
 
 /** After the second Ctrl-C, how long the lock and the child processes may take to be let go. */
@@ -32,7 +32,7 @@ const context: CliContext = {
   terminal: process.stderr.isTTY,
   env: process.env,
   cwd: process.cwd(),
-  loadBackend: async () => await import('../local-api.ts'),
+  loadBackend: async () => await import('./local-api.ts'),
   signal: graceful.signal,
   kill: kill.signal,
   keepServing: () => keepServing(createLogger())

@@ -1,8 +1,8 @@
 /**
  * What a command prints. Results go to stdout: text, or with --json one object per line. Everything else goes to stderr.
  */
-import type { ApiEvent } from '../api-events.ts'
-import { toWireError } from '../http-api/wire-error.ts'
+import type { ApiEvent } from '../api/events.ts'
+import { toWireError } from '../api/http/wire-error.ts'
 import type { CliContext } from './context.ts'
 import { createProgress } from './progress.ts'
 

@@ -1,5 +1,5 @@
 /** What `coopt prior check` shows to people. */
-import type { PriorReport, SharedReport } from '../api-reports.ts'
+import type { PriorReport, SharedReport } from '../api/reports.ts'
 import { referenceText } from './swarm-text.ts'
 import { byteText, fieldLines, textTable } from './text-table.ts'
 

@@ -2,8 +2,8 @@
  * The command line: which commands there are, the options they share, and how a failure becomes an exit code.
  */
 import { Command, CommanderError } from 'commander'
-import { EXIT, exitCodeOf, type ExitName } from '../exit-codes.ts'
-import { VERSION } from '../version.ts'
+import { EXIT, exitCodeOf, type ExitName } from '../api/exit-codes.ts'
+import { VERSION } from '../api/version.ts'
 import { downCommand } from './commands/down.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
 import { exportCommand } from './commands/export.ts'

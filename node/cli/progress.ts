@@ -2,7 +2,7 @@
  * Progress of long operations on stderr: bars on a terminal, otherwise a sparse line now and then that a log can keep.
  */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
-import type { ApiEvent } from '../api-events.ts'
+import type { ApiEvent } from '../api/events.ts'
 import { eventText, progressOf } from './event-text.ts'
 
 /** In a log file, one line per piece of work and this long is enough to see that it moves. */

@@ -4,11 +4,11 @@
  * A command that brings up the network itself serves the local API while it runs, so `coopt status` in another terminal works the
  * same whether a daemon or a `coopt join` holds the home.
  */
-import type { CallOptions, CoOptApi } from '../api.ts'
-import type { ApiEvent } from '../api-events.ts'
-import type { LocalApi } from '../backend.ts'
-import { connectApi } from '../http-api/client.ts'
-import { serveApi } from '../http-api/server.ts'
+import type { CallOptions, CoOptApi } from '../api/api.ts'
+import type { ApiEvent } from '../api/events.ts'
+import type { LocalApi } from './backend.ts'
+import { connectApi } from '../api/http/client.ts'
+import { serveApi } from '../api/http/server.ts'
 import type { Invocation } from './context.ts'
 
 export interface SessionInit {

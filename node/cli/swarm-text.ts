@@ -1,5 +1,5 @@
 /** How peers, references and coverage of a swarm are printed; `status`, `merge` and the demo agree on it. */
-import type { PeerRow, ReferenceReport } from '../api-reports.ts'
+import type { PeerRow, ReferenceReport } from '../api/reports.ts'
 import { fieldLines, shortId, textTable } from './text-table.ts'
 
 /** Reasons of a refusal stand below: they are sentences. */

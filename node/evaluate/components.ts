@@ -1,8 +1,8 @@
 /** What an evaluation needs of its node, and how it says how far it is. */
 import type { Gemm } from '../../src/gemm.ts'
-import type { ApiEvent } from '../api-events.ts'
-import type { Content } from '../content.ts'
-import type { InferenceLimits } from '../inference/limits.ts'
+import type { ApiEvent } from '../api/events.ts'
+import type { Content } from '../content/content.ts'
+import type { InferenceLimits } from '../compute/inference/limits.ts'
 
 /** An event for each of so many rows or images. */
 const EVENT_STEP = 256

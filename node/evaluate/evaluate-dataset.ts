@@ -5,10 +5,9 @@
 import { resolve } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { InvalidInputError } from '../../src/errors.ts'
-import type { EvaluateOptions, EvaluateReport } from '../api-evaluate.ts'
-import type { SourceAccess } from '../dataset/source-parts.ts'
-import { openMergedRows } from '../export/merged-rows.ts'
-import { writeAll, writeNewFile } from '../export/new-file.ts'
+import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
+import type { SourceAccess } from '../image-sources/source-parts.ts'
+import { openMergedRows } from '../merge/merged-rows.ts'
 import { teller, type EvaluateComponents, type Tell } from './components.ts'
 import { readLabels, type LabelFile } from './label-file.ts'
 import { labelledImages } from './labelled-images.ts'
@@ -18,54 +17,30 @@ import { correlations, participantTable } from './participant-table.ts'
 import { sampleRows, type LabelledSample } from './sample-rows.ts'
 import { inconsistency } from './shared-figures.ts'
 import { testFigures } from './test-figures.ts'
-import { reportPage } from './report/page.ts'
-import { projectionsOf } from './report/projections.ts'
-import { readResults } from './report/results-file.ts'
 
 /** A probe of 128 dimensions on as many rows has a standard error of half a percent, and takes a minute. */
 export const DEFAULT_ROWS = 10_000
 
-/**
- * Throws `InvalidContentError` when `root` is no merged dataset, `ContentUnavailableError`, and `InvalidInputError` or
- * `InvalidPriorError` for labels, images and priors that cannot be used.
- */
-export async function evaluateDataset(
-  root: CID,
-  options: EvaluateOptions,
-  components: EvaluateComponents
-): Promise<EvaluateReport> {
-  checkOptions(options)
-  const tell = teller(components.onEvent)
-  if (options.report === undefined) return (await measure(root, options, components, tell)).report
-  const path = resolve(options.report)
-  const results = options.results === undefined ? undefined : await readResults(resolve(options.results))
-  let report: EvaluateReport | undefined
-  // the file is there before minutes are spent, and gone again when they were in vain
-  await writeNewFile(path, async file => {
-    const measured = await measure(root, options, components, tell)
-    report = { ...measured.report, report: path }
-    const onStep = (done: number, total: number): void => tell('report', done, total)
-    const projections = await projectionsOf(measured, { seed: report.seed, onStep, signal: components.signal })
-    await writeAll(file, new TextEncoder().encode(reportPage(report, projections, results)))
-  })
-  return report as unknown as EvaluateReport
-}
-
-// --- internal ---
-
-interface Measured {
+export interface Evaluation {
   readonly report: EvaluateReport
   readonly list: Participants['list']
   /** Class of every shared row; -1 without */
   readonly sharedLabels: Int32Array
 }
 
-async function measure(
+/**
+ * All figures, and what a page about them draws from (lab/report/write-report.ts). `options.report` and `options.results` are for that page.
+ *
+ * Throws `InvalidContentError` when `root` is not a merged dataset, `ContentUnavailableError`, and `InvalidInputError` or
+ * `InvalidPriorError` for labels, images and priors that cannot be used.
+ */
+export async function evaluateDataset(
   root: CID,
   options: EvaluateOptions,
-  components: EvaluateComponents,
-  tell: Tell
-): Promise<Measured> {
+  components: EvaluateComponents
+): Promise<Evaluation> {
+  checkOptions(options)
+  const tell = teller(components.onEvent)
   const { content, gemm, signal } = components
   const { seed = 0, rows: most = DEFAULT_ROWS } = options
   const access: SourceAccess = { signal, remote: { get: async cid => await content.block(cid, { signal }) } }
@@ -128,6 +103,8 @@ async function measure(
   }
   return { report, list, sharedLabels }
 }
+
+// --- internal ---
 
 function checkOptions({ images, test, testLabels, priors, results, report }: EvaluateOptions): void {
   if ((test === undefined) !== (testLabels === undefined))

@@ -1,6 +1,6 @@
 /** One line of the report for each participant, and how the values of priors go with the accuracy of their own targets. */
 import type { Gemm } from '../../src/gemm.ts'
-import type { EvaluateReport, ParticipantReport } from '../api-evaluate.ts'
+import type { EvaluateReport, ParticipantReport } from '../api/evaluate.ts'
 import type { Participants } from './participants.ts'
 import { rankCorrelation } from './rank-correlation.ts'
 import { scored, type RidgeProbe } from './ridge-probe.ts'

@@ -12,9 +12,9 @@ import { targetsName } from '../../src/merge/shard-name.ts'
 import { assessmentKey, candidatesOf, countedScores, isAlignment, isResult } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { createRandomStream, shuffle } from '../../src/random.ts'
-import type { Content } from '../content.ts'
-import { entry, listDirectory } from '../merged-files.ts'
-import { roundOfDataset, type Round } from '../preview/round.ts'
+import type { Content } from '../content/content.ts'
+import { entry, listDirectory } from '../merge/merged-files.ts'
+import { roundOfDataset, type Round } from './preview/round.ts'
 
 /** Pairs grow with the square; of more priors, those with the most rows are looked at. */
 export const MAX_PARTICIPANTS = 32

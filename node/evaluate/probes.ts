@@ -1,5 +1,5 @@
 /** The three probes on one set of rows, as one report. */
-import type { ProbesReport } from '../api-evaluate.ts'
+import type { ProbesReport } from '../api/evaluate.ts'
 import { logisticProbe } from './logistic-probe.ts'
 import { neighbourProbe } from './nearest-neighbours.ts'
 import { ridgeProbe, type RidgeProbe, type RidgeProbeInit } from './ridge-probe.ts'

@@ -2,7 +2,7 @@
 import { InvalidInputError } from '../../src/errors.ts'
 import { matrix, type Matrix32 } from '../../src/matrix.ts'
 import { createRandomStream } from '../../src/random.ts'
-import type { MergedRows } from '../export/merged-rows.ts'
+import type { MergedRows } from '../merge/merged-rows.ts'
 import { MIN_CLASS_ROWS } from './splits.ts'
 
 export interface LabelledSample {

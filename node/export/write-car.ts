@@ -2,10 +2,10 @@
  * `coopt export --car FILE`: everything below a root as one CAR v1, depth first, each block once. The same root gives the same file.
  */
 import type { CID } from 'multiformats/cid'
-import type { GetBlock } from '../dag/blocks.ts'
-import { carHeader, carSection } from '../dag/car.ts'
-import { walkDag } from '../dag/walk.ts'
-import { writeAll, writeNewFile } from './new-file.ts'
+import type { GetBlock } from '../content/dag/blocks.ts'
+import { carHeader, carSection } from '../content/dag/car.ts'
+import { walkDag } from '../content/dag/walk.ts'
+import { writeAll, writeNewFile } from '../store/new-file.ts'
 import type { Written } from './write-files.ts'
 
 /** Memory: one block, and a short string for each one written. Throws what `get` throws, `InvalidInputError` when the file exists. */

@@ -3,11 +3,11 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { InvalidContentError } from '../../src/errors.ts'
-import type { GetBlock } from '../dag/blocks.ts'
-import { directoryEntries } from '../dag/directory.ts'
-import { entityOf } from '../dag/entity.ts'
-import { fileBytes } from '../dag/file-range.ts'
-import { isSafeName, writeAll, writeNewFile } from './new-file.ts'
+import type { GetBlock } from '../content/dag/blocks.ts'
+import { directoryEntries } from '../content/dag/directory.ts'
+import { entityOf } from '../content/dag/entity.ts'
+import { fileBytes } from '../content/dag/file-range.ts'
+import { isSafeName, writeAll, writeNewFile } from '../store/new-file.ts'
 
 /** A merged dataset has two levels. */
 const MAX_DEPTH = 8

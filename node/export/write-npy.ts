@@ -4,9 +4,9 @@
  */
 import type { FileHandle } from 'node:fs/promises'
 import { encodeMatrix } from '../../src/bytes.ts'
-import type { MergedRows } from './merged-rows.ts'
+import type { MergedRows } from '../merge/merged-rows.ts'
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts'
-import { writeAll, writeNewFile } from './new-file.ts'
+import { writeAll, writeNewFile } from '../store/new-file.ts'
 import type { Written } from './write-files.ts'
 
 export interface WrittenRows extends Written {

@@ -2,13 +2,13 @@
  * The blocks of a CAR response (trustless gateway): those that prove the path, then the entity at its end as far as `dag-scope` and
  * `entity-bytes` say, in depth-first order.
  */
-import { type GetBlock, isInline } from '../dag/blocks.ts'
-import { carHeader, carSection } from '../dag/car.ts'
-import { directoryNodes } from '../dag/directory.ts'
-import { entityOrNothing } from '../dag/entity.ts'
-import { fileParts } from '../dag/file-range.ts'
-import type { ResolvedPath } from '../dag/path.ts'
-import { keyOf, type Visited, walkDag } from '../dag/walk.ts'
+import { type GetBlock, isInline } from '../content/dag/blocks.ts'
+import { carHeader, carSection } from '../content/dag/car.ts'
+import { directoryNodes } from '../content/dag/directory.ts'
+import { entityOrNothing } from '../content/dag/entity.ts'
+import { fileParts } from '../content/dag/file-range.ts'
+import type { ResolvedPath } from '../content/dag/path.ts'
+import { keyOf, type Visited, walkDag } from '../content/dag/walk.ts'
 import { entityRange } from './byte-ranges.ts'
 import type { GatewayRequest } from './gateway-request.ts'
 

@@ -1,9 +1,9 @@
 /** The entries of a directory as people and programs get to see them. */
 import type { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
-import type { GetBlock } from '../dag/blocks.ts'
-import { directoryEntries } from '../dag/directory.ts'
-import { entityOrNothing } from '../dag/entity.ts'
+import type { GetBlock } from '../content/dag/blocks.ts'
+import { directoryEntries } from '../content/dag/directory.ts'
+import { entityOrNothing } from '../content/dag/entity.ts'
 
 export interface ListedEntry {
   readonly name: string

@@ -13,7 +13,7 @@ import type { Datastore } from 'interface-datastore'
 import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
 import { ProtocolError } from '../../src/errors.ts'
 import { waitForDrain } from './backpressure.ts'
-import { createConduct, type Conduct } from './conduct.ts'
+import { createConduct, type Conduct } from './peer-scoring.ts'
 import { libp2pOptions, networkLimits, type NetworkInit, type Services } from './libp2p.ts'
 
 export interface NetworkComponents {

@@ -1,5 +1,5 @@
 /** A table or figure of the papers in miniature: what it needs computed, and what it makes of it. */
-import type { ConfigurationReport } from '../../node/simulate/report.ts'
+import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { VariantResult } from './alignment-variants.ts'
 import type { RealRun } from './real-swarm.ts'
 import type { Outcome } from './students.ts'

@@ -1,6 +1,6 @@
 /** Fig. 5c and attackers: how scores rank priors, and who is elected. No student is trained for these. */
 import { rankCorrelation } from '../../node/evaluate/rank-correlation.ts'
-import type { ConfigurationReport } from '../../node/simulate/report.ts'
+import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import { column, firm, mean, NAME, round, spread, verdict, type Figure, type Results, type Row } from './figure.ts'
 import { elected, participants, PRIORS } from './swarms.ts'
 import type { SwarmSetup } from './work-list.ts'

@@ -8,9 +8,9 @@ import { basename, join } from 'node:path'
 import { sampleId } from '../../src/distribute/content-id.ts'
 import { DIGEST_BYTES } from '../../src/distribute/partition.ts'
 import { InvalidInputError } from '../../src/errors.ts'
-import { openSource } from '../../node/dataset/source.ts'
-import { createImageDecoder } from '../../node/inference/images.ts'
-import { DEFAULT_LIMITS } from '../../node/inference/limits.ts'
+import { openSource } from '../../node/image-sources/source.ts'
+import { createImageDecoder } from '../../node/compute/inference/images.ts'
+import { DEFAULT_LIMITS } from '../../node/compute/inference/limits.ts'
 
 /** CIFAR-10's images, and what the students are made for. */
 const SIDE = 32

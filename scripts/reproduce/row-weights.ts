@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { InvalidInputError } from '../../src/errors.ts'
 import { npyHeader } from '../../node/export/npy.ts'
-import type { ConfigurationReport } from '../../node/simulate/report.ts'
+import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 
 /** No row is left out altogether. */
 const LEAST = 0.05

@@ -11,13 +11,13 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
-import type { ConfigurationReport } from '../../node/simulate/report.ts'
+import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { DataFiles } from './image-files.ts'
 import { configName, planOf } from './swarms.ts'
 import { canonical, type Scale, type SwarmSetup } from './work-list.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const LAUNCHER = join(ROOT, 'bin.mjs')
+const LAUNCHER = join(ROOT, 'node', 'cli', 'bin.mjs')
 const KEPT_STDERR = 4096
 
 /** Of `coopt simulate`, which this repository writes itself: the name is checked, the rest is its type. */

@@ -1,9 +1,9 @@
 /**
  * A `CoOptApi` with answers given by the test, for the commands and the local API: no store, no network.
  */
-import type { CallOptions, CoOptApi } from '../../node/api.ts'
-import type { EvaluateReport } from '../../node/api-evaluate.ts'
-import type { ApiEvent } from '../../node/api-events.ts'
+import type { CallOptions, CoOptApi } from '../../node/api/api.ts'
+import type { EvaluateReport } from '../../node/api/evaluate.ts'
+import type { ApiEvent } from '../../node/api/events.ts'
 import type {
   JoinReport,
   MergeReport,
@@ -11,9 +11,9 @@ import type {
   PublishReport,
   StatusReport,
   SwarmStatus
-} from '../../node/api-reports.ts'
-import type { Backend, LocalApi, OpenOptions } from '../../node/backend.ts'
-import type { InitOptions } from '../../node/api-options.ts'
+} from '../../node/api/reports.ts'
+import type { Backend, LocalApi, OpenOptions } from '../../node/cli/backend.ts'
+import type { InitOptions } from '../../node/api/options.ts'
 
 export const PEER = '12D3KooWFakePeerFakePeerFakePeerFakePeerFakePeerFake'
 export const MANIFEST = 'bafyreifakefakefakefakefakefakefakefakefakefakefakefakefake'

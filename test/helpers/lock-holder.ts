@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { lockHome } from '../../node/lock.ts'
+import { lockHome } from '../../node/home/lock.ts'
 
 const [home = '', mode = ''] = process.argv.slice(2)
 process.stdout.write('ready\n')

@@ -1,6 +1,6 @@
 /** Taking part with any `PriorModel`, also one that no file gives: what a participant that changed its program could do. */
-import { createOptimizer } from '../../node/optimizer.ts'
-import { participate, type ParticipantReport } from '../../node/participant.ts'
+import { createOptimizer } from '../../node/priors/compute-targets.ts'
+import { participate, type ParticipantReport } from '../../node/participant/participant.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import type { TestNode } from './test-node.ts'
 

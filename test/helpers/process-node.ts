@@ -13,14 +13,14 @@ import { parseCid } from '../../src/codec.ts'
 import { openManifest } from '../../src/distribute/manifest.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { openRecord, type SignedRecord } from '../../src/publish/record.ts'
-import { apiEventSchema, type ApiEvent } from '../../node/api-events.ts'
-import type { ConfigFile } from '../../node/config.ts'
-import { homeAt } from '../../node/home.ts'
-import { verify } from '../../node/identity.ts'
-import { initHome } from '../../node/init-home.ts'
+import { apiEventSchema, type ApiEvent } from '../../node/api/events.ts'
+import type { ConfigFile } from '../../node/home/config.ts'
+import { homeAt } from '../../node/home/home.ts'
+import { verify } from '../../node/process/verify-signature.ts'
+import { initHome } from '../../node/home/init-home.ts'
 import { openRecordLog } from '../../node/store/record-log.ts'
 
-const LAUNCHER = join(import.meta.dirname, '..', '..', 'bin.mjs')
+const LAUNCHER = join(import.meta.dirname, '..', '..', 'node', 'cli', 'bin.mjs')
 
 /** Everything that a node waits for, short; loopback only. */
 const TEST_CONFIG = {

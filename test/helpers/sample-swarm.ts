@@ -1,20 +1,17 @@
 /** A small swarm of real images for tests with processes: those of the shared data set where present, else generated ones. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { publishReportSchema, type PublishReport } from '../../node/api-reports.ts'
+import { publishReportSchema, type PublishReport } from '../../node/api/reports.ts'
 import { makeSample } from '../../scripts/make-sample.ts'
 import { cifarImages, hasSharedData } from './cifar.ts'
 import type { ProcessNodes } from './process-node.ts'
+
+export { bundledPrior as priorPath, type BundledPrior } from '../../node/priors/bundled.ts'
 
 /** The gate's figures scatter too much below 250 shared rows. */
 export const SHARED = 300
 export const IMAGES = 320
 export const DIMENSION = 64
-
-export type BundledPrior = 'resnet20' | 'vgg_small' | 'superclass2' | 'simclr_conv'
-
-/** In the order in which uniformity elects them on these images. */
-export const priorPath = (name: BundledPrior): string => join(import.meta.dirname, '..', '..', 'priors', name)
 
 /** A folder of `IMAGES` pictures. */
 export async function makeImages(folder: string): Promise<string> {

@@ -2,10 +2,10 @@
  * One replica of the simulator: the node's own swarm state, lease table and choice of tasks around a simulated log, a simulated clock and
  * content that is a function of its CID. It publishes, crashes between the steps of publishing, and starts again from its log.
  */
-import { createLeaseTable, type LeaseTable } from '../../node/leases.ts'
-import type { Logger } from '../../node/logger.ts'
-import { nextTask } from '../../node/next-task.ts'
-import { createSwarmState, type Draft, type SwarmState } from '../../node/swarm-state.ts'
+import { createLeaseTable, type LeaseTable } from '../../node/state/leases.ts'
+import type { Logger } from '../../node/process/logger.ts'
+import { nextTask } from '../../node/participant/next-task.ts'
+import { createSwarmState, type Draft, type SwarmState } from '../../node/state/swarm-state.ts'
 import { elect } from '../../src/align/election.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'

@@ -38,7 +38,7 @@ export function testPeer(name: string | number): TestPeer {
 }
 
 /** The verifier of every node. */
-export { verify } from '../../node/identity.ts'
+export { verify } from '../../node/process/verify-signature.ts'
 
 /** A distinct CID for each name. */
 export function testCid(name: string | number): CID {

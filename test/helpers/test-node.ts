@@ -5,24 +5,26 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { onTestFinished } from 'vitest'
-import type { ApiEvent } from '../../node/api-events.ts'
-import type { JoinOptions, PublishOptions } from '../../node/api-options.ts'
-import type { PublishReport } from '../../node/api-reports.ts'
-import type { ConfigFile } from '../../node/config.ts'
-import { nodeOf } from '../../node/coopt-node.ts'
-import type { CoOptNode } from '../../node/library.ts'
+import { bundledPrior } from '../../node/priors/bundled.ts'
+import type { ApiEvent } from '../../node/api/events.ts'
+import type { JoinOptions, PublishOptions } from '../../node/api/options.ts'
+import type { PublishReport } from '../../node/api/reports.ts'
+import type { ConfigFile } from '../../node/home/config.ts'
+import { nodeOf } from '../../node/create-node.ts'
+import type { CoOptNode } from '../../node/api/library.ts'
 import { blockFileOf } from '../../node/store/block-files.ts'
-import { initHome } from '../../node/init-home.ts'
-import type { Membership } from '../../node/membership.ts'
+import { initHome } from '../../node/home/init-home.ts'
+import type { Membership } from '../../node/swarms/membership.ts'
 import type { Network } from '../../node/network/network.ts'
 import { openRuntime, type Runtime } from '../../node/runtime.ts'
 import { makeSample } from '../../scripts/make-sample.ts'
 import { rawCid } from '../../src/codec.ts'
 import { cifarImages, cifarLabels, hasSharedData } from './cifar.ts'
 import type { CID } from 'multiformats/cid'
+
+export { bundledPrior }
 
 /** The gate cannot be relied on below some 250 shared rows. */
 export const SHARED = 300
@@ -190,11 +192,6 @@ export async function folderOf(images: readonly Picture[]): Promise<string> {
   for (const [i, { bytes }] of images.entries())
     await writeFile(join(folder, `secret-class-${i % 2 === 0 ? 'a' : 'b'}`, `secret-image-${i}.jpg`), bytes)
   return folder
-}
-
-/** A prior that comes with the project. */
-export function bundledPrior(name: 'resnet20' | 'superclass2' | 'vgg_small' | 'simclr_conv' | 'untrained'): string {
-  return fileURLToPath(new URL(`../../priors/${name}`, import.meta.url))
 }
 
 /** The path of a label file, as a participant with eyes would write it; kinds that are undefined are left out. */

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { openGateway } from '../../node/gateway/open-gateway.ts'
+import { gatewayOf } from '../../node/create-node.ts'
 import type { Gateway } from '../../node/gateway/gateway.ts'
 import { bundledPrior, closeShared, IMAGES, PARTITIONS, pictures, shared, startNode } from '../helpers/test-node.ts'
 import { python, readOurselves, readWith, SCRIPTS, type Seen } from './python.ts'
@@ -48,7 +48,7 @@ describe.skipIf(inject('python') === '').each(['float32', 'float16'] as const)('
       })
       await participant.join(invite, bundledPrior('resnet20'), { license: 'Apache-2.0' })
       const { mergedCid } = await participant.node.merge(invite, { out: folder })
-      gateway = await openGateway(participant.runtime, {})
+      gateway = await gatewayOf(participant.runtime, {})
       return { mergedCid, manifest }
     })
     const names = (await readdir(join(folder, 'data'))).sort()

@@ -118,4 +118,33 @@ describe('check-layers', () => {
       'node/a.ts:2 test/c.ts is a test'
     ])
   })
+
+  it('refuses a room of node that imports a later one, types included, and a folder that is not in the order', async () => {
+    const faults = await faultsOf({
+      'node/store/log.ts': "import type { S } from '../swarms/deep/s.ts'\nexport type L = S\n",
+      'node/swarms/deep/s.ts': 'export type S = 1\n',
+      'node/create-node.ts': "import type { S } from './swarms/deep/s.ts'\nexport type C = S\n",
+      'node/cli/main.ts': "import type { C } from '../create-node.ts'\nexport type M = C\n",
+      'node/gateway/g.ts': "import type { C } from '../create-node.ts'\nexport type G = C\n",
+      'node/attic/a.ts': 'export type A = 1\n'
+    })
+    expect(faults).toEqual([
+      'node/attic/a.ts:1 node/attic is not among the rooms (scripts/check-layers.ts)',
+      'node/gateway/g.ts:1 gateway does not import composition, a later room (node/create-node.ts)',
+      'node/store/log.ts:1 store does not import swarms, a later room (node/swarms/deep/s.ts)'
+    ])
+  })
+
+  it('refuses a circle between folders even when no two files are in one', async () => {
+    const faults = await faultsOf({
+      'protocols/a/one.ts': "import type { B } from '../b/one.ts'\nexport type A = B\n",
+      'protocols/a/two.ts': 'export type T = 1\n',
+      'protocols/b/one.ts': 'export type B = 1\n',
+      'protocols/b/two.ts': "import type { T } from '../a/two.ts'\nexport type U = T\n"
+    })
+    expect(faults).toEqual([
+      'protocols/a/one.ts:1 a circle between folders: protocols/a -> protocols/b -> protocols/a',
+      'protocols/b/two.ts:1 a circle between folders: protocols/b -> protocols/a -> protocols/b'
+    ])
+  })
 })

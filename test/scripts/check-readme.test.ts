@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkReadme } from '../../scripts/check-readme.ts'
-import { EXIT } from '../../node/exit-codes.ts'
+import { EXIT } from '../../node/api/exit-codes.ts'
 
 const table = Object.values(EXIT)
   .map(({ code, meaning }) => `| ${code} | ${meaning} |`)

@@ -7,7 +7,7 @@ import { printReport } from '../output.ts'
 export function downCommand(invoke: Invoke): Command {
   return new Command('down').description('ask the daemon to leave').action(async () => {
     await invoke(async invocation => {
-      const { connectApi } = await import('../../http-api/client.ts')
+      const { connectApi } = await import('../../api/http/client.ts')
       const daemon = await connectApi(invocation.home)
       if (daemon === undefined) throw new ContentUnavailableError(`no daemon runs on ${invocation.home}`)
       await daemon.stop({ kill: invocation.kill })

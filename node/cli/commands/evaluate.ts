@@ -1,7 +1,7 @@
 /** coopt evaluate: what a merged dataset is worth, measured with labels that nobody took part with. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import type { EvaluateOptions } from '../../api-evaluate.ts'
+import type { EvaluateOptions } from '../../api/evaluate.ts'
 import { evaluationText } from '../evaluation-text.ts'
 import { checkCid } from '../cid-argument.ts'
 import type { Invoke } from '../invoke.ts'

@@ -1,7 +1,7 @@
 /** coopt export: a merged dataset as files, one CAR, WebDataset shards or a NumPy array. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import type { ExportOptions } from '../../api-upkeep.ts'
+import type { ExportOptions } from '../../api/upkeep.ts'
 import { checkCid } from '../cid-argument.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'

@@ -1,7 +1,7 @@
 /** coopt join: takes part in a swarm with a prior, until the dataset is complete (and on, unless --once). */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import type { JoinOptions } from '../../api-options.ts'
+import type { JoinOptions } from '../../api/options.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
@@ -26,7 +26,7 @@ export function joinCommand(invoke: Invoke): Command {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
         const { decodeInvite } = await import('../../../src/distribute/invite.ts')
-        const { directoryCid } = await import('../../directory-cid.ts')
+        const { directoryCid } = await import('../../api/directory-cid.ts')
         const isBundle = directoryCid(options.prior) !== undefined
         const prior = isBundle ? options.prior : resolve(invocation.cwd, options.prior)
         decodeInvite(invite) // a cut invite is told before the network comes up

@@ -2,7 +2,7 @@
  * coopt pin, coopt unpin: what gc leaves alone. With --service a remote pinning service keeps it too; the command ends when that has it.
  */
 import { Command } from 'commander'
-import type { PinOptions } from '../../api-upkeep.ts'
+import type { PinOptions } from '../../api/upkeep.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { createReporter, printReport, printResult } from '../output.ts'

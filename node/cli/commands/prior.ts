@@ -1,8 +1,8 @@
 /** coopt prior check: what a node, and with --shared a swarm, would make of a prior. coopt prior pack: a bundle of it. */
 import { extname, resolve } from 'node:path'
 import { Command } from 'commander'
-import type { PriorCheckOptions } from '../../api-options.ts'
-import type { PriorReport } from '../../api-reports.ts'
+import type { PriorCheckOptions } from '../../api/options.ts'
+import type { PriorReport } from '../../api/reports.ts'
 import type { Invocation } from '../context.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
@@ -28,7 +28,7 @@ export function priorCommand(invoke: Invoke): Command {
           ...(image === undefined ? {} : { image: resolve(invocation.cwd, image) }),
           ...(output === undefined ? {} : { output })
         }
-        const { directoryCid } = await import('../../directory-cid.ts')
+        const { directoryCid } = await import('../../api/directory-cid.ts')
         const isCid = directoryCid(prior) !== undefined
         const path = isCid ? prior : resolve(invocation.cwd, prior)
         const report =
@@ -108,7 +108,7 @@ async function packPrior(
 async function checkInHome(invocation: Invocation, prior: string, options: PriorCheckOptions): Promise<PriorReport> {
   const { withApi } = await import('../session.ts')
   const { decodeInvite } = await import('../../../src/distribute/invite.ts')
-  const { directoryCid } = await import('../../directory-cid.ts')
+  const { directoryCid } = await import('../../api/directory-cid.ts')
   const { shared } = options
   const isDataset = shared !== undefined && directoryCid(shared) !== undefined
   if (shared !== undefined && !isDataset) decodeInvite(shared) // a cut invite is told before the network comes up

@@ -1,6 +1,6 @@
 /** coopt status: the swarms of this home, their election and progress. */
 import { Command } from 'commander'
-import type { StatusReport, SwarmStatus } from '../../api-reports.ts'
+import type { StatusReport, SwarmStatus } from '../../api/reports.ts'
 import type { Invoke } from '../invoke.ts'
 import { printReport } from '../output.ts'
 import { coverageText, peerTable, referenceText } from '../swarm-text.ts'

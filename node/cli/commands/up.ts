@@ -22,7 +22,7 @@ export function upCommand(invoke: Invoke): Command {
     .action(async ({ apiPort, gateway, gatewayPort, gatewayAny }: Options) => {
       await invoke(async invocation => {
         const { closing } = await import('../session.ts')
-        const { serveApi } = await import('../../http-api/server.ts')
+        const { serveApi } = await import('../../api/http/server.ts')
         const { home, signal, kill } = invocation
         const backend = await invocation.loadBackend()
         const reporter = createReporter(invocation)

@@ -1,6 +1,6 @@
 /** coopt version: of this package, and what it runs on. */
 import { Command } from 'commander'
-import { VERSION } from '../../version.ts'
+import { VERSION } from '../../api/version.ts'
 import type { Invoke } from '../invoke.ts'
 import { printReport } from '../output.ts'
 

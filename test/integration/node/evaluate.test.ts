@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { EvaluateReport } from '../../../node/api-evaluate.ts'
+import type { EvaluateReport } from '../../../node/api/evaluate.ts'
 import { parseCid } from '../../../src/codec.ts'
 import {
   bundledPrior,

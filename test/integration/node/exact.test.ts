@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createExact } from '../../../node/exact/exact.ts'
+import { createExact } from '../../../node/compute/exact/exact.ts'
 import type { Candidate } from '../../../src/align/candidate.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
 import type { Matrix32 } from '../../../src/matrix.ts'

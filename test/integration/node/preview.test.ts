@@ -1,7 +1,7 @@
 import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { SharedReport } from '../../../node/api-reports.ts'
+import type { SharedReport } from '../../../node/api/reports.ts'
 import { directoryNode } from '../../../src/distribute/unixfs-directory.ts'
 import { assessmentKey } from '../../../src/merge/views.ts'
 import { noiseModel } from '../../helpers/noise-model.ts'

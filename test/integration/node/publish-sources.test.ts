@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { importer } from 'ipfs-unixfs-importer'
 import { expect, test } from 'vitest'
 import { pictures, startNode, temporaryFolder } from '../../helpers/test-node.ts'
-import { writeParquet, writeTar } from '../../node/dataset/archives.ts'
+import { writeParquet, writeTar } from '../../node/image-sources/archives.ts'
 
 const SMALL = { partitions: 2, shared: 16, dimension: 64 }
 

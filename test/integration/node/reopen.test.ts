@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { homeAt } from '../../../node/home.ts'
+import { homeAt } from '../../../node/home/home.ts'
 import { parseCid } from '../../../src/codec.ts'
 import { blockPath, bundledPrior, openNode, pictures, startNode } from '../../helpers/test-node.ts'
 

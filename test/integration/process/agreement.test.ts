@@ -8,7 +8,7 @@ import {
   type JoinReport,
   type MergeReport,
   type PublishReport
-} from '../../../node/api-reports.ts'
+} from '../../../node/api/reports.ts'
 import { z } from 'zod'
 import { createProcessNodes, type ProcessNode, type ProcessNodes } from '../../helpers/process-node.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '../../helpers/sample-swarm.ts'

@@ -1,12 +1,12 @@
 /** A participant that is killed with -9 again and again, at every point that has a name, and goes on from where it was. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type ApiEvent } from '../../../node/api-events.ts'
+import { type ApiEvent } from '../../../node/api/events.ts'
 import {
   joinReportSchema,
   mergeReportSchema,
   verifyReportSchema,
   type PublishReport
-} from '../../../node/api-reports.ts'
+} from '../../../node/api/reports.ts'
 import type { SignedRecord } from '../../../src/publish/record.ts'
 import {
   createProcessNodes,

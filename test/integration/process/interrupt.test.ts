@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { joinReportSchema, statusReportSchema, type PublishReport } from '../../../node/api-reports.ts'
-import { EXIT } from '../../../node/exit-codes.ts'
+import { joinReportSchema, statusReportSchema, type PublishReport } from '../../../node/api/reports.ts'
+import { EXIT } from '../../../node/api/exit-codes.ts'
 import { createProcessNodes, loggedRecords, recordsOf, type ProcessNodes } from '../../helpers/process-node.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm, SHARED } from '../../helpers/sample-swarm.ts'
 

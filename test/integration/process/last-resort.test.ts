@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { statusReportSchema } from '../../../node/api-reports.ts'
+import { statusReportSchema } from '../../../node/api/reports.ts'
 import { createProcessNodes, type ProcessNodes } from '../../helpers/process-node.ts'
 
 let nodes: ProcessNodes

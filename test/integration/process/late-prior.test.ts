@@ -4,7 +4,7 @@ import {
   mergeReportSchema,
   verifyReportSchema,
   type PublishReport
-} from '../../../node/api-reports.ts'
+} from '../../../node/api/reports.ts'
 import {
   createProcessNodes,
   isComplete,

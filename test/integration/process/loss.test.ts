@@ -1,8 +1,8 @@
 /** Members that go and never come back, the publisher among them. */
 import { access } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { joinReportSchema, mergeReportSchema, verifyReportSchema } from '../../../node/api-reports.ts'
-import { homeAt } from '../../../node/home.ts'
+import { joinReportSchema, mergeReportSchema, verifyReportSchema } from '../../../node/api/reports.ts'
+import { homeAt } from '../../../node/home/home.ts'
 import { blockFileOf } from '../../../node/store/block-files.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 import type { SignedRecord } from '../../../src/publish/record.ts'

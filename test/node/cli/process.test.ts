@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { apiFilePath } from '../../../node/http-api/api-file.ts'
+import { apiFilePath } from '../../../node/api/http/api-file.ts'
 
-const LAUNCHER = join(import.meta.dirname, '..', '..', '..', 'bin.mjs')
+const LAUNCHER = join(import.meta.dirname, '..', '..', '..', 'node', 'cli', 'bin.mjs')
 
 let root: string
 let home: string

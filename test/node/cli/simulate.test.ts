@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { runProgram } from '../../../node/cli/program.ts'
 import type { CliContext } from '../../../node/cli/context.ts'
-import type { Backend } from '../../../node/backend.ts'
+import type { Backend } from '../../../node/cli/backend.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
 import { fakeApi, fakeBackend } from '../../helpers/fake-api.ts'
 

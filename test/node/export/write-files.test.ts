@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { UnixFS } from 'ipfs-unixfs'
 import type { CID } from 'multiformats/cid'
 import { expect, onTestFinished, test } from 'vitest'
-import { isSafeName, writeNewFile } from '../../../node/export/new-file.ts'
+import { isSafeName, writeNewFile } from '../../../node/store/new-file.ts'
 import { writeFiles } from '../../../node/export/write-files.ts'
 import { pbCid, rawCid } from '../../../src/codec.ts'
 

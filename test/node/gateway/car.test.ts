@@ -1,8 +1,8 @@
 /** CAR answers of the gateway: which blocks, in which order; the cases of the public gateway-conformance suite and more. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CarReader } from '@ipld/car'
-import { readCar } from '../../../node/dag/car.ts'
-import { linksOf } from '../../../node/dag/entity.ts'
+import { readCar } from '../../../node/content/dag/car.ts'
+import { linksOf } from '../../../node/content/dag/entity.ts'
 import { collect } from '../../helpers/collect.ts'
 import { ask, type Fixtures, startFixtures } from './fixtures.ts'
 

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Content } from '../../../node/content.ts'
+import type { Content } from '../../../node/content/content.ts'
 import { ContentUnavailableError } from '../../../src/errors.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { ask, askUrl, type Fixtures, gatewayOn, makeStore, startFixtures } from './fixtures.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ConfigurationReport } from '../../../node/simulate/report.ts'
+import type { ConfigurationReport } from '../../../node/lab/simulate/report.ts'
 import { VARIANTS } from '../../../scripts/reproduce/alignment-variants.ts'
 import { Results, type Section } from '../../../scripts/reproduce/figure.ts'
 import { FIGURES, QUICK_FIGURES } from '../../../scripts/reproduce/figures.ts'

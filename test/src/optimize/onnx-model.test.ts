@@ -20,7 +20,7 @@ import {
   type ModelParts
 } from '../../helpers/onnx.ts'
 
-const BUNDLED = new URL('../../../priors/', import.meta.url)
+const BUNDLED = new URL('../../../node/priors/bundled/', import.meta.url)
 const ZOO = new URL('../../../../shared/data/priors/', import.meta.url)
 const bundled = readdirSync(BUNDLED)
   .map(name => new URL(`${name}/model.onnx`, BUNDLED))

@@ -1,0 +1,102 @@
+/** What the operations of api.ts are asked with. Checked on both sides of the local API. */
+import { z } from 'zod'
+import { TARGET_DTYPES } from '../../src/publish/target-dtype.ts'
+
+/** Kinds of files that hold images. */
+export const SOURCE_KINDS = ['images', 'tar', 'parquet', 'arrow'] as const
+export type SourceKind = (typeof SOURCE_KINDS)[number]
+
+const count = z.number().int().nonnegative()
+/** Longer arguments are no path, CID or invite of ours. */
+const text = z.string().min(1).max(16_384)
+
+export const publishOptionsSchema = z.strictObject({
+  name: z.string().min(1).max(128),
+  /** SPDX expression or other words of the data's owner */
+  license: z.string().min(1).max(128).optional(),
+  partitions: count.min(1),
+  /** Rows of the shared set */
+  shared: count.min(1),
+  /** n, dimensions of every target */
+  dimension: count.min(1),
+  /** In which numbers shards store targets; float32 by default */
+  targetDtype: z.enum(TARGET_DTYPES).optional(),
+  /** Prior whose features of the shared set the gate judges against; the bundled untrained one by default */
+  referencePrior: text.optional(),
+  election: z.enum(['uniformity', 'predictivity', 'consensus']).optional(),
+  /** Uniform values of targets centred on S; by default of the targets as they are */
+  centred: z.boolean().optional(),
+  /** Peer ids that may add records; everybody by default */
+  allow: z.array(text).max(4096).optional(),
+  /** Further sources, read after the first as if they were one */
+  more: z.array(text).max(4096).optional(),
+  /** Images whose bytes occurred before are left out; they are kept by default */
+  dedupe: z.boolean().optional(),
+  /** Column of Parquet or Arrow files that has the images; found by type and name by default */
+  column: z.string().min(1).max(1024).optional(),
+  /** Component of WebDataset samples that is the image, such as `jpg`, or `all`; needed where a sample has several */
+  component: z.string().min(1).max(256).optional(),
+  /** The kind of files to read in a folder that has several */
+  only: z.enum(SOURCE_KINDS).optional(),
+  /** Images that cannot be used are left out, each with a `log` event; by default one such image is an error */
+  skipBad: z.boolean().optional()
+})
+
+export const joinOptionsSchema = z.strictObject({
+  /** An .onnx file, a folder with model.onnx and preprocessor_config.json, a .csv of labels, or a bundle as a folder or by its CID */
+  prior: text,
+  /** Output to take as the feature instead of the one chosen by rule */
+  output: z.string().min(1).max(1024).optional(),
+  /** Leave when the dataset is complete */
+  once: z.boolean(),
+  /** Threads of the inference process */
+  threads: count.min(1).max(256).optional(),
+  maxPartitions: count.min(1).optional(),
+  /** How the prior is called in public */
+  name: z.string().min(1).max(64).optional(),
+  /** Licence of the prior, stated in public */
+  license: z.string().min(1).max(128).optional()
+})
+
+export const priorCheckOptionsSchema = z.strictObject({
+  image: text.optional(),
+  output: z.string().max(1024).optional(),
+  /** Invite or manifest CID of a swarm, or root of a merged dataset: what would become of the prior there? */
+  shared: text.optional()
+})
+
+/** `out`: a folder that is made and filled with the dataset's files. */
+export const mergeOptionsSchema = z.strictObject({
+  out: text.optional(),
+  /** Key of the home's key store, made on first use: an IPNS record under it points to the dataset */
+  name: z.string().min(1).max(64).optional()
+})
+
+export const verifyOptionsSchema = z.strictObject({
+  /** Run the priors that came as bundles again on so many random rows of each */
+  rerun: count.min(1).max(65_536).optional()
+})
+
+export type VerifyOptions = z.infer<typeof verifyOptionsSchema>
+export type PublishOptions = z.infer<typeof publishOptionsSchema>
+export type JoinOptions = z.infer<typeof joinOptionsSchema>
+export type PriorCheckOptions = z.infer<typeof priorCheckOptionsSchema>
+export type MergeOptions = z.infer<typeof mergeOptionsSchema>
+
+/** Of the HTTP gateway that a node may serve besides; left-out fields are as configured. */
+export interface GatewayOptions {
+  port?: number
+  /** Serve everything that lies in the store */
+  any?: boolean
+}
+
+export interface InitOptions {
+  /** Multiaddrs to listen on, instead of the default */
+  listen?: readonly string[]
+  /**
+   * Find members on the local network by multicast DNS
+   *
+   * @default true
+   */
+  mdns?: boolean
+}

@@ -1,0 +1,104 @@
+/**
+ * What the node and its inference worker say to each other: one request at a time, one reply each, over Node's IPC channel with
+ * structured clone ("advanced" serialisation), so bytes and numbers travel as they are.
+ */
+import type { ImageInput } from '../../../src/optimize/onnx-facts.ts'
+import type { Preprocessing } from '../../../src/optimize/preprocess.ts'
+
+export interface DecodeLimits {
+  readonly imagePixels: number
+  readonly imageBytes: number
+}
+
+/** Load a model. The worker opens `path` itself (a model may be larger than a message) and checks that it is the file scanned. */
+export interface LoadRequest {
+  readonly type: 'load'
+  readonly path: string
+  /** Hex sha-256 of the file as scanned by the parent. */
+  readonly sha256: string
+  /** Appended to the file's bytes: makes a hidden tensor an output. */
+  readonly suffix: Uint8Array
+  readonly tensor: string
+  readonly tokens: 'mean' | 'first'
+  readonly input: ImageInput
+  readonly preprocessing: Preprocessing
+  readonly threads: number
+}
+
+export interface EmbedRequest {
+  readonly type: 'embed'
+  readonly images: readonly { readonly id: string; readonly bytes: Uint8Array }[]
+}
+
+/** Decode and forget: is each of these an image that every peer will be able to use? */
+export interface InspectRequest {
+  readonly type: 'inspect'
+  readonly images: readonly Uint8Array[]
+}
+
+export interface GemmRequest {
+  readonly type: 'gemm'
+  readonly a: Operand
+  readonly b: Operand
+  readonly transposeA: boolean
+  readonly transposeB: boolean
+  readonly threads: number
+}
+
+export interface Operand {
+  readonly rows: number
+  readonly columns: number
+  readonly data: Float64Array
+}
+
+export type Request = LoadRequest | EmbedRequest | InspectRequest | GemmRequest
+
+export interface LoadReply {
+  /** Shape of the feature tensor for one image, without the batch. */
+  readonly shape: readonly number[]
+  /** l */
+  readonly dimension: number
+  /** Milliseconds per image of the model alone, on the probe that found the shape. */
+  readonly milliseconds: number
+}
+
+export interface EmbedReply {
+  /** images x l, row-major. */
+  readonly features: Float32Array
+}
+
+export type ImageFacts =
+  | { readonly width: number; readonly height: number; readonly format: 'jpeg' | 'png' | 'webp' }
+  | { readonly error: string }
+
+export interface InspectReply {
+  readonly images: readonly ImageFacts[]
+}
+
+export interface GemmReply {
+  readonly data: Float64Array
+}
+
+export interface Replies {
+  load: LoadReply
+  embed: EmbedReply
+  inspect: InspectReply
+  gemm: GemmReply
+}
+
+/** Sent once, before anything else, by the parent. */
+export interface Setup {
+  readonly type: 'setup'
+  readonly limits: DecodeLimits
+  readonly memoryBytes: number
+}
+
+export interface Envelope {
+  readonly id: number
+  readonly request: Request
+}
+
+/** What the worker sends back; the parent checks it by `answerSchema` (replies.ts). */
+export type WorkerAnswer =
+  | { readonly id: number; readonly ok: true; readonly value: Replies[Request['type']] }
+  | { readonly id: number; readonly ok: false; readonly name: string; readonly message: string }

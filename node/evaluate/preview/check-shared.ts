@@ -1,0 +1,123 @@
+/**
+ * `coopt prior check` with the help of a node: of a bundle that has to be fetched by its CID, or against a swarm. What `checkPrior` says, then what
+ * the swarm would make of it.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { decodeInvite } from '../../../src/distribute/invite.ts'
+import type { PriorCheckOptions } from '../../api/options.ts'
+import type { PriorReport, SharedReport } from '../../api/reports.ts'
+import type { Content } from '../../content/content.ts'
+import type { Swarms } from '../../swarms/swarms.ts'
+import type { ApiEvent } from '../../api/events.ts'
+import { fetchBundle } from '../../priors/bundle/fetch-bundle.ts'
+import { checkPrior } from '../../priors/check-prior.ts'
+import { DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
+import { loadPrior } from '../../priors/load-prior.ts'
+import { mergeUnlessKnown } from '../../merge/merge-swarm.ts'
+import { directoryCid } from '../../api/directory-cid.ts'
+import { previewPrior } from './preview-prior.ts'
+import { roundOfDataset, roundOfSwarm, type Round } from './round.ts'
+
+export interface CheckComponents {
+  readonly content: Content
+  readonly swarms: Pick<Swarms, 'all' | 'find'>
+  readonly limits: Partial<InferenceLimits>
+  /** Images per call of the prior */
+  readonly batchSize: number
+  /** How long to wait for a first member of the swarm, ms */
+  readonly catchUpMs: number
+  /** Folder for files that are gone afterwards */
+  readonly spool: string
+}
+
+interface Call {
+  onEvent(event: ApiEvent): void
+  readonly signal: AbortSignal
+}
+
+/** `prior`: an absolute path, or the CID of a bundle. Errors as `CoOptApi.priorCheck`. */
+export async function checkPriorIn(
+  components: CheckComponents,
+  prior: string,
+  options: PriorCheckOptions,
+  call: Call
+): Promise<PriorReport> {
+  const cid = directoryCid(prior)
+  if (cid === undefined) return await checkFiles(components, prior, options, call)
+  return await withBundle(components, cid, call.signal, async folder => {
+    const report = await checkFiles(components, folder, options, call)
+    const made = report.bundle?.cid
+    if (made === undefined || made === cid.toString()) return report
+    return {
+      ...report,
+      refusals: [...report.refusals, `${cid} is not laid out as bundles are: the same files make ${made}`]
+    }
+  })
+}
+
+// --- internal ---
+
+/** The folder is gone after `use`. */
+async function withBundle<T>(
+  { content, limits, spool }: CheckComponents,
+  cid: CID,
+  signal: AbortSignal,
+  use: (folder: string) => Promise<T>
+): Promise<T> {
+  await mkdir(spool, { recursive: true, mode: 0o700 })
+  const folder = await mkdtemp(join(spool, 'check-'))
+  try {
+    const maxModelBytes = limits.modelBytes ?? DEFAULT_LIMITS.modelBytes
+    await fetchBundle(cid, folder, { content, maxModelBytes, signal })
+    return await use(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function checkFiles(
+  components: CheckComponents,
+  path: string,
+  { image, output, shared }: PriorCheckOptions,
+  { onEvent, signal }: Call
+): Promise<PriorReport> {
+  const options = { limits: components.limits, ...(output === undefined ? {} : { output }) }
+  const report = await checkPrior(path, { ...options, ...(image === undefined ? {} : { image }) })
+  if (shared === undefined || report.refusals.length > 0) return report
+  const round = await roundOf(components, shared, signal)
+  try {
+    const prior = await loadPrior(path, options)
+    try {
+      const { content, batchSize } = components
+      const onBatch = (done: number, rows: number): void => onEvent({ type: 'scoring', done, rows })
+      const preview: SharedReport = await previewPrior(round, {
+        prior,
+        content,
+        batchSize,
+        onBatch,
+        signal
+      })
+      return { ...report, shared: preview }
+    } finally {
+      await prior.close()
+    }
+  } finally {
+    await round.close()
+  }
+}
+
+/** A UnixFS directory is a merged dataset; whatever else there is names a swarm. */
+async function roundOf(
+  { swarms, content, catchUpMs }: CheckComponents,
+  shared: string,
+  signal: AbortSignal
+): Promise<Round> {
+  const root = directoryCid(shared)
+  if (root !== undefined) {
+    await mergeUnlessKnown(root, swarms.all(), content)
+    return await roundOfDataset(root, content, signal)
+  }
+  return await roundOfSwarm(await swarms.find(decodeInvite(shared), signal), catchUpMs, signal)
+}

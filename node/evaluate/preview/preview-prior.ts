@@ -1,0 +1,166 @@
+/**
+ * `coopt prior check PRIOR --shared INVITE|CID`: what a swarm would make of a prior that is not in it, computed as everybody will compute
+ * it, from targets of the shared set that stay in this process.
+ *
+ * Targets, uniform value and gate are those that `join` would publish and meet. Rank and alignment are of the present: whoever joins
+ * later can change both.
+ */
+import type { Candidate, Election } from '../../../src/align/candidate.ts'
+import { NOISE_SIGMAS, round6, type Assessment } from '../../../src/align/gate.ts'
+import type { Manifest } from '../../../src/distribute/manifest.ts'
+import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
+import { NumericError } from '../../../src/errors.ts'
+import { matrix, type Matrix32 } from '../../../src/matrix.ts'
+import { belowFloor, candidatesOf, HOPELESS, isScore, type Quality } from '../../../src/merge/views.ts'
+import type { EncodedImage, PriorModel } from '../../../src/optimize/prior.ts'
+import { peerIdOf } from '../../../src/peer-key.ts'
+import type { SharedReport } from '../../api/reports.ts'
+import type { Content } from '../../content/content.ts'
+import { createOptimizer } from '../../priors/compute-targets.ts'
+import type { Round } from './round.ts'
+
+export interface PreviewComponents {
+  prior: PriorModel
+  content: Content
+  /** Images per call of the prior */
+  batchSize: number
+  onBatch(done: number, rows: number): void
+  signal: AbortSignal
+}
+
+/** The key of the candidate among record ids: behind all of them, as the newest of several equals is. */
+const OWN = '~'
+
+/** Throws what the prior throws for an image, and `ContentUnavailableError` when the shared set cannot be had. */
+export async function previewPrior(round: Round, components: PreviewComponents): Promise<SharedReport> {
+  const { swarm, exact, set, evidence, unjudged } = round
+  const { manifest } = swarm
+  const { prior } = components
+  const { kind } = prior.descriptor
+  const { targets, imagesPerSecond } = await targetsOfShared(round, components)
+  const cid = matrixCid(targets)
+  const assessment = await exact.assess(cid, kind, targets)
+
+  const others = candidatesOf(set, evidence)
+  const { uniformValue } = assessment
+  const own: Candidate = { key: OWN, author: OWN, kind, targetsCid: cid, claimed: uniformValue, assessment }
+  const present = await exact.elect(others)
+  const next = await exact.elect([...others, own])
+  const policies: Array<Manifest['election']['policy']> = ['uniformity', 'predictivity']
+  const ranks = [rankUnder(manifest.election.policy, next)]
+  for (const policy of policies.filter(name => name !== manifest.election.policy))
+    ranks.push(rankUnder(policy, await exact.elect([...others, own], policy)))
+
+  const qualityTo = async (election: Election): Promise<Quality | undefined> => {
+    const reference = election.reference?.cid
+    return reference === undefined || !assessment.admissible ? undefined : await quality(round, cid, reference)
+  }
+  const now = await qualityTo(present)
+  // the floor that `join` meets is that of the reference after this prior has come
+  const then = await qualityTo(next)
+  const floor = then === undefined ? undefined : belowFloor(manifest, then)
+  const refusals = [...assessment.refusals, ...(floor === undefined ? [] : [floor])]
+  const reference = referenceOf(round, present)
+  return {
+    manifest: swarm.id.toString(),
+    name: manifest.name,
+    rows: manifest.shared.rows,
+    present: assessment.present,
+    uniformValue,
+    gate: gateRows(manifest, kind, assessment),
+    priors: present.ranking.filter(({ electable }) => electable).length,
+    unjudged,
+    ranks,
+    ...(reference === undefined ? {} : { reference }),
+    ...(now === undefined ? {} : { alignment: { ...now, ...floors(manifest) } }),
+    ...(imagesPerSecond === undefined ? {} : { imagesPerSecond }),
+    admitted: refusals.length === 0,
+    refusals
+  }
+}
+
+// --- internal ---
+
+async function targetsOfShared(
+  { swarm }: Round,
+  { prior, content, batchSize, onBatch, signal }: PreviewComponents
+): Promise<{ targets: Matrix32; imagesPerSecond?: number }> {
+  const { shared, dimension } = swarm.manifest
+  const optimizer = createOptimizer({ swarm, prior, batchSize })
+  const data = new Float32Array(shared.rows * dimension)
+  let done = 0
+  let milliseconds = 0
+  let batch: EncodedImage[] = []
+  const flush = async (): Promise<void> => {
+    const started = performance.now()
+    const targets = await optimizer.embed(batch, signal)
+    milliseconds += performance.now() - started
+    data.set(targets.data, done * dimension)
+    done += batch.length
+    batch = []
+    onBatch(done, shared.rows)
+  }
+  for await (const { id, bytes } of content.samples(shared, 0, signal)) {
+    signal.throwIfAborted()
+    batch.push({ id, bytes })
+    if (batch.length >= batchSize || done + batch.length === shared.rows) await flush()
+  }
+  const targets = matrix(shared.rows, dimension, data)
+  if (prior.descriptor.kind === 'human') return { targets }
+  return { targets, imagesPerSecond: round6((done * 1000) / Math.max(milliseconds, 1)) }
+}
+
+type GateRow = SharedReport['gate'][number]
+
+/** Each figure of the gate beside what it has to reach, as `assess` compares them; labels of people are judged by the first alone. */
+function gateRows({ gate }: Manifest, kind: 'onnx' | 'human', a: Assessment): GateRow[] {
+  const above = round6(a.r2 - a.chanceR2)
+  const row = (figure: GateRow['figure'], value: number, threshold: number): GateRow => ({
+    figure,
+    value,
+    threshold,
+    ok: value >= threshold
+  })
+  const noise = row('r2-above-noise', above, round6(NOISE_SIGMAS * a.noiseDeviation))
+  if (kind === 'human') return [noise]
+  return [
+    noise,
+    row('r2-above-chance', above, gate.minR2),
+    row('neighbour-lift', a.neighbourLift, gate.minNeighbourLift),
+    row('effective-rank', a.effectiveRank, gate.minEffectiveRank)
+  ]
+}
+
+function rankUnder(policy: string, election: Election): SharedReport['ranks'][number] {
+  const electable = election.ranking.filter(entry => entry.electable)
+  const own = election.ranking.find(({ key }) => key === OWN)
+  const at = electable.findIndex(({ key }) => key === OWN)
+  return {
+    policy,
+    ...(own?.figure === undefined ? {} : { figure: own.figure }),
+    ...(at < 0 ? {} : { rank: at + 1 }),
+    of: electable.length,
+    elected: election.reference?.provenance.from.includes(OWN) === true,
+    ...(own?.reason === undefined ? {} : { reason: own.reason })
+  }
+}
+
+async function quality({ exact }: Round, ...[from, to]: Parameters<Round['exact']['quality']>): Promise<Quality> {
+  try {
+    return await exact.quality(from, to)
+  } catch (error) {
+    if (error instanceof NumericError) return HOPELESS
+    throw error
+  }
+}
+
+const floors = ({ alignment: { minLooR2, minLooCosine } }: Manifest) => ({ minLooR2, minLooCosine })
+
+function referenceOf({ set }: Round, election: Election): SharedReport['reference'] {
+  const { reference } = election
+  if (reference?.cid !== undefined && reference.matrix !== undefined)
+    return { cid: reference.cid.toString(), prior: `consensus of ${reference.provenance.from.length} priors` }
+  const score = set.get(reference?.provenance.from[0] ?? '')
+  if (reference?.cid === undefined || score === undefined || !isScore(score)) return undefined
+  return { cid: reference.cid.toString(), peer: peerIdOf(score.body.author), prior: score.body.prior.name }
+}

@@ -1,0 +1,108 @@
+/** Who takes part in a configuration: names, keys, priors, attackers under all their identities, and people. */
+import { createRandomStream, shuffle } from '../../../src/random.ts'
+import { InvalidInputError } from '../../../src/errors.ts'
+import { attackerSource, copySource } from './attack.ts'
+import type { Draw } from './draw.ts'
+import type { PriorFeatures } from './feature-cache.ts'
+import { humanFeatures } from './feature-cache.ts'
+import type { ImageLabels } from './image-set.ts'
+import type { Participant, Settings } from './plan.ts'
+import { simulatedPeer } from './simulated-peer.ts'
+import type { SimulatedParticipant } from './simulated-participant.ts'
+import { honestSource, type TargetSource } from './target-source.ts'
+
+export interface Copycat {
+  readonly participant: SimulatedParticipant
+  /** Take another's S_Y, once there is one to take */
+  copy(victim: SimulatedParticipant): Promise<void>
+}
+
+export interface Cast {
+  /** All who publish first */
+  readonly participants: SimulatedParticipant[]
+  /** Those who wait for somebody's S_Y */
+  readonly copycats: Copycat[]
+}
+
+export function makeParticipants(
+  draw: Draw,
+  settings: Settings,
+  {
+    priors,
+    untrained,
+    labels
+  }: { priors: ReadonlyMap<string, PriorFeatures>; untrained: PriorFeatures; labels: ImageLabels | undefined }
+): Cast {
+  const participants: SimulatedParticipant[] = []
+  const copycats: Copycat[] = []
+  const taken = new Set(settings.participants.flatMap(({ name }) => name ?? []))
+  const join = (name: string, speed: number, source: TargetSource): SimulatedParticipant => ({
+    name,
+    peer: simulatedPeer(`${settings.seed}`, name),
+    speed,
+    source,
+    score: undefined,
+    taken: 0,
+    budget: 0
+  })
+  const priorOf = ({ prior }: Participant): PriorFeatures | undefined => {
+    if (prior === undefined) return undefined
+    const found = priors.get(prior)
+    if (found === undefined) throw new InvalidInputError(`plan: prior "${prior}" is not in "priors"`)
+    return found
+  }
+
+  for (const given of settings.participants) {
+    const { attack, speed = 1, sybils = 1 } = given
+    const prior = priorOf(given)
+    const head = given.name ?? [prior?.name, attack].filter(part => part !== undefined).join('-')
+    for (let identity = 1; identity <= sybils; identity++) {
+      const own = given.name !== undefined && identity === 1
+      const name = own ? head : unused(head, taken)
+      taken.add(name)
+      if (attack === undefined && prior !== undefined) participants.push(join(name, speed, honestSource(draw, prior)))
+      else if (attack === 'copy' && prior !== undefined) {
+        const copy = copySource(draw, prior, name)
+        copycats.push({
+          participant: join(name, speed, copy.source),
+          copy: async victim => await copy.from(victim.source)
+        })
+      } else if (attack !== undefined && attack !== 'copy') {
+        participants.push(
+          join(name, speed, attackerSource(draw, { ...given, attack }, { prior, untrained, name, identity }))
+        )
+      }
+    }
+  }
+  if (settings.human !== undefined && labels !== undefined) {
+    const people = humanFeatures(unused('human', taken), labels)
+    participants.push(join(people.name, HUMAN_SPEED, humanSource(draw, people, settings.human.share)))
+  }
+  return { participants, copycats }
+}
+
+// --- internal ---
+
+/** Their labels are there already: no model has to run. */
+const HUMAN_SPEED = Number.POSITIVE_INFINITY
+
+function unused(head: string, taken: ReadonlySet<string>): string {
+  let name = head
+  for (let i = 2; taken.has(name); i++) name = `${head}-${i}`
+  return name
+}
+
+/** People who label the shared set and a share of the partitions, drawn by the seed; of the others they know nothing. */
+function humanSource(draw: Draw, people: PriorFeatures, share: number): TargetSource {
+  const { partitions, seed } = draw.swarm.manifest
+  const order = shuffle(partitions.length, createRandomStream('coopt/1/simulate/human', seed))
+  const labelled = new Set(order.subarray(0, Math.round(share * partitions.length)))
+  const source = honestSource(draw, people)
+  return {
+    ...source,
+    partition: async index => {
+      const all = await source.partition(index)
+      return labelled.has(index) ? all : { ...all, present: 0 }
+    }
+  }
+}

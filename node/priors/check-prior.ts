@@ -1,0 +1,188 @@
+/**
+ * What `coopt prior check` says of a prior: everything that `loadPrior` decides, with the refusals as facts instead of errors, and a
+ * measured speed.
+ */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import type { CID } from 'multiformats/cid'
+import {
+  InferenceError,
+  InvalidImageError,
+  InvalidInputError,
+  InvalidPriorError,
+  NonFiniteFeatureError
+} from '../../src/errors.ts'
+import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
+import type { Preprocessing } from '../../src/optimize/preprocess.ts'
+import { GOLDEN_IMAGES, type BundleFacts } from '../../src/publish/bundle.ts'
+import type { PriorReport } from '../api/reports.ts'
+import { openBundle } from './bundle/open-bundle.ts'
+import { sha256Cid } from '../compute/inference/file-cid.ts'
+import { readLabelFile } from './human-prior.ts'
+import type { InferenceLimits } from '../compute/inference/limits.ts'
+import { findPrior, loadOnnx } from './load-prior.ts'
+import type { OnnxPrior } from './onnx-prior.ts'
+import { syntheticPng } from './synthetic-image.ts'
+
+/** The speed is measured for about this long, at least over one batch. */
+const MEASURE_MILLISECONDS = 1000
+const BATCH = 32
+/** Numbers of the feature that are shown. */
+const HEAD = 8
+/** Side of the synthetic image for a model that takes a large input: a photograph in a collection. */
+const PHOTO = { width: 500, height: 375 }
+
+export interface CheckOptions {
+  /** Image whose feature is shown, and with which the speed is measured. */
+  readonly image?: string
+  readonly output?: string
+  readonly threads?: number
+  readonly limits?: Partial<InferenceLimits>
+}
+
+/**
+ * What is wrong with the prior is in `refusals`. Throws `InvalidPriorError` when `path` is no prior at all, `InvalidInputError` when the
+ * image cannot be read.
+ */
+export async function checkPrior(path: string, options: CheckOptions = {}): Promise<PriorReport> {
+  const files = await findPrior(path)
+  const file = files.kind === 'onnx' ? files.model : files.labels
+  const { size } = await stat(file)
+  let head: Head = { id: (await fileCid(file)).toString(), name: files.name, kind: files.kind, bytes: size }
+  const refused = (error: unknown): PriorReport => ({
+    ...head,
+    dimension: 0,
+    preprocessing: [],
+    refusals: [refusal(error)]
+  })
+  if (files.kind === 'human') {
+    try {
+      const { labels } = await readLabelFile(files.labels)
+      const rule = `${labels.kind === 'hard' ? 'one-hot' : 'soft'} labels of ${labels.count} samples`
+      return { ...head, output: { name: 'label', rule }, dimension: labels.dimension, preprocessing: [], refusals: [] }
+    } catch (error) {
+      return refused(error)
+    }
+  }
+  let prior: OnnxPrior
+  try {
+    if (files.bundle === undefined) prior = await loadOnnx(files, options)
+    else {
+      const { prior: checked, root, facts, deviation } = await openBundle(files.bundle, options)
+      prior = checked
+      head = { ...head, name: facts.name, bundle: bundleReport(root.cid, facts, deviation) }
+    }
+  } catch (error) {
+    return refused(error)
+  }
+  try {
+    return { ...head, ...describe(prior), ...(await measure(prior, options.image)), refusals: [] }
+  } catch (error) {
+    return { ...head, ...describe(prior), refusals: [refusal(error)] }
+  } finally {
+    await prior.close()
+  }
+}
+
+/** One line per step, in order. */
+export function describePreprocessing(p: Preprocessing, input: Pick<ImageInput, 'layout' | 'channels'>): string[] {
+  const lines: string[] = []
+  if (p.assumed) lines.push('assumed, there is no preprocessor_config.json:')
+  lines.push(input.channels === 1 ? 'decode to grey (ITU-R 601)' : 'decode to RGB (no EXIF rotation, alpha dropped)')
+  if (p.resize !== undefined) {
+    const to =
+      'height' in p.resize ? `${p.resize.width} x ${p.resize.height}` : `shortest edge ${p.resize.shortestEdge}`
+    lines.push(`resize to ${to} (${p.filter})`)
+  }
+  if (p.crop !== undefined) lines.push(`crop the centre, ${p.crop.width} x ${p.crop.height}`)
+  if (p.rescale !== 1) lines.push(`multiply by ${p.rescale}`)
+  if (p.mean.some(v => v !== 0) || p.std.some(v => v !== 1)) {
+    lines.push(`subtract [${p.mean.join(', ')}], divide by [${p.std.join(', ')}]`)
+  }
+  lines.push(`tensor ${input.layout === 'nchw' ? 'N x C x H x W' : 'N x H x W x C'}, ${p.width} x ${p.height}`)
+  return lines
+}
+
+// --- internal ---
+
+type Head = Pick<PriorReport, 'id' | 'name' | 'kind' | 'bytes' | 'bundle'>
+
+function bundleReport(cid: CID, { license }: BundleFacts, deviation: number): NonNullable<PriorReport['bundle']> {
+  return {
+    cid: cid.toString(),
+    trust: 'reexecutable',
+    golden: GOLDEN_IMAGES,
+    deviation,
+    ...(license === undefined ? {} : { license })
+  }
+}
+
+type Facts = Pick<PriorReport, 'input' | 'output' | 'dimension' | 'preprocessing'>
+
+function describe({ model, descriptor, loaded }: OnnxPrior): Facts {
+  const { facts, choice, preprocessing } = model
+  const shape = facts.inputs.find(i => i.name === facts.image.name)?.shape ?? []
+  const pooled =
+    loaded.shape.length === 1 ? '' : `; [${loaded.shape.join(', ')}] per image, ${pooling(loaded.shape, choice.tokens)}`
+  return {
+    input: { name: facts.image.name, shape: shape.map(d => d ?? '?') },
+    output: { name: choice.tensor, rule: `${choice.reason}${pooled}` },
+    dimension: descriptor.dimension,
+    preprocessing: describePreprocessing(preprocessing, facts.image)
+  }
+}
+
+function pooling(shape: readonly number[], tokens: 'mean' | 'first'): string {
+  if (shape.length === 3) return 'averaged over space'
+  return tokens === 'first' ? 'the first token taken' : 'averaged over tokens'
+}
+
+async function measure(
+  prior: OnnxPrior,
+  path: string | undefined
+): Promise<Pick<PriorReport, 'imagesPerSecond' | 'feature'>> {
+  const { preprocessing: p } = prior.model
+  const small = p.width * p.height <= 64 * 64 || p.resize === undefined
+  const bytes = path === undefined ? syntheticPng(...sizeOf(small ? p : PHOTO)) : await readImage(path)
+  const id = path ?? 'a synthetic image'
+  const { features } = await prior.embed([{ id, bytes }])
+  const batch = Array.from({ length: BATCH }, () => ({ id, bytes }))
+  const started = performance.now()
+  let images = 0
+  let milliseconds = 0
+  while (milliseconds < MEASURE_MILLISECONDS) {
+    await prior.embed(batch)
+    images += BATCH
+    milliseconds = performance.now() - started
+  }
+  const imagesPerSecond = Math.round((images * 1000) / milliseconds)
+  if (path === undefined) return { imagesPerSecond }
+  const norm = Math.sqrt(features.data.reduce((s, v) => s + v * v, 0))
+  return { imagesPerSecond, feature: { norm, head: [...features.data.subarray(0, HEAD)] } }
+}
+
+async function readImage(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw new InvalidInputError(
+      `image ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause }
+    )
+  }
+}
+
+const sizeOf = ({ width, height }: { width: number; height: number }): [number, number] => [width, height]
+
+function refusal(error: unknown): string {
+  const ours = [InvalidPriorError, InvalidImageError, NonFiniteFeatureError, InferenceError]
+  if (ours.some(type => error instanceof type)) return (error as Error).message
+  throw error
+}
+
+async function fileCid(path: string): Promise<ReturnType<typeof sha256Cid>> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk)
+  return sha256Cid(hash.digest())
+}

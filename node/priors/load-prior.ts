@@ -1,0 +1,131 @@
+/**
+ * PRIOR as a person gives it -> `PriorModel`: an `.onnx` file, a folder with `model.onnx` (or `onnx/model.onnx`) and perhaps
+ * `preprocessor_config.json` (Hugging Face layout), or a label file (`.csv`).
+ *
+ * A folder with `bundle.json` is a bundle (src/publish/bundle.ts) and must be exactly what it says.
+ *
+ * A `preprocessor_config.json` beside an `.onnx` file counts too: it describes that model, or the folder was mixed up.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import { InvalidPriorError } from '../../src/errors.ts'
+import type { PriorModel } from '../../src/optimize/prior.ts'
+import { isBundle, openBundle } from './bundle/open-bundle.ts'
+import { createHumanPrior, readLabelFile } from './human-prior.ts'
+import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
+import { createOnnxPrior, scanModelFile, type OnnxPrior } from './onnx-prior.ts'
+
+const CONFIG = 'preprocessor_config.json'
+/** Such files have a few hundred bytes. */
+const MAX_CONFIG_BYTES = 65_536
+/** A score record carries at most this. */
+const MAX_NAME_CHARACTERS = 64
+
+export interface LoadPriorOptions {
+  /** Tensor to take as the feature. */
+  readonly output?: string
+  /** Threads of the runtime; 1 leaves the other cores to the node. */
+  readonly threads?: number
+  /** Told to the other peers; the file's (or folder's) name without its ending otherwise. */
+  readonly name?: string
+  readonly license?: string
+  readonly limits?: Partial<InferenceLimits>
+}
+
+export type PriorFiles =
+  | {
+      readonly kind: 'onnx'
+      readonly model: string
+      readonly config: string | undefined
+      readonly name: string
+      /** The folder, when it is a bundle (node/bundle/open-bundle.ts) */
+      readonly bundle?: string
+    }
+  | { readonly kind: 'human'; readonly labels: string; readonly name: string }
+
+/** Which files a path means. Throws `InvalidPriorError` saying what is missing. */
+export async function findPrior(path: string): Promise<PriorFiles> {
+  const what = await kindOf(path)
+  if (what === undefined)
+    throw new InvalidPriorError(`${path} does not exist; give an .onnx file, a folder with model.onnx, or labels.csv`)
+  const name = basename(path, extname(path)).slice(0, MAX_NAME_CHARACTERS) || 'prior'
+  if (what === 'file') {
+    const end = extname(path).toLowerCase()
+    if (end === '.csv') return { kind: 'human', labels: path, name }
+    if (end === '.onnx') return { kind: 'onnx', model: path, config: await existing(join(dirname(path), CONFIG)), name }
+    if (end === '.car')
+      throw new InvalidPriorError(
+        `${path} is an archive: take it into the home with "coopt import ${path}", then give the CID that it has`
+      )
+    throw new InvalidPriorError(`${path} is no prior: an .onnx file, a folder with model.onnx, or labels.csv is needed`)
+  }
+  for (const file of ['model.onnx', join('onnx', 'model.onnx')]) {
+    const model = await existing(join(path, file))
+    if (model === undefined) continue
+    const config = (await existing(join(path, CONFIG))) ?? (await existing(join(dirname(model), CONFIG)))
+    const bundle = (await isBundle(path)) ? { bundle: path } : {}
+    return { kind: 'onnx', model, config, name: basename(path).slice(0, MAX_NAME_CHARACTERS) || 'prior', ...bundle }
+  }
+  const labels = await existing(join(path, 'labels.csv'))
+  if (labels !== undefined) return { kind: 'human', labels, name }
+  throw new InvalidPriorError(`folder ${path} has neither model.onnx nor onnx/model.onnx nor labels.csv`)
+}
+
+/**
+ * Load a prior, ready to embed. Close it after use. Throws `InvalidPriorError` when it is refused, `InferenceError` when the worker
+ * could not run it within its limits.
+ */
+export async function loadPrior(path: string, options: LoadPriorOptions = {}): Promise<PriorModel> {
+  const files = await findPrior(path)
+  if (files.kind === 'onnx') return loadOnnx(files, options)
+  if (options.output !== undefined)
+    throw new InvalidPriorError(`${path} is a label file and has no tensor "${options.output}"`)
+  return createHumanPrior(await readLabelFile(files.labels), nameAndLicense(files, options))
+}
+
+/** As `loadPrior`, for models only; gives the scan's facts too. A bundle is checked against what it says of itself. */
+export async function loadOnnx(
+  files: PriorFiles & { kind: 'onnx' },
+  options: LoadPriorOptions = {}
+): Promise<OnnxPrior> {
+  if (files.bundle !== undefined) return (await openBundle(files.bundle, options)).prior
+  const maxBytes = options.limits?.modelBytes ?? DEFAULT_LIMITS.modelBytes
+  const config = files.config === undefined ? undefined : await readConfig(files.config)
+  const model = await scanModelFile(files.model, config, {
+    maxBytes,
+    ...(options.output === undefined ? {} : { output: options.output })
+  })
+  return createOnnxPrior(model, {
+    ...nameAndLicense(files, options),
+    threads: options.threads ?? 1,
+    ...(options.limits === undefined ? {} : { limits: options.limits })
+  })
+}
+
+// --- internal ---
+
+function nameAndLicense(files: PriorFiles, options: LoadPriorOptions): { name: string; license?: string } {
+  return { name: options.name ?? files.name, ...(options.license === undefined ? {} : { license: options.license }) }
+}
+
+async function kindOf(path: string): Promise<'file' | 'folder' | undefined> {
+  const facts = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+  return facts === undefined ? undefined : facts.isDirectory() ? 'folder' : facts.isFile() ? 'file' : undefined
+}
+
+const existing = async (path: string): Promise<string | undefined> =>
+  (await kindOf(path)) === 'file' ? path : undefined
+
+async function readConfig(path: string): Promise<unknown> {
+  const { size } = await stat(path)
+  if (size > MAX_CONFIG_BYTES)
+    throw new InvalidPriorError(`${path} has ${size} bytes, at most ${MAX_CONFIG_BYTES} are accepted`)
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as unknown
+  } catch (cause) {
+    throw new InvalidPriorError(`${path} is not JSON`, { cause })
+  }
+}

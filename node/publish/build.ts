@@ -1,0 +1,108 @@
+/**
+ * A source of images -> the partition files and the shared set, as blocks.
+ *
+ * Rows follow the plan of src/distribute/partition.ts. Only image bytes and what follows from them get into a block: no file or folder
+ * name, no order of the source. Every image is read again here and must still have the digest it was planned by. Memory: one row
+ * group, the images being read ahead, one chunk of the import.
+ */
+import { createHash } from 'node:crypto'
+import { equalBytes } from '../../src/codec.ts'
+import { sampleId } from '../../src/distribute/content-id.ts'
+import { MAX_PARTITION_BYTES } from '../../src/distribute/manifest.ts'
+import { planPartitions } from '../../src/distribute/partition.ts'
+import { partitionBytes, type Sample } from '../../src/distribute/partition-file.ts'
+import { type ContentFile, importBytes, type PutBlock } from '../../src/distribute/unixfs-import.ts'
+import { InvalidInputError } from '../../src/errors.ts'
+import type { Source } from '../image-sources/source.ts'
+
+export interface BuildOptions {
+  partitions: number
+  sharedRows: number
+  /** 32 bytes */
+  seed: Uint8Array
+  put: PutBlock
+  /** Rows written of all rows of a step */
+  onProgress?: (step: 'partitions' | 'shared', done: number, total: number) => void
+  signal?: AbortSignal
+}
+
+export interface RowFile extends ContentFile {
+  readonly rows: number
+}
+
+export interface BuiltDataset {
+  readonly samples: number
+  /** Images whose bytes occurred before, kept or not */
+  readonly duplicates: number
+  readonly partitions: RowFile[]
+  readonly shared: RowFile
+}
+
+/** Small images are mostly waiting for the file system: as many are read at once. */
+const READ_AHEAD = 8
+
+/** The same samples, seed and counts give the same files. Throws `InvalidInputError`, or what `put` throws. */
+export async function buildDataset(source: Source, options: BuildOptions): Promise<BuiltDataset> {
+  const { partitions: count, sharedRows, seed, put, onProgress, signal } = options
+  // an image is also a row: id, path and lengths take below 128 bytes
+  const perPartition = (source.bytes + source.count * 128) / count
+  if (perPartition > MAX_PARTITION_BYTES) {
+    throw new InvalidInputError(
+      `partitions of about ${Math.round(perPartition)} bytes, at most ${MAX_PARTITION_BYTES}: use ${Math.ceil((count * perPartition * 1.1) / MAX_PARTITION_BYTES)} partitions or more`
+    )
+  }
+  const plan = planPartitions({ digests: source.digests, seed, partitions: count, sharedRows })
+  const write = async (
+    step: 'partitions' | 'shared',
+    rows: Uint32Array,
+    before: number,
+    total: number
+  ): Promise<RowFile> => {
+    const onRow = (row: number): void => onProgress?.(step, before + row, total)
+    const file = await importBytes(partitionBytes(samplesOf(source, rows, onRow, signal)), put)
+    return { cid: file.cid, bytes: file.bytes, dagBytes: file.dagBytes, rows: rows.length }
+  }
+  const partitions: RowFile[] = []
+  let before = 0
+  for (const rows of plan.partitions) {
+    const file = await write('partitions', rows, before, source.count)
+    if (file.bytes > MAX_PARTITION_BYTES) {
+      throw new InvalidInputError(
+        `a partition of ${file.bytes} bytes, at most ${MAX_PARTITION_BYTES}: use more partitions`
+      )
+    }
+    partitions.push(file)
+    before += rows.length
+  }
+  const shared = await write('shared', plan.shared, 0, sharedRows)
+  return { samples: source.count, duplicates: source.duplicates, partitions, shared }
+}
+
+// --- internal ---
+
+async function* samplesOf(
+  source: Source,
+  rows: Uint32Array,
+  onRow: (row: number) => void,
+  signal: AbortSignal | undefined
+): AsyncGenerator<Sample> {
+  for (let start = 0; start < rows.length; start += READ_AHEAD) {
+    signal?.throwIfAborted()
+    const ahead = await Promise.all(
+      Array.from(rows.subarray(start, start + READ_AHEAD), async i => await sampleOf(source, i))
+    )
+    for (const [k, sample] of ahead.entries()) yield { index: start + k, ...sample }
+    onRow(start + ahead.length)
+  }
+}
+
+async function sampleOf(source: Source, i: number): Promise<Pick<Sample, 'id' | 'bytes'>> {
+  const bytes = await source.read(i)
+  const digest = source.digests.subarray(i * 32, i * 32 + 32)
+  if (!equalBytes(createHash('sha256').update(bytes).digest(), digest)) {
+    throw new InvalidInputError(
+      `${source.nameOf(i)} changed while the dataset was built: leave the images alone and publish again`
+    )
+  }
+  return { id: sampleId(digest), bytes }
+}

@@ -1,0 +1,90 @@
+/**
+ * Options of `publish` against the limits of a manifest, before a single image is read: hashing a dataset takes minutes, and the
+ * manifest is the last thing that is made of it.
+ */
+import {
+  MAX_DIMENSION,
+  MAX_MATRIX_BYTES,
+  MAX_PARTITIONS,
+  MAX_SHARED_ROWS,
+  manifestSchema,
+  MIN_DIMENSION,
+  MIN_SHARED_ROWS,
+  type Manifest
+} from '../../src/distribute/manifest.ts'
+import { InvalidInputError } from '../../src/errors.ts'
+import type { Matrix32 } from '../../src/matrix.ts'
+import { peerKeyOf } from '../../src/peer-key.ts'
+import type { PublishOptions } from '../api/options.ts'
+
+/** Throws `InvalidInputError` naming the option. Returns who may add records. */
+export function checkPublishOptions(options: PublishOptions): Manifest['admission'] {
+  const { partitions, shared, dimension, allow } = options
+  checkText('name', options.name)
+  if (options.license !== undefined) checkText('license', options.license)
+  checkWhole('partitions', partitions, 1, MAX_PARTITIONS)
+  checkWhole('shared', shared, MIN_SHARED_ROWS, MAX_SHARED_ROWS)
+  checkWhole('dim', dimension, MIN_DIMENSION, MAX_DIMENSION)
+  checkMatrix(shared, dimension, 'the targets of the shared set')
+  if (allow === undefined) return 'open'
+  const admission = manifestSchema.shape.admission.safeParse([...new Set(allow)].map(peerKeyOf))
+  if (!admission.success) throw new InvalidInputError('option "allow": 1 to 4096 peer ids')
+  return admission.data
+}
+
+/**
+ * The policy where none is asked for. A consensus of all priors makes the best students of the three, and is made anew with nearly every prior
+ * that joins: for known members. In an open swarm anybody may join at any time; there predictivity, which unlike the uniform value
+ * elects neither whitened priors nor noisy copies (RESULTS.md).
+ */
+export function defaultPolicy({ allow }: Pick<PublishOptions, 'allow'>): NonNullable<PublishOptions['election']> {
+  return allow === undefined ? 'predictivity' : 'consensus'
+}
+
+/** Can the features of the shared set be kept? `dimension` is the reference prior's. Throws `InvalidInputError`. */
+export function checkReferencePrior({ shared }: PublishOptions, dimension: number, name: string): void {
+  if (dimension > MAX_DIMENSION) {
+    throw new InvalidInputError(
+      `option "reference-prior": "${name}" has features of ${dimension} dimensions, at most ${MAX_DIMENSION} are allowed`
+    )
+  }
+  checkMatrix(shared, dimension, `the features of the reference prior "${name}"`)
+}
+
+/** Throws `InvalidInputError` when features tell no two images apart: no candidate could pass a gate made of them. */
+export function checkReferenceFeatures({ rows, columns, data }: Matrix32, name: string): void {
+  for (let row = 1; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      if (data[row * columns + column] !== data[column]) return
+    }
+  }
+  throw new InvalidInputError(
+    `option "reference-prior": the features of "${name}" are the same for all ${rows} images of the shared set, so nothing could be ` +
+      `judged by them; look at its preprocessing with "coopt prior check --image", or leave the option out to use the bundled prior`
+  )
+}
+
+// --- internal ---
+
+function checkText(option: 'name' | 'license', value: string): void {
+  const checked = manifestSchema.shape[option].safeParse(value)
+  if (checked.success) return
+  throw new InvalidInputError(
+    `option "${option}": 1 to 128 printable characters in one line (${checked.error.issues[0]?.message})`
+  )
+}
+
+function checkWhole(option: string, value: number, least: number, most: number): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return
+  const advice = value < least ? `${least} at least are needed` : `${most} at most are allowed`
+  throw new InvalidInputError(`option "${option}": ${value} is out of range, ${advice}`)
+}
+
+function checkMatrix(rows: number, dimension: number, what: string): void {
+  const bytes = rows * dimension * 4
+  if (bytes <= MAX_MATRIX_BYTES) return
+  throw new InvalidInputError(
+    `option "shared": with ${rows} rows of ${dimension} dimensions ${what} take ${bytes} bytes, at most ${MAX_MATRIX_BYTES} are ` +
+      `allowed: use ${Math.floor(MAX_MATRIX_BYTES / (4 * dimension))} rows or fewer`
+  )
+}

@@ -1,0 +1,208 @@
+/**
+ * Step 1 on this machine: images become partitions, a shared set, reference features and a signed manifest.
+ *
+ * Nothing of file names, folders or classes gets into any block: samples are known by the hash of their bytes and ordered by it before
+ * the seeded shuffle (src/distribute/partition.ts).
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { defaultGate } from '../../src/align/gate.ts'
+import { DEFAULT_GRID } from '../../src/align/transform.ts'
+import { encodeMatrix } from '../../src/bytes.ts'
+import { MIN_SHARED_ROWS, sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
+import { importBytes, type ContentFile } from '../../src/distribute/unixfs-import.ts'
+import type { PeerKey, Sign } from '../../src/envelope.ts'
+import { InvalidInputError, NonFiniteFeatureError } from '../../src/errors.ts'
+import { matrix } from '../../src/matrix.ts'
+import type { EncodedImage, PriorModel } from '../../src/optimize/prior.ts'
+import type { ApiEvent } from '../api/events.ts'
+import type { PublishOptions } from '../api/options.ts'
+import type { Content } from '../content/content.ts'
+import { buildDataset } from './build.ts'
+import { type LeftOut, leftOutText } from '../image-sources/left-out.ts'
+import { openSource } from '../image-sources/source.ts'
+import type { InferenceHost } from '../compute/inference/host.ts'
+import type { InferenceLimits } from '../compute/inference/limits.ts'
+import { loadPrior } from '../priors/load-prior.ts'
+import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior, defaultPolicy } from './publish-options.ts'
+
+/** Partitions of fewer rows spend more on records and tree nodes than on targets. */
+const MIN_PARTITION_ROWS = 1
+
+/** Images per call of the reference prior. */
+const BATCH = 32
+
+export interface PublishComponents {
+  self: PeerKey
+  sign: Sign
+  content: Content
+  /** Decodes images in a child process */
+  host: InferenceHost
+  /** Of the process that runs the reference prior */
+  limits: Partial<InferenceLimits>
+  /** Folder for temporary files */
+  spool: string
+  /** The bundled untrained prior */
+  untrainedPrior: string
+  onEvent(event: ApiEvent): void
+  signal: AbortSignal
+}
+
+export interface PublishedSwarm {
+  swarm: Swarm
+  /** Images whose bytes occurred before: kept, or left out when that was asked for */
+  duplicates: number
+  /** Everything in the source that is not a sample, by its reason */
+  leftOut: readonly LeftOut[]
+}
+
+/** Throws `InvalidInputError`, `InvalidImageError`, `InvalidPriorError`; nothing is published then. */
+export async function publishSwarm(
+  components: PublishComponents,
+  path: string,
+  options: PublishOptions
+): Promise<PublishedSwarm> {
+  const { self, sign, content, host, onEvent, signal } = components
+  const admission = checkPublishOptions(options)
+  // before anything is built: a prior that cannot be used is an error of the command line
+  const prior = await loadReference(components, options)
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.defer(async () => await prior.close())
+  checkReferencePrior(options, prior.descriptor.dimension, prior.descriptor.name)
+  await mkdir(components.spool, { recursive: true, mode: 0o700 })
+  const spool = await mkdtemp(join(components.spool, 'publish-'))
+  cleanup.defer(async () => await rm(spool, { recursive: true, force: true }))
+  const source = await openSource([path, ...(options.more ?? [])], {
+    spool,
+    signal,
+    dedupe: options.dedupe ?? false,
+    ...(options.column === undefined ? {} : { column: options.column }),
+    ...(options.component === undefined ? {} : { component: options.component }),
+    ...(options.only === undefined ? {} : { only: options.only }),
+    onNote: once(message => onEvent({ type: 'log', level: 'warn', message })),
+    ...(options.skipBad === true
+      ? {
+          onBroken: (name, fault) => onEvent({ type: 'log', level: 'warn', message: `left out ${name}: ${fault}` })
+        }
+      : {}),
+    remote: { get: async cid => await content.block(cid, { signal }) },
+    inspect: async images =>
+      (await host.inspectImages(images, { signal })).map(facts => ('error' in facts ? facts.error : undefined)),
+    onProgress: (done, total) =>
+      onEvent({ type: 'building', step: 'hash', done, ...(total === undefined ? {} : { total }) })
+  })
+  cleanup.defer(async () => await source.close())
+  for (const entry of source.leftOut)
+    onEvent({ type: 'log', level: 'warn', message: `left out: ${leftOutText(entry)}` })
+  if (source.duplicates > 0 && options.dedupe !== true)
+    onEvent({
+      type: 'log',
+      level: 'warn',
+      message: `${source.duplicates} images occurred before and are kept: --dedupe leaves them out`
+    })
+  const samples = source.count
+  if (samples < options.partitions * MIN_PARTITION_ROWS) {
+    throw new InvalidInputError(
+      `${path} has ${samples} images, too few for ${options.partitions} partitions: use fewer partitions`
+    )
+  }
+  if (samples < MIN_SHARED_ROWS)
+    throw new InvalidInputError(
+      `${path} has ${samples} images, ${MIN_SHARED_ROWS} at least are needed for a shared set`
+    )
+  const seed = new Uint8Array(randomBytes(32))
+  const built = await buildDataset(source, {
+    partitions: options.partitions,
+    sharedRows: Math.min(options.shared, samples),
+    seed,
+    put: content.put,
+    signal,
+    onProgress: (step, done, total) => onEvent({ type: 'building', step, done, total })
+  })
+  const referenceFeatures = await embedShared(components, prior, built.shared)
+  const manifest: Manifest = {
+    v: 1,
+    kind: 'coopt-manifest',
+    protocol: '1.0.0',
+    name: options.name,
+    ...(options.license === undefined ? {} : { license: options.license }),
+    publisher: self,
+    samples,
+    partitions: built.partitions,
+    shared: built.shared,
+    dimension: options.dimension,
+    ...(options.targetDtype === 'float16' ? { targetDtype: options.targetDtype } : {}),
+    seed,
+    referenceFeatures,
+    uniformity: { t: 2, centred: options.centred === true },
+    election: { policy: options.election ?? defaultPolicy(options), margin: 0.02, human: false },
+    gate: defaultGate(built.shared.rows),
+    alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
+    // scores, and a peer that does every partition can follow fifteen changes of the reference
+    quotas: { recordsPerPeer: 16 * options.partitions + 256, recordBytes: 64 * 1024 * 1024 },
+    admission
+  }
+  const swarm = await sealManifest(manifest, sign)
+  await content.put(swarm.id, swarm.bytes)
+  await content.barrier()
+  return { swarm, duplicates: source.duplicates, leftOut: source.leftOut }
+}
+
+// --- internal ---
+
+/** The same about every part of a source is told once. */
+function once(tell: (text: string) => void): (text: string) => void {
+  const told = new Set<string>()
+  return text => {
+    if (told.has(text)) return
+    told.add(text)
+    tell(text)
+  }
+}
+
+async function loadReference(
+  { untrainedPrior, limits }: PublishComponents,
+  { referencePrior }: PublishOptions
+): Promise<ReferencePrior> {
+  const prior = await loadPrior(referencePrior ?? untrainedPrior, { limits })
+  if (prior.descriptor.kind === 'human') {
+    await prior.close()
+    throw new InvalidInputError('labels cannot be the reference prior: their features are too coarse for the gate')
+  }
+  return Object.assign(prior, {
+    source: referencePrior === undefined ? 'untrained (bundled default)' : prior.descriptor.name
+  })
+}
+
+type ReferencePrior = PriorModel & { readonly source: string }
+
+/** Features of the shared set by the reference prior: what the gate of this swarm judges candidates against. */
+async function embedShared(
+  { content, onEvent, signal }: PublishComponents,
+  prior: ReferencePrior,
+  shared: ContentFile & { rows: number }
+): Promise<Manifest['referenceFeatures']> {
+  const { dimension, name } = prior.descriptor
+  const data = new Float32Array(shared.rows * dimension)
+  let done = 0
+  let batch: EncodedImage[] = []
+  const flush = async (): Promise<void> => {
+    const { features } = await prior.embed(batch, { signal })
+    data.set(features.data, done * dimension)
+    done += batch.length
+    batch = []
+    onEvent({ type: 'building', step: 'features', done, total: shared.rows })
+  }
+  for await (const { id, bytes } of content.samples(shared, 0, signal)) {
+    batch.push({ id, bytes })
+    if (batch.length === BATCH) await flush()
+  }
+  if (batch.length > 0) await flush()
+  if (!data.every(Number.isFinite))
+    throw new NonFiniteFeatureError(`the reference prior "${name}" has features that are not finite`)
+  const features = matrix(shared.rows, dimension, data)
+  checkReferenceFeatures(features, name)
+  const file = await importBytes([encodeMatrix(features)], content.put)
+  return { ...file, dimension, source: prior.source }
+}

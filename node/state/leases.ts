@@ -1,0 +1,211 @@
+/**
+ * Leases: who says to be working on what. Advice with an expiry on the observer's own clock, never stored, never part of what is true.
+ *
+ * A peer that claims and does not deliver only delays (reliability C1, "claims & never delivers"). A renewal prolongs a lease only if it
+ * shows more rows done than before; all leases of one author for one partition together hold it for a bounded time, however often they are
+ * renewed, released and taken again; and after three leases that ran out, an author's leases are not honoured for a while, doubling up
+ * to an hour. Only a record that the author publishes for the partition (`delivered`) makes good.
+ */
+import type { PeerKey } from '../../src/envelope.ts'
+import { peerIdOf } from '../../src/peer-key.ts'
+import type { Lease } from '../../src/publish/record.ts'
+
+/** Two partitions at a time is what a participant works on (one running, one prepared); more is hoarding. */
+export const MAX_OPEN_LEASES_PER_PEER = 2
+
+/** Lease times for which an author may hold a partition in all: 20 minutes of work at the default minute. Longer work is shared. */
+export const MAX_HELD_TTLS = 20
+
+const EXPIRIES_BEFORE_BACKOFF = 3
+const FIRST_BACKOFF_MS = 60_000
+const MAX_BACKOFF_MS = 3_600_000
+
+export interface LeaseTable {
+  /** Take note of a lease; older counters of the same author and partition are ignored while its last lease is live. */
+  observe(lease: Lease): void
+  /** The author published a record for this partition: what it claimed was real. */
+  delivered(author: PeerKey, partition: number): void
+  /** Is somebody else at work on this partition, as far as we know? */
+  isHeldByOther(partition: number): boolean
+  /**
+   * Of these partitions the one that others have held longest, if that is a lease time or more: what a node may take that has nothing
+   * else to do, since whoever holds it may be slow or never deliver.
+   */
+  oldestHeld(partitions: Iterable<number>): number | undefined
+  /** Authors with a live lease. */
+  activePeers(): PeerKey[]
+}
+
+export interface LeaseTableInit {
+  self: PeerKey
+  /** How long a lease holds after it was last heard of, ms */
+  ttlMs: number
+  /** Monotonic milliseconds */
+  now?: () => number
+}
+
+/** Identities are free to make: beyond this many, authors without a live lease are forgotten (and what they held with them). */
+const MAX_AUTHORS = 4096
+
+/**
+ * Partitions per author of which is remembered for how long it held them, longest unused forgotten first: 32 times what it may hold at
+ * once. Whoever has others forget one has to leave it alone meanwhile.
+ */
+const MAX_CLAIMS_PER_AUTHOR = 64
+
+interface Held {
+  lease: Lease
+  expires: number
+  /** An older lease sent again, by whomever: its running out is not held against the author */
+  replayed: boolean
+}
+
+/** What an author has had of a partition so far, in leases that are over or not. */
+interface Claim {
+  /** Milliseconds held before `since` */
+  used: number
+  /** When the live lease began */
+  since: number | undefined
+  /** Highest counter seen */
+  counter: number
+}
+
+interface Author {
+  key: PeerKey
+  held: Map<number, Held>
+  claims: Map<number, Claim>
+  expiries: number
+  ignoredUntil: number
+}
+
+export function createLeaseTable({ self, ttlMs, now = () => performance.now() }: LeaseTableInit): LeaseTable {
+  const authors = new Map<string, Author>()
+  const own = peerIdOf(self)
+  const maxHeldMs = MAX_HELD_TTLS * ttlMs
+
+  const expire = (): void => {
+    const time = now()
+    for (const author of authors.values()) {
+      for (const [partition, held] of author.held) {
+        if (held.expires > time) continue
+        author.held.delete(partition)
+        end(author, partition, held.expires)
+        if (held.lease.released || held.replayed) continue
+        author.expiries++
+        const over = author.expiries - EXPIRIES_BEFORE_BACKOFF
+        if (over >= 0) author.ignoredUntil = time + Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** over)
+      }
+    }
+  }
+
+  const live = function* (): Generator<{ id: string; author: Author; held: Held }> {
+    expire()
+    const time = now()
+    for (const [id, author] of authors) {
+      if (author.ignoredUntil > time) continue
+      for (const held of author.held.values()) if (!held.lease.released) yield { id, author, held }
+    }
+  }
+
+  const authorOf = (lease: Lease, id: string): Author | undefined => {
+    const known = authors.get(id)
+    if (known !== undefined) return known
+    if (authors.size >= MAX_AUTHORS) for (const [other, a] of authors) if (a.held.size === 0) authors.delete(other)
+    if (authors.size >= MAX_AUTHORS) return undefined
+    const author: Author = { key: lease.author, held: new Map(), claims: new Map(), expiries: 0, ignoredUntil: 0 }
+    authors.set(id, author)
+    return author
+  }
+
+  return {
+    observe(lease) {
+      expire()
+      const id = peerIdOf(lease.author)
+      if (id === own) return
+      const author = authorOf(lease, id)
+      if (author === undefined) return
+      const { partition } = lease
+      const time = now()
+      const known = author.held.get(partition)
+      if (known !== undefined && known.lease.counter >= lease.counter) return
+      const claim = claimOf(author, partition)
+      const replayed = lease.counter <= claim.counter
+      claim.counter = Math.max(claim.counter, lease.counter)
+      // a released lease is kept until it would have expired, so that an older renewal arriving late does not revive it
+      if (lease.released) {
+        end(author, partition, time)
+        author.held.set(partition, { lease, expires: time + ttlMs, replayed })
+        return
+      }
+      claim.since ??= time
+      const until = claim.since + maxHeldMs - claim.used
+      if (until <= time) {
+        claim.since = undefined
+        return
+      }
+      const idle = known !== undefined && !known.lease.released && lease.done <= known.lease.done
+      author.held.set(partition, { lease, expires: Math.min(until, idle ? known.expires : time + ttlMs), replayed })
+      const open = [...author.held.entries()].filter(([, held]) => !held.lease.released)
+      if (open.length > MAX_OPEN_LEASES_PER_PEER) {
+        open.sort(([, a], [, b]) => a.expires - b.expires)
+        const [given] = open[0] as [number, Held]
+        author.held.delete(given)
+        end(author, given, time)
+      }
+    },
+    delivered(key, partition) {
+      expire()
+      const author = authors.get(peerIdOf(key))
+      const claim = author?.claims.get(partition)
+      // a record for what was never claimed shows nothing: records are cheaper to make than rows
+      if (author === undefined || claim === undefined) return
+      author.expiries = 0
+      claim.used = 0
+      if (claim.since !== undefined) claim.since = now()
+    },
+    isHeldByOther(partition) {
+      for (const { held } of live()) if (held.lease.partition === partition) return true
+      return false
+    },
+    oldestHeld(partitions) {
+      const time = now()
+      const wanted = new Set(partitions)
+      const longest = new Map<number, number>()
+      for (const { author, held } of live()) {
+        const { partition } = held.lease
+        const claim = author.claims.get(partition)
+        if (claim?.since === undefined || !wanted.has(partition)) continue
+        longest.set(partition, Math.max(longest.get(partition) ?? 0, claim.used + time - claim.since))
+      }
+      const [first] = [...longest].filter(([, ms]) => ms >= ttlMs).sort(([p, a], [q, b]) => b - a || p - q)
+      return first?.[0]
+    },
+    activePeers() {
+      const peers = new Map<string, PeerKey>()
+      for (const { id, author } of live()) peers.set(id, author.key)
+      return [...peers.values()]
+    }
+  }
+}
+
+// --- internal ---
+
+/** What this author has had of this partition, made the most recently used. */
+function claimOf(author: Author, partition: number): Claim {
+  const claim = author.claims.get(partition) ?? { used: 0, since: undefined, counter: -1 }
+  author.claims.delete(partition)
+  author.claims.set(partition, claim)
+  if (author.claims.size > MAX_CLAIMS_PER_AUTHOR) {
+    // those with a live lease are among the most recently used: a peer has two
+    const [oldest] = author.claims.keys()
+    if (oldest !== undefined) author.claims.delete(oldest)
+  }
+  return claim
+}
+
+function end(author: Author, partition: number, time: number): void {
+  const claim = author.claims.get(partition)
+  if (claim?.since === undefined) return
+  claim.used += time - claim.since
+  claim.since = undefined
+}

@@ -1,0 +1,216 @@
+/**
+ * `coopt verify CID`: replay everything that follows from a merged root without asking anybody.
+ *
+ * The manifest and the records are checked by the same code that checked them on arrival; assessments, election and alignment figures
+ * are computed again from the evidence; and the directory is built again and must come out as the same CID.
+ */
+import type { CID } from 'multiformats/cid'
+import { CLAIM_TOLERANCE } from '../../src/align/candidate.ts'
+import { decodeMatrix } from '../../src/bytes.ts'
+import type { Swarm } from '../../src/distribute/manifest.ts'
+import { CoOptError, InvalidContentError } from '../../src/errors.ts'
+import type { Gemm } from '../../src/gemm.ts'
+import type { Matrix32 } from '../../src/matrix.ts'
+import { mergeDataset } from '../../src/merge/dataset.ts'
+import { shardName, targetsName } from '../../src/merge/shard-name.ts'
+import { assessmentKey, candidatesOf, qualityKey, viewOf, type Evidence } from '../../src/merge/views.ts'
+import { peerIdOf } from '../../src/peer-key.ts'
+import type { Score, SignedRecord } from '../../src/publish/record.ts'
+import type { VerifyReport } from '../api/reports.ts'
+import type { Content } from '../content/content.ts'
+import { createExact } from '../compute/exact/exact.ts'
+import { entry, listDirectory, readManifest, readRecords } from '../merge/merged-files.ts'
+import { rerunGroups, rerunPrior, type Rerun, type RerunInit } from './verify-rerun.ts'
+import { checkTargets, type CheckedTargets } from './verify-targets.ts'
+
+export interface VerifyComponents {
+  content: Content
+  /** Kernels for fitting alignments again */
+  gemm: Gemm
+  /** Run priors that came as bundles again; foreign models are run only when this is given */
+  rerun?: RerunInit | undefined
+}
+
+export async function verifyMerged(
+  root: CID,
+  { content, gemm, rerun }: VerifyComponents,
+  signal: AbortSignal
+): Promise<VerifyReport> {
+  const checks: VerifyReport['checks'] = []
+  /** Run one check; what it throws is its failure. Returns its value, or undefined when it failed. */
+  const check = async <T>(name: string, run: () => Promise<{ detail: string; value: T }>): Promise<T | undefined> => {
+    try {
+      const { detail, value } = await run()
+      checks.push({ name, ok: true, detail })
+      return value
+    } catch (error) {
+      if (!(error instanceof CoOptError)) throw error
+      checks.push({ name, ok: false, detail: error.message })
+      return undefined
+    }
+  }
+  const report = (): VerifyReport => ({ ok: checks.every(c => c.ok), checks })
+
+  const entries = await check('directory', async () => {
+    const value = await listDirectory(root, content, signal)
+    return { detail: `${value.size} entries`, value }
+  })
+  if (entries === undefined) return report()
+
+  const swarm = await check('manifest', async () => {
+    const value = await readManifest(entries, content, signal)
+    return {
+      detail: `swarm ${value.id}, ${value.manifest.partitions.length} partitions, signed by its publisher`,
+      value
+    }
+  })
+  if (swarm === undefined) return report()
+
+  const set = await check('records', async () => {
+    const value = await readRecords(entries, swarm, content, signal)
+    return { detail: `${value.size} records, every signature valid`, value }
+  })
+  if (set === undefined) return report()
+
+  const evidence = await check('uniform values and gate', async () => {
+    // a score without its targets is there as a proof of equivocation only
+    const scores = set.byType('score').filter(({ body }) => entries.has(`evidence/${targetsName(body.targets)}`))
+    return await recompute(swarm, scores, set.equivocators(), content, signal)
+  })
+  if (evidence === undefined) return report()
+  const { exact, assessments } = evidence
+  try {
+    const election = await check('election', async () => {
+      const value = await exact.elect(candidatesOf(set, { assessments, qualities: new Map() }))
+      const reference = value.reference?.cid
+      if (reference === undefined) throw new InvalidContentError('no eligible prior: there is no reference')
+      const linked = entry(entries, 'evidence/reference.f32')
+      if (!linked.equals(reference))
+        throw new InvalidContentError(`${reference} is elected, the directory links ${linked}`)
+      return { detail: `reference ${reference} by ${swarm.manifest.election.policy}`, value }
+    })
+    const reference = election?.reference?.cid
+    if (election === undefined || reference === undefined) return report()
+
+    const qualities = await check('alignment figures', async () => {
+      const value: Evidence['qualities'] = new Map(
+        await Promise.all(
+          set
+            .byType('score')
+            .filter(s => assessments.get(assessmentKey(s.body))?.admissible === true)
+            .map(
+              async s =>
+                [qualityKey(s.body.targets, reference), await exact.quality(s.body.targets, reference)] as const
+            )
+        )
+      )
+      return { detail: `${value.size} leave-one-out fits`, value }
+    })
+    if (qualities === undefined) return report()
+
+    const view = viewOf(swarm.manifest, set, { assessments, qualities }, election)
+    await check('shards', async () => {
+      const total = [...entries.keys()].filter(path => path.startsWith('data/')).length
+      if (view.chosen.size !== total)
+        throw new InvalidContentError(`the records give reason for ${view.chosen.size} of the ${total} shards`)
+      for (const { partition, alignment } of view.chosen.values()) {
+        const path = `data/${shardName(partition, swarm.manifest.partitions.length)}`
+        const linked = entry(entries, path)
+        if (!linked.equals(alignment.body.shard))
+          throw new InvalidContentError(`${path} is ${linked}, the records say ${alignment.body.shard}`)
+      }
+      return {
+        detail: `${view.chosen.size} of ${swarm.manifest.partitions.length} partitions, ${view.rows} rows`,
+        value: undefined
+      }
+    })
+    await check('targets', async () => {
+      const choices = view.chosen.values()
+      const { manifest } = swarm
+      const value = await checkTargets({ manifest, choices, reference, content, exact, gemm, signal })
+      return { detail: targetsDetail(value, view.chosen.size), value }
+    })
+    if (rerun !== undefined) {
+      const groups = rerunGroups(view.chosen.values())
+      for (const group of groups) {
+        const { name } = group.score.body.prior
+        await check(`rerun of ${name}`, async () => {
+          const value = await rerunPrior(group, { swarm, reference, content, exact, gemm, signal }, rerun)
+          return { detail: rerunDetail(value), value }
+        })
+      }
+      const shards = groups.reduce((sum, { choices }) => sum + choices.length, 0)
+      const detail =
+        `${shards} of ${view.chosen.size} shards are of priors that came as bundles; ` +
+        (shards === 0
+          ? "nothing could be run again, all targets are their authors' word"
+          : "the others are their authors' word")
+      checks.push({ name: 'rerun', ok: true, detail })
+    }
+    await check('merged directory', async () => {
+      const merged = await mergeDataset(swarm, set, { assessments, qualities }, view)
+      if (!merged.root.equals(root)) throw new InvalidContentError(`these records merge to ${merged.root}`)
+      return { detail: 'built again from the records, same CID', value: undefined }
+    })
+    return report()
+  } finally {
+    await exact.close()
+  }
+}
+
+// --- internal ---
+
+function rerunDetail({ rows, shards, unmatched, worst, license }: Rerun): string {
+  return (
+    `${rows} rows of ${shards} shards come out again, off by ${worst.toExponential(1)} at most; ` +
+    (unmatched === 0 ? '' : `${unmatched} of the shards had no partition at hand to compare their images with; `) +
+    `licence of the prior: ${license ?? 'not stated'}`
+  )
+}
+
+function targetsDetail({ shards, weighted, images, recomputed, rows }: CheckedTargets, total: number): string {
+  return (
+    `${shards} of ${total} shards are in this store and have finite targets for ${rows} rows; ` +
+    `weights of ${weighted} computed again${weighted < shards ? ` (the others have none: each of their rows counts 1)` : ''}, images of ${images} compared with their partition, ` +
+    `targets of ${recomputed} computed again from raw ones`
+  )
+}
+
+async function recompute(
+  swarm: Swarm,
+  scores: ReadonlyArray<SignedRecord<Score>>,
+  equivocators: ReadonlySet<string>,
+  content: Content,
+  signal: AbortSignal
+) {
+  const { manifest } = swarm
+  const load = async (cid: CID, columns: number): Promise<Matrix32> => {
+    const bytes = manifest.shared.rows * columns * 4
+    return decodeMatrix(await content.read(cid, bytes, { signal }), manifest.shared.rows, columns)
+  }
+  const features = await load(manifest.referenceFeatures.cid, manifest.referenceFeatures.dimension)
+  const exact = await createExact(swarm, features)
+  try {
+    const assessments = new Map<string, Awaited<ReturnType<typeof exact.assess>>>()
+    for (const { body } of scores) {
+      const assessment = await exact.assess(body.targets, body.prior.kind, await load(body.targets, manifest.dimension))
+      assessments.set(assessmentKey(body), assessment)
+      // what proves an equivocation is no candidate: it may cite anybody's targets, and say of them what it likes
+      if (equivocators.has(peerIdOf(body.author))) continue
+      if (!assessment.admissible) {
+        throw new InvalidContentError(
+          `prior "${body.prior.name}" does not pass the gate: ${assessment.refusals.join('; ')}`
+        )
+      }
+      if (!(Math.abs(assessment.uniformValue - body.uniformValue) <= CLAIM_TOLERANCE)) {
+        throw new InvalidContentError(
+          `prior "${body.prior.name}" claims the uniform value ${body.uniformValue}, its targets have ${assessment.uniformValue}`
+        )
+      }
+    }
+    return { detail: `${assessments.size} priors recomputed and admissible`, value: { exact, assessments } }
+  } catch (error) {
+    await exact.close()
+    throw error
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * `npm run reproduce`: the papers' tables in miniature, with students trained by PyTorch. Writes RESULTS.md and results.json.
+ *
+ *     npm run reproduce -- [--data DIR] [--figure tab7 …] [--seeds 3] [--jobs 2] [--device cpu] [--python PATH] [--cache DIR] [--out DIR] [--quick]
+ *
+ * Everything that is computed is kept in the cache: stop it and start it again, it goes on. Without --python (or COOPT_PYTHON) a
+ * virtual environment with PyTorch is made below .venv, 6 GB on Linux. --quick takes minutes: fewer rows, epochs and seeds, and only
+ * claims with a wide margin; exit code 1 if one of them does not hold. Where --quick finds no PyTorch, the closed-form probe of the merged
+ * targets stands for the student, and RESULTS.md says so.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { InvalidInputError } from '../../src/errors.ts'
+import { Results, type Figure } from './figure.ts'
+import { FIGURES, QUICK_FIGURES } from './figures.ts'
+import { dataFiles, writeImageFiles } from './image-files.ts'
+import { markdown, resultsJson, type Document } from './markdown.ts'
+import { findTorch, type Torch } from './python.ts'
+import { variantsOf } from './raw-targets.ts'
+import { realSwarm } from './real-swarm.ts'
+import { runSimulations } from './simulations.ts'
+import { trainStudents, type Outcome } from './students.ts'
+import { fullScale, quickScale, runName, type StudentRun, type SwarmSetup } from './work-list.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+
+const { values } = parseArgs({
+  options: {
+    data: { type: 'string', default: join(ROOT, '..', 'shared', 'data') },
+    figure: { type: 'string', multiple: true, default: [] },
+    seeds: { type: 'string' },
+    jobs: { type: 'string', default: '2' },
+    device: { type: 'string', default: 'cpu' },
+    python: { type: 'string' },
+    cache: { type: 'string' },
+    /** Folder for RESULTS.md and results.json; by default where the repository keeps them */
+    out: { type: 'string' },
+    quick: { type: 'boolean', default: false }
+  }
+})
+
+const zooSchema = z.object({ priors: z.array(z.object({ name: z.string(), probeAccuracy: z.number() })) })
+
+const stop = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.once(name, () =>
+    stop.abort(new Error(`stopped by ${name}; what is done is kept, run the same command to go on`))
+  )
+try {
+  process.exitCode = await reproduce(stop.signal)
+} catch (error) {
+  // whatever it was doing when it was stopped has its own words for that
+  const cause: unknown = stop.signal.aborted ? stop.signal.reason : error
+  console.error(cause instanceof Error ? cause.message : String(cause))
+  process.exitCode = 1
+}
+
+// --- internal ---
+
+async function reproduce(signal: AbortSignal): Promise<number> {
+  const started = performance.now()
+  const { quick, device } = values
+  const scale = (quick ? quickScale : fullScale)(whole('--seeds', values.seeds ?? (quick ? '1' : '3')))
+  const home = resolve(values.cache ?? join(ROOT, '.cache', 'reproduce'))
+  // features and images are the same for both scales
+  const [features, images] = [join(home, 'features'), join(home, 'images')]
+  const cache = quick ? join(home, 'quick') : home
+  const jobs = whole('--jobs', values.jobs)
+  const figures = chosenFigures(quick ? QUICK_FIGURES : FIGURES, values.figure)
+  const data = await dataFiles(resolve(values.data))
+  const onProgress = (text: string): void => console.error(`${clock(performance.now() - started)} ${text}`)
+  await mkdir(cache, { recursive: true })
+
+  const setups = unique(
+    figures.flatMap(f => f.swarms),
+    (s: SwarmSetup) => s.name
+  )
+  const runs = unique(
+    figures.flatMap(f => f.students),
+    runName
+  )
+  const torch = await findTorch({ python: values.python, install: !quick && runs.length > 0 })
+  if ('missing' in torch && runs.length > 0 && (!quick || isPythonNamed()))
+    throw new InvalidInputError(`students need PyTorch: ${torch.missing}. Name a Python that has it with --python`)
+  const real =
+    figures.some(f => f.real === true) && !quick ? await realSwarm(data, { cache, signal, onProgress }) : undefined
+  const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })
+  // figures without students may need them, too
+  if (!quick || !('missing' in torch)) {
+    onProgress('images for the students')
+    await writeImageFiles(data, images)
+  }
+  const students = await trainedOrProbed(
+    runs,
+    torch,
+    async ({ python }) =>
+      await trainStudents(runs, { images, python, device, cache, scale, jobs, signal, reports, onProgress }),
+    reports,
+    scale.seeds
+  )
+
+  const zoo = zooSchema.parse(JSON.parse(await readFile(data.zoo, 'utf8')))
+  const accuracies = new Map(zoo.priors.map(p => [p.name, { accuracy: p.probeAccuracy }]))
+  const variants = variantsOf({ cache, labels: join(images, 'train.csv') })
+  const results = new Results({ scale, reports, students, real, zoo: accuracies, variants })
+  const sections: Document['sections'][number][] = []
+  for (const figure of figures) sections.push({ key: figure.key, section: await figure.section(results) })
+  const outcomes = [...students.values()].flat()
+  const document = {
+    machine: {
+      cpu: cpus()[0]?.model.trim() ?? 'unknown',
+      cores: cpus().length,
+      node: process.versions.node,
+      torch:
+        'missing' in torch
+          ? `none (${torch.missing}): the closed-form probe of the merged targets stands for students`
+          : torch.version,
+      device
+    },
+    command: ['npm run reproduce', ...shownArguments()].join(' '),
+    seeds: scale.seeds.length,
+    quick,
+    seconds: (performance.now() - started) / 1000,
+    trainingSeconds: new Set(outcomes).values().reduce((sum, o) => sum + o.seconds, 0),
+    students: new Set(outcomes).size,
+    sections
+  }
+  const folder = quick ? cache : values.out
+  const page = join(folder ?? ROOT, 'RESULTS.md')
+  await writeFile(page, markdown(document))
+  const json = join(folder ?? import.meta.dirname, 'results.json')
+  await writeFile(json, `${JSON.stringify(resultsJson(document), undefined, 1)}\n`)
+  onProgress(`wrote ${page} and ${json}`)
+  if (!quick) return 0
+  const broken = sections.flatMap(s => s.section.verdicts.filter(v => v.firm === true && v.outcome === 'does not hold'))
+  for (const { claim } of broken) console.error(`does not hold: ${claim}`)
+  return broken.length === 0 ? 0 : 1
+}
+
+/** Students, or where there is no PyTorch the linear probe that `coopt simulate` reports of the merged targets. */
+async function trainedOrProbed(
+  runs: readonly StudentRun[],
+  torch: Torch,
+  train: (torch: { python: string }) => Promise<Map<string, Outcome[]>>,
+  reports: ReadonlyMap<string, { probe?: object }>,
+  seeds: readonly number[]
+): Promise<Map<string, Outcome[]>> {
+  if (runs.length === 0) return new Map()
+  if (!('missing' in torch)) return await train(torch)
+  console.error(
+    `no students are trained: ${torch.missing}. The closed-form probe of the merged targets stands for them`
+  )
+  const probed = (run: StudentRun): Outcome[] =>
+    seeds.map(seed => {
+      const probe = reports.get(`${run.swarm}-s${seed}`)?.probe
+      if (probe === undefined || !('accuracy' in probe)) throw new Error(`${run.swarm} has no probe`)
+      return { accuracy: Number(probe.accuracy), points: [], seconds: 0 }
+    })
+  return new Map(runs.map(run => [runName(run), probed(run)]))
+}
+
+function isPythonNamed(): boolean {
+  return (values.python ?? process.env.COOPT_PYTHON) !== undefined
+}
+
+function chosenFigures(all: readonly Figure[], keys: readonly string[]): readonly Figure[] {
+  const unknown = keys.find(key => all.every(f => f.key !== key))
+  if (unknown !== undefined)
+    throw new InvalidInputError(`--figure ${unknown} is not known, there are ${all.map(f => f.key).join(', ')}`)
+  return keys.length === 0 ? all : all.filter(f => keys.includes(f.key))
+}
+
+function unique<T>(items: readonly T[], key: (item: T) => string): T[] {
+  return [...new Map(items.map(item => [key(item), item])).values()]
+}
+
+function whole(option: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidInputError(`${option} is a whole number above 0, not ${text}`)
+  return value
+}
+
+/** Without paths: they are this machine's own. */
+function shownArguments(): string[] {
+  const shown = [
+    ...values.figure.flatMap(key => ['--figure', key]),
+    ...(values.seeds === undefined ? [] : ['--seeds', values.seeds]),
+    ...(values.device === 'cpu' ? [] : ['--device', values.device]),
+    ...(values.quick ? ['--quick'] : [])
+  ]
+  return shown.length === 0 ? [] : ['--', ...shown]
+}
+
+function clock(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000)
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}

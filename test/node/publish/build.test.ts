@@ -1,0 +1,131 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MemoryBlockstore } from 'blockstore-core'
+import type { CID } from 'multiformats/cid'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { buildDataset, type BuiltDataset } from '../../../node/publish/build.ts'
+import { partitionSamples, readFile } from '../../../node/content/file-ranges.ts'
+import { openSource } from '../../../node/image-sources/source.ts'
+import { rawCid } from '../../../src/codec.ts'
+import { InvalidContentError, InvalidInputError } from '../../../src/errors.ts'
+import { all, fakeImage } from '../../src/distribute/samples.ts'
+
+let root: string
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'coopt-build-'))
+})
+afterEach(async () => await rm(root, { recursive: true, force: true }))
+
+const seed = new Uint8Array(32).fill(3)
+const IMAGES = Array.from({ length: 101 }, (_, i) => fakeImage(i, 100 + ((i * 7919) % 40_000)))
+
+async function folder(name: (i: number) => string, order = IMAGES.map((_, i) => i)): Promise<string> {
+  const path = await mkdtemp(join(root, 'images-'))
+  for (const i of order) {
+    await mkdir(join(path, name(i), '..'), { recursive: true })
+    await writeFile(join(path, name(i)), IMAGES[i] as Uint8Array)
+  }
+  return path
+}
+
+async function build(path: string, options: { partitions?: number; onProgress?: (...args: unknown[]) => void } = {}) {
+  const store = new MemoryBlockstore()
+  const blocks: Uint8Array[] = []
+  const put = async (cid: CID, block: Uint8Array) => {
+    blocks.push(block)
+    await store.put(cid, block)
+  }
+  const source = await openSource(path, { spool: root })
+  const built = await buildDataset(source, { partitions: 4, sharedRows: 10, seed, put, ...options })
+  await source.close()
+  return { built, store, blocks }
+}
+
+const ids = async (store: MemoryBlockstore, built: BuiltDataset) =>
+  await Promise.all(
+    built.partitions.map(async ({ cid, bytes }) =>
+      (await all(partitionSamples(store, cid, { maxBytes: bytes }))).map(s => s.id)
+    )
+  )
+
+describe('buildDataset', () => {
+  it('writes every image once into partitions of nearly equal size, and the shared set', async () => {
+    const steps: unknown[][] = []
+    const { built, store } = await build(await folder(i => `${i}.jpg`), { onProgress: (...step) => steps.push(step) })
+    const rows = await ids(store, built)
+    expect(rows.map(list => list.length)).toEqual(built.partitions.map(partition => partition.rows))
+    expect(built.partitions.map(partition => partition.rows).sort((a, b) => a - b)).toEqual([25, 25, 25, 26])
+    expect(rows.flat().sort()).toEqual(IMAGES.map(bytes => rawCid(bytes).toString()).sort())
+    const shared = await all(partitionSamples(store, built.shared.cid, { maxBytes: built.shared.bytes }))
+    expect(shared).toHaveLength(10)
+    expect(rows.flat()).toEqual(expect.arrayContaining(shared.map(sample => sample.id)))
+    expect(built).toMatchObject({ samples: 101, duplicates: 0 })
+    expect(steps.at(-1)).toEqual(['shared', 10, 10])
+    expect(steps.filter(([step]) => step === 'partitions').at(-1)).toEqual(['partitions', 101, 101])
+  })
+
+  it('lets no file or folder name into any block, and does not depend on names or order', async () => {
+    const one = await build(await folder(i => `tabbycat-${i % 5}/holiday_${i}.jpg`))
+    const two = await build(await folder(i => `${i * 17}.bin`, IMAGES.map((_, i) => i).reverse()))
+    expect(JSON.stringify(two.built)).toBe(JSON.stringify(one.built))
+    const stored = Buffer.concat(one.blocks)
+    expect(stored.includes('00000007.jpg')).toBe(true)
+    for (const name of ['tabbycat', 'holiday', root]) expect(stored.includes(name)).toBe(false)
+  })
+
+  it('notices an image that changes while it runs', async () => {
+    const path = await folder(i => `${i}.jpg`)
+    const source = await openSource(path, { spool: root })
+    await writeFile(join(path, '5.jpg'), fakeImage(999, 100))
+    const building = buildDataset(source, { partitions: 2, sharedRows: 5, seed, put: async () => {} })
+    await expect(building).rejects.toThrow('5.jpg changed')
+  })
+
+  it('refuses impossible counts before it writes anything', async () => {
+    const path = await folder(i => `${i}.jpg`)
+    let blocks = 0
+    const source = await openSource(path, { spool: root })
+    const put = async () => {
+      blocks++
+    }
+    await expect(buildDataset(source, { partitions: 102, sharedRows: 5, seed, put })).rejects.toThrow(InvalidInputError)
+    await expect(
+      buildDataset({ ...source, bytes: 2 ** 41 }, { partitions: 5, sharedRows: 5, seed, put })
+    ).rejects.toThrow('use')
+    expect(blocks).toBe(0)
+  })
+})
+
+describe('partitionSamples', () => {
+  it('goes on from any row, and refuses a block that is not as long as its tree says', async () => {
+    const { built, store } = await build(await folder(i => `${i}.jpg`), { partitions: 1 })
+    const [file] = built.partitions
+    if (file === undefined) throw new Error('no partition')
+    const samples = await all(partitionSamples(store, file.cid, { maxBytes: file.bytes }))
+    for (const start of [1, 50, 100, 101]) {
+      expect(await all(partitionSamples(store, file.cid, { maxBytes: file.bytes, start }))).toEqual(
+        samples.slice(start)
+      )
+    }
+    await expect(all(partitionSamples(store, file.cid, { maxBytes: file.bytes - 1 }))).rejects.toThrow(
+      InvalidContentError
+    )
+    expect(await readFile(store, file.cid, file.bytes)).toHaveLength(file.bytes)
+    const short = {
+      get: async function* (cid: CID) {
+        for await (const part of store.get(cid)) yield cid.code === 0x55 ? part.subarray(1) : part
+      }
+    }
+    await expect(all(partitionSamples(short, file.cid, { maxBytes: file.bytes }))).rejects.toThrow(
+      /the leaf .* has \d+ bytes, not/
+    )
+  })
+
+  it('stops when it is told to', async () => {
+    const { built, store } = await build(await folder(i => `${i}.jpg`))
+    const file = built.partitions[0] as BuiltDataset['shared']
+    const signal = AbortSignal.abort(new Error('enough'))
+    await expect(all(partitionSamples(store, file.cid, { maxBytes: file.bytes, signal }))).rejects.toThrow('enough')
+  })
+})

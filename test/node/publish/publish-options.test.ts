@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest'
+import type { PublishOptions } from '../../../node/api/options.ts'
+import {
+  checkPublishOptions,
+  checkReferenceFeatures,
+  checkReferencePrior,
+  defaultPolicy
+} from '../../../node/publish/publish-options.ts'
+import { MAX_DIMENSION, MAX_MATRIX_BYTES, MAX_PARTITIONS, MAX_SHARED_ROWS } from '../../../src/distribute/manifest.ts'
+import { matrix } from '../../../src/matrix.ts'
+import { testPeer } from '../../helpers/swarm-factory.ts'
+
+const good: PublishOptions = { name: 'images', partitions: 16, shared: 1000, dimension: 256 }
+const refusal = (message: RegExp): object => ({
+  name: 'InvalidInputError',
+  message: expect.stringMatching(message) as string
+})
+const refused = (call: () => unknown): unknown => {
+  try {
+    return call()
+  } catch (error) {
+    return error
+  }
+}
+
+describe('options of publish', () => {
+  test('elect by what known members, or anybody, can be trusted with', () => {
+    expect(defaultPolicy(good)).toBe('predictivity')
+    expect(defaultPolicy({ ...good, allow: [testPeer('alice').id] })).toBe('consensus')
+  })
+
+  test.each<[Partial<PublishOptions>, RegExp]>([
+    [{ name: '' }, /"name"/],
+    [{ name: 'two\nlines' }, /"name".*printed/],
+    [{ name: 'x'.repeat(129) }, /"name"/],
+    [{ license: 'a\u0000b' }, /"license"/],
+    [{ partitions: 0 }, /"partitions".*1 at least/],
+    [{ partitions: MAX_PARTITIONS + 1 }, /"partitions".*2048 at most/],
+    [{ partitions: 1.5 }, /"partitions"/],
+    [{ shared: 15 }, /"shared".*16 at least/],
+    [{ shared: MAX_SHARED_ROWS + 1 }, /"shared".*16384 at most/],
+    [{ dimension: 1 }, /"dim".*2 at least/],
+    [{ dimension: MAX_DIMENSION + 1 }, /"dim".*4096 at most/],
+    [{ shared: 8192, dimension: 4096 }, /"shared".*use 4096 rows or fewer/],
+    [{ allow: [] }, /"allow"/],
+    [{ allow: ['not-a-peer'] }, /not-a-peer/]
+  ])('that break a limit of the manifest are refused: %j', (change, message) => {
+    expect(refused(() => checkPublishOptions({ ...good, ...change }))).toMatchObject(refusal(message))
+  })
+
+  test('at the limits are fine, and say who is admitted', () => {
+    expect(checkPublishOptions(good)).toBe('open')
+    expect(checkPublishOptions({ ...good, partitions: MAX_PARTITIONS, shared: 4096, dimension: 4096 })).toBe('open')
+    const { id, key } = testPeer('alice')
+    expect(checkPublishOptions({ ...good, allow: [id, id] })).toEqual([key])
+  })
+
+  test('with a reference prior whose features would be too large are refused', () => {
+    const rows = MAX_MATRIX_BYTES / 4 / MAX_DIMENSION
+    expect(() => checkReferencePrior({ ...good, shared: rows }, MAX_DIMENSION, 'a prior')).not.toThrow()
+    expect(refused(() => checkReferencePrior({ ...good, shared: 8192 }, 4096, 'a prior'))).toMatchObject(
+      refusal(/"shared".*"a prior".*4096 rows/)
+    )
+    expect(refused(() => checkReferencePrior(good, MAX_DIMENSION + 1, 'a prior'))).toMatchObject(refusal(/4097/))
+  })
+})
+
+test('reference features that are the same for all images are refused, with advice', () => {
+  const same = matrix(3, 2, Float32Array.of(1, 2, 1, 2, 1, 2))
+  expect(refused(() => checkReferenceFeatures(same, 'flat'))).toMatchObject(
+    refusal(/"flat".*same for all 3.*prior check/)
+  )
+  expect(() => checkReferenceFeatures(matrix(3, 2, Float32Array.of(1, 2, 1, 2, 1, 2.5)), 'fine')).not.toThrow()
+})

@@ -1,0 +1,65 @@
+import type { Libp2p } from '@libp2p/interface'
+import { NotFoundError } from '@libp2p/interface'
+import { expect, test } from 'vitest'
+import { createAntiEntropy } from '../../../../node/swarms/exchange/anti-entropy.ts'
+import { silentLogger } from '../../../../node/process/logger.ts'
+import { SYNC_PROTOCOL } from '../../../../protocols/constants.ts'
+import type { Sync } from '../../../../protocols/sync/sync.ts'
+import { testSwarm } from '../../../helpers/signed-swarm.ts'
+import { testNode } from '../../../helpers/test-network.ts'
+
+const swarm = await testSwarm()
+
+/** A started stack that says to be connected to a known member, and to a peer about which `get` of the store throws. */
+async function metBy(error: Error): Promise<{ start(): Promise<void>; synced: string[]; known: string }> {
+  const [node, member, stranger] = [await testNode(), await testNode(), await testNode()]
+  await node.libp2p.peerStore.merge(member.libp2p.peerId, { protocols: [SYNC_PROTOCOL] })
+  const { libp2p } = node
+  const store: Pick<Libp2p['peerStore'], 'get'> = {
+    get: async (peer, options) => {
+      if (peer.equals(stranger.libp2p.peerId)) throw error
+      return await libp2p.peerStore.get(peer, options)
+    }
+  }
+  const peers = [stranger.libp2p.peerId, member.libp2p.peerId]
+  const seen = new Proxy(libp2p, {
+    get: (target, name) => {
+      if (name === 'getPeers') return () => peers
+      if (name === 'peerStore') return store
+      return Reflect.get(target, name) as unknown
+    }
+  })
+  const synced: string[] = []
+  const sync: Pick<Sync, 'run'> = {
+    run: async peer => {
+      synced.push(peer.toString())
+      return { equal: true, sent: 0, received: 0, added: 0 }
+    }
+  }
+  const rounds = createAntiEntropy(
+    { libp2p: seen, sync: sync as Sync, swarm: swarm.id, logger: silentLogger },
+    { intervalMs: 1_000_000 }
+  )
+  return {
+    synced,
+    known: member.libp2p.peerId.toString(),
+    start: async () => {
+      try {
+        await rounds.start()
+      } finally {
+        await rounds.stop()
+      }
+    }
+  }
+}
+
+test('a connected peer that is not identified yet does not keep the others from being synced with', async () => {
+  const { start, synced, known } = await metBy(new NotFoundError('not identified yet'))
+  await start()
+  expect(synced).toEqual([known])
+})
+
+test('any other failure of the peer store is one', async () => {
+  const { start } = await metBy(new Error('the store is broken'))
+  await expect(start()).rejects.toThrow('the store is broken')
+})

@@ -1,0 +1,48 @@
+import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Content } from '../../../../node/content/content.ts'
+import { silentLogger } from '../../../../node/process/logger.ts'
+import { createReplicator } from '../../../../node/swarms/exchange/replicator.ts'
+import type { SwarmState } from '../../../../node/state/swarm-state.ts'
+import { rawCid } from '../../../../src/codec.ts'
+
+test('bundles are fetched, smallest first, as far as their limit goes, and the others are told once', async () => {
+  const author = Uint8Array.of(1)
+  const cids = [0, 1, 2].map(i => rawCid(Uint8Array.of(i)))
+  const chosen = [600, 2 ** 31, 300].map((dagBytes, partition) => ({
+    partition,
+    score: { key: `${partition}`, body: { author, prior: { bundle: { cid: cids[partition], dagBytes } } } },
+    result: { body: { raw: cids[partition], author } },
+    alignment: { body: { shard: cids[partition], bytes: 1, author } }
+  }))
+  const events = new EventTarget()
+  const state = {
+    swarm: { manifest: { partitions: [], dimension: 1 } },
+    events,
+    view: () => ({ chosen: new Map(chosen.map(one => [one.partition, one])), pending: new Map() })
+  } as unknown as SwarmState
+  const asked = new EventTarget()
+  const tried: string[] = []
+  const content = {
+    holds: async () => true,
+    peek: async () => undefined, // no bundle is here
+    block: async (cid: (typeof cids)[number]) => {
+      tried.push(cid.toString())
+      asked.dispatchEvent(new Event('asked'))
+      return new Uint8Array(0) // no directory: the bundle is given up
+    }
+  } as unknown as Content
+  const told: unknown[] = []
+  const logger = { ...silentLogger, warn: (_: string, fields?: object) => void told.push(fields) }
+  const replicator = createReplicator({ state, content, maxBundleBytes: 1000, logger })
+  onTestFinished(async () => await replicator.stop())
+  const first = once(asked, 'asked')
+  replicator.start()
+  await first
+  while (tried.length < 2) await turn()
+  events.dispatchEvent(new Event('change'))
+  await replicator.stop()
+  expect(tried).toEqual([cids[2], cids[0]].map(String))
+  expect(told).toEqual([{ cid: `${cids[1]}`, bytes: 2 ** 31, maxBundleBytes: 1000 }])
+})
