@@ -61,7 +61,7 @@ export function nodeOf(
   init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
 ): CoOptNode {
   const { onEvent = () => {} } = init
-  const { identity, config, content, swarms, network, host, gemm, logger } = runtime
+  const { identity, config, content, swarms, network, gemm, logger } = runtime
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
@@ -84,7 +84,6 @@ export function nodeOf(
           self: identity.key,
           sign: identity.sign,
           content,
-          host,
           limits: config.inference,
           spool: join(runtime.home.root, 'spool'),
           untrainedPrior: UNTRAINED_PRIOR,

@@ -38,6 +38,10 @@ export const publishOptionsSchema = z.strictObject({
   component: z.string().min(1).max(256).optional(),
   /** The kind of files to read in a folder that has several */
   only: z.enum(SOURCE_KINDS).optional(),
+  /** Most pixels of an image, part of the manifest; as many as Pillow opens by default */
+  maxPixels: count.min(1).optional(),
+  /** Most bytes of an encoded image, part of the manifest; 64 MiB by default */
+  maxImageBytes: count.min(1).optional(),
   /** Images that cannot be used are left out, each with a `log` event; by default one such image is an error */
   skipBad: z.boolean().optional()
 })

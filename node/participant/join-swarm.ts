@@ -13,7 +13,7 @@ import type { ApiEvent } from '../api/events.ts'
 import type { JoinOptions } from '../api/options.ts'
 import type { JoinReport } from '../api/reports.ts'
 import type { Content } from '../content/content.ts'
-import type { InferenceLimits } from '../compute/inference/limits.ts'
+import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
 import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
 import { mergeSwarm } from '../merge/merge-swarm.ts'
@@ -56,7 +56,7 @@ export async function joinSwarm(
       `the publisher's list of swarm "${manifest.name}" does not have this node: ask for ${peerIdOf(self)} to be on it`
     )
   const given = {
-    limits: components.limits,
+    limits: { ...components.limits, ...decodeLimits(manifest.images) },
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.name === undefined ? {} : { name: options.name }),

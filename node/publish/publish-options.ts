@@ -2,6 +2,8 @@
  * Options of `publish` against the limits of a manifest, before a single image is read: hashing a dataset takes minutes, and the
  * manifest is the last thing that is made of it.
  */
+import { MAX_IMAGE_BYTES } from '../../src/distribute/image-kind.ts'
+import { DEFAULT_IMAGE_LIMITS, MAX_IMAGE_PIXELS } from '../../src/distribute/image-limits.ts'
 import {
   MAX_DIMENSION,
   MAX_MATRIX_BYTES,
@@ -17,19 +19,23 @@ import type { Matrix32 } from '../../src/matrix.ts'
 import { peerKeyOf } from '../../src/peer-key.ts'
 import type { PublishOptions } from '../api/options.ts'
 
-/** Throws `InvalidInputError` naming the option. Returns who may add records. */
-export function checkPublishOptions(options: PublishOptions): Manifest['admission'] {
+/** Throws `InvalidInputError` naming the option. Returns who may add records, and how large an image may be. */
+export function checkPublishOptions(options: PublishOptions): Pick<Manifest, 'admission' | 'images'> {
   const { partitions, shared, dimension, allow } = options
+  const { maxPixels = DEFAULT_IMAGE_LIMITS.maxPixels, maxImageBytes = DEFAULT_IMAGE_LIMITS.maxBytes } = options
+  checkWhole('max-pixels', maxPixels, 1, MAX_IMAGE_PIXELS)
+  checkWhole('max-image-bytes', maxImageBytes, 1, MAX_IMAGE_BYTES)
+  const images = { maxPixels, maxBytes: maxImageBytes }
   checkText('name', options.name)
   if (options.license !== undefined) checkText('license', options.license)
   checkWhole('partitions', partitions, 1, MAX_PARTITIONS)
   checkWhole('shared', shared, MIN_SHARED_ROWS, MAX_SHARED_ROWS)
   checkWhole('dim', dimension, MIN_DIMENSION, MAX_DIMENSION)
   checkMatrix(shared, dimension, 'the targets of the shared set')
-  if (allow === undefined) return 'open'
+  if (allow === undefined) return { admission: 'open', images }
   const admission = manifestSchema.shape.admission.safeParse([...new Set(allow)].map(peerKeyOf))
   if (!admission.success) throw new InvalidInputError('option "allow": 1 to 4096 peer ids')
-  return admission.data
+  return { admission: admission.data, images }
 }
 
 /**

@@ -22,8 +22,8 @@ import type { Content } from '../content/content.ts'
 import { buildDataset } from './build.ts'
 import { type LeftOut, leftOutText } from '../image-sources/left-out.ts'
 import { openSource } from '../image-sources/source.ts'
-import type { InferenceHost } from '../compute/inference/host.ts'
-import type { InferenceLimits } from '../compute/inference/limits.ts'
+import { InferenceHost } from '../compute/inference/host.ts'
+import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
 import { loadPrior } from '../priors/load-prior.ts'
 import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior, defaultPolicy } from './publish-options.ts'
 
@@ -37,9 +37,7 @@ export interface PublishComponents {
   self: PeerKey
   sign: Sign
   content: Content
-  /** Decodes images in a child process */
-  host: InferenceHost
-  /** Of the process that runs the reference prior */
+  /** Of the processes that decode images and run the reference prior */
   limits: Partial<InferenceLimits>
   /** Folder for temporary files */
   spool: string
@@ -63,16 +61,19 @@ export async function publishSwarm(
   path: string,
   options: PublishOptions
 ): Promise<PublishedSwarm> {
-  const { self, sign, content, host, onEvent, signal } = components
-  const admission = checkPublishOptions(options)
+  const { self, sign, content, onEvent, signal } = components
+  const { admission, images } = checkPublishOptions(options)
+  const limits = { ...components.limits, ...decodeLimits(images) }
   // before anything is built: a prior that cannot be used is an error of the command line
-  const prior = await loadReference(components, options)
+  const prior = await loadReference({ ...components, limits }, options)
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(async () => await prior.close())
   checkReferencePrior(options, prior.descriptor.dimension, prior.descriptor.name)
   await mkdir(components.spool, { recursive: true, mode: 0o700 })
   const spool = await mkdtemp(join(components.spool, 'publish-'))
   cleanup.defer(async () => await rm(spool, { recursive: true, force: true }))
+  const host = new InferenceHost({ limits })
+  cleanup.defer(async () => await host.close())
   const source = await openSource([path, ...(options.more ?? [])], {
     spool,
     signal,
@@ -87,8 +88,9 @@ export async function publishSwarm(
         }
       : {}),
     remote: { get: async cid => await content.block(cid, { signal }) },
-    inspect: async images =>
-      (await host.inspectImages(images, { signal })).map(facts => ('error' in facts ? facts.error : undefined)),
+    maxBytes: images.maxBytes,
+    inspect: async encoded =>
+      (await host.inspectImages(encoded, { signal })).map(facts => ('error' in facts ? facts.error : undefined)),
     onProgress: (done, total) =>
       onEvent({ type: 'building', step: 'hash', done, ...(total === undefined ? {} : { total }) })
   })
@@ -131,6 +133,7 @@ export async function publishSwarm(
     samples,
     partitions: built.partitions,
     shared: built.shared,
+    images,
     dimension: options.dimension,
     ...(options.targetDtype === 'float16' ? { targetDtype: options.targetDtype } : {}),
     seed,

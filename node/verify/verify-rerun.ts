@@ -26,7 +26,7 @@ import { openBundle } from '../priors/bundle/open-bundle.ts'
 import type { Content } from '../content/content.ts'
 import { fileRanges } from '../content/file-ranges.ts'
 import type { Exact } from '../compute/exact/exact.ts'
-import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
+import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { createOptimizer } from '../priors/compute-targets.ts'
 
 /**
@@ -102,7 +102,9 @@ export async function rerunPrior(
   cleanup.defer(async () => await rm(folder, { recursive: true, force: true }))
   const maxModelBytes = Math.min(limits.modelBytes ?? DEFAULT_LIMITS.modelBytes, dagBytes)
   await fetchBundle(cid, folder, { content, maxModelBytes, signal, from: author })
-  const { prior, facts, root } = await openBundle(folder, { limits })
+  const { prior, facts, root } = await openBundle(folder, {
+    limits: { ...limits, ...decodeLimits(swarm.manifest.images) }
+  })
   cleanup.defer(async () => await prior.close())
   const identity = priorIdentity(prior.descriptor)
   if (!root.cid.equals(cid)) throw new InvalidContentError(`bundle ${cid} is not laid out as bundles are`)

@@ -10,6 +10,8 @@ import { z } from 'zod'
 import { cborCid, decodeCbor, isSafeCid } from '../codec.ts'
 import { decodeEnvelope, isSignedBy, PEER_KEY_BYTES, seal, type PeerKey, type Sign, type Verify } from '../envelope.ts'
 import { CoOptError, InvalidManifestError } from '../errors.ts'
+import { MAX_IMAGE_BYTES } from './image-kind.ts'
+import { MAX_IMAGE_PIXELS } from './image-limits.ts'
 
 /** A bitswap block may have 2 MiB at most (Kubo refuses larger ones), and a manifest is one block. */
 export const MAX_MANIFEST_BYTES = 2 * 1024 * 1024
@@ -65,6 +67,11 @@ export const manifestSchema = z.strictObject({
   shared: file.extend({
     rows: count.min(MIN_SHARED_ROWS).max(MAX_SHARED_ROWS),
     bytes: count.min(1).max(MAX_PARTITION_BYTES)
+  }),
+  /** How large an image may be: whoever reads one that is larger refuses it */
+  images: z.strictObject({
+    maxPixels: count.min(1).max(MAX_IMAGE_PIXELS),
+    maxBytes: count.min(1).max(MAX_IMAGE_BYTES)
   }),
   /** n, the dimensions of every target */
   dimension: z.number().int().min(MIN_DIMENSION).max(MAX_DIMENSION),

@@ -26,6 +26,8 @@ interface Options {
   column?: string
   component?: string
   only?: SourceKind
+  maxPixels?: number
+  maxImageBytes?: number
 }
 
 export function publishCommand(invoke: Invoke): Command {
@@ -67,6 +69,12 @@ export function publishCommand(invoke: Invoke): Command {
     )
     .option('--component <name>', 'file of each WebDataset sample that is the image: jpg, seg.png, or all', someText)
     .addOption(new Option('--only <kind>', 'files to read where a folder has several kinds').choices([...SOURCE_KINDS]))
+    .option(
+      '--max-pixels <number>',
+      'most pixels of an image, for every participant (default: 178956970)',
+      wholeNumber(1)
+    )
+    .option('--max-image-bytes <number>', 'most bytes of an encoded image (default: 67108864)', wholeNumber(1))
     .action(async (texts: string[], { dim, referencePrior, ...rest }: Options) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')

@@ -7,12 +7,13 @@
 import type { Sharp, SharpOptions } from 'sharp'
 import { InvalidImageError } from '../../../src/errors.ts'
 import type { Pixels } from '../../../src/optimize/resize.ts'
+import { checkImage } from './check-image.ts'
 import type { DecodeLimits, ImageFacts } from './messages.ts'
 
 export type ImageFormat = 'jpeg' | 'png' | 'webp'
 
-/** No honest image of a few megapixels takes that long; the whole worker is killed later if the decoder ignores it. */
-const DECODE_SECONDS = 10
+/** 100 megapixels take 3 s on an idle core; the whole worker is killed later if the decoder ignores it. */
+const DECODE_SECONDS = 40
 const FORMATS = 'JPEG, PNG and WebP are supported'
 
 /** The format by its magic bytes, else undefined. */
@@ -48,11 +49,7 @@ export async function createImageDecoder(limits: DecodeLimits): Promise<ImageDec
     pages: 1
   }
   const open = (bytes: Uint8Array): Sharp => {
-    if (bytes.byteLength > limits.imageBytes) {
-      throw new InvalidImageError(
-        `an encoded image of ${bytes.byteLength} bytes, at most ${limits.imageBytes} are accepted`
-      )
-    }
+    checkImage(bytes, limits)
     if (sniff(bytes) === undefined) throw new InvalidImageError(`not an image of a known format (${FORMATS})`)
     return sharp(bytes, options).timeout({ seconds: DECODE_SECONDS })
   }

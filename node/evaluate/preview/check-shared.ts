@@ -13,7 +13,7 @@ import type { Swarms } from '../../swarms/swarms.ts'
 import type { ApiEvent } from '../../api/events.ts'
 import { fetchBundle } from '../../priors/bundle/fetch-bundle.ts'
 import { checkPrior } from '../../priors/check-prior.ts'
-import { DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
+import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
 import { loadPrior } from '../../priors/load-prior.ts'
 import { mergeUnlessKnown } from '../../merge/merge-swarm.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
@@ -88,7 +88,8 @@ async function checkFiles(
   if (shared === undefined || report.refusals.length > 0) return report
   const round = await roundOf(components, shared, signal)
   try {
-    const prior = await loadPrior(path, options)
+    const limits = { ...components.limits, ...decodeLimits(round.swarm.manifest.images) }
+    const prior = await loadPrior(path, { ...options, limits })
     try {
       const { content, batchSize } = components
       const onBatch = (done: number, rows: number): void => onEvent({ type: 'scoring', done, rows })
