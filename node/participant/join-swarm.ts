@@ -3,7 +3,7 @@ import type { Gemm } from '../../src/gemm.ts'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
 import type { PeerKey } from '../../src/envelope.ts'
-import { isAdmitted } from '../../src/distribute/manifest.ts'
+import { imageLimitsOf, isAdmitted } from '../../src/distribute/manifest.ts'
 import { InvalidInputError } from '../../src/errors.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { isIsometry } from '../../src/optimize/projection.ts'
@@ -56,7 +56,7 @@ export async function joinSwarm(
       `the publisher's list of swarm "${manifest.name}" does not have this node: ask for ${peerIdOf(self)} to be on it`
     )
   const given = {
-    limits: { ...components.limits, ...decodeLimits(manifest.images) },
+    limits: { ...components.limits, ...decodeLimits(imageLimitsOf(manifest)) },
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.name === undefined ? {} : { name: options.name }),

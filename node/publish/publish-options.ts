@@ -1,9 +1,9 @@
 /**
- * Options of `publish` against the limits of a manifest, before a single image is read: hashing a dataset takes minutes, and the
- * manifest is the last thing that is made of it.
+ * Checks the options of `publish` against the limits of a manifest before a single image is read: hashing a dataset takes minutes, and the
+ * manifest is made last.
  */
 import { MAX_IMAGE_BYTES } from '../../src/distribute/image-kind.ts'
-import { DEFAULT_IMAGE_LIMITS, MAX_IMAGE_PIXELS } from '../../src/distribute/image-limits.ts'
+import { DEFAULT_IMAGE_LIMITS, type ImageLimits, MAX_IMAGE_PIXELS } from '../../src/distribute/image-limits.ts'
 import {
   MAX_DIMENSION,
   MAX_MATRIX_BYTES,
@@ -17,38 +17,52 @@ import {
 import { InvalidInputError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import { peerKeyOf } from '../../src/peer-key.ts'
-import type { PublishOptions } from '../api/options.ts'
+import { publishOptionsSchema, type PublishOptions } from '../api/options.ts'
 
-/** Throws `InvalidInputError` naming the option. Returns who may add records, and how large an image may be. */
-export function checkPublishOptions(options: PublishOptions): Pick<Manifest, 'admission' | 'images'> {
+/** Throws `InvalidInputError` naming the option. Returns who may add records. */
+export function checkPublishOptions(options: PublishOptions): Manifest['admission'] {
   const { partitions, shared, dimension, allow } = options
-  const { maxPixels = DEFAULT_IMAGE_LIMITS.maxPixels, maxImageBytes = DEFAULT_IMAGE_LIMITS.maxBytes } = options
-  checkWhole('max-pixels', maxPixels, 1, MAX_IMAGE_PIXELS)
-  checkWhole('max-image-bytes', maxImageBytes, 1, MAX_IMAGE_BYTES)
-  const images = { maxPixels, maxBytes: maxImageBytes }
   checkText('name', options.name)
   if (options.license !== undefined) checkText('license', options.license)
   checkWhole('partitions', partitions, 1, MAX_PARTITIONS)
   checkWhole('shared', shared, MIN_SHARED_ROWS, MAX_SHARED_ROWS)
   checkWhole('dim', dimension, MIN_DIMENSION, MAX_DIMENSION)
   checkMatrix(shared, dimension, 'the targets of the shared set')
-  if (allow === undefined) return { admission: 'open', images }
+  const { success, error } = publishOptionsSchema.safeParse(options)
+  if (!success) {
+    const [issue] = error.issues
+    throw new InvalidInputError(`option "${issue?.path.join('.')}": ${issue?.message}`)
+  }
+  if (allow === undefined) return 'open'
   const admission = manifestSchema.shape.admission.safeParse([...new Set(allow)].map(peerKeyOf))
   if (!admission.success) throw new InvalidInputError('option "allow": 1 to 4096 peer ids')
-  return { admission: admission.data, images }
+  return admission.data
+}
+
+/** How large an image may be. Throws `InvalidInputError` naming the option. */
+export function imageLimits(options: Pick<PublishOptions, 'maxPixels' | 'maxImageBytes'>): ImageLimits {
+  const { maxPixels = DEFAULT_IMAGE_LIMITS.maxPixels, maxImageBytes: maxBytes = DEFAULT_IMAGE_LIMITS.maxBytes } =
+    options
+  checkWhole('max-pixels', maxPixels, 1, MAX_IMAGE_PIXELS)
+  checkWhole('max-image-bytes', maxBytes, 1, MAX_IMAGE_BYTES)
+  return { maxPixels, maxBytes }
 }
 
 /**
- * The policy where none is asked for. A consensus of all priors makes the best students of the three, and is made anew with nearly every prior
- * that joins: for known members. In an open swarm anybody may join at any time; there predictivity, which unlike the uniform value
- * elects neither whitened priors nor noisy copies (RESULTS.md).
+ * The default policy. A consensus of all priors makes the best students of the three, but changes with nearly every prior that joins: for known
+ * members. An open swarm, which anyone may join at any time, uses predictivity, which unlike the uniform value elects neither whitened priors
+ * nor noisy copies (RESULTS.md).
  */
 export function defaultPolicy({ allow }: Pick<PublishOptions, 'allow'>): NonNullable<PublishOptions['election']> {
   return allow === undefined ? 'predictivity' : 'consensus'
 }
 
-/** Can the features of the shared set be kept? `dimension` is the reference prior's. Throws `InvalidInputError`. */
+/** Can a manifest state this reference prior and the features of the shared set? Throws `InvalidInputError`. */
 export function checkReferencePrior({ shared }: PublishOptions, dimension: number, name: string): void {
+  if (!manifestSchema.shape.referenceFeatures.shape.source.safeParse(name).success)
+    throw new InvalidInputError(
+      `option "reference-prior": a manifest cannot state the name ${JSON.stringify(name)}: rename the file or its folder`
+    )
   if (dimension > MAX_DIMENSION) {
     throw new InvalidInputError(
       `option "reference-prior": "${name}" has features of ${dimension} dimensions, at most ${MAX_DIMENSION} are allowed`
@@ -57,7 +71,7 @@ export function checkReferencePrior({ shared }: PublishOptions, dimension: numbe
   checkMatrix(shared, dimension, `the features of the reference prior "${name}"`)
 }
 
-/** Throws `InvalidInputError` when features tell no two images apart: no candidate could pass a gate made of them. */
+/** Throws `InvalidInputError` when all images have the same features: no candidate could pass a gate made of them. */
 export function checkReferenceFeatures({ rows, columns, data }: Matrix32, name: string): void {
   for (let row = 1; row < rows; row++) {
     for (let column = 0; column < columns; column++) {

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { defaultGate } from '../../src/align/gate.ts'
 import { DEFAULT_GRID } from '../../src/align/transform.ts'
 import { encodeMatrix } from '../../src/bytes.ts'
+import { DEFAULT_IMAGE_LIMITS, type ImageLimits } from '../../src/distribute/image-limits.ts'
 import { MIN_SHARED_ROWS, sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import { importBytes, type ContentFile } from '../../src/distribute/unixfs-import.ts'
 import type { PeerKey, Sign } from '../../src/envelope.ts'
@@ -25,7 +26,13 @@ import { openSource } from '../image-sources/source.ts'
 import { InferenceHost } from '../compute/inference/host.ts'
 import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
 import { loadPrior } from '../priors/load-prior.ts'
-import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior, defaultPolicy } from './publish-options.ts'
+import {
+  checkPublishOptions,
+  checkReferenceFeatures,
+  checkReferencePrior,
+  defaultPolicy,
+  imageLimits
+} from './publish-options.ts'
 
 /** Partitions of fewer rows spend more on records and tree nodes than on targets. */
 const MIN_PARTITION_ROWS = 1
@@ -62,7 +69,8 @@ export async function publishSwarm(
   options: PublishOptions
 ): Promise<PublishedSwarm> {
   const { self, sign, content, onEvent, signal } = components
-  const { admission, images } = checkPublishOptions(options)
+  const admission = checkPublishOptions(options)
+  const images = imageLimits(options)
   const limits = { ...components.limits, ...decodeLimits(images) }
   // before anything is built: a prior that cannot be used is an error of the command line
   const prior = await loadReference({ ...components, limits }, options)
@@ -133,7 +141,7 @@ export async function publishSwarm(
     samples,
     partitions: built.partitions,
     shared: built.shared,
-    images,
+    ...statedLimits(images),
     dimension: options.dimension,
     ...(options.targetDtype === 'float16' ? { targetDtype: options.targetDtype } : {}),
     seed,
@@ -153,6 +161,12 @@ export async function publishSwarm(
 }
 
 // --- internal ---
+
+/** One manifest has one encoding: the usual limits are left out. */
+function statedLimits(images: ImageLimits): Pick<Manifest, 'images'> {
+  const { maxPixels, maxBytes } = DEFAULT_IMAGE_LIMITS
+  return images.maxPixels === maxPixels && images.maxBytes === maxBytes ? {} : { images }
+}
 
 /** The same about every part of a source is told once. */
 function once(tell: (text: string) => void): (text: string) => void {

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { applyTransform } from '../../src/align/transform.ts'
 import { isAbsentRow } from '../../src/bytes.ts'
-import type { Swarm } from '../../src/distribute/manifest.ts'
+import { imageLimitsOf, type Swarm } from '../../src/distribute/manifest.ts'
 import { readSamples, type Sample } from '../../src/distribute/partition-file.ts'
 import { ContentUnavailableError, InvalidContentError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
@@ -103,7 +103,7 @@ export async function rerunPrior(
   const maxModelBytes = Math.min(limits.modelBytes ?? DEFAULT_LIMITS.modelBytes, dagBytes)
   await fetchBundle(cid, folder, { content, maxModelBytes, signal, from: author })
   const { prior, facts, root } = await openBundle(folder, {
-    limits: { ...limits, ...decodeLimits(swarm.manifest.images) }
+    limits: { ...limits, ...decodeLimits(imageLimitsOf(swarm.manifest)) }
   })
   cleanup.defer(async () => await prior.close())
   const identity = priorIdentity(prior.descriptor)

@@ -12,7 +12,6 @@ import type { CID } from 'multiformats/cid'
 import { DEFAULT_GATE } from '../../src/align/gate.ts'
 import { DEFAULT_GRID } from '../../src/align/transform.ts'
 import { pbCid, rawCid } from '../../src/codec.ts'
-import { DEFAULT_IMAGE_LIMITS } from '../../src/distribute/image-limits.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import { mergeDataset } from '../../src/merge/dataset.ts'
 import { createRecordSet } from '../../src/merge/record-set.ts'
@@ -66,7 +65,6 @@ async function synthetic(count: number) {
     samples: count * 1000,
     partitions: Array.from({ length: count }, (_, i) => ({ ...file(`partition ${i}`, 4_000_000), rows: 1000 })),
     shared: { ...file('shared', 4_000_000), rows: 1000 },
-    images: DEFAULT_IMAGE_LIMITS,
     dimension: 256,
     seed: new Uint8Array(32),
     referenceFeatures: { ...file('features', 1000 * 256 * 4), dimension: 256, source: 'synthetic' },

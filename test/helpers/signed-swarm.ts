@@ -1,7 +1,6 @@
 /** Keys, a small signed swarm and valid records, made from seeds: factories for tests of protocols and network. */
 import { createPrivateKey, createPublicKey, sign as signBytes, verify as verifyBytes } from 'node:crypto'
 import { rawCid } from '../../src/codec.ts'
-import { DEFAULT_IMAGE_LIMITS } from '../../src/distribute/image-limits.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { PeerKey, Sign, Verify } from '../../src/envelope.ts'
 import { sealLease, sealRecord, type Lease, type Result, type SignedRecord } from '../../src/publish/record.ts'
@@ -46,7 +45,6 @@ export async function testSwarm(change: Partial<Manifest> = {}, publisher = test
       samples: 64,
       partitions: Array.from({ length: 4 }, (_, i) => ({ ...file(i, 10_000), rows: 16 })),
       shared: { ...file(100, 10_000), rows: 16 },
-      images: DEFAULT_IMAGE_LIMITS,
       dimension: 4,
       seed: new Uint8Array(32),
       referenceFeatures: { ...file(101, 16 * 2 * 4), dimension: 2, source: 'test' },

@@ -6,7 +6,6 @@
 import { createHash, createPrivateKey, createPublicKey, sign as edSign } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
 import { rawCid } from '../../src/codec.ts'
-import { DEFAULT_IMAGE_LIMITS } from '../../src/distribute/image-limits.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { PeerKey, Sign } from '../../src/envelope.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
@@ -62,7 +61,6 @@ export function makeManifest(overrides: Partial<Manifest> = {}): Manifest {
     samples: partitions.reduce((sum, p) => sum + p.rows, 0),
     partitions,
     shared: { cid: testCid('shared set'), rows: 16, bytes: 32_000, dagBytes: 32_000 },
-    images: DEFAULT_IMAGE_LIMITS,
     dimension: 4,
     seed: new Uint8Array(32).fill(7),
     referenceFeatures: {

@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { decodeInvite } from '../../../src/distribute/invite.ts'
+import { imageLimitsOf } from '../../../src/distribute/manifest.ts'
 import type { PriorCheckOptions } from '../../api/options.ts'
 import type { PriorReport, SharedReport } from '../../api/reports.ts'
 import type { Content } from '../../content/content.ts'
@@ -88,7 +89,7 @@ async function checkFiles(
   if (shared === undefined || report.refusals.length > 0) return report
   const round = await roundOf(components, shared, signal)
   try {
-    const limits = { ...components.limits, ...decodeLimits(round.swarm.manifest.images) }
+    const limits = { ...components.limits, ...decodeLimits(imageLimitsOf(round.swarm.manifest)) }
     const prior = await loadPrior(path, { ...options, limits })
     try {
       const { content, batchSize } = components

@@ -13,7 +13,6 @@ import { createElectionMemo, type ElectionMemo } from '../../../src/align/candid
 import { assess, defaultGate, type Assessment } from '../../../src/align/gate.ts'
 import { DEFAULT_GRID, fitTransform, type Transform } from '../../../src/align/transform.ts'
 import { isAbsentRow } from '../../../src/bytes.ts'
-import { DEFAULT_IMAGE_LIMITS } from '../../../src/distribute/image-limits.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../../src/distribute/manifest.ts'
 import { DIGEST_BYTES, planPartitions } from '../../../src/distribute/partition.ts'
 import { importBytes, type ContentFile } from '../../../src/distribute/unixfs-import.ts'
@@ -103,7 +102,6 @@ export async function makeDraw(images: ImageSet, untrained: PriorFeatures, setti
       samples: rows,
       partitions: await Promise.all(layout.partitions.map(file)),
       shared: await file(layout.shared),
-      images: DEFAULT_IMAGE_LIMITS,
       dimension,
       seed,
       referenceFeatures: {

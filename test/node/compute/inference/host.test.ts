@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { batches } from '../../../../node/compute/inference/batches.ts'
 import { InferenceHost } from '../../../../node/compute/inference/host.ts'
 import { loadOnnx } from '../../../../node/priors/load-prior.ts'
 import type { OnnxPrior } from '../../../../node/priors/onnx-prior.ts'
@@ -227,13 +228,42 @@ describe('inspectImages', () => {
       const bomb = png(30_000, 30_000, deflateSync(new Uint8Array(9)))
       expect(await host.inspectImages([syntheticPng(20, 10), bomb, syntheticPng(40, 40), new Uint8Array(5)])).toEqual([
         { width: 20, height: 10, format: 'png' },
-        { error: expect.stringMatching(/pixel limit/) as string },
-        { error: expect.stringMatching(/pixel limit/) as string },
+        { error: '30000 x 30000 = 900000000 pixels, at most 1000 by --max-pixels of publish' },
+        { error: '40 x 40 = 1600 pixels, at most 1000 by --max-pixels of publish' },
         { error: expect.stringMatching(/known format/) as string }
       ])
     } finally {
       await host.close()
     }
+  })
+
+  it('names the image that no worker survives, and goes on with the others', async () => {
+    const host = new InferenceHost({ limits: { memoryBytes: 250 * 2 ** 20 } })
+    try {
+      // 300 MB of pixels from a file of a few hundred kilobytes
+      const large = png(10_000, 10_000, deflateSync(new Uint8Array(10_000 * 30_001), { level: 1 }))
+      const small = syntheticPng(20, 10)
+      const facts = await host.inspectImages([small, large, small])
+      expect(facts).toEqual([
+        { width: 20, height: 10, format: 'png' },
+        { error: expect.stringMatching(/memory/) as string },
+        { width: 20, height: 10, format: 'png' }
+      ])
+    } finally {
+      await host.close()
+    }
+  })
+})
+
+describe('batches', () => {
+  it('hold as many images as can be decoded in one go, and one that is larger alone', () => {
+    const small = syntheticPng(10, 10)
+    const large = png(8000, 7000, new Uint8Array(9))
+    const huge = png(12_000, 10_000, new Uint8Array(9))
+    const sizes = (images: Uint8Array[]): number[] => [...batches(images, image => image)].map(part => part.length)
+    expect(sizes([small, large, small, large, huge, small, huge])).toEqual([3, 1, 1, 1, 1])
+    expect(sizes(Array.from({ length: 130 }, () => small))).toEqual([64, 64, 2])
+    expect(sizes([new Uint8Array(2 ** 24), small])).toEqual([1, 1])
   })
 })
 
