@@ -1,13 +1,14 @@
 /** coopt publish: images in folders, tars, Parquet files or on IPFS become a swarm; prints its manifest CID and the invite. */
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import { InvalidInputError } from '../../../src/errors.ts'
 import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
 import { type PublishOptions, SOURCE_KINDS, type SourceKind } from '../../api/options.ts'
 import { leftOutText } from '../../image-sources/left-out.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
-import { isRemote, sourceArgument } from '../source-argument.ts'
+import { isPipe, isRemote, sourceArgument } from '../source-argument.ts'
 import { byteText, fieldLines } from '../text-table.ts'
 
 interface Options {
@@ -80,6 +81,13 @@ export function publishCommand(invoke: Invoke): Command {
         const { withApi } = await import('../session.ts')
         const sources = texts.map(text => sourceArgument(invocation.cwd, text))
         const [source = '', ...more] = sources
+        const pipe = sources.find(isPipe)
+        const { connectApi } = await import('../../api/http/client.ts')
+        if (pipe !== undefined && (await connectApi(invocation.home)) !== undefined) {
+          throw new InvalidInputError(
+            `${pipe} is a pipe of this command, which the daemon of ${invocation.home} cannot read: write it to a file and give that, or end the daemon with "coopt down"`
+          )
+        }
         const options: PublishOptions = {
           ...rest,
           dimension: dim,
