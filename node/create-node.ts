@@ -2,7 +2,7 @@
  * Opens a home and returns everything that the commands can do, in process and typed: each operation checks its arguments, picks what it needs
  * from the runtime, and calls the folder that does the work.
  */
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
@@ -12,14 +12,17 @@ import type { CoOptNode, CoOptNodeInit } from './api/library.ts'
 import { directoryCid } from './api/directory-cid.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
+import { mergeToFolder } from './export/merge-to-folder.ts'
+import { assertNewFolder } from './store/new-file.ts'
 import { importCar } from './export/import-car.ts'
 import { startGateway, type Gateway } from './gateway/gateway.ts'
 import { writeReport } from './lab/report/write-report.ts'
+import { checkJoinOptions } from './participant/join-options.ts'
 import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
-import { mergeSwarm, mergeUnlessKnown, writeDataset } from './merge/merge-swarm.ts'
-import { publishName } from './upkeep/ipns-names.ts'
+import { mergeSwarm, mergeUnlessKnown } from './merge/merge-swarm.ts'
+import { createIpnsNames } from './upkeep/ipns-names.ts'
 import { publishSwarm } from './publish/publish-swarm.ts'
 import { checkPriorIn } from './evaluate/preview/check-shared.ts'
 import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
@@ -61,10 +64,12 @@ export function nodeOf(
   init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
 ): CoOptNode {
   const { onEvent = () => {} } = init
-  const { identity, config, content, swarms, network, gemm, logger } = runtime
+  const { identity, config, content, swarms, network, gemm, projector, logger } = runtime
+  const { spool } = runtime.home
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
+  const names = createIpnsNames(runtime.home.root)
   const joined = new Map<string, string>() // swarm -> prior that takes part
 
   const membershipOf = async (text: string, call: CallOptions): Promise<Membership> =>
@@ -79,13 +84,15 @@ export function nodeOf(
     gateway: init.gateway?.url,
 
     publish: async (source, options, call = {}) => {
+      using writing = content.writing() // until the swarm is open, nothing names the blocks
       const { swarm, duplicates, leftOut } = await publishSwarm(
         {
           self: identity.key,
           sign: identity.sign,
-          content,
+          content: { ...content, put: writing.put },
           limits: config.inference,
-          spool: join(runtime.home.root, 'spool'),
+          batchSize: config.batchSize,
+          spool,
           untrainedPrior: UNTRAINED_PRIOR,
           onEvent: call.onEvent ?? onEvent,
           signal: anySignal(call)
@@ -109,6 +116,7 @@ export function nodeOf(
     },
 
     join: async (invite, options, call = {}) => {
+      checkJoinOptions(options)
       const membership = await membershipOf(invite, call)
       const { settleMs, leaseMs, handoffMs } = config.timing
       const never = new AbortController().signal
@@ -122,14 +130,20 @@ export function nodeOf(
         )
       }
       joined.set(id, prior)
+      using writing = content.writing() // blocks put for a record are kept until it is in the set
+      const announce: Membership['announce'] = async record => {
+        writing.release()
+        await membership.announce(record)
+      }
       return await joinSwarm(
         {
           self: identity.key,
-          membership,
-          content,
+          membership: { ...membership, announce },
+          content: { ...content, put: writing.put },
           gemm,
+          projector,
           limits: config.inference,
-          spool: join(runtime.home.root, 'spool'),
+          spool,
           onEvent: call.onEvent ?? onEvent,
           logger
         },
@@ -170,38 +184,39 @@ export function nodeOf(
           content,
           swarms,
           limits: config.inference,
+          projector,
           batchSize: config.batchSize,
           catchUpMs: config.timing.catchUpMs,
-          spool: join(runtime.home.root, 'spool')
+          spool
         },
         directoryCid(prior) === undefined ? resolve(prior) : prior,
         { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
         { onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }
       ),
 
-    merge: async (invite, options, call = {}) => {
+    merge: async (invite, { out, name }, call = {}) => {
       const signal = anySignal(call)
+      if (out !== undefined) await assertNewFolder(out)
       const membership = await membershipOf(invite, call)
       const { state } = membership
       if (network !== undefined) await membership.catchUp(config.timing.catchUpMs, signal)
       await state.settled(signal)
-      const merged = await mergeSwarm(membership, content)
-      const view = state.view()
+      const unjudged = state.unjudged()
+      const merged = await (out === undefined
+        ? mergeSwarm(membership, content)
+        : mergeToFolder(membership, out, content, signal))
+      const { view } = merged
       const reference = referenceReport(state, view.election)
       return {
         mergedCid: merged.root.toString(),
-        provisional: merged.provisional || state.unjudged() > 0,
-        unjudged: state.unjudged(),
+        provisional: merged.provisional || unjudged > 0,
+        unjudged,
         coverage: merged.coverage,
         rows: merged.rows,
         ...(reference === undefined ? {} : { reference }),
         peers: peerRows(state, view),
-        ...(options.name === undefined
-          ? {}
-          : { ipns: await publishName(runtime.home.root, options.name, merged.root, new Date()) }),
-        ...(options.out === undefined
-          ? {}
-          : { out: await writeDataset(membership, content, merged, options.out, signal) })
+        ...(name === undefined ? {} : { ipns: await names.publish(name, merged.root, new Date()) }),
+        ...(out === undefined ? {} : { out })
       }
     },
 
@@ -211,7 +226,7 @@ export function nodeOf(
       const rerun =
         options.rerun === undefined
           ? undefined
-          : { rows: options.rerun, limits: config.inference, spool: join(runtime.home.root, 'spool') }
+          : { rows: options.rerun, limits: config.inference, projector, batchSize: config.batchSize, spool }
       return await verifyMerged(cid, { content, gemm, rerun }, anySignal(call))
     },
 
@@ -227,7 +242,9 @@ export function nodeOf(
       const components = {
         content,
         gemm,
+        projector,
         limits: config.inference,
+        spool,
         batchSize: config.batchSize,
         untrainedPrior: UNTRAINED_PRIOR,
         onEvent: call.onEvent ?? onEvent,
@@ -241,7 +258,7 @@ export function nodeOf(
     import: async (file, call = {}) =>
       await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }),
 
-    ...upkeepOf(runtime, { addresses, onEvent }),
+    ...upkeepOf(runtime, { names, addresses, onEvent }),
 
     stop: async () => init.onStop?.(),
 

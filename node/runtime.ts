@@ -21,6 +21,7 @@ import { InferenceHost } from './compute/inference/host.ts'
 import { createOrtGemm } from './compute/inference/ort-gemm.ts'
 import { lockHome } from './home/lock.ts'
 import { createLogger, type Logger } from './process/logger.ts'
+import { createProjector, type Projector } from './compute/projection/projector.ts'
 import { createMatrixServer } from './swarms/exchange/matrix-server.ts'
 import { createNetwork, type Network } from './network/network.ts'
 import { DurableBlockstore } from './store/durable-blockstore.ts'
@@ -47,6 +48,8 @@ export interface Runtime {
   /** Decodes images and multiplies matrices in a child process; participants have their own for their prior */
   readonly host: InferenceHost
   readonly gemm: Gemm
+  /** Projects features in a thread, for all swarms and priors */
+  readonly projector: Projector
   readonly logger: Logger
   /** May be called twice. */
   close(): Promise<void>
@@ -81,6 +84,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     },
     onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
   })
+  starting.defer(async () => await local.close())
   const datastore = new LevelDatastore(home.datastore)
 
   // network
@@ -157,9 +161,11 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     wire = { network, sync, reference: createReferenceClient({ libp2p }, { onFault }) }
   }
 
-  // child process, started when first needed
-  const host = new InferenceHost({ limits: config.inference })
+  // child process and thread, started when first needed
+  const host = new InferenceHost({ limits: config.inference, scratch: home.spool })
   starting.defer(async () => await host.close())
+  const projector = createProjector()
+  starting.defer(async () => await projector.close())
 
   // swarms: each goes on from its log
   const opened = createSwarms({ identity, config, home, content, network: wire, logger })
@@ -179,6 +185,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     network,
     host,
     gemm: createOrtGemm(host),
+    projector,
     logger,
     close: async () => await (closing ??= started.disposeAsync())
   }

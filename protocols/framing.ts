@@ -13,6 +13,7 @@
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { encode, encodingLength } from 'uint8-varint'
 import { ProtocolError } from '../src/errors.ts'
 import { CLOSE_TIMEOUT_MS, MAX_PREFIX_BYTES, READ_AHEAD_BYTES, WRITE_AHEAD_BYTES } from './constants.ts'
 
@@ -36,14 +37,8 @@ export interface FramedStream {
 
 /** `value` as a minimal unsigned varint (LEB128). */
 export function encodePrefix(value: number): Uint8Array {
-  const out: number[] = []
-  do {
-    const rest = Math.floor(value / 128)
-    out.push((value % 128) | (rest > 0 ? 0x80 : 0))
-    value = rest
-  } while (value > 0)
-  if (out.length > MAX_PREFIX_BYTES) throw new ProtocolError('a frame is longer than its prefix can say')
-  return Uint8Array.from(out)
+  if (encodingLength(value) > MAX_PREFIX_BYTES) throw new ProtocolError('a frame is longer than its prefix can say')
+  return encode(value)
 }
 
 export function frameStream(stream: Stream): FramedStream {

@@ -1,5 +1,5 @@
 /**
- * Builds what the package ships, into dist/: the command line, the library, the two workers, and type declarations.
+ * Builds what the package ships, into dist/: the command line, the library, the workers, and type declarations.
  *
  * One bundle with everything but native modules and zod (whose types are in our declarations): installed as packages, the network
  * stack would bring 900 of them, React Native included (@libp2p/webrtc, which we do not use and replace by a stub).
@@ -33,7 +33,8 @@ await build({
     cli: 'node/cli/main.ts',
     index: 'node/index.ts',
     worker: 'node/compute/inference/worker.ts',
-    'exact-worker': 'node/compute/exact/worker.ts'
+    'exact-worker': 'node/compute/exact/worker.ts',
+    'projection-worker': 'node/compute/projection/worker.ts'
   },
   outdir: DIST,
   bundle: true,

@@ -1,7 +1,7 @@
 /**
  * Checks the direction of imports, types included (ARCHITECTURE.md, "Layers"):
  *
- *   src <- protocols <- node <- scripts      and inside src: foundation <- distribute <- optimize <- align <- publish <- merge
+ *   src <- protocols <- node <- scripts      and inside src: kernels <- foundation <- distribute <- optimize <- align <- publish <- merge
  *
  * that the rooms of node (its folders, with all that is below them) import earlier rooms only, that no folders of protocols or scripts import
  * each other in a circle, that src is pure (no Node modules, clock, randomness, network, console), and that no files import each other in a circle.
@@ -218,16 +218,17 @@ function layerOf(path: string): number {
   return LAYERS.findIndex(layer => path.startsWith(`${layer}/`))
 }
 
-/** -1 for the foundation (files directly in src); folders that are no step count as the last. */
+/** -1 for the foundation (files directly in src), -2 for its kernels; folders that are not a step count as the last. */
 function stepOf(path: string): number {
   const [, step, file] = path.split('/')
   if (file === undefined) return -1
+  if (step === 'kernels') return -2
   const index = STEPS.findIndex(name => name === step)
   return index < 0 ? STEPS.length : index
 }
 
 function stepName(path: string): string {
-  return STEPS[stepOf(path)] ?? (stepOf(path) < 0 ? 'the foundation' : dirname(path))
+  return STEPS[stepOf(path)] ?? (stepOf(path) === -1 ? 'the foundation' : dirname(path))
 }
 
 function targetOf(from: string, specifier: string): string {

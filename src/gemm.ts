@@ -1,11 +1,12 @@
 /**
- * Dense matrix products: the interface behind which a fast kernel may stand, and the plain one.
+ * Dense matrix products: the interface behind which another kernel may stand, and the exact one.
  *
- * Only results that others check with a tolerance (T, aligned targets) may come from a fast kernel. `plainGemm` sums every element from
+ * Only results that others check with a tolerance (T, aligned targets) may come from another kernel. `plainGemm` sums every element from
  * the first term to the last with one rounding after each * and each +, so its bits are the same on every machine; everything that
  * decides something for everybody uses it or `multiplyByTranspose` directly.
  */
 import { NumericError } from './errors.ts'
+import { updateByProduct, type Operand } from './kernels/blocked-product.ts'
 import type { Matrix64 } from './matrix.ts'
 
 export interface GemmOptions {
@@ -18,28 +19,34 @@ export interface Gemm {
   multiply(a: Matrix64, b: Matrix64, options?: GemmOptions): Promise<Matrix64>
 }
 
-/** Single-threaded TypeScript, about 1e9 multiply-adds per second; bit-exact. */
+/** Single-threaded WebAssembly in a fixed order; bit-exact. */
 export const plainGemm: Gemm = {
   multiply: async (a, b, { transposeA = false, transposeB = false } = {}) =>
-    multiplyByTranspose(transposeA ? transpose(a) : a, transposeB ? b : transpose(b))
+    product(a, transposeA, b, !transposeB, () => {
+      const shape = (m: Matrix64, t: boolean): string => (t ? `${m.columns} x ${m.rows}` : `${m.rows} x ${m.columns}`)
+      return `a ${shape(a, transposeA)} matrix cannot be multiplied by a ${shape(b, transposeB)} one`
+    })
 }
 
 /**
- * C = A B^T for A (p x k) and B (q x k), synchronously. Element (i, j) is the sum over k in ascending order, from 0.
+ * C = A B^T for A (p x k) and B (q x k), synchronously. Element (i, j) is the sum over k in ascending order, from 0. A matrix times its
+ * own transpose takes half the time.
  *
  * Throws `NumericError` unless both have the same number of columns.
  */
 export function multiplyByTranspose(a: Matrix64, b: Matrix64): Matrix64 {
-  if (a.columns !== b.columns) {
-    throw new NumericError(`a ${a.rows} x ${a.columns} matrix cannot be multiplied by a ${b.columns} x ${b.rows} one`)
-  }
-  const out = new Float64Array(a.rows * b.rows)
-  // columns of the result in panels that stay in the second-level cache while all rows of A pass
-  const panel = Math.max(4, Math.floor(PANEL_NUMBERS / Math.max(1, a.columns)))
-  for (let from = 0; from < b.rows; from += panel) {
-    multiplyPanel(a.data, b.data, out, a.rows, b.rows, a.columns, from, Math.min(b.rows, from + panel))
-  }
-  return { rows: a.rows, columns: b.rows, data: out }
+  return product(
+    a,
+    false,
+    b,
+    false,
+    () => `a ${a.rows} x ${a.columns} matrix cannot be multiplied by the transpose of a ${b.rows} x ${b.columns} one`
+  )
+}
+
+/** C = A^T A for A (k x n), n x n, otherwise as `multiplyByTranspose`. */
+export function gramOfColumns(a: Matrix64): Matrix64 {
+  return product(a, true, a, true, () => '')
 }
 
 export function transpose(m: Matrix64): Matrix64 {
@@ -58,76 +65,56 @@ export function transpose(m: Matrix64): Matrix64 {
 // --- internal ---
 
 const TILE = 32
-/** 128 KiB of float64: half of a small second-level cache. */
-const PANEL_NUMBERS = 16_384
 
-function multiplyPanel(
-  a: Float64Array,
-  b: Float64Array,
-  out: Float64Array,
-  rows: number,
-  columns: number,
-  depth: number,
-  from: number,
-  to: number
-): void {
-  let i = 0
-  for (; i + 1 < rows; i += 2) {
-    const a0 = i * depth
-    const a1 = a0 + depth
-    let j = from
-    // 2 x 4 results at a time: eight running sums fit the sixteen float64 registers, so each load serves several products
-    for (; j + 3 < to; j += 4) {
-      const b0 = j * depth
-      const b1 = b0 + depth
-      const b2 = b1 + depth
-      const b3 = b2 + depth
-      let s00 = 0
-      let s01 = 0
-      let s02 = 0
-      let s03 = 0
-      let s10 = 0
-      let s11 = 0
-      let s12 = 0
-      let s13 = 0
-      for (let k = 0; k < depth; k++) {
-        const x = a[a0 + k] as number
-        const y = a[a1 + k] as number
-        const u = b[b0 + k] as number
-        const v = b[b1 + k] as number
-        const w = b[b2 + k] as number
-        const z = b[b3 + k] as number
-        s00 += x * u
-        s01 += x * v
-        s02 += x * w
-        s03 += x * z
-        s10 += y * u
-        s11 += y * v
-        s12 += y * w
-        s13 += y * z
-      }
-      const o = i * columns + j
-      out[o] = s00
-      out[o + 1] = s01
-      out[o + 2] = s02
-      out[o + 3] = s03
-      out[o + columns] = s10
-      out[o + columns + 1] = s11
-      out[o + columns + 2] = s12
-      out[o + columns + 3] = s13
-    }
-    for (; j < to; j++) {
-      out[i * columns + j] = dot(a, a0, b, j * depth, depth)
-      out[(i + 1) * columns + j] = dot(a, a1, b, j * depth, depth)
-    }
+/** With fewer rows on one side or fewer products, packing costs more than it saves. */
+const LEAST_SIDE = 3
+const LEAST_PRODUCTS = 4096
+
+/** A B^T of two operands, each of which may be a transpose. */
+function product(a: Matrix64, aTurned: boolean, b: Matrix64, bTurned: boolean, mismatch: () => string): Matrix64 {
+  const [rows, depth] = aTurned ? [a.columns, a.rows] : [a.rows, a.columns]
+  const [columns, other] = bTurned ? [b.columns, b.rows] : [b.rows, b.columns]
+  if (depth !== other) throw new NumericError(mismatch())
+  const out = new Float64Array(rows * columns)
+  const [left, right] = [operand(a, aTurned), operand(b, bTurned)]
+  if (Math.min(rows, columns) < LEAST_SIDE || rows * columns * depth < LEAST_PRODUCTS) {
+    for (let i = 0; i < rows; i++)
+      for (let j = 0; j < columns; j++) out[i * columns + j] = dot(left, i, right, j, depth)
+    return { rows, columns, data: out }
   }
-  for (; i < rows; i++) {
-    for (let j = from; j < to; j++) out[i * columns + j] = dot(a, i * depth, b, j * depth, depth)
-  }
+  const isSymmetric = a.data === b.data && aTurned === bTurned && rows === columns
+  const c = { data: out, offset: 0, stride: columns }
+  updateByProduct({ sign: 'add', c, rows, columns, depth, a: left, b: right, lower: isSymmetric })
+  if (isSymmetric) mirror(out, rows)
+  return { rows, columns, data: out }
 }
 
-function dot(a: Float64Array, aFrom: number, b: Float64Array, bFrom: number, depth: number): number {
+function operand({ data, columns }: Matrix64, turned: boolean): Operand {
+  return turned
+    ? { data, offset: 0, rowStep: 1, depthStep: columns }
+    : { data, offset: 0, rowStep: columns, depthStep: 1 }
+}
+
+function dot(a: Operand, i: number, b: Operand, j: number, depth: number): number {
+  let aAt = a.offset + i * a.rowStep
+  let bAt = b.offset + j * b.rowStep
   let sum = 0
-  for (let k = 0; k < depth; k++) sum += (a[aFrom + k] as number) * (b[bFrom + k] as number)
+  for (let k = 0; k < depth; k++) {
+    sum += (a.data[aAt] as number) * (b.data[bAt] as number)
+    aAt += a.depthStep
+    bAt += b.depthStep
+  }
   return sum
+}
+
+/** The lower half into the upper one: a_ik a_jk and a_jk a_ik are the same bits, and so are their sums. */
+function mirror(data: Float64Array, n: number): void {
+  for (let i = 0; i < n; i += TILE) {
+    for (let j = 0; j <= i; j += TILE) {
+      const iEnd = Math.min(n, i + TILE)
+      const jEnd = Math.min(n, j + TILE)
+      for (let r = i; r < iEnd; r++)
+        for (let c = j; c < Math.min(jEnd, r); c++) data[c * n + r] = data[r * n + c] as number
+    }
+  }
 }

@@ -55,7 +55,8 @@ export const joinOptionsSchema = z.strictObject({
   once: z.boolean(),
   /** Threads of the inference process */
   threads: count.min(1).max(256).optional(),
-  maxPartitions: count.min(1).optional(),
+  /** Publish targets of at most this many partitions; with 0 the prior takes part in the election alone */
+  maxPartitions: count.optional(),
   /** How the prior is called in public */
   name: z.string().min(1).max(64).optional(),
   /** Licence of the prior, stated in public */

@@ -1,16 +1,21 @@
-/** What an evaluation needs of its node, and how it says how far it is. */
+/** What an evaluation needs from its node, and how it reports progress. */
 import type { Gemm } from '../../src/gemm.ts'
 import type { ApiEvent } from '../api/events.ts'
-import type { Content } from '../content/content.ts'
+import type { ContentReader } from '../content/read-content.ts'
+import type { MergedSource } from '../merge/open-merged.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
+import type { Projector } from '../compute/projection/projector.ts'
 
 /** An event for each of so many rows or images. */
 const EVENT_STEP = 256
 
 export interface EvaluateComponents {
-  readonly content: Content
+  readonly content: MergedSource & Pick<ContentReader, 'matrix' | 'samples'>
   readonly gemm: Gemm
+  readonly projector: Projector
   readonly limits: Partial<InferenceLimits>
+  /** Folder for temporary files */
+  readonly spool: string
   /** Images per call of a prior */
   readonly batchSize: number
   /** The bundled untrained prior */
@@ -22,7 +27,7 @@ export interface EvaluateComponents {
 export type Tell = (step: EvaluatingStep, done: number, total?: number) => void
 type EvaluatingStep = Extract<ApiEvent, { type: 'evaluating' }>['step']
 
-/** Steps of few things are told one by one, of rows and images now and then. */
+/** Reports each unit of a short step, and every `EVENT_STEP` of rows and images. */
 export function teller(onEvent: (event: ApiEvent) => void): Tell {
   return (step, done, total) => {
     if (done % EVENT_STEP === 0 || done === total || (total !== undefined && total < EVENT_STEP))

@@ -7,7 +7,7 @@ import type { CID } from 'multiformats/cid'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
 import type { SourceAccess } from '../image-sources/source-parts.ts'
-import { openMergedRows } from '../merge/merged-rows.ts'
+import { openMerged } from '../merge/open-merged.ts'
 import { teller, type EvaluateComponents, type Tell } from './components.ts'
 import { readLabels, type LabelFile } from './label-file.ts'
 import { labelledImages } from './labelled-images.ts'
@@ -45,10 +45,10 @@ export async function evaluateDataset(
   const { seed = 0, rows: most = DEFAULT_ROWS } = options
   const access: SourceAccess = { signal, remote: { get: async cid => await content.block(cid, { signal }) } }
 
-  // what the operator gave is looked at before minutes are spent
+  // options are checked before minutes are spent
   const labels = await readLabels(resolve(options.labels))
   const testLabels = options.testLabels === undefined ? undefined : await readLabels(resolve(options.testLabels))
-  const merged = await openMergedRows(root, content, signal)
+  const merged = await openMerged(root, content, { signal })
   const labelOf = await labelsById(labels, options.images, access, tell)
   const { samples } = merged.manifest
   const sample = await sampleRows(merged, {
@@ -60,7 +60,7 @@ export async function evaluateDataset(
     onRow: done => tell('rows', done, samples),
     signal
   })
-  const participants = await readParticipants(root, {
+  const participants = await readParticipants(merged, {
     content,
     gemm,
     seed,

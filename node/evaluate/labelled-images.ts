@@ -15,8 +15,8 @@ export interface LabelledImage {
 }
 
 /**
- * A name in the label file is one that the source shows, that without its archive, or the last part of it. Files that are no images
- * are passed over. Throws `InvalidInputError` when the source cannot be read, no image has a label, or one name stands for images
+ * A name in the label file may be the name in the source, the same without its archive, or its last part. Files that are not images are
+ * skipped. Throws `InvalidInputError` when the source cannot be read, no image has a label, or one name stands for images
  * that differ.
  */
 export async function* labelledImages(

@@ -12,8 +12,9 @@ import { targetsName } from '../../src/merge/shard-name.ts'
 import { assessmentKey, candidatesOf, countedScores, isAlignment, isResult } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { createRandomStream, shuffle } from '../../src/random.ts'
-import type { Content } from '../content/content.ts'
-import { entry, listDirectory } from '../merge/merged-files.ts'
+import type { ContentReader } from '../content/read-content.ts'
+import { entryAt } from '../merge/merged-directory.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import { roundOfDataset, type Round } from './preview/round.ts'
 
 /** Pairs grow with the square; of more priors, those with the most rows are looked at. */
@@ -52,7 +53,7 @@ export interface Participants {
 }
 
 export interface ParticipantsInit {
-  readonly content: Content
+  readonly content: Pick<ContentReader, 'read' | 'matrix'>
   readonly gemm: Gemm
   readonly seed: number
   onPrior(done: number, total: number): void
@@ -60,14 +61,14 @@ export interface ParticipantsInit {
 }
 
 /** Throws as `roundOfDataset`. */
-export async function readParticipants(root: CID, init: ParticipantsInit): Promise<Participants> {
+export async function readParticipants(merged: OpenMerged, init: ParticipantsInit): Promise<Participants> {
   const { content, signal } = init
-  const entries = await listDirectory(root, content, signal)
-  const round = await roundOfDataset(root, content, signal)
+  const { entries, root } = merged.directory
+  const round = await roundOfDataset(merged, content, signal)
   try {
     const { swarm, set, evidence } = round
     const { shared, dimension } = swarm.manifest
-    const cid = entry(entries, 'evidence/reference.f32')
+    const cid = entryAt(merged.directory, 'evidence/reference.f32')
     const targets = await content.matrix(cid, shared.rows, dimension, { signal })
     const predictivity = new Map(
       (await round.exact.elect(candidatesOf(set, evidence), 'predictivity')).ranking.map(r => [r.key, r.figure])
@@ -85,7 +86,7 @@ export async function readParticipants(root: CID, init: ParticipantsInit): Promi
       work.set(result.body.score.toString(), own)
     }
 
-    // what proves an equivocation may cite anybody's targets: it is a participant only where its work was chosen
+    // a proof of equivocation may cite targets of others: its author is a participant only where its work was chosen
     const equivocators = set.equivocators()
     const scores = countedScores(set)
       .filter(({ body }) => entries.has(`evidence/${targetsName(body.targets)}`))

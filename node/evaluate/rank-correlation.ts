@@ -17,7 +17,7 @@ export interface RankCorrelation {
 
 /** Undefined with fewer than three pairs, or when one side is constant. Throws `RangeError` when the lengths differ. */
 export function rankCorrelation(x: readonly number[], y: readonly number[]): RankCorrelation | undefined {
-  if (x.length !== y.length) throw new RangeError(`${x.length} and ${y.length} values are no pairs`)
+  if (x.length !== y.length) throw new RangeError(`${x.length} and ${y.length} values cannot be paired`)
   const pairs = x.length
   if (pairs < 3) return undefined
   const [a, b] = [ranks(x), ranks(y)]

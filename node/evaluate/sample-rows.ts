@@ -2,7 +2,7 @@
 import { InvalidInputError } from '../../src/errors.ts'
 import { matrix, type Matrix32 } from '../../src/matrix.ts'
 import { createRandomStream } from '../../src/random.ts'
-import type { MergedRows } from '../merge/merged-rows.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import { MIN_CLASS_ROWS } from './splits.ts'
 
 export interface LabelledSample {
@@ -35,7 +35,10 @@ export interface SampleInit {
  * Reads every shard once; memory is that of `most` targets and the ids. An image that occurs again is counted once: as a test row it
  * would be known already. Throws `InvalidInputError` when no row has a label, only one class occurs, or a class has too few rows.
  */
-export async function sampleRows(merged: MergedRows, init: SampleInit): Promise<LabelledSample> {
+export async function sampleRows(
+  merged: Pick<OpenMerged, 'manifest' | 'shards'>,
+  init: SampleInit
+): Promise<LabelledSample> {
   const { names, labelOf, source, most, seed, onRow, signal } = init
   const n = merged.manifest.dimension
   const stream = createRandomStream('coopt/1/evaluate/rows', `${seed}`)

@@ -72,7 +72,7 @@ export async function inconsistency(
   }
 }
 
-/** Of aligned targets with those of each other participant; undefined where there is nobody to agree with. */
+/** Of aligned targets with those of each other participant; undefined without other participants. */
 export function agreementOf(
   own: Participant,
   list: readonly Participant[]

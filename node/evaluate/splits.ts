@@ -43,7 +43,7 @@ export function crossSplits(labels: Int32Array, classes: number, seed: number): 
 
 /**
  * `count` disjoint parts, each with its share of every class to within one row. Throws `InvalidInputError` when a class that occurs has
- * fewer rows than there are parts, `NumericError` for a label that is no class.
+ * fewer rows than there are parts, `NumericError` for a label that is not a class.
  */
 export function foldsOf(labels: Int32Array, classes: number, count: number, seed: number): number[][] {
   const members = Array.from({ length: classes }, (): number[] => [])

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
 import type { SourceAccess } from '../image-sources/source-parts.ts'
-import type { MergedRows } from '../merge/merged-rows.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import { loadPrior } from '../priors/load-prior.ts'
 import type { EvaluateComponents, Tell } from './components.ts'
 import type { LabelFile } from './label-file.ts'
@@ -21,7 +21,7 @@ import {
 } from './test-targets.ts'
 
 export interface TestContext {
-  readonly merged: MergedRows
+  readonly merged: OpenMerged
   readonly sample: LabelledSample
   readonly participants: Participants
   readonly components: EvaluateComponents
@@ -35,18 +35,20 @@ export async function testFigures(
   access: SourceAccess,
   { merged, sample, participants, components, tell }: TestContext
 ): Promise<NonNullable<EvaluateReport['test']>> {
-  const { content, gemm, batchSize, limits, untrainedPrior, signal } = components
+  const { content, gemm, projector, batchSize, limits, spool, untrainedPrior, signal } = components
+  const { swarm } = participants.round
   const places = new Map(sample.classes.map(({ name }, i) => [name, i]))
   const unknown = labels.names.find(name => !places.has(name))
   if (unknown !== undefined)
     throw new InvalidInputError(`${labels.path} has the class "${unknown}", of which the dataset has no labelled row`)
-  const init: MakerInit = { gemm, batchSize, signal, onImage: (done, total) => tell('student', done, total) }
+  const rows = priors === undefined ? sample.ids.length : swarm.manifest.shared.rows
+  const init: MakerInit = { gemm, batchSize, signal, onBatch: done => tell('student', done, rows) }
   await using cleanup = new AsyncDisposableStack()
   const makers: TargetMaker[] = []
   for (const path of priors ?? [untrainedPrior]) {
-    const prior = await loadPrior(resolve(path), { limits })
+    const prior = await loadPrior(resolve(path), { limits, scratch: spool })
     cleanup.defer(async () => await prior.close())
-    const round = { swarm: participants.round.swarm, reference: participants.reference.targets, content }
+    const round = { swarm, reference: participants.reference.targets, content, projector }
     makers.push(
       priors === undefined
         ? await linearStudent(prior, { merged, sample }, init)
@@ -55,7 +57,7 @@ export async function testFigures(
   }
   let known = 0
   const images = unknownImages(labelledImages(test, labels, access), sample.ids, () => known++)
-  const found = await targetsOf(makers, images, init, done => tell('test', done))
+  const found = await targetsOf(makers, images, { ...init, onBatch: done => tell('test', done) })
   if (found.labels.length === 0)
     throw new InvalidInputError(
       `all ${known} labelled images of ${test.join(', ')} are rows of the dataset: give others`

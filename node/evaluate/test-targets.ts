@@ -8,9 +8,11 @@ import type { Gemm } from '../../src/gemm.ts'
 import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
 import type { EncodedImage, PriorModel } from '../../src/optimize/prior.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
-import type { Content } from '../content/content.ts'
-import type { MergedRows } from '../merge/merged-rows.ts'
-import { createOptimizer } from '../priors/compute-targets.ts'
+import type { ContentReader } from '../content/read-content.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
+import type { Projector } from '../compute/projection/projector.ts'
+import { createTargetComputer } from '../priors/compute-targets.ts'
+import { embedByEach, embedSamples, type Embed, type EmbedOptions } from '../priors/embed-samples.ts'
 import type { LabelledImage } from './labelled-images.ts'
 import type { LabelledSample } from './sample-rows.ts'
 
@@ -19,46 +21,46 @@ export interface TargetMaker {
   readonly name: string
   /** Of the fit behind it, leave-one-out */
   readonly looR2: number
-  embed(images: EncodedImage[]): Promise<Matrix32>
+  readonly embed: Embed
 }
 
-export interface MakerInit {
+export interface MakerInit extends EmbedOptions {
   readonly gemm: Gemm
-  readonly batchSize: number
-  onImage(done: number, total: number): void
-  readonly signal: AbortSignal
 }
 
 /** A prior as a participant would run it: on S, aligned to the reference, then on any image. Throws what the prior throws. */
 export async function alignedPrior(
   prior: PriorModel,
-  { swarm, reference, content }: { swarm: Swarm; reference: Matrix32; content: Content },
+  {
+    swarm,
+    reference,
+    content,
+    projector
+  }: { swarm: Swarm; reference: Matrix32; content: Pick<ContentReader, 'samples'>; projector: Projector },
   init: MakerInit
 ): Promise<TargetMaker> {
   const { descriptor } = prior
   if (descriptor.kind === 'human')
     throw new InvalidInputError(`${descriptor.name} is a label file and says nothing of images that it does not name`)
   const { shared, alignment } = swarm.manifest
-  const optimizer = createOptimizer({ swarm, prior, batchSize: init.batchSize })
-  const embed = async (images: EncodedImage[]): Promise<Matrix32> => await optimizer.embed(images, init.signal)
-  const from = await collect(content.samples(shared, 0, init.signal), shared.rows, embed, init)
+  const computer = createTargetComputer({ swarm, prior, projector, batchSize: init.batchSize })
+  const from = await computer.ofSamples(content.samples(shared, 0, init.signal), shared.rows, init)
   const transform = await fit(descriptor.name, from, reference, alignment.grid, init.gemm)
   return {
     name: descriptor.name,
     looR2: transform.looR2,
-    embed: async images => await applyTransform(transform, await embed(images), init.gemm)
+    embed: async images => await applyTransform(transform, await computer.ofImages(images, init.signal), init.gemm)
   }
 }
 
 /** Ridge from a network's features to the targets of the sampled rows, whose images are read again. Throws what the prior throws. */
 export async function linearStudent(
   prior: PriorModel,
-  { merged, sample }: { merged: MergedRows; sample: LabelledSample },
+  { merged, sample }: { merged: OpenMerged; sample: LabelledSample },
   init: MakerInit
 ): Promise<TargetMaker> {
   const places = new Map(sample.ids.map((id, i) => [id, i]))
-  const embed = async (images: EncodedImage[]): Promise<Matrix32> =>
-    (await prior.embed(images, { signal: init.signal })).features
+  const embed: Embed = async images => (await prior.embed(images, { signal: init.signal })).features
   const order: number[] = []
   const images = async function* (): AsyncGenerator<EncodedImage> {
     for (const shard of merged.shards)
@@ -70,7 +72,7 @@ export async function linearStudent(
         yield { id, bytes: image }
       }
   }
-  const from = await collect(images(), sample.ids.length, embed, init)
+  const from = await embedSamples(images(), sample.ids.length, embed, init)
   const { targets } = sample
   const to = matrix(targets.rows, targets.columns, new Float32Array(targets.data.length))
   order.forEach((place, i) => to.data.set(row(targets, place), i * targets.columns))
@@ -100,63 +102,14 @@ export async function* unknownImages(
 export async function targetsOf(
   makers: readonly TargetMaker[],
   images: AsyncIterable<LabelledImage>,
-  { batchSize, signal }: MakerInit,
-  onImage: (done: number) => void
+  options: EmbedOptions
 ): Promise<{ labels: number[]; targets: Matrix32[] }> {
-  const labels: number[] = []
-  const parts = makers.map((): Matrix32[] => [])
-  let batch: LabelledImage[] = []
-  const flush = async (): Promise<void> => {
-    signal.throwIfAborted()
-    for (const [i, maker] of makers.entries()) parts[i]?.push(await maker.embed(batch))
-    labels.push(...batch.map(({ label }) => label))
-    batch = []
-    onImage(labels.length)
-  }
-  for await (const image of images) {
-    batch.push(image)
-    if (batch.length >= batchSize) await flush()
-  }
-  if (batch.length > 0) await flush()
-  return { labels, targets: parts.map(joined) }
+  const embeds = makers.map(({ embed }) => embed)
+  const { samples, targets } = await embedByEach(images, embeds, options)
+  return { labels: samples.map(({ label }) => label), targets }
 }
 
 // --- internal ---
-
-async function collect(
-  images: AsyncIterable<EncodedImage>,
-  total: number,
-  embed: (images: EncodedImage[]) => Promise<Matrix32>,
-  { batchSize, onImage, signal }: MakerInit
-): Promise<Matrix32> {
-  const parts: Matrix32[] = []
-  let batch: EncodedImage[] = []
-  let done = 0
-  const flush = async (): Promise<void> => {
-    signal.throwIfAborted()
-    parts.push(await embed(batch))
-    done += batch.length
-    batch = []
-    onImage(done, total)
-  }
-  for await (const { id, bytes } of images) {
-    batch.push({ id, bytes })
-    if (batch.length >= batchSize) await flush()
-  }
-  if (batch.length > 0) await flush()
-  return joined(parts)
-}
-
-function joined(parts: readonly Matrix32[]): Matrix32 {
-  const columns = parts[0]?.columns ?? 0
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0))
-  let at = 0
-  for (const part of parts) {
-    data.set(part.data, at)
-    at += part.data.length
-  }
-  return matrix(columns === 0 ? 0 : data.length / columns, columns, data)
-}
 
 async function fit(
   name: string,

@@ -1,11 +1,10 @@
-/** `coopt export CID`: a merged dataset in the forms that other programs take. Everything is streamed; nothing that exists is touched. */
+/** `coopt export CID`: a merged dataset in the formats of other programs. Everything is streamed, and no file that exists is touched. */
 import type { CID } from 'multiformats/cid'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { ApiEvent } from '../api/events.ts'
 import type { ExportOptions, ExportReport } from '../api/upkeep.ts'
-import type { Content } from '../content/content.ts'
+import { openMerged, type MergedSource } from '../merge/open-merged.ts'
 import { withInline } from '../content/dag/blocks.ts'
-import { openMergedRows } from '../merge/merged-rows.ts'
 import { writeCar } from './write-car.ts'
 import { type Written, writeFiles } from './write-files.ts'
 import { npyFiles, writeNpy, type WrittenRows } from './write-npy.ts'
@@ -15,7 +14,7 @@ import { writeWebDataset } from './write-webdataset.ts'
 const EVENT_STEP = 256
 
 export interface ExportComponents {
-  content: Content
+  content: MergedSource
   onEvent(event: ApiEvent): void
   signal: AbortSignal
 }
@@ -48,7 +47,7 @@ export async function exportDataset(
     written.push(car)
   }
   if (webdataset !== undefined || npy !== undefined) {
-    const merged = await openMergedRows(root, content, signal)
+    const merged = await openMerged(root, content, { signal })
     const { samples } = merged.manifest
     if (webdataset !== undefined) {
       rows = await writeWebDataset(merged, webdataset, tell('webdataset', EVENT_STEP, samples))

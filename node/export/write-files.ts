@@ -1,5 +1,4 @@
-/** `coopt export --out DIR`: the files of a UnixFS directory into a folder. */
-import { mkdir } from 'node:fs/promises'
+/** The files of a UnixFS directory into a folder: `coopt export --out DIR`, `coopt merge --out DIR`. */
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { InvalidContentError } from '../../src/errors.ts'
@@ -7,9 +6,9 @@ import type { GetBlock } from '../content/dag/blocks.ts'
 import { directoryEntries } from '../content/dag/directory.ts'
 import { entityOf } from '../content/dag/entity.ts'
 import { fileBytes } from '../content/dag/file-range.ts'
-import { isSafeName, writeAll, writeNewFile } from '../store/new-file.ts'
+import { isSafeName, writeAll, writeNewFolder } from '../store/new-file.ts'
 
-/** A merged dataset has two levels. */
+/** A merged dataset has four levels: `priors/CID/golden/0.png`. */
 const MAX_DEPTH = 8
 
 export interface Written {
@@ -18,9 +17,11 @@ export interface Written {
 }
 
 /**
- * Write everything below `root` into `folder`, which is made where it does not exist. Nothing that exists is touched.
+ * Write everything below `root` into a new or empty `folder`; nothing is left there when it fails. A directory in the project's layout, added
+ * to IPFS with the pinned settings, has the CID `root` again.
  *
- * Throws `InvalidContentError` for a name that could lead out of the folder, `InvalidInputError` for a file that exists.
+ * Throws `InvalidInputError` for a folder that is not new or empty, `InvalidContentError` for a name that could lead out of it or comes
+ * twice, and for anything but files and directories.
  */
 export async function writeFiles(
   root: CID,
@@ -29,31 +30,36 @@ export async function writeFiles(
   onFile: (written: Written) => void
 ): Promise<Written> {
   const written: Written = { files: 0, bytes: 0 }
-  const write = async (cid: CID, path: string, depth: number): Promise<void> => {
-    if (depth > MAX_DEPTH) throw new InvalidContentError(`${root} has directories nested deeper than ${MAX_DEPTH}`)
-    const entity = entityOf(cid, await get(cid))
-    if (entity.kind === 'directory' || entity.kind === 'sharded') {
-      await mkdir(path, { recursive: depth === 0 }).catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code !== 'EEXIST') throw cause
+  if (entityOf(root, await get(root)).kind === 'file')
+    throw new InvalidContentError(`${root} is a file, not a merged dataset`)
+  await writeNewFolder(folder, async out => {
+    const write = async (cid: CID, path: string, depth: number): Promise<void> => {
+      if (depth > MAX_DEPTH) throw new InvalidContentError(`${root} has directories nested deeper than ${MAX_DEPTH}`)
+      const entity = entityOf(cid, await get(cid))
+      if (entity.kind === 'directory' || entity.kind === 'sharded') {
+        if (depth > 0) await out.directory(path)
+        const names = new Set<string>()
+        for await (const { name, cid: child } of directoryEntries(cid, get)) {
+          if (!isSafeName(name) || names.has(name))
+            throw new InvalidContentError(
+              `${cid} has an entry ${JSON.stringify(name)}, which ${names.has(name) ? 'comes twice' : 'is not a safe file name'}`
+            )
+          names.add(name)
+          await write(child, join(path, name), depth + 1)
+        }
+        return
+      }
+      if (entity.kind !== 'file') throw new InvalidContentError(`${cid} is neither a file nor a directory`)
+      await out.file(path, async file => {
+        for await (const part of fileBytes(cid, get, 0, entity.bytes)) {
+          await writeAll(file, part)
+          written.bytes += part.byteLength
+        }
       })
-      for await (const entry of directoryEntries(cid, get)) {
-        if (!isSafeName(entry.name))
-          throw new InvalidContentError(`${cid} has an entry ${JSON.stringify(entry.name)}, which is no safe file name`)
-        await write(entry.cid, join(path, entry.name), depth + 1)
-      }
-      return
+      written.files++
+      onFile(written)
     }
-    if (entity.kind !== 'file') throw new InvalidContentError(`${cid} is neither a file nor a directory`)
-    if (depth === 0) throw new InvalidContentError(`${cid} is a file, not a merged dataset`)
-    await writeNewFile(path, async file => {
-      for await (const part of fileBytes(cid, get, 0, entity.bytes)) {
-        await writeAll(file, part)
-        written.bytes += part.byteLength
-      }
-    })
-    written.files++
-    onFile(written)
-  }
-  await write(root, folder, 0)
+    await write(root, '', 0)
+  })
   return written
 }

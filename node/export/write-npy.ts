@@ -4,7 +4,7 @@
  */
 import type { FileHandle } from 'node:fs/promises'
 import { encodeMatrix } from '../../src/bytes.ts'
-import type { MergedRows } from '../merge/merged-rows.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts'
 import { writeAll, writeNewFile } from '../store/new-file.ts'
 import type { Written } from './write-files.ts'
@@ -24,7 +24,7 @@ export function npyFiles(path: string): [array: string, weights: string, ids: st
 const BATCH_ROWS = 256
 
 export async function writeNpy(
-  { manifest, shards }: MergedRows,
+  { manifest, shards }: Pick<OpenMerged, 'manifest' | 'shards'>,
   path: string,
   onRows: (rows: number) => void
 ): Promise<WrittenRows> {

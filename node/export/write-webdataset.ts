@@ -10,13 +10,14 @@ import tar, { type Pack } from 'tar-stream'
 import { encodeMatrix } from '../../src/bytes.ts'
 import { imageKind } from '../../src/distribute/image-kind.ts'
 import { InvalidContentError } from '../../src/errors.ts'
-import type { MergedRow, MergedRows } from '../merge/merged-rows.ts'
+import type { MergedRow } from '../merge/merged-rows.ts'
+import type { OpenMerged } from '../merge/open-merged.ts'
 import { isSafeName, writeAll, writeNewFile } from '../store/new-file.ts'
 import { NPY_HEADER_BYTES, npyHeader } from './npy.ts'
 import type { WrittenRows } from './write-npy.ts'
 
 export async function writeWebDataset(
-  { shards }: MergedRows,
+  { shards }: Pick<OpenMerged, 'shards'>,
   folder: string,
   onRows: (rows: number) => void
 ): Promise<WrittenRows> {
@@ -24,7 +25,7 @@ export async function writeWebDataset(
   const written: WrittenRows = { files: 0, bytes: 0, rows: 0, withoutTarget: 0 }
   for (const { name, rows } of shards) {
     const tarName = name.replace(/\.parquet$/, '.tar')
-    if (!isSafeName(tarName)) throw new InvalidContentError(`${JSON.stringify(name)} is no safe file name`)
+    if (!isSafeName(tarName)) throw new InvalidContentError(`${JSON.stringify(name)} is not a safe file name`)
     await writeNewFile(join(folder, tarName), async file => {
       const pack = tar.pack()
       const packing = packRows(pack, rows(), written, onRows).catch((error: unknown) => {

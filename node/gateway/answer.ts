@@ -1,4 +1,4 @@
-/** What is sent back: status, headers and a body that is made while it is sent. */
+/** An HTTP answer: status, headers and a body that is made while it is sent. */
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { parseRanges } from './byte-ranges.ts'
@@ -10,7 +10,7 @@ export interface Answer {
   readonly body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 }
 
-/** Bytes of known length that can be had from any position on. */
+/** Bytes of known length that can be read from any position. */
 export interface Resource {
   readonly size: number
   read(start: number, end: number): AsyncIterable<Uint8Array> | Iterable<Uint8Array>

@@ -1,4 +1,5 @@
-/** The media type of a file by its name, else by its first bytes; and how a download is called. */
+/** The media type of a file by its name, else by its first bytes; and the name under which a browser saves it. */
+import { imageKind } from '../../src/distribute/image-kind.ts'
 
 export const UNKNOWN_TYPE = 'application/octet-stream'
 
@@ -41,11 +42,9 @@ export function typeByName(name: string | undefined): string | undefined {
 
 /** Never HTML or a script: a file becomes active content by its name alone. */
 export function typeByBytes(head: Uint8Array): string {
-  const starts = (...magic: number[]): boolean => magic.every((byte, i) => head[i] === byte)
-  if (starts(0xff, 0xd8, 0xff)) return 'image/jpeg'
-  if (starts(0x89, 0x50, 0x4e, 0x47)) return 'image/png'
-  if (starts(0x52, 0x49, 0x46, 0x46) && head[8] === 0x57 && head[9] === 0x45) return 'image/webp'
-  if (starts(0x50, 0x41, 0x52, 0x31)) return 'application/vnd.apache.parquet'
+  const kind = imageKind(head)
+  if (kind !== undefined) return BY_EXTENSION[kind] ?? UNKNOWN_TYPE
+  if (Buffer.from(head.subarray(0, 4)).toString('latin1') === 'PAR1') return 'application/vnd.apache.parquet'
   return isText(head) ? 'text/plain; charset=utf-8' : UNKNOWN_TYPE
 }
 

@@ -63,7 +63,7 @@ export function negotiate(query: URLSearchParams, accept: string | undefined): N
     if (NOT_MADE.has(wanted)) throw new HttpProblem(501, `this gateway does not make the format "${wanted}"`)
     if (OTHER_CODECS.has(wanted))
       throw new HttpProblem(406, `blocks are not converted to ${wanted}: ask for ?format=raw`)
-    throw new HttpProblem(400, `"${wanted}" is no format; there are raw, car, json and dag-cbor`)
+    throw new HttpProblem(400, `"${wanted}" is not a format of this gateway: use raw, car, json or dag-cbor`)
   }
   const car = types.find(({ type }) => type === CAR_TYPE)
   return { format, car: carOptions(query, car), fromAccept: false }

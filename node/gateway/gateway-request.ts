@@ -80,7 +80,7 @@ function decode(name: string): string {
   } catch (cause) {
     throw new HttpProblem(400, 'the path is not percent-encoded UTF-8', {}, { cause })
   }
-  // no name in a directory has one; whoever sends it hopes that some other program takes it for a path
+  // no name in a directory has one; a request that has one hopes that some other program takes it for a path
   if (text.includes('/') || text.includes('\0')) throw new HttpProblem(400, 'a name with a slash or a zero byte')
   return text
 }

@@ -2,8 +2,8 @@
  * The HTTP gateway: `GET|HEAD /ipfs/CID[/path]` on a port of this machine, read only. What it answers is in respond.ts, what of the
  * specifications it covers in gateway.md; here are its limits and its life.
  *
- * It serves the content of the swarms of this home (known-content.ts), fetched from members if need be, and with `any` whatever else
- * lies in the store. Every block is hashed when it is read, by the store or by bitswap.
+ * It serves the content of the swarms of this home (known-content.ts), fetched from members if need be, and with `any` everything else
+ * in the store. Every block is hashed when it is read, by the store or by bitswap.
  */
 import { once } from 'node:events'
 import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -27,7 +27,7 @@ import { type BlockSource, respond } from './respond.ts'
 /** Not Kubo's 8080, and below the ports that systems give to outgoing connections. */
 export const DEFAULT_GATEWAY_PORT = 18_480
 
-/** Request line and headers: a path of 64 names fits, and Node buffers no more for anybody. */
+/** Request line and headers: a path of 64 names fits, and Node buffers no more for a client. */
 const MAX_HEADER_BYTES = 16 * 1024
 /** To send the request's headers. */
 const HEADERS_TIMEOUT_MS = 10_000
@@ -43,7 +43,7 @@ const CORS = {
 }
 
 export interface GatewayComponents {
-  content: Content
+  content: Pick<Content, 'has' | 'block' | 'put' | 'barrier'>
   memberships(): readonly Membership[]
   logger: Logger
   /** Can blocks be fetched? */
@@ -75,14 +75,14 @@ export async function startGateway(components: GatewayComponents, init: GatewayI
   /** Where the blocks of this request may come from. Throws `HttpProblem` for content that is not served. */
   const sourceFor = async (root: CID, onlyIfCached: boolean, closed: AbortSignal): Promise<BlockSource> => {
     const isHere = (await peek(root)) !== undefined
-    if (onlyIfCached && !isHere) throw new HttpProblem(412, `${root} is not here`)
+    if (onlyIfCached && !isHere) throw new HttpProblem(412, `${root} is not available locally`)
     const isOurs = inlineBlock(root) !== undefined || (await known.isKnown(root))
     if (!isOurs && !(init.any && isHere)) throw new HttpProblem(404, `${root} does not belong to a swarm of this node`)
     const mayFetch = isOurs && hasNetwork && !onlyIfCached
     const get = withInline(async cid => {
       const held = await peek(cid)
       if (held !== undefined) return held
-      if (!mayFetch) throw new HttpProblem(404, `${cid} is not here`)
+      if (!mayFetch) throw new HttpProblem(404, `${cid} is not available locally`)
       const signal = AbortSignal.any([closed, AbortSignal.timeout(init.blockMs)])
       return await content.block(cid, { signal })
     })

@@ -1,30 +1,28 @@
 /**
- * Which CIDs belong to the swarms of this node: what the gateway serves unless it is told to serve everything it holds.
+ * Which CIDs belong to the swarms of this node: what the gateway serves unless it is configured to serve everything it holds.
  *
  * Manifests, partitions, shared sets, reference features, every file that a record names, merged directories, and all blocks below
- * these. Files are roots that may be fetched from members; the blocks below are learnt from tree nodes that are here, and only when
- * somebody asks for a CID that is no root.
+ * these. Files are roots that may be fetched from members; the blocks below are learned from tree nodes in the store, and only when
+ * a request is for a CID that is not a root.
  *
  * Memory: one short string for each block of about 1 MiB.
  */
 import type { CID } from 'multiformats/cid'
 import * as dagPb from '@ipld/dag-pb'
-import { cborCid } from '../../src/codec.ts'
-import { MAX_MANIFEST_BYTES } from '../../src/distribute/manifest.ts'
-import { CoOptError, InvalidContentError } from '../../src/errors.ts'
+import { CoOptError } from '../../src/errors.ts'
 import type { SignedRecord } from '../../src/publish/record.ts'
-import type { Content } from '../content/content.ts'
-import type { GetBlock } from '../content/dag/blocks.ts'
-import { type Entity, entityOrNothing, linksOf } from '../content/dag/entity.ts'
-import { fileBytes } from '../content/dag/file-range.ts'
+import { localFiles, type ContentWriter } from '../content/content.ts'
+import { linksOf } from '../content/dag/entity.ts'
 import { keyOf } from '../content/dag/walk.ts'
 import type { Membership } from '../swarms/membership.ts'
 import { mergeSwarm } from '../merge/merge-swarm.ts'
+import { findDirectory } from '../merge/merged-directory.ts'
+import { readManifest } from '../merge/open-merged.ts'
 
 export interface KnownContentComponents {
   memberships(): readonly Membership[]
-  content: Content
-  /** A block if it is here */
+  content: Pick<ContentWriter, 'put' | 'barrier'>
+  /** A block if it is in the store */
   peek(cid: CID): Promise<Uint8Array | undefined>
 }
 
@@ -33,6 +31,9 @@ export interface KnownContent {
   /** Stop listening to the swarms. */
   close(): void
 }
+
+/** Files of a merged directory that no record names. */
+const MADE_BY_MERGING: ReadonlySet<string> = new Set(['README.md', 'croissant.json', 'manifest.cbor', 'records.car'])
 
 /** Tree nodes of the largest file (64 GiB and more) are below this; a hostile one ends here. */
 const MAX_TREE_BLOCKS = 2 ** 20
@@ -80,7 +81,7 @@ export function createKnownContent({ memberships, content, peek }: KnownContentC
     followed.set(membership, entry)
   }
 
-  /** Learn the blocks below every known file and directory whose tree nodes are here by now, and today's merged directories. */
+  /** Learn the blocks below every known file and directory whose tree nodes are in the store by now, and the current merged directories. */
   const look = async (): Promise<void> => {
     for (const membership of memberships()) {
       const entry = followed.get(membership)
@@ -105,27 +106,25 @@ export function createKnownContent({ memberships, content, peek }: KnownContentC
     await looking
   }
 
-  /** A directory merged earlier, or by somebody else: that of a swarm of ours, linking files of that swarm only. */
+  /** A directory merged earlier, or by another peer: of a swarm of this home, with files of that swarm only. */
   const isMergedDirectory = async (cid: CID): Promise<boolean> => {
-    const directory = await directoryAt(cid, peek)
-    const manifest = directory?.links.find(({ name }) => name === 'manifest.cbor')
-    if (directory === undefined || manifest === undefined) return false
-    const bytes = await smallFile(manifest.cid, peek)
-    if (bytes === undefined) return false
-    const id = cborCid(bytes)
-    if (!memberships().some(({ swarm }) => swarm.id.equals(id))) return false
-    const inside: CID[] = [cid]
-    for (const link of directory.links) {
-      if (link.name !== 'data' && link.name !== 'evidence') {
-        inside.push(link.cid)
-        continue
+    try {
+      const directory = await findDirectory(cid, peek)
+      if (directory === undefined || directory.missing.length > 0) return false
+      const { id } = await readManifest(directory, localFiles({ peek }), { signal: new AbortController().signal })
+      if (!memberships().some(({ swarm }) => swarm.id.equals(id))) return false
+      const own: CID[] = [...directory.folders]
+      for (const [path, file] of directory.entries) {
+        // card, manifest and records are made anew for every view; everything else is named by records
+        if (MADE_BY_MERGING.has(path)) own.push(file)
+        else if (!known.has(keyOf(file))) return false
       }
-      const inner = await directoryAt(link.cid, peek)
-      if (inner === undefined || inner.links.some(file => !known.has(keyOf(file.cid)))) return false
-      inside.push(link.cid)
+      own.forEach(add)
+      return true
+    } catch (error) {
+      if (error instanceof CoOptError) return false
+      throw error
     }
-    inside.forEach(add)
-    return true
   }
 
   return {
@@ -151,7 +150,7 @@ function filesOf({ body }: SignedRecord): CID[] {
   return [body.shard, body.reference]
 }
 
-/** All blocks of a tree, without reading its leaves. Undefined when tree nodes are missing here. */
+/** All blocks of a tree, without reading its leaves. Undefined when tree nodes are missing in the store. */
 async function blocksBelow(root: CID, peek: KnownContentComponents['peek']): Promise<readonly CID[] | undefined> {
   const found: CID[] = []
   const pending = [root]
@@ -163,38 +162,13 @@ async function blocksBelow(root: CID, peek: KnownContentComponents['peek']): Pro
       links = linksOf(cid, block)
     } catch (error) {
       if (!(error instanceof CoOptError)) throw error
-      continue // a record may name anything: nothing is below what cannot be read
+      continue // a record may name anything: an unreadable block has nothing below it
     }
     if (found.length + links.length > MAX_TREE_BLOCKS) return found
-    found.push(...links)
-    pending.push(...links.filter(({ code }) => code === dagPb.code))
+    for (const link of links) {
+      found.push(link)
+      if (link.code === dagPb.code) pending.push(link)
+    }
   }
   return found
-}
-
-async function directoryAt(
-  cid: CID,
-  peek: KnownContentComponents['peek']
-): Promise<Extract<Entity, { kind: 'directory' }> | undefined> {
-  if (cid.code !== dagPb.code) return undefined
-  const block = await peek(cid)
-  const entity = block === undefined ? undefined : entityOrNothing(cid, block)
-  return entity?.kind === 'directory' ? entity : undefined
-}
-
-/** A file of at most the size of a manifest, if it is here. */
-async function smallFile(cid: CID, peek: KnownContentComponents['peek']): Promise<Uint8Array | undefined> {
-  const get: GetBlock = async child => {
-    const block = await peek(child)
-    if (block === undefined) throw new InvalidContentError(`${child} is not here`)
-    return block
-  }
-  const parts: Uint8Array[] = []
-  try {
-    for await (const part of fileBytes(cid, get, 0, MAX_MANIFEST_BYTES)) parts.push(part)
-  } catch (error) {
-    if (error instanceof CoOptError) return undefined
-    throw error
-  }
-  return Buffer.concat(parts)
 }

@@ -8,7 +8,7 @@ import { entityOrNothing } from '../content/dag/entity.ts'
 export interface ListedEntry {
   readonly name: string
   readonly cid: CID
-  /** Left out where the entry's own block is not at hand */
+  /** Left out where the entry's own block is not available locally */
   readonly type?: 'file' | 'directory' | 'symlink'
   /** Of a file its length; otherwise what the link says of all its blocks */
   readonly bytes: number
@@ -20,7 +20,7 @@ export interface Listing {
   readonly cut: boolean
 }
 
-/** A page of more is no help to anybody, and it is kept in memory. */
+/** A longer page helps nobody, and it is kept in memory. */
 const MAX_ENTRIES = 10_000
 /** Looking at an entry is a read of its root block: enough for every dataset of this project. */
 const MAX_LOOKS = 4096

@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { CID } from 'multiformats/cid'
 import type { GetBlock } from '../content/dag/blocks.ts'
+import { joinParts } from '../content/join-parts.ts'
 import { type Entity, entityOf } from '../content/dag/entity.ts'
 import { fileBytes } from '../content/dag/file-range.ts'
 import { PathNotFoundError, resolvePath, type ResolvedPath } from '../content/dag/path.ts'
@@ -21,15 +22,15 @@ import { isUnchanged, tagOf } from './validators.ts'
 
 export interface BlockSource {
   get: GetBlock
-  /** A block if it is here; never asks anybody */
+  /** A block if it is in the store; never asks the network */
   peek(cid: CID): Promise<Uint8Array | undefined>
 }
 
 /** What a CID names never changes. */
 const IMMUTABLE = 'public, max-age=29030400, immutable'
-/** The page may be made otherwise by a later version. */
+/** A later version may render the page differently. */
 const GENERATED = 'public, max-age=604800, stale-while-revalidate=2678400'
-/** May run scripts in a browser: cut off from everything else that this port serves. */
+/** May run scripts in a browser: isolated from everything else that this port serves. */
 const ACTIVE = /^(text\/html|image\/svg\+xml|application\/xml)/
 
 /** Throws `HttpProblem`, `PathNotFoundError`, `InvalidContentError`, or what `source` throws. */
@@ -196,16 +197,14 @@ async function fileAnswer(
   )
 }
 
-/** A range must not fail because of bytes outside of it, and those at the beginning are only looked at for their type. */
+/** A range must not fail because of bytes outside of it: the first bytes are only read for the type. */
 async function sniffed({ size, read }: Resource, isRange: boolean): Promise<string> {
-  const parts: Uint8Array[] = []
   try {
-    for await (const part of read(0, Math.min(size, SNIFFED_BYTES))) parts.push(part)
+    return typeByBytes(await joinParts(read(0, Math.min(size, SNIFFED_BYTES))))
   } catch (error) {
     if (!isRange) throw error
     return UNKNOWN_TYPE
   }
-  return typeByBytes(Buffer.concat(parts))
 }
 
 function inMemory(bytes: Uint8Array): Resource {

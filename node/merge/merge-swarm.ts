@@ -1,115 +1,79 @@
-/** Step 5 on this machine: the view of a membership as a merged dataset in the store, and on disk where asked for. */
-import { mkdir, open } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+/**
+ * Step 5 on this machine: the view of a swarm as a merged dataset in the store.
+ *
+ * Guarantees that the directory is that of one view: records and verdicts that come while it is made do not change it.
+ */
 import type { CID } from 'multiformats/cid'
-import type { PeerKey } from '../../src/envelope.ts'
-import { InvalidContentError, InvalidInputError } from '../../src/errors.ts'
-import { mergeDataset, type MergedDataset } from '../../src/merge/dataset.ts'
-import { shardName } from '../../src/merge/shard-name.ts'
-import { MAX_BUNDLE_BYTES } from '../../src/publish/bundle.ts'
-import { fetchBundle } from '../priors/bundle/fetch-bundle.ts'
-import { failpoint } from '../process/failpoint.ts'
-import type { Content } from '../content/content.ts'
-import { entityOf, type Link } from '../content/dag/entity.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
+import { mergeDataset, type MergedDataset } from '../../src/merge/dataset.ts'
+import type { SwarmView } from '../../src/merge/views.ts'
+import { MAX_BUNDLE_BYTES } from '../../src/publish/bundle.ts'
+import type { ContentWriter } from '../content/content.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { LocalContent } from '../content/local-content.ts'
+import { keepBundle } from '../priors/bundle/fetch-bundle.ts'
+import { failpoint } from '../process/failpoint.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
 
 /** What a merge needs of a membership. */
 export interface Mergeable {
   readonly swarm: Swarm
-  readonly state: SwarmState
+  readonly state: Pick<SwarmState, 'set' | 'evidence' | 'view'>
+}
+
+export interface MergedSwarm extends MergedDataset {
+  /** What was merged */
+  readonly view: SwarmView
 }
 
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */
-export async function mergeSwarm(membership: Mergeable, content: Content): Promise<MergedDataset> {
-  const { swarm, state } = membership
-  const merged = await mergeDataset(swarm, state.set, state.evidence, state.view())
+export async function mergeSwarm(
+  { swarm, state }: Mergeable,
+  content: Pick<ContentWriter, 'put' | 'barrier'>
+): Promise<MergedSwarm> {
+  const view = state.view()
+  const evidence = { ...state.evidence, assessments: new Map(state.evidence.assessments) } // the judge goes on
+  const merged = await mergeDataset(swarm, state.set, evidence, view)
   for (const { cid, bytes } of merged.blocks) {
     await failpoint('merge')
     await content.put(cid, bytes)
   }
   await content.barrier()
-  return merged
+  return { ...merged, view }
 }
 
 /**
- * A root that is not in the store may be what this node's swarms come to: one that has all records but did not merge yet makes it. What is
+ * A root that is not in the store may be what this node's swarms merge to: one that has all records but did not merge yet makes it. What is
  * still missing afterwards has to come from others.
  */
-export async function mergeUnlessKnown(root: CID, swarms: Iterable<Mergeable>, content: Content): Promise<void> {
+export async function mergeUnlessKnown(
+  root: CID,
+  swarms: Iterable<Mergeable>,
+  content: Pick<LocalContent, 'has'> & Pick<ContentWriter, 'put' | 'barrier'>
+): Promise<void> {
   if (await content.has(root)) return
   for (const membership of swarms) await mergeSwarm(membership, content)
 }
 
 /**
- * Write the whole directory of a merged dataset into a new or empty folder: added to IPFS with the pinned settings, it has the merged CID.
- * Names are made here from numbers, never taken from anybody.
- *
- * Throws `InvalidInputError` when the folder has something in it, `ContentUnavailableError` when a shard cannot be had.
+ * Bring every file of a merged dataset here, each from the author of the record that names it, or its publisher. Throws
+ * `ContentUnavailableError` for one that nobody sends.
  */
-export async function writeDataset(
-  membership: Mergeable,
-  content: Content,
-  merged: MergedDataset,
-  folder: string,
+export async function fetchMerged(
+  { swarm: { manifest } }: Pick<Mergeable, 'swarm'>,
+  { view }: Pick<MergedSwarm, 'view'>,
+  content: ContentFetcher,
   signal: AbortSignal
-): Promise<string> {
-  const out = resolve(folder)
-  for (const name of ['data', 'evidence']) await mkdir(join(out, name), { recursive: true })
-  const { swarm, state } = membership
-  const { publisher, partitions } = swarm.manifest
-  const write = async (path: string, cid: CID, maxBytes: number, from: PeerKey): Promise<void> => {
-    const options = { signal, from }
-    const { leaves } = await content.leaves(cid, maxBytes, options)
-    await writeNew(
-      path,
-      leaves.map(leaf => async () => await content.block(leaf.cid, options))
-    )
-  }
-  for (const { partition, alignment } of state.view().chosen.values()) {
+): Promise<void> {
+  const { shared, referenceFeatures, publisher, dimension } = manifest
+  for (const { cid, bytes } of [shared, referenceFeatures]) await content.fetch(cid, bytes, { signal, from: publisher })
+  const matrixBytes = shared.rows * dimension * 4
+  for (const { score, alignment } of view.chosen.values()) {
     const { shard, bytes, author } = alignment.body
-    await write(join(out, 'data', shardName(partition, partitions.length)), shard, bytes, author)
+    await content.fetch(shard, bytes, { signal, from: author })
+    const { targets, prior, author: owner } = score.body
+    await content.fetch(targets, matrixBytes, { signal, from: owner })
+    if (prior.bundle !== undefined)
+      await keepBundle({ ...prior.bundle, dagBytes: MAX_BUNDLE_BYTES }, content, { signal, from: owner })
   }
-  // a node that judged the scores has their targets; the shared set may be with the publisher only
-  for (const { name, cid, dagBytes } of linksAt(merged, linkAt(merged, merged.root, 'evidence')))
-    await write(join(out, 'evidence', name), cid, dagBytes, publisher)
-  const priors = linksAt(merged, merged.root).find(({ name }) => name === 'priors')
-  if (priors !== undefined) {
-    // named by CIDs; inside are the names of the format
-    for (const { name, cid } of linksAt(merged, priors.cid))
-      await fetchBundle(cid, join(out, 'priors', name), { content, maxModelBytes: MAX_BUNDLE_BYTES, signal })
-  }
-  for (const [name, bytes] of merged.files) await writeNew(join(out, name), [async () => bytes])
-  return out
-}
-
-// --- internal ---
-
-/** Write parts one after the other, to the disk. Throws `InvalidInputError` when the file exists. */
-async function writeNew(path: string, parts: Iterable<() => Promise<Uint8Array>>): Promise<void> {
-  const file = await open(path, 'wx').catch((cause: NodeJS.ErrnoException) => {
-    throw cause.code === 'EEXIST'
-      ? new InvalidInputError(`${path} exists already: give a new folder`, { cause })
-      : cause
-  })
-  try {
-    for (const part of parts) await file.writeFile(await part())
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-/** Entries of a directory that was just merged. */
-function linksAt(merged: MergedDataset, directory: CID): readonly Link[] {
-  const node = merged.blocks.find(({ cid }) => cid.equals(directory))
-  const entity = node === undefined ? undefined : entityOf(node.cid, node.bytes)
-  if (entity?.kind !== 'directory') throw new InvalidContentError(`${directory} is no directory of ${merged.root}`)
-  return entity.links
-}
-
-function linkAt(merged: MergedDataset, directory: CID, name: string): CID {
-  const link = linksAt(merged, directory).find(entry => entry.name === name)
-  if (link === undefined) throw new InvalidContentError(`${directory} has no "${name}"`)
-  return link.cid
 }

@@ -1,18 +1,16 @@
 /**
- * A merged dataset by its root: the manifest, the shards, and their rows one after the other. Nobody but the bytes is believed: the
- * manifest is signed, ids are the CIDs of the images, targets have the manifest's dimensions.
+ * The rows of one shard of a merged dataset: images and targets side by side. Only the bytes are believed: ids are the CIDs of the images,
+ * targets have the manifest's dimensions, and every row has its place in both.
  */
 import type { CID } from 'multiformats/cid'
 import { isAbsentRow } from '../../src/bytes.ts'
-import { MAX_MANIFEST_BYTES, MAX_PARTITION_BYTES, openManifest, type Manifest } from '../../src/distribute/manifest.ts'
+import { MAX_PARTITION_BYTES, type Manifest } from '../../src/distribute/manifest.ts'
 import { readSamples } from '../../src/distribute/partition-file.ts'
 import { InvalidContentError } from '../../src/errors.ts'
 import { row } from '../../src/matrix.ts'
 import { readTargets, type ShardRows } from '../../src/publish/shard-rows.ts'
-import type { Content } from '../content/content.ts'
-import { directoryEntries } from '../content/dag/directory.ts'
-import { fileRanges } from '../content/file-ranges.ts'
-import { verify } from '../process/verify-signature.ts'
+import type { FetchOptions } from '../content/fetch-content.ts'
+import type { ContentReader } from '../content/read-content.ts'
 
 export interface MergedRow {
   /** CID of the image's bytes */
@@ -27,46 +25,19 @@ export interface MergedRow {
 export interface MergedShard {
   /** Name in `data/` */
   readonly name: string
+  readonly cid: CID
   rows(): AsyncGenerator<MergedRow>
 }
 
-export interface MergedRows {
-  readonly manifest: Manifest
-  /** In the order of their names, which is that of the partitions */
-  readonly shards: readonly MergedShard[]
-}
-
-/** Throws `InvalidContentError` when `root` is no merged dataset, `ContentUnavailableError`. */
-export async function openMergedRows(root: CID, content: Content, signal: AbortSignal): Promise<MergedRows> {
-  const get = async (cid: CID): Promise<Uint8Array> => await content.block(cid, { signal })
-  const list = async (directory: CID): Promise<Map<string, CID>> => {
-    const entries = new Map<string, CID>()
-    for await (const { name, cid } of directoryEntries(directory, get)) entries.set(name, cid)
-    return entries
-  }
-  const top = await list(root)
-  const [data, signed] = [top.get('data'), top.get('manifest.cbor')]
-  if (data === undefined || signed === undefined)
-    throw new InvalidContentError(`${root} is not a merged dataset: it has no data/ or no manifest.cbor`)
-  const { manifest } = openManifest(await content.read(signed, MAX_MANIFEST_BYTES, { signal }), verify)
-  const shards = [...(await list(data))]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, cid]): MergedShard => ({ name, rows: () => rowsOf(cid, manifest, content, signal) }))
-  return { manifest, shards }
-}
-
-// --- internal ---
-
-/** Images and targets of a shard side by side. Memory: one row group of each. */
-async function* rowsOf(
+/** Memory: one row group of images and one of targets. Throws `InvalidContentError`, `ContentUnavailableError`. */
+export async function* shardRows(
   cid: CID,
-  { dimension, targetDtype }: Manifest,
-  content: Content,
-  signal: AbortSignal
+  { dimension, targetDtype }: Pick<Manifest, 'dimension' | 'targetDtype'>,
+  content: Pick<ContentReader, 'ranges'>,
+  options: FetchOptions
 ): AsyncGenerator<MergedRow> {
   // a shard is a partition and its targets: nothing honest is twice as large
-  const leaves = await content.leaves(cid, 2 * MAX_PARTITION_BYTES, { signal })
-  const file = fileRanges(leaves, async leaf => await content.block(leaf, { signal }))
+  const file = await content.ranges(cid, 2 * MAX_PARTITION_BYTES, options)
   const groups = readTargets(file, dimension, targetDtype)
   let group: ShardRows | undefined
   for await (const { index, id, bytes } of readSamples(file)) {

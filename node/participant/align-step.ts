@@ -1,28 +1,44 @@
-/** Step 3 as a participant takes it, with the shard that step 4 publishes: one ridge fit serves all partitions of a prior. */
+/**
+ * Step 3 as a participant takes it: raw targets of any author -> a published shard onto the elected reference. One ridge fit serves all partitions
+ * of a prior until another reference is elected.
+ */
 import type { CID } from 'multiformats/cid'
 import { rowWeights } from '../../src/align/row-weight.ts'
 import { applyTransform, type Transform } from '../../src/align/transform.ts'
 import { AlignmentRefusedError } from '../../src/errors.ts'
+import type { Gemm } from '../../src/gemm.ts'
 import { belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
 import { trustOf } from '../../src/publish/bundle.ts'
 import type { Alignment, Score, SignedRecord } from '../../src/publish/record.ts'
 import type { NewColumns } from '../../src/publish/shard.ts'
 import { asStored, NUMBER_BYTES } from '../../src/publish/target-dtype.ts'
-import type { ParticipantComponents } from './components.ts'
+import type { ApiEvent } from '../api/events.ts'
+import type { Exact } from '../compute/exact/exact.ts'
+import type { Content } from '../content/content.ts'
+import type { SwarmState } from '../state/swarm-state.ts'
 import type { Publish } from './publish-step.ts'
 import { storeShard } from './store-shard.ts'
+
+export interface AlignStepComponents {
+  state: Pick<SwarmState, 'swarm' | 'view'>
+  exact: Pick<Exact, 'fit'>
+  content: Pick<Content, 'matrix' | 'leaves' | 'block' | 'put'>
+  /** Kernels for the heavy products */
+  gemm: Gemm
+  onEvent(event: ApiEvent): void
+}
 
 export interface AlignStep {
   /**
    * Map raw targets onto the present reference and publish the shard. Throws `AlignmentRefusedError` below the manifest's floor,
-   * `ContentUnavailableError` when the raw targets cannot be had.
+   * `ContentUnavailableError` when the raw targets cannot be fetched.
    */
   align(work: Pending): Promise<void>
-  /** Another reference was elected: transforms onto the old one are of no use. */
-  forget(): void
+  /** Another reference was elected: drop the transforms onto the old one. */
+  forgetTransforms(): void
 }
 
-export function createAlignStep(components: ParticipantComponents, publish: Publish, kill: AbortSignal): AlignStep {
+export function createAlignStep(components: AlignStepComponents, publish: Publish, kill: AbortSignal): AlignStep {
   const { state, exact, content, gemm, onEvent } = components
   const { swarm } = state
   const { manifest } = swarm
@@ -30,8 +46,8 @@ export function createAlignStep(components: ParticipantComponents, publish: Publ
 
   const fit = async (by: SignedRecord<Score>, reference: CID): Promise<Transform> => {
     const key = qualityKey(by.body.targets, reference)
-    const known = transforms.get(key)
-    if (known !== undefined) return known
+    const fitted = transforms.get(key)
+    if (fitted !== undefined) return fitted
     const transform = await exact.fit(by.body.targets, reference, gemm)
     const refusal = belowFloor(manifest, transform)
     if (refusal !== undefined)
@@ -85,5 +101,5 @@ export function createAlignStep(components: ParticipantComponents, publish: Publ
     'coopt.trust': trustOf(by.body.prior)
   })
 
-  return { align, forget: () => transforms.clear() }
+  return { align, forgetTransforms: () => transforms.clear() }
 }

@@ -1,4 +1,8 @@
-/** `coopt join`: load the prior, take part, and (with `once`) leave only when others hold what was published. */
+/**
+ * `coopt join`: loads the prior, takes part, and with `once` leaves only when other members hold what this node published, or none is there.
+ *
+ * What cannot be published is refused before anything is computed. The prior's process has ended when the promise settles.
+ */
 import type { Gemm } from '../../src/gemm.ts'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
@@ -14,10 +18,12 @@ import type { JoinOptions } from '../api/options.ts'
 import type { JoinReport } from '../api/reports.ts'
 import type { Content } from '../content/content.ts'
 import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
+import type { Projector } from '../compute/projection/projector.ts'
 import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
 import { mergeSwarm } from '../merge/merge-swarm.ts'
-import { createOptimizer } from '../priors/compute-targets.ts'
+import { createTargetComputer } from '../priors/compute-targets.ts'
+import { checkPublishedFacts } from './join-options.ts'
 import { participate } from './participant.ts'
 import { referenceReport } from '../swarms/peer-rows.ts'
 
@@ -26,6 +32,7 @@ export interface JoinComponents {
   membership: Membership
   content: Content
   gemm: Gemm
+  projector: Projector
   limits: Partial<InferenceLimits>
   /** Folder of the home for temporary files */
   spool: string
@@ -47,22 +54,23 @@ export async function joinSwarm(
   timing: JoinTiming,
   { signal, kill }: { signal: AbortSignal; kill: AbortSignal }
 ): Promise<JoinReport> {
-  const { self, membership, content, gemm, onEvent, logger } = components
+  const { self, membership, content, gemm, projector, onEvent, logger } = components
   const { swarm, state } = membership
   const { manifest } = swarm
-  // the others would drop every record, so that this node alone saw its work
+  // the others would drop every record, and only this node would see its work
   if (!isAdmitted(manifest, self))
     throw new InvalidInputError(
-      `the publisher's list of swarm "${manifest.name}" does not have this node: ask for ${peerIdOf(self)} to be on it`
+      `the publisher of swarm "${manifest.name}" has not admitted this node: ask for ${peerIdOf(self)} to be added`
     )
-  const given = {
+  const loadOptions = {
     limits: { ...components.limits, ...decodeLimits(imageLimitsOf(manifest)) },
+    scratch: components.spool,
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.license === undefined ? {} : { license: options.license })
   }
-  const prior = await loadPriorToJoin(options.prior, given, {
+  const prior = await loadPriorToJoin(options.prior, loadOptions, {
     content,
     spool: components.spool,
     onLicense: message => onEvent({ type: 'log', level: 'info', message }),
@@ -85,6 +93,8 @@ export async function joinSwarm(
   state.events.addEventListener('change', onChange)
   try {
     const { dimension, name } = prior.descriptor
+    checkPublishedFacts(prior.descriptor)
+    const computer = createTargetComputer({ swarm, prior, projector, batchSize: timing.batchSize })
     if (!isIsometry(dimension, manifest.dimension)) {
       onEvent({
         type: 'log',
@@ -93,14 +103,13 @@ export async function joinSwarm(
       })
     }
     // a node that was restored from a backup must learn its own later records before it signs under a number again
-    await membership.catchUp(MEET_MS, signal)
-    const optimizer = createOptimizer({ swarm, prior, batchSize: timing.batchSize })
+    await membership.catchUp(FIRST_CONTACT_MS, signal)
     const maxPartitions = options.maxPartitions ?? Number.POSITIVE_INFINITY
     let partitions = 0
     let complete = false
     do {
       const report = await participate(
-        { ...membership, self, content, prior, gemm, onEvent, logger, optimizer },
+        { ...membership, self, content, prior, gemm, onEvent, logger, computer },
         {
           once: options.once,
           maxPartitions: maxPartitions - partitions,
@@ -115,7 +124,7 @@ export async function joinSwarm(
         await state.settled(AbortSignal.any([signal, kill]))
       }
       complete = state.view().complete
-      // a better prior may have come while we waited for the others: then there is something to do again
+      // a better prior may have arrived during the hand-off: then there is new work
     } while (!complete && options.once && !signal.aborted && !kill.aborted)
     const merged = complete ? await mergeSwarm(membership, content) : undefined
     if (merged !== undefined)
@@ -137,14 +146,14 @@ export async function joinSwarm(
 
 // --- internal ---
 
-/** A member that is there is met within a second; a node that is alone for now should not wait long to begin. */
-const MEET_MS = 3000
+/** A member that is online is found within a second; a node that is alone for now begins soon. */
+const FIRST_CONTACT_MS = 3000
 
-/** Pause before the next question to the other members, growing to the second: they answer one a second at most (protocols/sync). */
+/** Pause before the next question to the other members, doubling up to the longest: they answer one a second at most (protocols/sync). */
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 4000
 
-/** Sync, so that the others know our records, and wait until another member holds every file that only we are known to hold. */
+/** Sync, so that the others have our records, then wait until each file that only this node is known to hold is held by another member. */
 async function handOff(
   { self, membership, content, onEvent }: JoinComponents,
   ms: number,
@@ -167,30 +176,30 @@ async function handOff(
     ]
   }
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(ms)])
-  let open = await mine()
+  let unshared = await mine()
   let wait = FIRST_PAUSE_MS
   await membership.sync(deadline)
-  // alone there is nobody to wait for
-  while (open.length > 0 && !deadline.aborted && membership.members().length > 0) {
+  // without other members there is nobody to wait for
+  while (unshared.length > 0 && !deadline.aborted && membership.members().length > 0) {
     try {
-      const held = await membership.heldByOthers(open, deadline)
-      const still = new Set((await mine()).map(cid => cid.toString()))
-      open = open.filter((cid, i) => held[i] !== true && still.has(cid.toString()))
+      const held = await membership.heldByOthers(unshared, deadline)
+      const chosen = new Set((await mine()).map(cid => cid.toString()))
+      unshared = unshared.filter((cid, i) => held[i] !== true && chosen.has(cid.toString()))
     } catch (error) {
       if (!deadline.aborted) throw error
       break
     }
-    if (open.length > 0) {
-      onEvent({ type: 'log', level: 'debug', message: `waiting for another member to hold ${open.length} files` })
+    if (unshared.length > 0) {
+      onEvent({ type: 'log', level: 'debug', message: `waiting for another member to hold ${unshared.length} files` })
       await pause(wait, undefined, { signal: deadline }).catch(() => undefined) // the loop looks at the deadline itself
       wait = Math.min(LONGEST_PAUSE_MS, wait * 2)
     }
   }
-  if (open.length > 0) {
+  if (unshared.length > 0) {
     onEvent({
       type: 'log',
       level: 'warn',
-      message: `${open.length} files are held by this node only: run "coopt up" to keep serving them`
+      message: `${unshared.length} files are held by this node only: run "coopt up" to keep serving them`
     })
   }
 }

@@ -1,15 +1,17 @@
 /**
- * What to do next under a view. Time and leases enter here and only here: they decide what this node does, never what is true.
+ * Chooses what to do next under a view. Time and leases enter here and only here: they decide what this node does, never what is true.
  *
- * In order: own raw targets that wait for the elected reference (seconds from being finished); partitions nobody has done; raw targets
- * whose author does not come round to aligning them; for nodes that stay, partitions done by clearly weaker priors; and rather than idle,
- * what somebody has been at for longer than a lease.
+ * In order: own raw targets that wait for the elected reference (seconds from being finished); partitions that nobody has done; partitions
+ * of which some rows have no target yet; raw targets that their author has not aligned; for nodes that stay, partitions done by clearly
+ * weaker priors; and rather than idle, what another peer has been working on for longer than a lease.
  */
 import { nextPartition } from '../../src/distribute/assignment.ts'
+import { equalBytes } from '../../src/codec.ts'
 import type { PeerKey } from '../../src/envelope.ts'
 import type { Manifest } from '../../src/distribute/manifest.ts'
 import { electedValues, type Choice, type Pending, type SwarmView } from '../../src/merge/views.ts'
 import { NO_VALUE } from '../../src/align/candidate.ts'
+import type { RecordSet } from '../../src/merge/record-set.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { LeaseTable } from '../state/leases.ts'
 
@@ -28,27 +30,31 @@ export interface Situation {
   readonly leases: LeaseTable
   /** May more partitions be taken? */
   readonly mayTake: boolean
-  /** Leave the improving of finished work to others */
+  /** Does this node leave when the dataset is complete, and the improving of finished work to others? */
   readonly once: boolean
   /** Has the election been unchanged for long enough to align to it? */
-  readonly settled: boolean
+  readonly isReferenceStable: boolean
   /** Has this result waited for its author so long that others may align it? */
   isAbandoned(work: Pending): boolean
-  /** Is this result (by key) or partition (by number as text) put aside for now, after work on it failed? */
+  /** Is this result (by key) or partition (by number as text) set aside for now, after work on it failed? */
   isSetAside(key: string): boolean
+  /** Has the own prior given its targets for this partition? It knows no further rows then. */
+  hasOwnResult(partition: number): boolean
 }
 
 export function nextTask(s: Situation): Task | undefined {
   const { view, manifest, score } = s
   const values = electedValues(view.election)
   const valueOf = (by: SignedRecord<Score>): number => values.get(by.key) ?? NO_VALUE
-  /** Is this prior clearly better than the one whose work is chosen? Labels of people are not displaced by a figure. */
+  /** Is this prior clearly better than the one whose work is chosen? No figure displaces the labels of people. */
   const isBetter = (by: SignedRecord<Score>, { score: theirs }: Choice): boolean =>
     theirs.body.prior.kind !== 'human' && valueOf(by) < valueOf(theirs) - manifest.election.margin
-  /** Would finishing this work change the dataset? */
-  const isWorth = ({ partition, score: by, result, byOthers }: Pending): boolean => {
+  /** Would aligning this work change the dataset? More rows come first, as in the view's choice. */
+  const wouldBeChosen = ({ partition, score: by, result, byOthers }: Pending): boolean => {
     const chosen = view.chosen.get(partition)
-    return chosen === undefined || (byOthers && chosen.result.key === result.key) || isBetter(by, chosen)
+    if (chosen === undefined || (byOthers && chosen.result.key === result.key)) return true
+    const moreRows = result.body.present - chosen.result.body.present
+    return moreRows > 0 || (moreRows === 0 && isBetter(by, chosen))
   }
   const choose = (partitions: Iterable<number>): number | undefined =>
     nextPartition({
@@ -62,23 +68,27 @@ export function nextTask(s: Situation): Task | undefined {
     })
 
   const waiting = [...view.pending.values()].flat()
+  const incomplete = view.incomplete.filter(index => !s.hasOwnResult(index))
   // labels of people may come first, and are never the reference
-  const canAlign = s.settled && view.election.reference?.cid !== undefined
+  const canAlign = s.isReferenceStable && view.election.reference?.cid !== undefined
   if (canAlign) {
-    const own = waiting.find(w => isBy(w, s.self) && isWorth(w) && !s.isSetAside(w.result.key))
+    const own = waiting.find(w => isBy(w, s.self) && wouldBeChosen(w) && !s.isSetAside(w.result.key))
     if (own !== undefined) return { do: 'align', partition: own.partition, work: own, own: true }
   }
   if (s.admissible && s.mayTake) {
-    // what others left there and nobody can align is as good as nothing
+    // raw targets that nobody can align do not count
     const stuck = [...view.pending].filter(
-      ([p, works]) => !view.chosen.has(p) && works.every(w => !isBy(w, s.self) && s.isSetAside(w.result.key))
+      ([p, works]) =>
+        !hasAllRows(manifest, view, p) &&
+        !s.hasOwnResult(p) &&
+        works.filter(wouldBeChosen).every(w => !isBy(w, s.self) && s.isSetAside(w.result.key))
     )
-    const fresh = choose([...view.missing, ...stuck.map(([p]) => p)])
+    const fresh = choose([...view.missing, ...stuck.map(([p]) => p)]) ?? choose(incomplete)
     if (fresh !== undefined) return { do: 'optimize', partition: fresh, improving: false }
   }
   if (canAlign) {
     const abandoned = waiting.filter(
-      w => !isBy(w, s.self) && !w.byOthers && isWorth(w) && s.isAbandoned(w) && !s.isSetAside(w.result.key)
+      w => !isBy(w, s.self) && !w.byOthers && wouldBeChosen(w) && s.isAbandoned(w) && !s.isSetAside(w.result.key)
     )
     const partition = choose(new Set(abandoned.map(w => w.partition)))
     const work = abandoned.find(w => w.partition === partition)
@@ -92,15 +102,28 @@ export function nextTask(s: Situation): Task | undefined {
     if (partition !== undefined) return { do: 'optimize', partition, improving: true }
   }
   if (s.admissible && s.mayTake) {
-    // nothing else to do: whoever has held a partition for longer than a lease may be slow, or never deliver
-    const slow = s.leases.oldestHeld(view.missing.filter(index => !s.isSetAside(`${index}`)))
+    // nothing else to do: a peer that has held a partition for longer than a lease may be slow, or never deliver
+    const slow = s.leases.oldestHeld([...view.missing, ...incomplete].filter(index => !s.isSetAside(`${index}`)))
     if (slow !== undefined) return { do: 'optimize', partition: slow, improving: false }
   }
   return undefined
 }
 
+/** Has this score's author published its prior's targets for the partition? */
+export function hasResultBy(set: RecordSet, score: SignedRecord<Score>, partition: number): boolean {
+  const { author } = score.body
+  return set
+    .byPartition(partition)
+    .some(({ body }) => body.type === 'result' && body.score.equals(score.id) && equalBytes(body.author, author))
+}
+
+/** Has every row of the partition a target in its chosen shard? */
+export function hasAllRows({ partitions }: Manifest, { chosen }: SwarmView, partition: number): boolean {
+  return chosen.get(partition)?.result.body.present === partitions[partition]?.rows
+}
+
 // --- internal ---
 
 function isBy(work: Pending, key: PeerKey): boolean {
-  return work.result.body.author.every((byte, i) => byte === key[i])
+  return equalBytes(work.result.body.author, key)
 }

@@ -1,22 +1,46 @@
 /**
  * START READING HERE: one participant in one swarm, the five steps top to bottom.
  *
- * The loop takes whatever work the present view shows (next-task.ts). Everything it publishes enters the state like anybody else's
- * records, so stopping, crashing, joining late or doing a thing twice needs no code of its own.
+ * The loop takes the work that the present view shows (next-task.ts). Everything it publishes enters the state like any other peer's
+ * records, so stopping, crashing, joining late and repeating work need no code of their own.
+ *
+ * A partition from `nextTask` to its published record: `participate` -> `nextTask` -> optimize-step `partition` -> compute-targets `ofFile` ->
+ * publish-step `publish` (a result) -> `nextTask` again -> align-step `align` -> publish-step `publish` (an alignment).
  */
 import type { Election } from '../../src/align/candidate.ts'
 import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } from '../../src/errors.ts'
-import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
+import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../src/merge/views.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
-import { createAlignStep } from './align-step.ts'
-import { nextTask, type Task } from './next-task.ts'
-import { createOptimizeStep } from './optimize-step.ts'
-import type { ParticipantComponents, ParticipantInit, ParticipantSignals } from './components.ts'
-import { createPublishStep } from './publish-step.ts'
+import type { LeaseTable } from '../state/leases.ts'
+import type { Logger } from '../process/logger.ts'
+import { createAlignStep, type AlignStepComponents } from './align-step.ts'
+import { hasResultBy, nextTask, type Task } from './next-task.ts'
+import { createOptimizeStep, type OptimizeStepComponents, type StopSignals } from './optimize-step.ts'
+import { createPublishStep, type PublishStepComponents } from './publish-step.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
 
+/** What the loop itself uses, and what each of its steps uses */
+export interface ParticipantComponents extends OptimizeStepComponents, AlignStepComponents, PublishStepComponents {
+  state: SwarmState
+  content: OptimizeStepComponents['content'] & AlignStepComponents['content'] & PublishStepComponents['content']
+  exact: OptimizeStepComponents['exact'] & AlignStepComponents['exact']
+  leases: LeaseTable
+  logger: Logger
+}
+
+export interface ParticipantInit {
+  /** Leave when the dataset is complete */
+  once: boolean
+  /** Publish targets of at most this many partitions */
+  maxPartitions: number
+  /** How long the reference must have been the same before targets are aligned to it, ms: early scores trickle in */
+  settleMs: number
+  /** How often a lease is renewed, ms; it ends after three missed renewals */
+  renewMs: number
+}
+
 export interface ParticipantReport {
-  /** Partitions taken by this participant */
+  /** Partitions of which this participant published targets */
   partitions: number
   complete: boolean
 }
@@ -30,14 +54,14 @@ export interface ParticipantReport {
 export async function participate(
   components: ParticipantComponents,
   init: ParticipantInit,
-  { signal, kill }: ParticipantSignals
+  { signal, kill }: StopSignals
 ): Promise<ParticipantReport> {
   const { self, state, leases, announceLease, onEvent, logger } = components
   const { manifest } = state.swarm
   const stopping = AbortSignal.any([signal, kill])
   const retries = createRetries(3 * init.renewMs)
   const firstSeen = new Map<string, number>() // result -> when its alignment began to be waited for
-  let taken = 0
+  let published = 0
   let electedAt = performance.now()
 
   // 1. distribute: the next piece of work under the present view, see next-task.ts
@@ -56,11 +80,12 @@ export async function participate(
       score: own,
       leases,
       admissible: state.evidence.assessments.get(assessmentKey(own.body))?.admissible === true,
-      mayTake: taken < init.maxPartitions,
+      mayTake: published < init.maxPartitions,
       once: init.once,
-      settled: now - electedAt >= init.settleMs,
+      isReferenceStable: now - electedAt >= init.settleMs,
       isAbandoned: work => waited(work) >= init.settleMs + 3 * init.renewMs,
-      isSetAside: key => retries.isWaiting(key)
+      isSetAside: key => retries.isWaiting(key),
+      hasOwnResult: partition => hasResultBy(state.set, own, partition)
     })
   }
 
@@ -69,14 +94,14 @@ export async function participate(
   // 2. optimize: the prior's targets on the shared set and on partitions
   const optimize = createOptimizeStep(components, publish, init, { signal, kill })
   // 3. align: raw targets onto the elected reference
-  const { align, forget } = createAlignStep(components, publish, kill)
-  // 5. merge: own records have joined the set like anybody else's; merge-swarm.ts turns the set into a dataset
+  const { align, forgetTransforms } = createAlignStep(components, publish, kill)
+  // 5. merge: own records have joined the set like all others; merge/merge-swarm.ts turns the set into a dataset
 
   const run = async (task: Task, own: SignedRecord<Score>): Promise<void> => {
     if (task.do === 'optimize') {
-      taken++
-      // a human prior without a single label there is of no use to this partition
-      if (!(await optimize.partition(task.partition, own, task.improving))) retries.giveUp(`${task.partition}`)
+      const outcome = await optimize.partition(task.partition, own, task.improving)
+      if (outcome === 'published') published++
+      if (outcome === 'no-targets') retries.giveUp(`${task.partition}`)
       return
     }
     if (task.own) return await align(task.work)
@@ -97,7 +122,7 @@ export async function participate(
     if (next === undefined ? reference === undefined : reference?.equals(next)) return
     reference = next
     electedAt = performance.now()
-    forget()
+    forgetTransforms()
   }
   state.events.addEventListener('election', onElection)
   try {
@@ -107,8 +132,8 @@ export async function participate(
       // scores that are not judged yet, the own one among them, may elect another reference
       if (init.once && state.view().complete) await state.settled(stopping)
       assertUsable(own, state, performance.now() - electedAt >= init.settleMs)
-      if (init.once && state.view().complete) break
       const task = choose(own)
+      if (init.once && state.view().complete && !addsRows(task, state.view())) break
       if (task === undefined) {
         await nextChange(state, Math.min(init.settleMs, init.renewMs), stopping)
         continue
@@ -117,12 +142,16 @@ export async function participate(
         await run(task, own)
       } catch (error) {
         if (stopping.aborted) break
-        // our own disk and our own prior are our own matter; whatever else others' content brings must not end our work
+        // the own disk and the own prior end the work; nothing that content of others brings may
         if (!(error instanceof CoOptError) || error instanceof StoreFullError) throw error
         if (task.do === 'align' && task.own) throw error
         const what = task.do === 'align' ? task.work.result.key : `${task.partition}`
         retries.failed(what)
-        logger.warn('put aside for now', { task: task.do, partition: task.partition, reason: error.message })
+        logger.warn('set aside, to be tried again later', {
+          task: task.do,
+          partition: task.partition,
+          reason: error.message
+        })
       }
     }
   } catch (error) {
@@ -131,12 +160,12 @@ export async function participate(
   } finally {
     state.events.removeEventListener('election', onElection)
   }
-  return { partitions: taken, complete: state.view().complete }
+  return { partitions: published, complete: state.view().complete }
 }
 
 // --- internal ---
 
-/** Throws when the targets of this prior would not be taken: by the gate, or (once the reference stands) by the alignment's floor. */
+/** Throws when the targets of this prior would be refused: by the gate, or (once the reference stands) by the alignment's floor. */
 function assertUsable({ body }: SignedRecord<Score>, state: SwarmState, settled: boolean): void {
   const { name } = body.prior
   const assessment = state.evidence.assessments.get(assessmentKey(body))
@@ -151,10 +180,16 @@ function assertUsable({ body }: SignedRecord<Score>, state: SwarmState, settled:
     throw new AlignmentRefusedError(`prior "${name}" cannot be aligned to ${reference}: ${refusal}`)
 }
 
+/** Would this task give targets to rows that have none? A partition is finished with some of its rows, and open for the others. */
+function addsRows(task: Task | undefined, { chosen }: SwarmView): boolean {
+  if (task?.do !== 'align') return task?.improving === false
+  return task.work.result.body.present > (chosen.get(task.partition)?.result.body.present ?? 0)
+}
+
 /** Longest pause before something that failed is tried again: 64 first pauses. */
 const MAX_DOUBLINGS = 6
 
-/** What could not be done is tried again later and later. */
+/** Work that failed is tried again, each time after twice the pause. */
 function createRetries(firstMs: number) {
   const waiting = new Map<string, { failures: number; until: number }>()
   return {
@@ -169,7 +204,7 @@ function createRetries(firstMs: number) {
   }
 }
 
-/** Wait for a change of the state, or `ms` for leases and the settling time to move on, or the end. */
+/** Wait for a change of the state, for `ms` (leases and the settling time move on), or for the signal. */
 async function nextChange(state: SwarmState, ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return
   const { promise, resolve } = Promise.withResolvers<void>()

@@ -1,11 +1,14 @@
-/** Aligned targets and weights -> the partition's shard in the store. Only the new blocks are put: the images' blocks are those of the partition. */
+/**
+ * Stores a shard: the partition's file with aligned targets and weights appended. Only the new blocks are put; the blocks of the images are those
+ * of the partition, and are not read.
+ */
 import type { CID } from 'multiformats/cid'
 import { shardFile, type NewColumns, type Shard } from '../../src/publish/shard.ts'
 import type { Content } from '../content/content.ts'
 import { fileRanges } from '../content/file-ranges.ts'
 
 export async function storeShard(
-  content: Content,
+  content: Pick<Content, 'leaves' | 'block' | 'put'>,
   partition: { cid: CID; bytes: number },
   columns: NewColumns,
   metadata: Readonly<Record<string, string>>,

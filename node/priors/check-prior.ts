@@ -39,6 +39,8 @@ export interface CheckOptions {
   readonly output?: string
   readonly threads?: number
   readonly limits?: Partial<InferenceLimits>
+  /** Folder for the working directories of inference processes. @default the system's */
+  readonly scratch?: string
 }
 
 /**

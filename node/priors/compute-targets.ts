@@ -1,88 +1,92 @@
 /**
- * Step 2 on this machine: targets y = W psi(x) for a file of samples, batch by batch, with a journal on disk.
+ * Step 2 on this machine: targets y = W psi(x) of samples by one prior.
  *
- * Memory is bounded by one batch of encoded images and one row group of the file. After a crash at most the batch in flight is
- * redone: every finished batch is in the journal with its checksum before the next one begins.
+ * Memory is bounded by one batch of encoded images and one row group of the file. The prior runs in its child process and W in the projection
+ * thread, so the event loop stays free. With a journal, a crash costs the batch in flight at most: every finished batch is on disk with its
+ * checksum before the next one begins.
  */
 import type { CID } from 'multiformats/cid'
-import { encodeMatrix } from '../../src/bytes.ts'
+import { ABSENT, encodeMatrix, presentRows } from '../../src/bytes.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { importBytes } from '../../src/distribute/unixfs-import.ts'
-import type { Sample } from '../../src/distribute/partition-file.ts'
-import { InvalidContentError } from '../../src/errors.ts'
-import { matrix, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
-import { ABSENT, isAbsentRow } from '../../src/bytes.ts'
+import { InvalidContentError, InvalidPriorError, NumericError } from '../../src/errors.ts'
+import { matrix, type Matrix32 } from '../../src/matrix.ts'
 import type { EncodedImage, PriorModel } from '../../src/optimize/prior.ts'
-import { project, projection } from '../../src/optimize/projection.ts'
+import { assertProjectable } from '../../src/optimize/projection.ts'
+import { batchesOf } from '../compute/inference/batches.ts'
+import type { Projector } from '../compute/projection/projector.ts'
 import { failpoint } from '../process/failpoint.ts'
 import { openProgress } from '../store/progress-journal.ts'
+import { embedSamples, type EmbedOptions } from './embed-samples.ts'
 
-export interface OptimizerInit {
+export interface TargetComputerInit {
   swarm: Swarm
   prior: PriorModel
+  projector: Projector
   /** Images per call of the prior; bounds memory and what a crash costs */
   batchSize: number
 }
 
-export interface OptimizeOptions {
+type Samples = AsyncIterable<EncodedImage> | Iterable<EncodedImage>
+
+export interface FileOptions {
   /** Journal file of this work; removed by the caller once the result is published */
   journal: string
   rows: number
   /** Samples from row `start` on */
-  samples(start: number): AsyncIterable<Sample>
+  samples(start: number): AsyncIterable<EncodedImage>
   onBatch?(done: number, rows: number): void | Promise<void>
   signal: AbortSignal
 }
 
-export interface Optimizer {
-  /** W of this swarm for this prior, n x l */
-  readonly projection: Matrix64
-  /** Targets of one batch, held in memory alone: images x n */
-  embed(images: readonly EncodedImage[], signal: AbortSignal): Promise<Matrix32>
-  /** Targets of all rows, rows x n; rows that a human prior has no label for are absent. */
-  optimize(options: OptimizeOptions): Promise<{ targets: Matrix32; present: number }>
+export interface TargetComputer {
+  /** Of a few images: images x n */
+  ofImages(images: readonly EncodedImage[], signal: AbortSignal): Promise<Matrix32>
+  /** Of `rows` samples, kept in memory alone: rows x n. Throws `InvalidContentError` when there are more or fewer. */
+  ofSamples(samples: Samples, rows: number, options: Omit<EmbedOptions, 'batchSize'>): Promise<Matrix32>
+  /**
+   * Of a file whose finished batches are in a journal: rows x n, and how many rows have a target; those that a human prior has no label for
+   * are absent. Throws `InvalidContentError` when the file has another number of samples.
+   */
+  ofFile(options: FileOptions): Promise<{ targets: Matrix32; present: number }>
 }
 
-export function createOptimizer({ swarm, prior, batchSize }: OptimizerInit): Optimizer {
+/** Throws `InvalidPriorError` when W would be too large. All operations throw what the prior throws, or the signal's reason. */
+export function createTargetComputer({ swarm, prior, projector, batchSize }: TargetComputerInit): TargetComputer {
   const n = swarm.manifest.dimension
-  const w = projection(swarm.id, prior.descriptor.dimension, n)
+  checkProjection(prior, n)
 
-  const embed = async (batch: readonly EncodedImage[], signal: AbortSignal): Promise<Matrix32> => {
-    const { features, absent } = await prior.embed(batch, { signal })
-    const targets = project(w, features)
-    for (let i = 0; i < batch.length; i++) if (absent[i] === true) targets.data.set(ABSENT(n), i * n)
+  const ofImages: TargetComputer['ofImages'] = async (images, signal) => {
+    const { features, absent } = await prior.embed(
+      images.map(({ id, bytes }) => ({ id, bytes })),
+      { signal }
+    )
+    const targets = await projector.project(swarm.id, n, features, { signal })
+    for (const [i, isAbsent] of absent.entries()) if (isAbsent) targets.data.set(ABSENT(n), i * n)
     return targets
   }
 
   return {
-    projection: w,
-    embed,
-    optimize: async ({ journal, rows, samples, onBatch, signal }) => {
+    ofImages,
+    ofSamples: async (samples, rows, options) =>
+      await embedSamples(samples, rows, async images => await ofImages(images, options.signal), {
+        ...options,
+        batchSize
+      }),
+    ofFile: async ({ journal, rows, samples, onBatch, signal }) => {
       const progress = await openProgress(journal, { rows, columns: n })
       try {
-        let batch: EncodedImage[] = []
-        let done = progress.done
-        const flush = async (): Promise<void> => {
-          if (batch.length === 0) return
-          await progress.append((await embed(batch, signal)).data)
+        let { done } = progress
+        for await (const batch of done < rows ? batchesOf(samples(done), batchSize) : []) {
+          signal.throwIfAborted()
+          await progress.append((await ofImages(batch, signal)).data)
           done += batch.length
-          batch = []
           await failpoint('optimize:batch')
           await onBatch?.(done, rows)
         }
-        if (done < rows) {
-          for await (const sample of samples(done)) {
-            signal.throwIfAborted()
-            batch.push({ id: sample.id, bytes: sample.bytes })
-            if (batch.length >= batchSize) await flush()
-          }
-          await flush()
-        }
         if (done !== rows) throw new InvalidContentError(`the file holds ${done} samples, the manifest says ${rows}`)
         const targets = matrix(rows, n, await progress.read())
-        let present = 0
-        for (let i = 0; i < rows; i++) if (!isAbsentRow(targets.data.subarray(i * n, (i + 1) * n))) present++
-        return { targets, present }
+        return { targets, present: presentRows(targets).length }
       } finally {
         await progress.close()
       }
@@ -93,4 +97,15 @@ export function createOptimizer({ swarm, prior, batchSize }: OptimizerInit): Opt
 /** Store a target matrix as a content-addressed file. */
 export async function storeMatrix(m: Matrix32, put: (cid: CID, block: Uint8Array) => Promise<void>): Promise<CID> {
   return (await importBytes([encodeMatrix(m)], put)).cid
+}
+
+// --- internal ---
+
+function checkProjection({ descriptor: { name, dimension } }: PriorModel, n: number): void {
+  try {
+    assertProjectable(dimension, n)
+  } catch (cause) {
+    if (!(cause instanceof NumericError)) throw cause
+    throw new InvalidPriorError(`prior "${name}": ${cause.message}`, { cause })
+  }
 }

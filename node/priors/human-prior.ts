@@ -1,4 +1,4 @@
-/** People as a prior: psi(x) is the one-hot (or soft) label of x, absent where nobody labelled it. */
+/** People as a prior: psi(x) is the one-hot (or soft) label of x, absent for an image without a label. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { InvalidPriorError } from '../../src/errors.ts'
@@ -7,7 +7,7 @@ import { createLabelReader, type Labels } from '../../src/optimize/labels.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
 
-/** The longest line that is understood, with room; a file without line ends is not collected into memory. */
+/** Above the longest valid line; a file without line ends is not collected into memory. */
 const MAX_LINE_CHARACTERS = 600_000
 
 export interface LabelFile {

@@ -30,6 +30,8 @@ export interface LoadPriorOptions {
   readonly name?: string
   readonly license?: string
   readonly limits?: Partial<InferenceLimits>
+  /** Folder for the working directories of inference processes. @default the system's */
+  readonly scratch?: string
 }
 
 export type PriorFiles =
@@ -98,7 +100,8 @@ export async function loadOnnx(
   return createOnnxPrior(model, {
     ...nameAndLicense(files, options),
     threads: options.threads ?? 1,
-    ...(options.limits === undefined ? {} : { limits: options.limits })
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.scratch === undefined ? {} : { scratch: options.scratch })
   })
 }
 

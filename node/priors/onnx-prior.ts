@@ -22,6 +22,8 @@ export interface OnnxOptions {
   /** Threads of a single operator. */
   readonly threads: number
   readonly limits?: Partial<InferenceLimits>
+  /** Folder for the working directories of inference processes. @default the system's */
+  readonly scratch?: string
 }
 
 /** A model file that passed the scan. */
@@ -66,7 +68,10 @@ export async function scanModelFile(
 /** Start a worker and load the model. Throws `InvalidPriorError` or `InferenceError`; nothing is left running then. */
 export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions): Promise<OnnxPrior> {
   const { choice, facts, preprocessing } = model
-  const host = new InferenceHost(options.limits === undefined ? {} : { limits: options.limits })
+  const host = new InferenceHost({
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.scratch === undefined ? {} : { scratch: options.scratch })
+  })
   const request: LoadRequest = {
     type: 'load',
     path: model.path,

@@ -1,4 +1,4 @@
-/** A PNG made of arithmetic, to time a prior where no image was given. */
+/** Makes a PNG by arithmetic, to time a prior where no image was given. */
 import { crc32, deflateSync } from 'node:zlib'
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)
@@ -18,7 +18,7 @@ export function syntheticPng(width: number, height: number): Uint8Array {
   return png(width, height, deflateSync(rows))
 }
 
-/** The container alone: `pixels` is the compressed image data, whatever it holds. */
+/** The container alone: `pixels` is compressed image data, which is not looked into. */
 export function png(width: number, height: number, pixels: Uint8Array): Uint8Array {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)

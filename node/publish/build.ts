@@ -1,8 +1,8 @@
 /**
  * A source of images -> the partition files and the shared set, as blocks.
  *
- * Rows follow the plan of src/distribute/partition.ts. Only image bytes and what follows from them get into a block: no file or folder
- * name, no order of the source. Every image is read again here and must still have the digest it was planned by. Memory: one row
+ * Rows follow the plan of src/distribute/partition.ts. Only image bytes and what follows from them get into a block: no file or
+ * folder name, nor the order of the source. Every image is read again here and must still have the digest it was planned by. Memory: one row
  * group, the images being read ahead, one chunk of the import.
  */
 import { createHash } from 'node:crypto'

@@ -1,8 +1,8 @@
 /**
  * Step 1 on this machine: images become partitions, a shared set, reference features and a signed manifest.
  *
- * Nothing of file names, folders or classes gets into any block: samples are known by the hash of their bytes and ordered by it before
- * the seeded shuffle (src/distribute/partition.ts).
+ * No file name, folder or class gets into any block: samples are identified by the hash of their bytes and ordered by it before the seeded
+ * shuffle (src/distribute/partition.ts).
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -15,16 +15,18 @@ import { MIN_SHARED_ROWS, sealManifest, type Manifest, type Swarm } from '../../
 import { importBytes, type ContentFile } from '../../src/distribute/unixfs-import.ts'
 import type { PeerKey, Sign } from '../../src/envelope.ts'
 import { InvalidInputError, NonFiniteFeatureError } from '../../src/errors.ts'
-import { matrix } from '../../src/matrix.ts'
-import type { EncodedImage, PriorModel } from '../../src/optimize/prior.ts'
+import type { PriorModel } from '../../src/optimize/prior.ts'
 import type { ApiEvent } from '../api/events.ts'
 import type { PublishOptions } from '../api/options.ts'
-import type { Content } from '../content/content.ts'
+import type { ContentWriter } from '../content/content.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { ContentReader } from '../content/read-content.ts'
 import { buildDataset } from './build.ts'
 import { type LeftOut, leftOutText } from '../image-sources/left-out.ts'
 import { openSource } from '../image-sources/source.ts'
 import { InferenceHost } from '../compute/inference/host.ts'
 import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
+import { embedSamples } from '../priors/embed-samples.ts'
 import { loadPrior } from '../priors/load-prior.ts'
 import {
   checkPublishOptions,
@@ -37,15 +39,15 @@ import {
 /** Partitions of fewer rows spend more on records and tree nodes than on targets. */
 const MIN_PARTITION_ROWS = 1
 
-/** Images per call of the reference prior. */
-const BATCH = 32
-
 export interface PublishComponents {
   self: PeerKey
   sign: Sign
-  content: Content
+  /** Its `put` keeps what no manifest names yet (`ContentWriter.writing`) */
+  content: Pick<ContentWriter, 'put' | 'barrier'> & Pick<ContentFetcher, 'block'> & Pick<ContentReader, 'samples'>
   /** Of the processes that decode images and run the reference prior */
   limits: Partial<InferenceLimits>
+  /** Images per call of the reference prior */
+  batchSize: number
   /** Folder for temporary files */
   spool: string
   /** The bundled untrained prior */
@@ -80,7 +82,7 @@ export async function publishSwarm(
   await mkdir(components.spool, { recursive: true, mode: 0o700 })
   const spool = await mkdtemp(join(components.spool, 'publish-'))
   cleanup.defer(async () => await rm(spool, { recursive: true, force: true }))
-  const host = new InferenceHost({ limits })
+  const host = new InferenceHost({ limits, scratch: components.spool })
   cleanup.defer(async () => await host.close())
   const source = await openSource([path, ...(options.more ?? [])], {
     spool,
@@ -179,10 +181,10 @@ function once(tell: (text: string) => void): (text: string) => void {
 }
 
 async function loadReference(
-  { untrainedPrior, limits }: PublishComponents,
+  { untrainedPrior, limits, spool: scratch }: PublishComponents,
   { referencePrior }: PublishOptions
 ): Promise<ReferencePrior> {
-  const prior = await loadPrior(referencePrior ?? untrainedPrior, { limits })
+  const prior = await loadPrior(referencePrior ?? untrainedPrior, { limits, scratch })
   if (prior.descriptor.kind === 'human') {
     await prior.close()
     throw new InvalidInputError('labels cannot be the reference prior: their features are too coarse for the gate')
@@ -196,29 +198,23 @@ type ReferencePrior = PriorModel & { readonly source: string }
 
 /** Features of the shared set by the reference prior: what the gate of this swarm judges candidates against. */
 async function embedShared(
-  { content, onEvent, signal }: PublishComponents,
+  { content, batchSize, onEvent, signal }: PublishComponents,
   prior: ReferencePrior,
   shared: ContentFile & { rows: number }
 ): Promise<Manifest['referenceFeatures']> {
   const { dimension, name } = prior.descriptor
-  const data = new Float32Array(shared.rows * dimension)
-  let done = 0
-  let batch: EncodedImage[] = []
-  const flush = async (): Promise<void> => {
-    const { features } = await prior.embed(batch, { signal })
-    data.set(features.data, done * dimension)
-    done += batch.length
-    batch = []
-    onEvent({ type: 'building', step: 'features', done, total: shared.rows })
-  }
-  for await (const { id, bytes } of content.samples(shared, 0, signal)) {
-    batch.push({ id, bytes })
-    if (batch.length === BATCH) await flush()
-  }
-  if (batch.length > 0) await flush()
-  if (!data.every(Number.isFinite))
+  const features = await embedSamples(
+    content.samples(shared, 0, signal),
+    shared.rows,
+    async images => (await prior.embed(images, { signal })).features,
+    {
+      batchSize,
+      onBatch: done => onEvent({ type: 'building', step: 'features', done, total: shared.rows }),
+      signal
+    }
+  )
+  if (!features.data.every(Number.isFinite))
     throw new NonFiniteFeatureError(`the reference prior "${name}" has features that are not finite`)
-  const features = matrix(shared.rows, dimension, data)
   checkReferenceFeatures(features, name)
   const file = await importBytes([encodeMatrix(features)], content.put)
   return { ...file, dimension, source: prior.source }

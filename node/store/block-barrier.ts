@@ -1,5 +1,5 @@
 /**
- * Group commit of block files: remember what was written, and make all of it durable in one round when somebody asks.
+ * Group commit of block files: remember what was written, and make all of it durable in one round on request.
  *
  * A round syncs the data of every file, then each directory once, then the root (which names the directories). Callers that
  * arrive while a round runs share the next one, because the running one may have begun before their writes.
@@ -15,7 +15,7 @@ import { errorCode, storeError, syncDirectory, type FileHandle, type FileSystem 
 /** Syncs at once: the journal of the file system commits several together, libuv has four threads. */
 const SYNC_CONCURRENCY = 4
 
-/** Bounds the names remembered (about 100 bytes each) by a round of its own now and then. */
+/** Bounds the names remembered (about 100 bytes each): a round is run when there are so many. */
 const MAX_PENDING = 65_536
 
 export interface Barrier {
@@ -27,7 +27,7 @@ export interface Barrier {
   /** The last sync of this file failed: what can be read from it says nothing about the disk, write it anew. */
   isSuspect(name: string): boolean
   wait(): Promise<void>
-  /** Run a round if very much is pending. */
+  /** Run a round if too much is pending. */
   bound(): Promise<void>
 }
 

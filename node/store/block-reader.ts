@@ -1,6 +1,6 @@
 /**
- * Read one block and check it. Every way in which a block cannot be had here ends in `NotFoundError`, the one error after which
- * bitswap goes on and the block is fetched again; what was the matter is reported.
+ * Read one block and check it. Every failure ends in `NotFoundError`, the one error after which bitswap goes on and
+ * the block is fetched again; the reason is reported.
  */
 import { NotFoundError } from 'interface-store'
 import type { CID } from 'multiformats/cid'
@@ -9,7 +9,7 @@ import type { BlockDirectory } from './block-directory.ts'
 import { hashesTo, type BlockFile } from './block-files.ts'
 import { errorCode, persevering, storeError } from './file-system.ts'
 
-/** `damaged`: the file was not the block; `io`: the file system would not let us look. */
+/** `damaged`: the file was not the block; `io`: the file system failed. */
 export interface StoreFault {
   readonly kind: 'damaged' | 'io'
   readonly cid: CID
@@ -19,7 +19,7 @@ export interface StoreFault {
 
 export interface BlockReading {
   directory: BlockDirectory
-  /** Run while nobody else changes this file */
+  /** Run while nothing else changes this file */
   alone(action: () => Promise<void>): Promise<void>
   /** Called before a damaged file is set aside */
   onDamage(): void

@@ -1,4 +1,4 @@
-/** The second half of a garbage collection: deletes blocks that nobody needs, one at a time, beside puts and reads. */
+/** The second half of a garbage collection: deletes the blocks that are not needed, one at a time, beside puts and reads. */
 import type { Barrier } from './block-barrier.ts'
 import type { BlockDirectory } from './block-directory.ts'
 import { fileNamed, type BlockFile } from './block-files.ts'
@@ -12,21 +12,21 @@ export interface SweepParts {
   /** Run while nothing else is done to the file */
   alone(file: BlockFile, action: () => Promise<void>): Promise<void>
   /** Asked while nothing else is done to the file */
-  isYoung(name: string): boolean
+  isHeld(name: string): boolean
 }
 
-/** Yields the bytes of each block that goes. Rejects with an error that names the path. */
+/** Yields the size of each deleted block; with `dryRun` nothing is deleted. Rejects with an error that names the path. */
 export async function* sweepBlocks(
   needed: ReadonlySet<string>,
   dryRun: boolean,
-  { root, fs, directory, barrier, alone, isYoung }: SweepParts
+  { root, fs, directory, barrier, alone, isHeld }: SweepParts
 ): AsyncGenerator<number> {
   for await (const name of directory.names()) {
     const file = fileNamed(root, name)
     if (file === undefined || needed.has(name)) continue
     let freed: number | undefined
     await alone(file, async () => {
-      if (isYoung(name)) return
+      if (isHeld(name)) return
       try {
         freed = (await fs.stat(file.path)).size
         if (dryRun) return

@@ -4,10 +4,11 @@
  * - A block is visible whole or not at all: temporary file with a unique name, then rename.
  * - Every read is hashed. A file that does not hash to its name goes into quarantine and the read ends with `NotFoundError`, so
  *   that the block is fetched again; a put of the right bytes repairs a damaged file.
- * - A read that fails for another reason is reported through `onFault` and ends with `NotFoundError` as well: bitswap leaves a
- *   want "sending" forever after any other error. A failed put always rejects.
- * - `barrier()` makes everything stored so far survive a power cut, with one round of syncs for all who wait. Blocks that were
- *   fetched do not need it, they can be fetched again; own blocks must pass it before a record names them.
+ * - A read that fails for another reason is reported through `onFault` and ends with `NotFoundError` as well: after any other error
+ *   bitswap leaves a want "sending" forever. A failed put always rejects.
+ * - `barrier()` makes everything stored so far survive a power cut, with one round of syncs for all callers. Fetched blocks do not need
+ *   it, they can be fetched again; own blocks must pass it before a record names them.
+ * - A garbage collection deletes nothing that an open `writing()` put (block-holds.ts).
  */
 import { join } from 'node:path'
 import type { AbortOptions } from 'abort-error'
@@ -22,8 +23,10 @@ import { createBarrier, type Barrier } from './block-barrier.ts'
 import { openBlockDirectory, type BlockDirectory } from './block-directory.ts'
 import { assertBlock, blockFileOf, digestOf, joinBlock, shardOf, type BlockFile } from './block-files.ts'
 import { readBlock, type StoreFault } from './block-reader.ts'
+import { createHolds, type Collection, type Writing } from './block-holds.ts'
 import { createDiskSpace, type DiskSpace, type DiskState } from './disk-space.ts'
 import { sweepBlocks } from './block-sweep.ts'
+import { createBlockTurns } from './block-turns.ts'
 import { errorCode, nodeFileSystem, persevering, storeError, type FileSystem } from './file-system.ts'
 
 export interface BlockstoreInit {
@@ -51,11 +54,8 @@ const PUT_CONCURRENCY = 8
 
 export class DurableBlockstore extends BaseBlockstore {
   readonly #parts: Parts
-  /** What is being done to a file: one change at a time */
-  readonly #busy = new Map<string, { put: boolean; done: Promise<void> }>()
-
-  /** Put since the store was opened, and not found to be needed yet: perhaps nothing names them so far, but something soon will */
-  readonly #young = new Set<string>()
+  readonly #turns = createBlockTurns()
+  readonly #holds = createHolds()
 
   private constructor(parts: Parts) {
     super()
@@ -119,8 +119,8 @@ export class DurableBlockstore extends BaseBlockstore {
     const bytes = value instanceof Uint8Array ? value : await joinBlock(cid, value)
     const file = blockFileOf(this.#parts.root, cid)
     assertBlock(file, cid, bytes)
-    this.#young.add(file.name) // before anything is awaited: a sweep that runs now must see it
-    await this.#alone(file, true, () => this.#store(cid, file, bytes))
+    this.#holds.noted(file.name) // before anything is awaited: a sweep that runs now must see it
+    await this.#turns.alone(file.name, true, () => this.#store(cid, file, bytes))
     await this.#parts.barrier.bound()
     return cid
   }
@@ -152,7 +152,7 @@ export class DurableBlockstore extends BaseBlockstore {
     if (file === undefined) throw new NotFoundError(`${cid.toString()} has no sha2-256 hash and is never stored`)
     yield await readBlock(cid, file, {
       directory: this.#parts.directory,
-      alone: action => this.#alone(file, false, action),
+      alone: action => this.#turns.alone(file.name, false, action),
       onDamage: () => this.#parts.barrier.lose(file.name),
       report: (kind, error) => this.#report(kind, cid, file, error)
     })
@@ -163,7 +163,7 @@ export class DurableBlockstore extends BaseBlockstore {
     const { root, directory, barrier } = this.#parts
     const file = blockFileOf(root, cid)
     if (file === undefined) return
-    await this.#alone(file, false, async () => {
+    await this.#turns.alone(file.name, false, async () => {
       try {
         await directory.remove(file.path)
       } catch (error) {
@@ -184,43 +184,40 @@ export class DurableBlockstore extends BaseBlockstore {
     }
   }
 
-  /**
-   * Delete every block that is neither needed nor young: put by this process and never needed yet, as the blocks of a publication in
-   * progress are. Safe beside puts. Yields the bytes of each one; with `dryRun` nothing is deleted.
-   */
-  async *sweep(needed: ReadonlySet<string>, { dryRun }: { dryRun: boolean }): AsyncGenerator<number> {
-    for (const name of needed) this.#young.delete(name)
-    yield* sweepBlocks(needed, dryRun, {
+  /** Blocks put through it are kept by every collection until it is released. */
+  writing(): Writing {
+    const hold = this.#holds.hold()
+    return {
+      put: async (cid, bytes) => {
+        const name = blockFileOf(this.#parts.root, cid)?.name
+        if (name !== undefined) hold.add(name)
+        await this.put(cid, bytes)
+      },
+      release: hold.release,
+      [Symbol.dispose]: hold.release
+    }
+  }
+
+  /** Begin a garbage collection, before looking for what is needed: whatever is put from now on is kept. Safe beside puts and reads. */
+  collect(): Collection {
+    const { isHeld, end } = this.#holds.collect()
+    const parts = {
       ...this.#parts,
-      alone: async (file, action) => await this.#alone(file, false, action),
-      isYoung: name => this.#young.has(name)
-    })
+      isHeld,
+      alone: ({ name }: BlockFile, action: () => Promise<void>) => this.#turns.alone(name, false, action)
+    }
+    return { sweep: (needed, { dryRun }) => sweepBlocks(needed, dryRun, parts), [Symbol.dispose]: end }
   }
 
   /** Wait for what is being written; nothing stays open between two calls. */
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#busy.values()].map(({ done }) => done))
+    await this.#turns.settled()
   }
 
   // --- internal ---
 
   #report(kind: StoreFault['kind'], cid: CID, file: BlockFile, error: Error): void {
     this.#parts.onFault({ kind, cid, path: file.path, error })
-  }
-
-  /** Puts of one block join the one that runs; any other change waits for its turn. */
-  async #alone(file: BlockFile, put: boolean, action: () => Promise<void>): Promise<void> {
-    for (let running = this.#busy.get(file.name); running !== undefined; running = this.#busy.get(file.name)) {
-      if (put && running.put) return await running.done
-      await Promise.allSettled([running.done])
-    }
-    const done = action()
-    this.#busy.set(file.name, { put, done })
-    try {
-      await done
-    } finally {
-      this.#busy.delete(file.name)
-    }
   }
 
   async #store(cid: CID, file: BlockFile, bytes: Uint8Array): Promise<void> {

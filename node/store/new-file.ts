@@ -1,11 +1,12 @@
-/** Files that must not be there yet: whole and synced, or gone again. */
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+/** Files and folders that must not be there yet: whole and synced, or gone again. */
+import { type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 
-/** What a name from a directory of strangers may be to become a file's name here. */
+/** Names of a stranger's directory that may become names of files here. */
 const SAFE_NAME = /^[A-Za-z0-9._-]{1,128}$/
 
-/** `.`, `..` and whatever else could lead somewhere else are refused, not changed: a changed name could meet another one. */
+/** `.`, `..` and everything else that could lead out of a folder are refused, not changed: a changed name could meet another one. */
 export function isSafeName(name: string): boolean {
   return SAFE_NAME.test(name) && name !== '.' && name !== '..'
 }
@@ -25,6 +26,53 @@ export async function writeNewFile(path: string, write: (file: FileHandle) => Pr
     throw error
   }
   await file.close()
+}
+
+/** What `writeNewFolder` gives to its callback: paths are relative to the folder, their names safe. */
+export interface NewFolder {
+  directory(path: string): Promise<void>
+  file(path: string, write: (file: FileHandle) => Promise<void>): Promise<void>
+}
+
+/** Throws `InvalidInputError` unless `folder` does not exist or is empty. */
+export async function assertNewFolder(folder: string): Promise<void> {
+  let names: string[]
+  try {
+    names = await readdir(folder)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw new InvalidInputError(`${folder} cannot be used as a folder: ${String(cause)}`, { cause })
+  }
+  if (names.length > 0) throw new InvalidInputError(`${folder} is not empty: give a new or empty folder`)
+}
+
+/**
+ * Fill a new or empty folder; its parents must exist. What was written is removed again when `write` throws, so that the folder has all or
+ * nothing. Throws `InvalidInputError` for a folder that cannot be used, and what `write` throws.
+ */
+export async function writeNewFolder(folder: string, write: (folder: NewFolder) => Promise<void>): Promise<void> {
+  await assertNewFolder(folder)
+  const undo: Array<() => Promise<void>> = []
+  const make = async (path: string): Promise<void> => {
+    await mkdir(path)
+    undo.push(async () => await rmdir(path))
+  }
+  try {
+    await make(folder).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'EEXIST') throw new InvalidInputError(`${folder} cannot be made: ${cause.message}`, { cause })
+    })
+    await write({
+      directory: async path => await make(join(folder, path)),
+      file: async (path, fill) => {
+        await writeNewFile(join(folder, path), fill)
+        undo.push(async () => await unlink(join(folder, path)))
+      }
+    })
+  } catch (error) {
+    // as far as possible: the first error is the one that matters, and somebody may have added files meanwhile
+    for (const step of undo.reverse()) await step().catch(() => undefined)
+    throw error
+  }
 }
 
 /** All of `bytes`: one call may write less. */

@@ -8,7 +8,7 @@ import { verify } from '../process/verify-signature.ts'
 import type { MembershipNetwork } from './membership.ts'
 
 export interface FindManifestComponents {
-  content: Content
+  content: Pick<Content, 'has' | 'block' | 'put' | 'barrier'>
   network?: MembershipNetwork | undefined
 }
 

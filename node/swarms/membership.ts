@@ -146,8 +146,10 @@ export async function openMembership(components: MembershipComponents, init: Mem
     return matrix
   }
 
+  const reference = starting.use(content.writing()) // kept until the view names it
   const keepReference = async (matrix: Matrix32): Promise<void> => {
-    await importMatrix(matrix, content.put)
+    reference.release()
+    await importMatrix(matrix, reference.put)
     await content.barrier()
   }
 
@@ -241,9 +243,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
     removeJournal: async name => await rm(paths.journal(name), { force: true }),
     heldByOthers: async (cids, callSignal) => await holders.anybody(cids, callSignal),
     holders: async (cids, callSignal) => await holders.counts(cids, callSignal),
-    accept: list => {
-      for (const record of list) state.receive(record)
-    },
+    accept: list => list.forEach(record => void state.receive(record)),
     stop: async () => await started.disposeAsync()
   }
 }

@@ -198,7 +198,8 @@ export function createSwarms({ identity, config, home, content, network, logger 
         if (all.length > known.length) remember(invite.swarm, all)
         return await unlessAborted(found, signal)
       }
-      const swarm = await findManifest({ content, network }, invite, known, signal)
+      using writing = content.writing() // until the swarm has a folder, nothing names the manifest
+      const swarm = await findManifest({ content: { ...content, put: writing.put }, network }, invite, known, signal)
       const membership = await unlessAborted(open(swarm, all), signal)
       remember(invite.swarm, all)
       return membership

@@ -1,12 +1,16 @@
-/** `pins.json` of a home: CIDs whose content `coopt gc` leaves alone, whatever happens to the swarms they came from. */
+/**
+ * `pins.json` of a home: CIDs whose content `coopt gc` keeps, whatever happens to the swarms they came from. A change is on the disk when
+ * its promise resolves, and concurrent changes lose nothing.
+ */
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { parseCid } from '../../src/codec.ts'
 import { InvalidInputError } from '../../src/errors.ts'
+import { createTurns } from '../process/turns.ts'
 import { readJson, writeJsonAtomic } from '../store/atomic-file.ts'
 
-/** Some per dataset that somebody keeps; a list that grows beyond this is a loop. */
+/** A few per dataset; a longer list comes from a program that pins in a loop. */
 const MAX_PINS = 4096
 
 const pinsSchema = z.array(z.string().max(128)).max(MAX_PINS)
@@ -19,19 +23,11 @@ export interface Pins {
   remove(cid: CID): Promise<boolean>
 }
 
-/** Changes of one process follow each other; the home's lock keeps out other processes. */
+/** The home's lock excludes other processes. */
 export function createPins(home: string): Pins {
   const path = join(home, 'pins.json')
-  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = createTurns()
   const read = async (): Promise<string[]> => (await readJson(path, pinsSchema)) ?? []
-  const inTurn = async <T>(change: () => Promise<T>): Promise<T> => {
-    const mine = last.then(change, change)
-    last = mine.then(
-      () => undefined,
-      () => undefined
-    )
-    return await mine
-  }
   return {
     all: async () => (await read()).map(parseCid),
     add: async cid =>

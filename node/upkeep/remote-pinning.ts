@@ -1,9 +1,9 @@
 /**
  * Client of the IPFS Pinning Service API 1.0 (https://ipfs.github.io/pinning-services-api-spec/): asks a service to keep a DAG, connects
- * to the nodes that it names as its delegates, and waits for the final status.
+ * to the nodes that it names as its delegates, and waits until it has pinned or failed.
  *
  * The access token goes into the Authorization header and nowhere else; it leaves the machine encrypted only (https), and redirects are
- * not followed. What the service answers is checked like everything from the network.
+ * not followed. Answers are bounded and checked by schema, like everything from the network.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
@@ -16,7 +16,7 @@ const MAX_ANSWER_BYTES = 256 * 1024
 const REQUEST_MS = 30_000
 /** Between two looks at the status: twice the last one, up to this. */
 const MAX_PAUSE_MS = 10_000
-/** Requests that fail for a reason that may pass are tried so often in a row. */
+/** Attempts at a request that fails for a temporary reason. */
 const ATTEMPTS = 5
 
 const text = (length: number) => z.string().max(length)
@@ -51,11 +51,11 @@ export interface RemotePinning {
 /** An https URL, or http on loopback. Throws `InvalidInputError`. */
 export function serviceUrl(given: string): URL {
   const url = URL.parse(given)
-  if (url === null) throw new InvalidInputError(`the pinning service "${given}" is no URL`)
+  if (url === null) throw new InvalidInputError(`the pinning service "${given}" is not a URL`)
   const isLocal = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal))
     throw new InvalidInputError(
-      `the pinning service ${url.origin} is not https: its token would be readable on the way`
+      `the pinning service ${url.origin} is not https: anyone on the way could read its token`
     )
   if (url.username !== '' || url.password !== '')
     throw new InvalidInputError('give the token of the pinning service by --token-env, not in its URL')
@@ -101,7 +101,7 @@ export async function pinRemotely(job: RemotePinning): Promise<string> {
 
 // --- internal ---
 
-/** A refusal that a later request may not meet. */
+/** A refusal that may be temporary. */
 class BusyError extends Error {}
 
 async function request(
@@ -115,7 +115,7 @@ async function request(
   try {
     response = await fetch(url, {
       method,
-      redirect: 'error', // a token is for the service that it was made for
+      redirect: 'error', // a redirect would send the token to another service
       headers: {
         authorization: `Bearer ${token}`,
         accept: 'application/json',

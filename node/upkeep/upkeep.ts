@@ -1,4 +1,4 @@
-/** Keeping content: pins here and elsewhere, providing, garbage. The part of the node's operations that knows nothing of the method. */
+/** READ FIRST: the operations that keep content, `gc`, `pin`, `unpin` and `provide`. They know nothing of the method. */
 import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { DIAL_TIMEOUT_MS, KAD_PROTOCOL } from '../../protocols/constants.ts'
@@ -14,17 +14,18 @@ import type { Content } from '../content/content.ts'
 import type { Home } from '../home/home.ts'
 import type { Identity } from '../home/identity.ts'
 import type { Network } from '../network/network.ts'
+import { createTurns } from '../process/turns.ts'
 import type { Logger } from '../process/logger.ts'
 import type { DurableBlockstore } from '../store/durable-blockstore.ts'
 import type { Swarms } from '../swarms/swarms.ts'
 import { createPins } from './pins.ts'
-import { namedRoots } from './ipns-names.ts'
+import type { IpnsNames } from './ipns-names.ts'
 import { pinRemotely, serviceUrl } from './remote-pinning.ts'
 
 export interface UpkeepComponents {
   readonly identity: Pick<Identity, 'key'>
   readonly home: Home
-  readonly content: Content
+  readonly content: Pick<Content, 'has' | 'peek' | 'block' | 'put' | 'barrier' | 'distrust'>
   /** The blocks behind `content` */
   readonly store: DurableBlockstore
   readonly swarms: Pick<Swarms, 'all' | 'waiting' | 'settled'>
@@ -36,9 +37,11 @@ type Upkeep = Pick<CoOptApi, 'gc' | 'pin' | 'unpin' | 'provide'>
 
 export function upkeepOf(
   { content, store, swarms, home, identity, network, logger }: UpkeepComponents,
-  { addresses, onEvent }: { addresses(): string[]; onEvent(event: ApiEvent): void }
+  { names, addresses, onEvent }: { names: IpnsNames; addresses(): string[]; onEvent(event: ApiEvent): void }
 ): Upkeep {
   const pins = createPins(home.root)
+  /** A pin is added before a collection looks at the pins, or after its sweep. */
+  const besideCollection = createTurns()
 
   const dial = async (targets: readonly string[], signal: AbortSignal): Promise<void> => {
     const dials = targets.map(async target => {
@@ -54,21 +57,23 @@ export function upkeepOf(
 
   return {
     gc: async ({ dryRun }, call = {}) =>
-      await collectGarbage(
-        {
-          memberships: () => swarms.all(),
-          known: async () => await listSwarms(home),
-          // one that waits for content of others may do so for long, and is told as not open
-          settled: async () => {
-            if (swarms.waiting().length === 0) await swarms.settled()
-          },
-          pins: async () => [...(await pins.all()), ...(await namedRoots(home.root))],
-          self: identity.key,
-          content,
-          store,
-          peek: async cid => await content.peek(cid)
-        },
-        { dryRun, signal: signalOf(call) }
+      await besideCollection(
+        async () =>
+          await collectGarbage(
+            {
+              memberships: () => swarms.all(),
+              known: async () => await listSwarms(home),
+              // a swarm that waits for content from others may wait long: it counts as not open
+              settled: async () => {
+                if (swarms.waiting().length === 0) await swarms.settled()
+              },
+              pins: async () => [...(await pins.all()), ...(await names.roots())],
+              self: identity.key,
+              content,
+              store
+            },
+            { dryRun, signal: signalOf(call) }
+          )
       ),
 
     pin: async (text, { service, name }, call = {}) => {
@@ -80,7 +85,7 @@ export function upkeepOf(
         if (network === undefined)
           throw new InvalidInputError('a pinning service fetches from this node: it needs a network')
       }
-      await pins.add(cid) // first: what is fetched now is not collected meanwhile
+      await besideCollection(async () => await pins.add(cid)) // first: what is fetched from now on is kept
       let blocks = 0
       let bytes = 0
       const get = withInline(async child => await content.block(child, { signal }))
@@ -112,12 +117,14 @@ export function upkeepOf(
       if (network === undefined)
         throw new InvalidInputError('providing needs a network: start the daemon with "coopt up"')
       if (!(await content.has(cid)))
-        throw new InvalidInputError(`${cid} is not in this home: nobody could fetch it here`)
+        throw new InvalidInputError(`${cid} is not in this home, so no peer could fetch it from here`)
       const { libp2p, helia } = network
       const protocols = await Promise.all(libp2p.getPeers().map(async id => (await libp2p.peerStore.get(id)).protocols))
       const peers = protocols.filter(list => list.includes(KAD_PROTOCOL)).length
       if (peers === 0)
-        throw new ContentUnavailableError('no connected peer takes part in the DHT: there is nobody to tell')
+        throw new ContentUnavailableError(
+          'no connected peer takes part in the DHT, so nothing can be provided: join a swarm or wait for peers'
+        )
       await helia.routing.provide(cid, { signal })
       return { cid: cid.toString(), peers }
     }

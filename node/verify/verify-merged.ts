@@ -1,30 +1,31 @@
 /**
- * `coopt verify CID`: replay everything that follows from a merged root without asking anybody.
+ * READ FIRST: `coopt verify CID` replays everything that follows from a merged root and trusts no peer.
  *
  * The manifest and the records are checked by the same code that checked them on arrival; assessments, election and alignment figures
  * are computed again from the evidence; and the directory is built again and must come out as the same CID.
  */
 import type { CID } from 'multiformats/cid'
 import { CLAIM_TOLERANCE } from '../../src/align/candidate.ts'
-import { decodeMatrix } from '../../src/bytes.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { CoOptError, InvalidContentError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
-import type { Matrix32 } from '../../src/matrix.ts'
 import { mergeDataset } from '../../src/merge/dataset.ts'
-import { shardName, targetsName } from '../../src/merge/shard-name.ts'
+import type { RecordSet } from '../../src/merge/record-set.ts'
+import { shardName } from '../../src/merge/shard-name.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Evidence } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
-import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { VerifyReport } from '../api/reports.ts'
-import type { Content } from '../content/content.ts'
-import { createExact } from '../compute/exact/exact.ts'
-import { entry, listDirectory, readManifest, readRecords } from '../merge/merged-files.ts'
+import type { LocalContent } from '../content/local-content.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { ContentReader } from '../content/read-content.ts'
+import { assessScores } from '../merge/assess-scores.ts'
+import { entryAt, openDirectory, type MergedDirectory } from '../merge/merged-directory.ts'
+import { readManifest, readRecords } from '../merge/open-merged.ts'
 import { rerunGroups, rerunPrior, type Rerun, type RerunInit } from './verify-rerun.ts'
 import { checkTargets, type CheckedTargets } from './verify-targets.ts'
 
 export interface VerifyComponents {
-  content: Content
+  content: Pick<LocalContent, 'tree' | 'holds'> & Pick<ContentFetcher, 'block' | 'leaves'> & ContentReader
   /** Kernels for fitting alignments again */
   gemm: Gemm
   /** Run priors that came as bundles again; foreign models are run only when this is given */
@@ -51,14 +52,16 @@ export async function verifyMerged(
   }
   const report = (): VerifyReport => ({ ok: checks.every(c => c.ok), checks })
 
-  const entries = await check('directory', async () => {
-    const value = await listDirectory(root, content, signal)
-    return { detail: `${value.size} entries`, value }
+  const options = { signal }
+  const directory = await check('directory', async () => {
+    const value = await openDirectory(root, async cid => await content.block(cid, options))
+    return { detail: `${value.entries.size} entries`, value }
   })
-  if (entries === undefined) return report()
+  if (directory === undefined) return report()
+  const { entries } = directory
 
   const swarm = await check('manifest', async () => {
-    const value = await readManifest(entries, content, signal)
+    const value = await readManifest(directory, content, options)
     return {
       detail: `swarm ${value.id}, ${value.manifest.partitions.length} partitions, signed by its publisher`,
       value
@@ -67,15 +70,13 @@ export async function verifyMerged(
   if (swarm === undefined) return report()
 
   const set = await check('records', async () => {
-    const value = await readRecords(entries, swarm, content, signal)
+    const value = await readRecords(directory, swarm, content, options)
     return { detail: `${value.size} records, every signature valid`, value }
   })
   if (set === undefined) return report()
 
   const evidence = await check('uniform values and gate', async () => {
-    // a score without its targets is there as a proof of equivocation only
-    const scores = set.byType('score').filter(({ body }) => entries.has(`evidence/${targetsName(body.targets)}`))
-    return await recompute(swarm, scores, set.equivocators(), content, signal)
+    return await recompute(directory, swarm, set, content, signal)
   })
   if (evidence === undefined) return report()
   const { exact, assessments } = evidence
@@ -84,7 +85,7 @@ export async function verifyMerged(
       const value = await exact.elect(candidatesOf(set, { assessments, qualities: new Map() }))
       const reference = value.reference?.cid
       if (reference === undefined) throw new InvalidContentError('no eligible prior: there is no reference')
-      const linked = entry(entries, 'evidence/reference.f32')
+      const linked = entryAt(directory, 'evidence/reference.f32')
       if (!linked.equals(reference))
         throw new InvalidContentError(`${reference} is elected, the directory links ${linked}`)
       return { detail: `reference ${reference} by ${swarm.manifest.election.policy}`, value }
@@ -112,10 +113,10 @@ export async function verifyMerged(
     await check('shards', async () => {
       const total = [...entries.keys()].filter(path => path.startsWith('data/')).length
       if (view.chosen.size !== total)
-        throw new InvalidContentError(`the records give reason for ${view.chosen.size} of the ${total} shards`)
+        throw new InvalidContentError(`the records account for ${view.chosen.size} of the ${total} shards`)
       for (const { partition, alignment } of view.chosen.values()) {
         const path = `data/${shardName(partition, swarm.manifest.partitions.length)}`
-        const linked = entry(entries, path)
+        const linked = entryAt(directory, path)
         if (!linked.equals(alignment.body.shard))
           throw new InvalidContentError(`${path} is ${linked}, the records say ${alignment.body.shard}`)
       }
@@ -143,8 +144,8 @@ export async function verifyMerged(
       const detail =
         `${shards} of ${view.chosen.size} shards are of priors that came as bundles; ` +
         (shards === 0
-          ? "nothing could be run again, all targets are their authors' word"
-          : "the others are their authors' word")
+          ? 'nothing could be run again: all targets are as their authors claim'
+          : 'the others are as their authors claim')
       checks.push({ name: 'rerun', ok: true, detail })
     }
     await check('merged directory', async () => {
@@ -163,7 +164,7 @@ export async function verifyMerged(
 function rerunDetail({ rows, shards, unmatched, worst, license }: Rerun): string {
   return (
     `${rows} rows of ${shards} shards come out again, off by ${worst.toExponential(1)} at most; ` +
-    (unmatched === 0 ? '' : `${unmatched} of the shards had no partition at hand to compare their images with; `) +
+    (unmatched === 0 ? '' : `${unmatched} of the shards have no partition available to compare their images with; `) +
     `licence of the prior: ${license ?? 'not stated'}`
   )
 }
@@ -177,29 +178,23 @@ function targetsDetail({ shards, weighted, images, recomputed, rows }: CheckedTa
 }
 
 async function recompute(
+  directory: MergedDirectory,
   swarm: Swarm,
-  scores: ReadonlyArray<SignedRecord<Score>>,
-  equivocators: ReadonlySet<string>,
-  content: Content,
+  set: RecordSet,
+  content: VerifyComponents['content'],
   signal: AbortSignal
 ) {
-  const { manifest } = swarm
-  const load = async (cid: CID, columns: number): Promise<Matrix32> => {
-    const bytes = manifest.shared.rows * columns * 4
-    return decodeMatrix(await content.read(cid, bytes, { signal }), manifest.shared.rows, columns)
-  }
-  const features = await load(manifest.referenceFeatures.cid, manifest.referenceFeatures.dimension)
-  const exact = await createExact(swarm, features)
+  const assessed = await assessScores(directory, swarm, set.byType('score'), content, { signal })
+  const { exact, assessments, scores } = assessed
   try {
-    const assessments = new Map<string, Awaited<ReturnType<typeof exact.assess>>>()
+    const equivocators = set.equivocators()
     for (const { body } of scores) {
-      const assessment = await exact.assess(body.targets, body.prior.kind, await load(body.targets, manifest.dimension))
-      assessments.set(assessmentKey(body), assessment)
-      // what proves an equivocation is no candidate: it may cite anybody's targets, and say of them what it likes
+      // a proof of equivocation is not a candidate: it may cite any targets and claim anything of them
       if (equivocators.has(peerIdOf(body.author))) continue
-      if (!assessment.admissible) {
+      const assessment = assessments.get(assessmentKey(body))
+      if (assessment?.admissible !== true) {
         throw new InvalidContentError(
-          `prior "${body.prior.name}" does not pass the gate: ${assessment.refusals.join('; ')}`
+          `prior "${body.prior.name}" does not pass the gate: ${assessment?.refusals.join('; ')}`
         )
       }
       if (!(Math.abs(assessment.uniformValue - body.uniformValue) <= CLAIM_TOLERANCE)) {

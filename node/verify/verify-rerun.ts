@@ -1,9 +1,9 @@
 /**
  * `coopt verify CID --rerun`: runs the priors that came as bundles again on rows drawn at random, and compares what they give with the targets
- * that were published. Finds what no other check can: an honest prior on the shared set and anything else on the partitions.
+ * that were published. Finds what no other check can: an honest prior on the shared set with other targets on the partitions.
  *
- * Running other people's models is asked for, never done by itself: sizes are limited before a byte is fetched, the operators are scanned, the
- * bundle must be what it says, and the model runs in the child process that own priors run in.
+ * Other people's models are run only on request: sizes are limited before a byte is fetched, the operators are scanned, the bundle must be
+ * what it says, and the model runs in the same child process as own priors.
  */
 import { randomInt } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -23,11 +23,12 @@ import { readTargets } from '../../src/publish/shard-rows.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { fetchBundle } from '../priors/bundle/fetch-bundle.ts'
 import { openBundle } from '../priors/bundle/open-bundle.ts'
-import type { Content } from '../content/content.ts'
-import { fileRanges } from '../content/file-ranges.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { ContentReader } from '../content/read-content.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
-import { createOptimizer } from '../priors/compute-targets.ts'
+import type { Projector } from '../compute/projection/projector.ts'
+import { createTargetComputer } from '../priors/compute-targets.ts'
 
 /**
  * Distance of a target from the one computed again, relative to its length. Features of other machines differ by 1e-6 (1e-3 in 8-bit models), which an
@@ -35,13 +36,13 @@ import { createOptimizer } from '../priors/compute-targets.ts'
  */
 export const RERUN_TOLERANCE = 0.01
 
-/** Images per inference */
-const BATCH = 32
-
 export interface RerunInit {
   /** Rows of each prior */
   rows: number
   limits: Partial<InferenceLimits>
+  projector: Projector
+  /** Images per call of a prior */
+  batchSize: number
   /** Folder for temporary files */
   spool: string
 }
@@ -49,7 +50,7 @@ export interface RerunInit {
 export interface RerunComponents {
   swarm: Swarm
   reference: CID
-  content: Content
+  content: Pick<ContentFetcher, 'block' | 'leaves'> & Pick<ContentReader, 'ranges'>
   /** With every chosen score assessed */
   exact: Exact
   gemm: Gemm
@@ -64,7 +65,7 @@ export interface RerunGroup {
 export interface Rerun {
   readonly rows: number
   readonly shards: number
-  /** Of these, those whose partition could not be had: that their images are its images is their author's word */
+  /** Of these, those whose partition could not be fetched: whether their images are its images is unknown */
   readonly unmatched: number
   /** The largest distance found */
   readonly worst: number
@@ -85,12 +86,12 @@ export function rerunGroups(chosen: Iterable<Choice>): RerunGroup[] {
 
 /**
  * Throws `InvalidContentError` naming the first row that differs or a bundle that is not that of the prior, `InvalidPriorError` for a bundle that
- * is refused, `ContentUnavailableError` when bundle or rows cannot be had.
+ * is refused, `ContentUnavailableError` when bundle or rows cannot be fetched.
  */
 export async function rerunPrior(
   { score, choices }: RerunGroup,
   components: RerunComponents,
-  { rows, limits, spool }: RerunInit
+  { rows, limits, projector, batchSize, spool }: RerunInit
 ): Promise<Rerun> {
   const { swarm, reference, content, exact, gemm, signal } = components
   const { prior: claimed, author, targets } = score.body
@@ -103,7 +104,8 @@ export async function rerunPrior(
   const maxModelBytes = Math.min(limits.modelBytes ?? DEFAULT_LIMITS.modelBytes, dagBytes)
   await fetchBundle(cid, folder, { content, maxModelBytes, signal, from: author })
   const { prior, facts, root } = await openBundle(folder, {
-    limits: { ...limits, ...decodeLimits(imageLimitsOf(swarm.manifest)) }
+    limits: { ...limits, ...decodeLimits(imageLimitsOf(swarm.manifest)) },
+    scratch: spool
   })
   cleanup.defer(async () => await prior.close())
   const identity = priorIdentity(prior.descriptor)
@@ -111,7 +113,7 @@ export async function rerunPrior(
   if (!identity.equals(claimed.id))
     throw new InvalidContentError(`bundle ${cid} holds prior ${identity}, the score is of ${claimed.id}`)
 
-  const optimizer = createOptimizer({ swarm, prior, batchSize: BATCH })
+  const computer = createTargetComputer({ swarm, prior, projector, batchSize })
   const transform = await exact.fit(targets, reference, gemm)
   const drawn = draw(choices, rows, swarm)
   let [worst, unmatched] = [0, 0]
@@ -123,18 +125,19 @@ export async function rerunPrior(
     const other = published.find(({ sample }, i) => ids !== undefined && ids[i] !== sample.id)
     if (other !== undefined)
       throw new InvalidContentError(`${name}: the image of row ${other.index} is not that of the partition`)
-    for (let at = 0; at < published.length; at += BATCH) {
-      const part = published.slice(at, at + BATCH)
-      const images = part.map(({ sample: { id, bytes } }) => ({ id, bytes }))
-      const computed = await applyTransform(transform, await optimizer.embed(images, signal), gemm)
-      for (const [i, { index, target }] of part.entries()) {
-        const off = isAbsentRow(target) ? 1 : distance(target, row(computed, i))
-        worst = Math.max(worst, off)
-        if (!(off <= RERUN_TOLERANCE))
-          throw new InvalidContentError(
-            `${name}: the target of row ${index} is not what prior "${claimed.name}" gives for its image: off by ${(100 * off).toPrecision(3)} % of its length`
-          )
-      }
+    const samples = published.map(({ sample }) => sample)
+    const computed = await applyTransform(
+      transform,
+      await computer.ofSamples(samples, published.length, { signal }),
+      gemm
+    )
+    for (const [i, { index, target }] of published.entries()) {
+      const off = isAbsentRow(target) ? 1 : distance(target, row(computed, i))
+      worst = Math.max(worst, off)
+      if (!(off <= RERUN_TOLERANCE))
+        throw new InvalidContentError(
+          `${name}: the target of row ${index} is not what prior "${claimed.name}" gives for its image: off by ${(100 * off).toPrecision(3)} % of its length`
+        )
     }
   }
   return {
@@ -148,7 +151,7 @@ export async function rerunPrior(
 
 // --- internal ---
 
-/** Different rows, all equally likely, in ascending order. Drawn now: nobody could know them when the targets were made. */
+/** Different rows, all equally likely, in ascending order. Drawn now: no author could know them when the targets were made. */
 function draw(choices: readonly Choice[], rows: number, { manifest }: Swarm): Map<Choice, number[]> {
   const sizes = choices.map(({ partition }) => manifest.partitions[partition]?.rows ?? 0)
   const total = sizes.reduce((sum, size) => sum + size, 0)
@@ -181,8 +184,7 @@ async function readRows(
 ): Promise<PublishedRow[]> {
   const { shard, bytes, author } = alignment.body
   const options = { signal, from: author }
-  const tree = await content.leaves(shard, bytes, options)
-  const file = fileRanges(tree, async cid => await content.block(cid, options))
+  const file = await content.ranges(shard, bytes, options)
   const { dimension, targetDtype } = swarm.manifest
   const targets = new Map<number, Float32Array>()
   for await (const { start, targets: group } of readTargets(file, dimension, targetDtype)) {
@@ -204,7 +206,7 @@ async function readRows(
 
 /**
  * What the publisher has at some rows (ascending): a shard with other images, and the right targets of them, would come out again too. An
- * honest shard has the partition's own blocks, so little more than the tree is fetched. Undefined when the partition cannot be had.
+ * honest shard has the partition's own blocks, so little more than the tree is fetched. Undefined when the partition cannot be fetched.
  */
 async function partitionIds(
   { partition, alignment }: Choice,
@@ -215,8 +217,7 @@ async function partitionIds(
   if (known === undefined) return undefined
   const options = { signal, from: alignment.body.author }
   try {
-    const tree = await content.leaves(known.cid, known.bytes, options)
-    const file = fileRanges(tree, async cid => await content.block(cid, options))
+    const file = await content.ranges(known.cid, known.bytes, options)
     const ids: string[] = []
     for (const index of wanted) {
       for await (const { id } of readSamples(file, { start: index })) {

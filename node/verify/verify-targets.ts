@@ -1,14 +1,15 @@
 /**
- * What `verify` can say of the shards themselves, from blocks that are here; nothing is fetched for it.
+ * Checks the shards themselves, as far as their blocks are available locally; nothing is fetched.
  *
- * For every shard at hand: its tree and sizes are those of its record, every row has n finite numbers or none, as many as the result
+ * For every such shard: its tree and sizes are those of its record, every row has n finite numbers or none, as many as the result
  * says, its weights are those that its targets and the reference give, bit for bit, and its images are the partition's own blocks. Where
- * the raw targets are at hand too, T is fitted again and applied, and must give the published numbers. The last bits of fast kernels differ between machines, so that comparison has a tolerance.
+ * the raw targets are available too, T is fitted again and applied, and must give the published numbers; fast kernels differ between machines
+ * in the last bits, so that comparison has a tolerance.
  */
 import type { CID } from 'multiformats/cid'
 import { rowWeights } from '../../src/align/row-weight.ts'
 import { applyTransform } from '../../src/align/transform.ts'
-import { decodeMatrix, isAbsentRow, presentRows } from '../../src/bytes.ts'
+import { isAbsentRow, presentRows } from '../../src/bytes.ts'
 import { readFooter, rowGroupOf, type ByteRanges, type Footer } from '../../src/distribute/parquet-footer.ts'
 import type { Manifest } from '../../src/distribute/manifest.ts'
 import { buildTree, IMPORT } from '../../src/distribute/unixfs-import.ts'
@@ -19,7 +20,9 @@ import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
 import { shardName } from '../../src/merge/shard-name.ts'
 import type { Choice } from '../../src/merge/views.ts'
 import { readTargets } from '../../src/publish/shard-rows.ts'
-import type { Content } from '../content/content.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
+import type { LocalContent } from '../content/local-content.ts'
+import type { ContentReader } from '../content/read-content.ts'
 import { fileRanges } from '../content/file-ranges.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 
@@ -33,7 +36,7 @@ export interface TargetCheck {
   manifest: Manifest
   choices: Iterable<Choice>
   reference: CID
-  content: Content
+  content: Pick<LocalContent, 'tree' | 'holds'> & Pick<ContentFetcher, 'block'> & Pick<ContentReader, 'matrix'>
   /** With every chosen score assessed */
   exact: Exact
   gemm: Gemm
@@ -186,7 +189,7 @@ async function equalsRecomputed(
   const bytes = targets.rows * manifest.dimension * 4
   if ((await content.tree(result.body.raw, bytes)) === undefined || !(await content.holds(result.body.raw)))
     return false
-  const raw = decodeMatrix(await content.read(result.body.raw, bytes, { signal }), targets.rows, manifest.dimension)
+  const raw = await content.matrix(result.body.raw, targets.rows, manifest.dimension, { signal })
   const tolerance = TARGET_TOLERANCE + (manifest.targetDtype === 'float16' ? FLOAT16_TOLERANCE : 0)
   const expected = await applyTransform(await exact.fit(score.body.targets, reference, gemm), raw, gemm)
   for (let i = 0; i < targets.rows; i++) {

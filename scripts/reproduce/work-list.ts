@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 
-/** One swarm of a plan; `settings` as in PLAN.json (node/simulate/plan.ts). */
+/** One swarm of a plan; `settings` as in PLAN.json (node/lab/simulate/plan.ts). */
 export interface SwarmSetup {
   readonly name: string
   readonly settings: Readonly<Record<string, unknown>>

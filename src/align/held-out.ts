@@ -6,13 +6,14 @@
  *
  *   weights = 1/F + (x_test - mean) (X^T X + lambda I)^-1 X^T,   lambda = ridge * trace(X^T X) / min(d, F),   X the centred fit rows (F x d)
  *
- * Plain float64 in a fixed order: what is derived from this decides something for everybody.
+ * float64 in a fixed order: what is derived from this decides something for everybody.
  */
 import { NumericError } from '../errors.ts'
 import type { Matrix64 } from '../matrix.ts'
 import { createRandomStream, shuffle } from '../random.ts'
-import { choleskyFactor, solveLower, solveUpper } from './cholesky.ts'
+import { solveLower, solveUpper } from './cholesky.ts'
 import { multiplyByTranspose, transpose } from '../gemm.ts'
+import { ridgeFactor, ridgeStrength, ridgeSystem } from './ridge-system.ts'
 import { columnMeans, subtractRow } from './rows.ts'
 
 export interface Halves {
@@ -32,17 +33,12 @@ export function predictionWeights(fit: Matrix64, test: Matrix64, ridge: number):
   const means = columnMeans(fit)
   const x = subtractRow(copy(fit), means)
   const z = subtractRow(copy(test), means)
-  const dual = x.rows <= x.columns
-  const crossed = dual ? x : transpose(x)
-  const gram = multiplyByTranspose(crossed, crossed)
-  let trace = 0
-  for (let i = 0; i < gram.rows; i++) trace += gram.data[i * gram.rows + i] as number
-  const lambda = (ridge * trace) / gram.rows
+  const system = ridgeSystem(x)
+  const lambda = ridgeStrength(system, ridge)
   if (!(lambda > 0)) throw new NumericError('nothing can be predicted from rows that are all the same')
-  for (let i = 0; i < gram.rows; i++) gram.data[i * gram.rows + i] = (gram.data[i * gram.rows + i] as number) + lambda
-  const factor = choleskyFactor(gram)
+  const factor = ridgeFactor(system, lambda)
   const solve = (b: Matrix64): Matrix64 => solveUpper(factor, solveLower(factor, b))
-  const weights = dual ? solve(multiplyByTranspose(z, x)) : multiplyByTranspose(solve(z), x)
+  const weights = system.isDual ? solve(multiplyByTranspose(z, x)) : multiplyByTranspose(solve(z), x)
   for (let at = 0; at < weights.data.length; at++) weights.data[at] = (weights.data[at] as number) + 1 / fit.rows
   return weights
 }

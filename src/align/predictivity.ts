@@ -9,18 +9,16 @@
  * other with R2 >= EQUIVALENT (rotations, scalings, copies with a little noise) are one prior, led by the one with the lowest CID, and
  * nobody is judged on predicting itself.
  *
- * A pair costs one product of m^2 numbers: with M_k = [weights_k, -I]^T [weights_k, -I] and the Gram matrix G_j = Y_j Y_j^T, the residual
- * sum is <M_k, G_j>. Both are made once per candidate and kept in a `PredictivityMemo`, so a newcomer costs its own two matrices and its
- * own pairs. Candidates are sorted by CID before anything is summed; the memo never changes a bit of a result.
+ * Two matrices of m^2 numbers per candidate give the figures of all its pairs (prediction-form.ts). They and the figures are kept in a
+ * `PredictivityMemo`, so a newcomer costs its own two matrices and its own pairs. Candidates are sorted by CID before anything is summed;
+ * the memo never changes a bit of a result.
  *
  * Identities are free in an open swarm: who owns most of the distinct admitted priors owns the median.
  */
-import type { Matrix32, Matrix64 } from '../matrix.ts'
 import { presentRows } from '../bytes.ts'
+import type { Matrix32 } from '../matrix.ts'
 import { createRandomStream } from '../random.ts'
-import { multiplyByTranspose, transpose } from '../gemm.ts'
-import { predictionWeights, splitRows } from './held-out.ts'
-import { columnMeans, normaliseRows, subtractRow, takeRows } from './rows.ts'
+import { createForm, pairFigures, type PredictionForm } from './prediction-form.ts'
 
 /**
  * Mutual held-out R2 at which two priors are one. On the zoo (m = 1,000 and 300, n = 128 and 256) two honest priors reach 0.75 at most, while a
@@ -31,11 +29,14 @@ export const EQUIVALENT = 0.9
 /** Ridge relative to the mean diagonal of the Gram matrix. Weak enough to recognise copies (at 0.1 a rotation reaches only 0.92). */
 export const PREDICTIVITY_RIDGE = 0.01
 
-/** Priors that are predicted, chosen by a hash of seed and CID when there are more: bounds time (about 1 ms a pair) and memory (8 MiB each). */
+/** Priors that are predicted, chosen by a hash of seed and CID when there are more: bounds time and memory (8 MiB each). */
 export const MAX_PANEL = 64
 
 /** Rows per half: 8 MiB of kept numbers per candidate at the most, a standard error of R2 near 0.01. */
 const MAX_HALF = 512
+
+/** Candidates outside the panel that are compared with it at a time: 64 MiB of forms, and a full tile of the product. */
+const VISITORS = 8
 
 export interface PredictivityCandidate {
   /** CID of the targets, as text */
@@ -47,7 +48,7 @@ export interface PredictivityCandidate {
 
 /** What can be kept between calls of one swarm. Bounded; dropping it costs time only. */
 export interface PredictivityMemo {
-  readonly forms: Map<string, Form>
+  readonly forms: Map<string, PredictionForm>
   readonly pairs: Map<string, number>
 }
 
@@ -65,13 +66,19 @@ export function predictivity(
   seed: Uint8Array,
   memo: PredictivityMemo = createPredictivityMemo()
 ): Map<string, number> {
-  const { sorted, leaders, isSame, r2 } = compare(candidates, seed, memo)
-  return new Map(
-    sorted.map(candidate => {
-      const others = leaders.filter(leader => !isSame(candidate, leader))
-      return [candidate.id, median(others.map(other => r2(candidate, other)))]
-    })
-  )
+  const { inside, outside, leaders, figures, isSame } = compare(candidates, seed, memo)
+  const values = new Map<string, number>()
+  const judge = (candidate: PredictivityCandidate): void => {
+    const others = leaders.filter(leader => !isSame(candidate, leader))
+    values.set(candidate.id, median(others.map(other => figures.r2(candidate, other))))
+  }
+  inside.forEach(judge)
+  for (let from = 0; from < outside.length; from += VISITORS) {
+    const visitors = outside.slice(from, from + VISITORS)
+    figures.meet(visitors)
+    visitors.forEach(judge)
+  }
+  return values
 }
 
 /**
@@ -89,12 +96,15 @@ export function distinctPriors(
 // --- internal ---
 
 interface Comparison {
-  /** All candidates, one for each id, in the order of the ids */
-  readonly sorted: readonly PredictivityCandidate[]
+  /** The panel, in the order of the ids */
+  readonly inside: readonly PredictivityCandidate[]
+  /** All others, likewise */
+  readonly outside: readonly PredictivityCandidate[]
   /** The first of each group of equivalent candidates in the panel */
   readonly leaders: readonly PredictivityCandidate[]
+  readonly figures: PairFigures
+  /** Figures of both have to be known or to be of the panel */
   isSame(a: PredictivityCandidate, b: PredictivityCandidate): boolean
-  r2(from: PredictivityCandidate, to: PredictivityCandidate): number
 }
 
 function compare(candidates: readonly PredictivityCandidate[], seed: Uint8Array, memo: PredictivityMemo): Comparison {
@@ -109,109 +119,71 @@ function compare(candidates: readonly PredictivityCandidate[], seed: Uint8Array,
     sorted.filter(c => c.votes && isWhole(c)),
     seed
   )
-  const r2 = pairFigures(predicted, seed, memo)
+  const figures = createPairFigures(predicted, seed, memo)
   const isSame = (a: PredictivityCandidate, b: PredictivityCandidate): boolean =>
-    a.id === b.id || (r2(a, b) >= EQUIVALENT && isWhole(a) && r2(b, a) >= EQUIVALENT)
+    a.id === b.id || (figures.r2(a, b) >= EQUIVALENT && isWhole(a) && figures.r2(b, a) >= EQUIVALENT)
 
   const leaders: PredictivityCandidate[] = []
   for (const candidate of predicted) {
     if (!leaders.some(leader => isSame(candidate, leader))) leaders.push(candidate)
   }
-  return { sorted, leaders, isSame, r2 }
+  const ids = new Set(predicted.map(({ id }) => id))
+  return { inside: predicted, outside: sorted.filter(({ id }) => !ids.has(id)), leaders, figures, isSame }
 }
 
-/** Lower triangles, row by row, over the fit rows followed by the test rows. */
-interface Form {
-  /** [weights, -I]^T [weights, -I], off-diagonal elements doubled; rows without a target are zero */
-  readonly residual: Float64Array
-  /** Y Y^T */
-  readonly gram: Float64Array
-  /** Positions of the test rows that are present */
-  readonly test: readonly number[]
+interface PairFigures {
+  /** R2(from -> to) of a member of the panel and anybody met last */
+  r2(from: PredictivityCandidate, to: PredictivityCandidate): number
+  /** Computes what is not known yet of how these predict the panel. */
+  meet(visitors: readonly PredictivityCandidate[]): void
 }
 
-/** R2(from -> to) of a member of the panel and anybody else, from the memo where it is known. */
-function pairFigures(
+function createPairFigures(
   predicted: readonly PredictivityCandidate[],
   seed: Uint8Array,
   memo: PredictivityMemo
-): (from: PredictivityCandidate, to: PredictivityCandidate) => number {
+): PairFigures {
   const kept = new Set(predicted.map(c => c.id))
   for (const id of memo.forms.keys()) if (!kept.has(id)) memo.forms.delete(id)
-  // those outside the panel come one after the other: a single form serves all pairs of one of them
-  let visitor: { id: string; form: Form } | undefined
-  const formOf = ({ id, targets }: PredictivityCandidate): Form => {
-    const known = memo.forms.get(id) ?? (visitor?.id === id ? visitor.form : undefined)
-    if (known !== undefined) return known
-    const form = createForm(targets, seed)
-    if (kept.has(id)) memo.forms.set(id, form)
-    else visitor = { id, form }
+  let visiting = new Map<string, PredictionForm>()
+  const formOf = ({ id, targets }: PredictivityCandidate): PredictionForm => {
+    const forms = kept.has(id) ? memo.forms : visiting
+    let form = forms.get(id)
+    if (form === undefined) {
+      form = createForm(targets, seed, PREDICTIVITY_RIDGE, MAX_HALF)
+      forms.set(id, form)
+    }
     return form
   }
-  return (from, to) => {
-    const key = `${from.id} ${to.id}`
-    const known = memo.pairs.get(key)
-    if (known !== undefined) return known
-    const value = pairR2(formOf(from), formOf(to))
-    memo.pairs.set(key, value)
-    return value
+  const pairKey = (from: PredictivityCandidate, to: PredictivityCandidate): string => `${from.id} ${to.id}`
+  const compute = (from: readonly PredictivityCandidate[], to: readonly PredictivityCandidate[]): void => {
+    const { data } = pairFigures(from.map(formOf), to.map(formOf))
+    from.forEach((a, i) => to.forEach((b, j) => memo.pairs.set(pairKey(a, b), data[i * to.length + j] as number)))
   }
-}
-
-function createForm(targets: Matrix32, seed: Uint8Array): Form {
-  const present = presentRows(targets)
-  const position = new Map(present.map((row, i) => [row, i]))
-  const y = takeRows(targets, present)
-  normaliseRows(subtractRow(y, columnMeans(y)))
-
-  const halves = splitRows(seed, targets.rows, MAX_HALF)
-  const order = [...halves.fit, ...halves.test]
-  const at = order.flatMap((row, i) => (position.has(row) ? [i] : []))
-  const fit = at.filter(i => i < halves.fit.length)
-  const test = at.filter(i => i >= halves.fit.length)
-  const pick = (positions: readonly number[]): Matrix64 =>
-    takeRows(
-      y,
-      positions.map(i => position.get(order[i] ?? 0) ?? 0)
+  /** Pairs of `from` and the panel, those that lack the same ones together. */
+  const complete = (from: readonly PredictivityCandidate[]): void => {
+    const lacking = Map.groupBy(from, a =>
+      predicted.flatMap((b, j) => (memo.pairs.has(pairKey(a, b)) ? [] : [j])).join(' ')
     )
-
-  const weights = predictionWeights(pick(fit), pick(test), PREDICTIVITY_RIDGE)
-  const crossed = transpose(weights)
-  const square = multiplyByTranspose(crossed, crossed)
-  const products = multiplyByTranspose(pick(at), pick(at))
-
-  const size = order.length
-  const residual = new Float64Array((size * (size + 1)) / 2)
-  const gram = new Float64Array(residual.length)
-  const f = fit.length
-  for (let a = 0; a < at.length; a++) {
-    const i = at[a] as number
-    for (let b = 0; b <= a; b++) {
-      const index = (i * (i + 1)) / 2 + (at[b] as number)
-      gram[index] = products.data[a * at.length + b] as number
-      if (a < f) residual[index] = (a === b ? 1 : 2) * (square.data[a * f + b] as number)
-      else if (b < f) residual[index] = -2 * (weights.data[(a - f) * f + b] as number)
-      else if (a === b) residual[index] = 1
+    for (const [missing, group] of lacking) {
+      if (missing !== '')
+        compute(
+          group,
+          missing.split(' ').flatMap(j => predicted[Number(j)] ?? [])
+        )
     }
   }
-  return { residual, gram, test }
-}
-
-function pairR2(from: Form, to: Form): number {
-  let residual = 0
-  for (let i = 0; i < from.residual.length; i++) residual += (from.residual[i] as number) * (to.gram[i] as number)
-  // sum of squares about the mean: trace - (sum of all elements) / T, over the rows on which the prediction is tested
-  let trace = 0
-  let sum = 0
-  for (let a = 0; a < from.test.length; a++) {
-    const i = from.test[a] as number
-    const start = (i * (i + 1)) / 2
-    trace += to.gram[start + i] as number
-    sum += to.gram[start + i] as number
-    for (let b = 0; b < a; b++) sum += 2 * (to.gram[start + (from.test[b] as number)] as number)
+  complete(predicted)
+  return {
+    meet: visitors => {
+      visiting = new Map()
+      complete(visitors)
+    },
+    r2: (from, to) => {
+      if (!memo.pairs.has(pairKey(from, to))) compute([from], [to])
+      return memo.pairs.get(pairKey(from, to)) as number
+    }
   }
-  const total = trace - sum / from.test.length
-  return total > 0 ? 1 - residual / total : 0
 }
 
 /** The first `MAX_PANEL` by a hash of seed and id (an author can try many, by changing last bits), in the order of their ids. */

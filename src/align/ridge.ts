@@ -6,14 +6,17 @@
  *   dual     fitted = K (K + lambda I)^-1 Y         map = X^T (K + lambda I)^-1 Y
  * Leverages are the diagonal of the matrix that takes Y to `fitted`. Up to `MAX_EIGEN` all strengths share one eigendecomposition: then
  * fitted = P diag(w) C and leverage_i = sum_k P_ik^2 w_k, with P = X V (primal) or V (dual), C = P^T Y. Above, each strength takes
- * one Cholesky factor A = L L^T: primal with P = X L^-T and w = 1; dual through the residual lambda A^-1 Y.
+ * one Cholesky factor A = L L^T: primal with P = X L^-T, C = L^-1 X^T Y and w = 1; dual through the residual lambda A^-1 Y.
+ *
+ * Only products go to `gemm`. Decompositions and triangular solves are exact and synchronous.
  */
+import { transpose, type Gemm } from '../gemm.ts'
 import { zeros, type Matrix64 } from '../matrix.ts'
-import { inverseFactor } from './cholesky.ts'
+import { solveLower, solveUpper } from './cholesky.ts'
 import { symmetricEigen } from './eigen.ts'
-import type { Gemm } from '../gemm.ts'
+import { ridgeFactor, ridgeStrength, ridgeSystemBy, type RidgeSystem } from './ridge-system.ts'
 
-/** Above, an eigendecomposition in plain code takes longer than a Cholesky factor per strength through fast products (measured). */
+/** Above, eigenvectors take longer than the Cholesky factors of a grid when only maps are asked for, and hold their thread for a second. */
 export const MAX_EIGEN = 512
 
 export interface RidgeSolver {
@@ -26,35 +29,28 @@ export interface RidgeSolver {
 }
 
 export async function solveGrid(x: Matrix64, y: Matrix64, gemm: Gemm): Promise<RidgeSolver> {
-  const dual = x.rows <= x.columns
-  const gram = dual ? await gemm.multiply(x, x, { transposeB: true }) : await gemm.multiply(x, x, { transposeA: true })
-  const p = gram.rows
-  let trace = 0
-  for (let i = 0; i < p; i++) trace += gram.data[i * p + i] as number
-  const scale = trace / p
-  const solver = p <= MAX_EIGEN ? await eigenSolver(x, y, gram, dual, gemm) : choleskySolver(x, y, gram, dual, gemm)
-  return { scale, ...solver }
+  const system = await ridgeSystemBy(gemm, x)
+  const { isDual, gram } = system
+  const scale = ridgeStrength(system, 1)
+  if (gram.rows <= MAX_EIGEN) return { scale, ...(await eigenSolver(x, y, system, gemm)) }
+  return { scale, ...(isDual ? dualSolver(x, y, system, gemm) : await primalSolver(x, y, system, gemm)) }
 }
 
 // --- internal ---
 
-async function eigenSolver(
-  x: Matrix64,
-  y: Matrix64,
-  gram: Matrix64,
-  dual: boolean,
-  gemm: Gemm
-): Promise<Omit<RidgeSolver, 'scale'>> {
+type Solver = Omit<RidgeSolver, 'scale'>
+
+async function eigenSolver(x: Matrix64, y: Matrix64, { gram, isDual }: RidgeSystem, gemm: Gemm): Promise<Solver> {
   const { values, vectors } = symmetricEigen(gram)
   // rows of `vectors` are eigenvectors: V = vectors^T; p x m
-  const basis = dual ? vectors : await gemm.multiply(vectors, x, { transposeB: true })
+  const basis = isDual ? vectors : await gemm.multiply(vectors, x, { transposeB: true })
   const m = basis.columns
   const coefficients = await gemm.multiply(basis, y) // p x q
   // rounding makes zero eigenvalues slightly negative
   const positive = values.map(value => (value > 0 ? value : 0))
   return {
     fit: async lambda => {
-      const weights = positive.map(value => (dual ? value : 1) / (value + lambda))
+      const weights = positive.map(value => (isDual ? value : 1) / (value + lambda))
       const leverages = new Float64Array(m)
       for (let k = 0; k < weights.length; k++) {
         for (let i = 0; i < m; i++) {
@@ -71,53 +67,59 @@ async function eigenSolver(
         positive.map(value => 1 / (value + lambda))
       )
       const solved = await gemm.multiply(vectors, weighted, { transposeA: true })
-      return dual ? await gemm.multiply(x, solved, { transposeA: true }) : solved
+      return isDual ? await gemm.multiply(x, solved, { transposeA: true }) : solved
     }
   }
 }
 
-function choleskySolver(
-  x: Matrix64,
-  y: Matrix64,
-  gram: Matrix64,
-  dual: boolean,
-  gemm: Gemm
-): Omit<RidgeSolver, 'scale'> {
-  // the chosen strength is asked for again by `map`: its factor is kept when it was the last one
-  let last: { lambda: number; inverse: Matrix64 } | undefined
-  const factor = async (lambda: number): Promise<Matrix64> => {
-    if (last?.lambda !== lambda) last = { lambda, inverse: await inverseFactor(withRidge(gram, lambda), gemm) }
-    return last.inverse
+async function primalSolver(x: Matrix64, y: Matrix64, system: RidgeSystem, gemm: Gemm): Promise<Solver> {
+  const factorOf = keepLast(lambda => ridgeFactor(system, lambda))
+  const right = await gemm.multiply(y, x, { transposeA: true }) // q x n
+  return {
+    fit: async lambda => {
+      const factor = factorOf(lambda)
+      const basis = solveLower(factor, x) // m x n
+      const fitted = await gemm.multiply(basis, solveLower(factor, right), { transposeB: true })
+      return { fitted, leverages: rowSquares(basis) }
+    },
+    map: async lambda => {
+      const factor = factorOf(lambda)
+      return transpose(solveUpper(factor, solveLower(factor, right)))
+    }
+  }
+}
+
+function dualSolver(x: Matrix64, y: Matrix64, system: RidgeSystem, gemm: Gemm): Solver {
+  const factorOf = keepLast(lambda => ridgeFactor(system, lambda))
+  const right = transpose(y) // q x m
+  const unit = zeros(x.rows, x.rows)
+  for (let i = 0; i < x.rows; i++) unit.data[i * x.rows + i] = 1
+  const solve = (lambda: number): Matrix64 => {
+    const factor = factorOf(lambda)
+    return transpose(solveUpper(factor, solveLower(factor, right)))
   }
   return {
     fit: async lambda => {
-      const inverse = await factor(lambda)
-      if (dual) {
-        const alpha = await gemm.multiply(inverse, await gemm.multiply(inverse, y), { transposeA: true })
-        const diagonal = columnSquares(inverse)
-        const fitted = zeros(y.rows, y.columns)
-        for (let at = 0; at < fitted.data.length; at++) {
-          fitted.data[at] = (y.data[at] as number) - lambda * (alpha.data[at] as number)
-        }
-        return { fitted, leverages: diagonal.map(value => 1 - lambda * value) }
+      const alpha = solve(lambda)
+      const fitted = zeros(y.rows, y.columns)
+      for (let at = 0; at < fitted.data.length; at++) {
+        fitted.data[at] = (y.data[at] as number) - lambda * (alpha.data[at] as number)
       }
-      const basis = await gemm.multiply(inverse, x, { transposeB: true }) // n x m
-      const fitted = await gemm.multiply(basis, await gemm.multiply(basis, y), { transposeA: true })
-      return { fitted, leverages: columnSquares(basis) }
+      // row i of L^-1, turned, is L^-1 e_i: its square is the diagonal of the inverse
+      const diagonal = rowSquares(solveLower(factorOf(lambda), unit))
+      return { fitted, leverages: diagonal.map(value => 1 - lambda * value) }
     },
-    map: async lambda => {
-      const inverse = await factor(lambda)
-      const right = dual ? y : await gemm.multiply(x, y, { transposeA: true })
-      const solved = await gemm.multiply(inverse, await gemm.multiply(inverse, right), { transposeA: true })
-      return dual ? await gemm.multiply(x, solved, { transposeA: true }) : solved
-    }
+    map: async lambda => await gemm.multiply(x, solve(lambda), { transposeA: true })
   }
 }
 
-function withRidge(gram: Matrix64, lambda: number): Matrix64 {
-  const data = gram.data.slice()
-  for (let i = 0; i < gram.rows; i++) data[i * gram.rows + i] = (data[i * gram.rows + i] as number) + lambda
-  return { ...gram, data }
+/** The chosen strength is asked for again by `map`: its factor is kept when it was the last one. */
+function keepLast(factor: (lambda: number) => Matrix64): (lambda: number) => Matrix64 {
+  let last: { lambda: number; value: Matrix64 } | undefined
+  return lambda => {
+    if (last?.lambda !== lambda) last = { lambda, value: factor(lambda) }
+    return last.value
+  }
 }
 
 function scaleRows(m: Matrix64, factors: Float64Array): Matrix64 {
@@ -130,13 +132,13 @@ function scaleRows(m: Matrix64, factors: Float64Array): Matrix64 {
   return { ...m, data }
 }
 
-function columnSquares(m: Matrix64): Float64Array {
-  const sums = new Float64Array(m.columns)
-  for (let i = 0; i < m.rows; i++) {
+function rowSquares(m: Matrix64): Float64Array {
+  return Float64Array.from({ length: m.rows }, (_, i) => {
+    let sum = 0
     for (let c = 0; c < m.columns; c++) {
       const value = m.data[i * m.columns + c] as number
-      sums[c] = (sums[c] as number) + value * value
+      sum += value * value
     }
-  }
-  return sums
+    return sum
+  })
 }

@@ -6,7 +6,7 @@
  * lambda is chosen from a grid (multiples of trace / min(n, m)) by the exact leave-one-out error: with the hat matrix
  * H = 1 1^T / m + X (X^T X + lambda I)^-1 X^T, X the centred rows, leaving row i out changes its residual e_i to e_i / (1 - h_i - 1/m)
  * (Allen's PRESS; h_i is the leverage without the intercept, whose own is 1/m). m <= n is solved in the dual (m x m) form. Up to
- * `MAX_EIGEN` one eigendecomposition serves the whole grid, above it one Cholesky factor per lambda, through `Gemm`.
+ * `MAX_EIGEN` one eigendecomposition serves the whole grid, above it one Cholesky factor per lambda. Products go to `Gemm`.
  *
  *   looR2      1 - sum ||leave-one-out residual||^2 / sum ||s_i - mean s||^2, over all rows and dimensions; at most 1
  *   looCosine  mean over rows of the cosine between s_i and its leave-one-out prediction; 0 where one of them is zero

@@ -7,7 +7,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
-import { cborCid, decodeCbor, isSafeCid } from '../codec.ts'
+import { cborCid, decodeCbor, equalBytes, isSafeCid } from '../codec.ts'
 import { decodeEnvelope, isSignedBy, PEER_KEY_BYTES, seal, type PeerKey, type Sign, type Verify } from '../envelope.ts'
 import { CoOptError, InvalidManifestError } from '../errors.ts'
 import { MAX_IMAGE_BYTES } from './image-kind.ts'
@@ -168,7 +168,7 @@ export function isPlausibleTree({ bytes, dagBytes }: { bytes: number; dagBytes: 
 
 /** May the peer with this key add records? Pure: admission is part of the manifest. */
 export function isAdmitted(manifest: Manifest, key: PeerKey): boolean {
-  return manifest.admission === 'open' || manifest.admission.some(k => k.every((b, i) => b === key[i]))
+  return manifest.admission === 'open' || manifest.admission.some(k => equalBytes(k, key))
 }
 
 /** How large an image of the dataset may be. */

@@ -6,6 +6,7 @@
  * (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md). Input may be hostile: recursion is
  * bounded, every length is checked against the bytes that are there; throws `InvalidContentError`.
  */
+import { encode as encodeVarint } from 'uint8-varint'
 import { InvalidContentError } from '../errors.ts'
 
 export const TRUE = 1
@@ -152,11 +153,7 @@ export function signed(value: number): Uint8Array {
 
 /** Varint of an integer below 2^53. */
 export function unsigned(value: number): Uint8Array {
-  const bytes: number[] = []
-  let v = value
-  for (; v >= 128; v = Math.floor(v / 128)) bytes.push((v % 128) | 128)
-  bytes.push(v)
-  return Uint8Array.from(bytes)
+  return encodeVarint(value)
 }
 
 export function join(parts: readonly Uint8Array[]): Uint8Array {

@@ -7,6 +7,7 @@
  */
 import * as dagPb from '@ipld/dag-pb'
 import type { CID } from 'multiformats/cid'
+import { encode as varint } from 'uint8-varint'
 import { equalBytes, isSafeCid } from '../codec.ts'
 import { InvalidContentError } from '../errors.ts'
 
@@ -61,17 +62,8 @@ const BLOCK_SIZE = 0x20
 
 function encodeData(sizes: readonly number[]): Uint8Array {
   const bytes: number[] = [...TYPE_FILE, FILE_SIZE]
-  const varint = (value: number): void => {
-    for (let v = value; ; v = Math.floor(v / 128)) {
-      bytes.push(v < 128 ? v : (v % 128) | 128)
-      if (v < 128) return
-    }
-  }
-  varint(sizes.reduce((sum, size) => sum + size, 0))
-  for (const size of sizes) {
-    bytes.push(BLOCK_SIZE)
-    varint(size)
-  }
+  bytes.push(...varint(sizes.reduce((sum, size) => sum + size, 0)))
+  for (const size of sizes) bytes.push(BLOCK_SIZE, ...varint(size))
   return Uint8Array.from(bytes)
 }
 

@@ -7,6 +7,7 @@
 import type { CID } from 'multiformats/cid'
 import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../align/candidate.ts'
 import type { Assessment } from '../align/gate.ts'
+import { equalBytes } from '../codec.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Result, Score, SignedRecord } from '../publish/record.ts'
@@ -60,6 +61,8 @@ export interface SwarmView {
   readonly pending: ReadonlyMap<number, readonly Pending[]>
   /** Partitions that have neither, ascending: somebody has to optimize them */
   readonly missing: readonly number[]
+  /** Partitions that have work, but no result for all of their rows, as people leave them who labelled some: ascending */
+  readonly incomplete: readonly number[]
   /** Rows that have a target in the chosen shards */
   readonly rows: number
   readonly complete: boolean
@@ -152,16 +155,22 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
   const chosen = new Map<number, Choice>()
   for (const [partition, list] of choices) chosen.set(partition, choose(list, values, manifest.election.margin))
   const pending = new Map<number, Pending[]>()
+  const mostRows = new Map<number, number>() // partition -> rows of its fullest result
   for (const work of results.values()) {
+    if (isHopeless(manifest, work, reference, evidence)) continue
+    mostRows.set(work.partition, Math.max(mostRows.get(work.partition) ?? 0, work.result.body.present))
     const by = aligned.get(work.result.key)
-    if (by === true || isHopeless(manifest, work, reference, evidence)) continue
-    append(pending, work.partition, { ...work, byOthers: by === false })
+    if (by !== true) append(pending, work.partition, { ...work, byOthers: by === false })
   }
   const missing: number[] = []
-  for (let p = 0; p < manifest.partitions.length; p++) if (!chosen.has(p) && !pending.has(p)) missing.push(p)
+  const incomplete: number[] = []
+  for (const [p, { rows: all }] of manifest.partitions.entries()) {
+    if (!chosen.has(p) && !pending.has(p)) missing.push(p)
+    else if ((mostRows.get(p) ?? 0) < all) incomplete.push(p)
+  }
   let rows = 0
   for (const { result } of chosen.values()) rows += result.body.present
-  return { election, chosen, pending, missing, rows, complete: chosen.size === manifest.partitions.length }
+  return { election, chosen, pending, missing, incomplete, rows, complete: chosen.size === manifest.partitions.length }
 }
 
 /**
@@ -234,7 +243,7 @@ function choose(list: readonly Choice[], values: ReadonlyMap<string, number>, ma
 }
 
 function sameKey(a: SignedRecord, b: SignedRecord): boolean {
-  return a.body.author.every((byte, i) => byte === b.body.author[i])
+  return equalBytes(a.body.author, b.body.author)
 }
 
 function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {

@@ -13,6 +13,7 @@ import type { CID } from 'multiformats/cid'
 import { ABSENT, isAbsentRow } from '../bytes.ts'
 import { multiplyByTranspose } from '../gemm.ts'
 import { NumericError } from '../errors.ts'
+import { factorByReflections, reflectFromLast } from '../kernels/blocked-reflections.ts'
 import { zeros, type Matrix32, type Matrix64 } from '../matrix.ts'
 import { createRandomStream } from '../random.ts'
 
@@ -27,8 +28,8 @@ export function isIsometry(l: number, n: number): boolean {
   return n >= l
 }
 
-/** W, n x l. Throws `NumericError` when a dimension is not a positive integer or W would have over `MAX_PROJECTION_NUMBERS` numbers. */
-export function projection(swarmId: CID, l: number, n: number): Matrix64 {
+/** Throws `NumericError` when a dimension is not a positive integer or W would have over `MAX_PROJECTION_NUMBERS` numbers. */
+export function assertProjectable(l: number, n: number): void {
   if (!Number.isInteger(l) || !Number.isInteger(n) || l < 1 || n < 1) {
     throw new NumericError(`no projection from ${l} to ${n} dimensions`)
   }
@@ -37,6 +38,11 @@ export function projection(swarmId: CID, l: number, n: number): Matrix64 {
       `a projection from ${l} to ${n} dimensions has ${l * n} numbers, at most ${MAX_PROJECTION_NUMBERS}: choose a smaller feature (--output)`
     )
   }
+}
+
+/** W, n x l. Throws as `assertProjectable`. */
+export function projection(swarmId: CID, l: number, n: number): Matrix64 {
+  assertProjectable(l, n)
   const tall = Math.max(l, n)
   const wide = Math.min(l, n)
   // columns of A lie one after the other: the reflections run along columns
@@ -86,41 +92,16 @@ export function project(w: Matrix64, features: Matrix32): Matrix32 {
 function orthonormalise(a: Matrix64): Matrix64 {
   const { rows: wide, columns: tall } = a
   const signs = new Float64Array(wide)
-  const squares = new Float64Array(wide)
-  for (let k = 0; k < wide; k++) {
-    const v = a.data.subarray(k * tall + k, (k + 1) * tall)
-    const length = Math.sqrt(dot(v, v))
-    if (length === 0) throw new NumericError('the random matrix is singular')
-    const first = v[0] as number
-    // R_kk = -sign(first) * length; the reflection vector's first element adds up, nothing cancels
-    signs[k] = first < 0 ? 1 : -1
-    v[0] = first < 0 ? first - length : first + length
-    squares[k] = dot(v, v)
-    for (let j = k + 1; j < wide; j++) reflect(v, squares[k] as number, a.data.subarray(j * tall + k, (j + 1) * tall))
-  }
+  const reflections = factorByReflections(a.data, wide, tall, signs)
+  if (reflections === undefined) throw new NumericError('the random matrix is singular')
   // Q = H_0 H_1 ... applied to the first unit vectors, from the last reflection to the first; then R_kk > 0
   const q = zeros(wide, tall)
   for (let j = 0; j < wide; j++) q.data[j * tall + j] = 1
-  for (let k = wide - 1; k >= 0; k--) {
-    const v = a.data.subarray(k * tall + k, (k + 1) * tall)
-    for (let j = k; j < wide; j++) reflect(v, squares[k] as number, q.data.subarray(j * tall + k, (j + 1) * tall))
-  }
+  reflectFromLast(q.data, wide, reflections)
   for (let j = 0; j < wide; j++) {
     for (let i = 0; i < tall; i++) q.data[j * tall + i] = (q.data[j * tall + i] as number) * (signs[j] as number)
   }
   return q
-}
-
-/** x - 2 v (v.x) / (v.v), in place; `square` is v.v. */
-function reflect(v: Float64Array, square: number, x: Float64Array): void {
-  const factor = (2 * dot(v, x)) / square
-  for (let i = 0; i < v.length; i++) x[i] = (x[i] as number) - factor * (v[i] as number)
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number)
-  return sum
 }
 
 function uint32Bytes(value: number): Uint8Array {

@@ -5,6 +5,7 @@
  * gigabyte of weights costs nothing. Every length is checked against the enclosing message before use, and all readers of one
  * file share a field budget, so time is bounded by the budget and not by what the bytes claim.
  */
+import { encode as varint } from 'uint8-varint'
 import { InvalidPriorError } from '../errors.ts'
 
 /** A vision model has 1e2..1e5 of the fields that are visited; packed numbers count as one each. */
@@ -179,13 +180,6 @@ export function integerField(field: number, value: number): Uint8Array {
 export function bytesField(field: number, value: string | Uint8Array): Uint8Array {
   const bytes = typeof value === 'string' ? encoder.encode(value) : value
   return message(Uint8Array.from([...varint(field * 8 + WIRE.bytes), ...varint(bytes.byteLength)]), bytes)
-}
-
-function varint(value: number): number[] {
-  const out: number[] = []
-  for (; value >= 0x80; value = Math.floor(value / 128)) out.push((value % 128) | 0x80)
-  out.push(value)
-  return out
 }
 
 function notModel(detail: string): InvalidPriorError {

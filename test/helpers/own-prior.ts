@@ -1,5 +1,5 @@
 /** Taking part with any `PriorModel`, also one that no file gives: what a participant that changed its program could do. */
-import { createOptimizer } from '../../node/priors/compute-targets.ts'
+import { createTargetComputer } from '../../node/priors/compute-targets.ts'
 import { participate, type ParticipantReport } from '../../node/participant/participant.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import type { TestNode } from './test-node.ts'
@@ -11,11 +11,11 @@ export async function joinWith(
   prior: PriorModel
 ): Promise<ParticipantReport> {
   const member = membership(manifest)
-  const { identity, content, gemm, logger } = runtime
-  const optimizer = createOptimizer({ swarm: member.swarm, prior, batchSize: 32 })
+  const { identity, content, gemm, projector, logger } = runtime
+  const computer = createTargetComputer({ swarm: member.swarm, prior, projector, batchSize: 32 })
   const never = new AbortController().signal
   return await participate(
-    { ...member, self: identity.key, content, prior, gemm, onEvent: () => {}, logger, optimizer },
+    { ...member, self: identity.key, content, prior, gemm, onEvent: () => {}, logger, computer },
     { once: true, maxPartitions: Number.POSITIVE_INFINITY, settleMs: 500, renewMs: 1000 },
     { signal: never, kill: never }
   )

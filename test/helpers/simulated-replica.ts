@@ -4,7 +4,7 @@
  */
 import { createLeaseTable, type LeaseTable } from '../../node/state/leases.ts'
 import type { Logger } from '../../node/process/logger.ts'
-import { nextTask } from '../../node/participant/next-task.ts'
+import { hasResultBy, nextTask } from '../../node/participant/next-task.ts'
 import { createSwarmState, type Draft, type SwarmState } from '../../node/state/swarm-state.ts'
 import { elect } from '../../src/align/election.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
@@ -233,9 +233,10 @@ export function createReplica(init: ReplicaInit): Replica {
         leases,
         mayTake: true,
         once: false,
-        settled,
+        isReferenceStable: settled,
         isAbandoned: () => eager,
-        isSetAside: () => false
+        isSetAside: () => false,
+        hasOwnResult: partition => hasResultBy(state.set, score, partition)
       })
       if (task === undefined) return false
       if (task.do === 'optimize') await optimize(task.partition, score, crash)

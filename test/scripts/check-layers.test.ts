@@ -56,12 +56,16 @@ describe('check-layers', () => {
   it('refuses an earlier step that imports a later one, and a foundation that imports a step', async () => {
     const faults = await faultsOf({
       'src/errors.ts': "import { m } from './merge/m.ts'\nexport const a = m\n",
+      'src/gemm.ts': "import { k } from './kernels/k.ts'\nexport const b = k\n",
+      'src/kernels/k.ts': "import { n } from '../matrix.ts'\nexport const k = n\n",
+      'src/matrix.ts': 'export const n = 1\n',
       'src/optimize/o.ts': "import { g } from '../align/g.ts'\nexport const o = g\n",
       'src/align/g.ts': 'export const g = 1\n',
       'src/merge/m.ts': 'export const m = 1\n'
     })
     expect(faults).toEqual([
       'src/errors.ts:1 the foundation does not import merge, a later step (src/merge/m.ts)',
+      'src/kernels/k.ts:1 src/kernels does not import the foundation, a later step (src/matrix.ts)',
       'src/optimize/o.ts:1 optimize does not import align, a later step (src/align/g.ts)'
     ])
   })

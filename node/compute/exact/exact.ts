@@ -1,20 +1,23 @@
-/** Asks the exact worker (a thread, see worker.ts) and gives its answers the types of the method. */
-import { Worker } from 'node:worker_threads'
+/**
+ * Asks the exact thread (worker.ts) and gives its answers the types of the method.
+ *
+ * What decides for everybody (assess, quality, elect, uniformValue) has the same bits on every machine. Of the operands of a fit each is copied
+ * once in the thread and then moved; what comes back is moved as well.
+ */
 import type { Candidate, Election } from '../../../src/align/candidate.ts'
 import type { Assessment } from '../../../src/align/gate.ts'
-import type { Gemm, GemmOptions } from '../../../src/gemm.ts'
 import type { Transform } from '../../../src/align/transform.ts'
 import { parseCid } from '../../../src/codec.ts'
 import type { Manifest, Swarm } from '../../../src/distribute/manifest.ts'
-import { CoOptError, NumericError } from '../../../src/errors.ts'
+import type { Gemm, GemmOptions } from '../../../src/gemm.ts'
 import { matrix, type Matrix32, type Matrix64 } from '../../../src/matrix.ts'
 import type { Quality } from '../../../src/merge/views.ts'
 import type { CID } from 'multiformats/cid'
+import { movable, startThread, type Moved } from '../thread/thread.ts'
 
 type CandidateText = Omit<Candidate, 'targetsCid' | 'targets'> & { targetsCid: string }
 
-export type ExactQuestion = { id: number } & Ask
-type Ask =
+export type ExactQuestion =
   | { do: 'features'; data: Float32Array }
   | { do: 'assess'; cid: string; kind: 'onnx' | 'human'; data: Float32Array }
   | { do: 'quality'; from: string; to: string }
@@ -24,14 +27,11 @@ type Ask =
 
 type Policy = Manifest['election']['policy']
 
-export type ExactAnswer =
-  | { id: number; value?: unknown; error?: { name: string; message: string } }
-  | { product: number; a: Matrix64; b: Matrix64; options: GemmOptions }
-
-export interface ProductAnswer {
-  product: number
-  value?: Matrix64
-  error?: string
+/** What the thread asks for while it fits: op(a) op(b) */
+export interface ProductRequest {
+  a: Matrix64
+  b: Matrix64
+  options: GemmOptions
 }
 
 /** An `Election` with CIDs as text: class instances do not cross threads. */
@@ -55,55 +55,15 @@ export interface Exact {
   close(): Promise<void>
 }
 
+/** `referenceFeatures`: m x l, the publisher's, against which every assessment is made. */
 export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Promise<Exact> {
   const path = import.meta.url.endsWith('.ts') ? './worker.ts' : './exact-worker.js'
-  const worker = new Worker(new URL(path, import.meta.url), { workerData: { manifest: swarm.bytes } })
-  const waiting = new Map<number, PromiseWithResolvers<unknown>>()
-  let count = 0
-  let ended: Error | undefined
-
-  const fail = (error: Error): void => {
-    ended ??= error
-    for (const promise of waiting.values()) promise.reject(ended)
-    waiting.clear()
-  }
-  let fast: Gemm | undefined
-  const multiply = async (product: number, a: Matrix64, b: Matrix64, options: GemmOptions): Promise<void> => {
-    let answer: ProductAnswer
-    try {
-      if (fast === undefined) throw new NumericError('no kernels for products were given')
-      answer = { product, value: await fast.multiply(a, b, options) }
-    } catch (error) {
-      answer = { product, error: error instanceof Error ? error.message : String(error) }
-    }
-    worker.postMessage(answer)
-  }
-  worker.on('message', (answer: ExactAnswer) => {
-    if ('product' in answer) {
-      void multiply(answer.product, answer.a, answer.b, answer.options)
-      return
-    }
-    const { id, value, error } = answer
-    const promise = waiting.get(id)
-    waiting.delete(id)
-    if (error === undefined) promise?.resolve(value)
-    // only what follows from the numbers is a NumericError, which callers may take as a verdict
-    else
-      promise?.reject(
-        error.name === NumericError.name ? new NumericError(error.message) : new CoOptError(error.message)
-      )
-  })
-  worker.on('error', error => fail(error instanceof Error ? error : new Error(String(error))))
-  worker.on('exit', code => fail(new CoOptError(`the exact worker ended with code ${code}: restart the node`)))
-
-  const ask = async (question: Ask): Promise<unknown> => {
-    if (ended !== undefined) throw ended
-    const id = count++
-    const promise = Promise.withResolvers<unknown>()
-    waiting.set(id, promise)
-    worker.postMessage({ id, ...question } satisfies ExactQuestion)
-    return await promise.promise
-  }
+  const thread = startThread(new URL(path, import.meta.url), 'the exact thread', { manifest: swarm.bytes })
+  const ask = async (question: ExactQuestion, gemm?: Gemm): Promise<unknown> =>
+    await thread.ask(
+      question,
+      gemm === undefined ? {} : { serve: async asked => await multiply(gemm, asked as ProductRequest) }
+    )
   await ask({ do: 'features', data: referenceFeatures.data })
 
   return {
@@ -128,12 +88,16 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
       return { ranking, reference: { cid: parseCid(cid), provenance, ...computed } }
     },
     uniformValue: async targets => (await ask({ do: 'uniform', data: targets.data })) as number,
-    fit: async (from, to, gemm) => {
-      fast = gemm
-      return (await ask({ do: 'fit', from: from.toString(), to: to.toString() })) as Transform
-    },
-    close: async () => {
-      await worker.terminate()
-    }
+    fit: async (from, to, gemm) =>
+      (await ask({ do: 'fit', from: from.toString(), to: to.toString() }, gemm)) as Transform,
+    close: async () => await thread.close()
   }
+}
+
+// --- internal ---
+
+async function multiply(gemm: Gemm, { a, b, options }: ProductRequest): Promise<Moved> {
+  const product = await gemm.multiply(a, b, options)
+  const { data, buffer } = movable(product.data)
+  return { value: { ...product, data }, moves: [buffer] }
 }

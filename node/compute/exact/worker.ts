@@ -1,8 +1,8 @@
 /**
- * Thread for the arithmetic that decides something for everybody: plain TypeScript in a fixed order, seconds long, so it must not
- * run where gossip and pings are answered. (ONNX Runtime is never loaded here: ending a thread that holds it aborts the process.)
+ * Thread for the arithmetic that decides something for everybody: plain TypeScript in a fixed order. It takes seconds, so it does not run
+ * where gossip and pings are answered. (ONNX Runtime is never loaded here: ending a thread that holds it aborts the process.)
  */
-import { parentPort, workerData } from 'node:worker_threads'
+import { workerData } from 'node:worker_threads'
 import { createElectionMemo, type Candidate } from '../../../src/align/candidate.ts'
 import { elect } from '../../../src/align/election.ts'
 import { assess } from '../../../src/align/gate.ts'
@@ -11,76 +11,58 @@ import { fitTransform } from '../../../src/align/transform.ts'
 import { uniformValue } from '../../../src/align/uniformity.ts'
 import { parseCid } from '../../../src/codec.ts'
 import { openManifest } from '../../../src/distribute/manifest.ts'
-import { CoOptError, NumericError } from '../../../src/errors.ts'
+import { CoOptError } from '../../../src/errors.ts'
 import { matrix, type Matrix32, type Matrix64 } from '../../../src/matrix.ts'
 import { verify } from '../../process/verify-signature.ts'
-import type { ElectionText, ExactAnswer, ExactQuestion, ProductAnswer } from './exact.ts'
-
-const port = parentPort
-if (port === null) throw new Error('the exact worker runs as a thread only')
+import { serveQuestions, type Request } from '../thread/serve-questions.ts'
+import type { ElectionText, ExactQuestion, ProductRequest } from './exact.ts'
 
 const { manifest } = openManifest((workerData as { manifest: Uint8Array }).manifest, verify)
 const matrices = new Map<string, Matrix32>()
 const memo = createElectionMemo()
 
 /**
- * References that elections computed, the latest last. A question that was asked before the answer of the last election arrived may still name
- * the one before, and a preview compares elections of several policies; more are never asked for. Apart from `matrices`: somebody may publish a
- * past reference as its own S_Y, and a candidate's matrix must never go.
+ * References that elections computed, the latest last. A question asked before the last election was answered may still name the one before,
+ * and a preview compares elections of several policies; more are never asked for. Kept apart from `matrices`: a peer may publish a past
+ * reference as its own S_Y, and the matrix of a candidate must not be dropped.
  */
 const computed = new Map<string, Matrix32>()
 const MAX_COMPUTED = 4
 let features: Matrix32 | undefined
 
-/** Products are asked for at the parent, whose inference process has fast kernels: for figures that have a tolerance only. */
-const products = new Map<number, PromiseWithResolvers<Matrix64>>()
-let productCount = 0
-const fastGemm: Gemm = {
-  multiply: async (a, b, options = {}) => {
-    const promise = Promise.withResolvers<Matrix64>()
-    products.set(productCount, promise)
-    port.postMessage({ product: productCount++, a, b, options } satisfies ExactAnswer)
-    return await promise.promise
+serveQuestions(async (question, request) => ({ value: await answer(question as ExactQuestion, fastGemm(request)) }))
+
+/**
+ * Products are made by the starting thread, whose inference process has fast kernels: for figures that have a tolerance only. Operands are used
+ * again here, so copies of them move out.
+ */
+function fastGemm(request: Request): Gemm {
+  const copy = (m: Matrix64): Matrix64 & { data: Float64Array<ArrayBuffer> } => ({ ...m, data: m.data.slice() })
+  return {
+    multiply: async (a, b, options = {}) => {
+      const product = { a: copy(a), b: copy(b), options } satisfies ProductRequest
+      return (await request(product, [product.a.data.buffer, product.b.data.buffer])) as Matrix64
+    }
   }
 }
 
-port.on('message', (question: ExactQuestion | ProductAnswer) => {
-  if ('product' in question) {
-    const promise = products.get(question.product)
-    products.delete(question.product)
-    if (question.value === undefined) promise?.reject(new NumericError(question.error ?? 'a product failed'))
-    else promise?.resolve(question.value)
-    return
-  }
-  answer(question).then(
-    value => port.postMessage({ id: question.id, value } satisfies ExactAnswer),
-    (error: unknown) => {
-      const name = error instanceof Error ? error.name : 'Error'
-      port.postMessage({
-        id: question.id,
-        error: { name, message: error instanceof Error ? error.message : String(error) }
-      } satisfies ExactAnswer)
-    }
-  )
-})
-
-async function answer(question: ExactQuestion): Promise<unknown> {
+async function answer(question: ExactQuestion, gemm: Gemm): Promise<unknown> {
   switch (question.do) {
     case 'features':
       features = matrix(manifest.shared.rows, manifest.referenceFeatures.dimension, question.data)
       return 'taken'
     case 'assess': {
-      if (features === undefined) throw new CoOptError('the reference features were not given')
+      if (features === undefined) throw new CoOptError('the reference features come first')
       const targets = matrix(manifest.shared.rows, manifest.dimension, question.data)
       const assessment = assess(manifest, { targets, kind: question.kind }, features)
-      // what did not pass the gate is never a candidate: its matrix need not be kept
+      // a matrix that did not pass the gate is never a candidate, and not kept
       if (assessment.admissible) matrices.set(question.cid, targets)
       return assessment
     }
     case 'quality': {
       const { looR2, looCosine } = await fitTransform({
-        from: known(question.from),
-        to: known(question.to),
+        from: matrixOf(question.from),
+        to: matrixOf(question.to),
         grid: manifest.alignment.grid,
         gemm: plainGemm
       })
@@ -88,10 +70,10 @@ async function answer(question: ExactQuestion): Promise<unknown> {
     }
     case 'fit':
       return await fitTransform({
-        from: known(question.from),
-        to: known(question.to),
+        from: matrixOf(question.from),
+        to: matrixOf(question.to),
         grid: manifest.alignment.grid,
-        gemm: fastGemm
+        gemm
       })
     case 'uniform':
       return uniformValue(matrix(manifest.shared.rows, manifest.dimension, question.data), manifest.uniformity)
@@ -112,7 +94,7 @@ async function answer(question: ExactQuestion): Promise<unknown> {
       } satisfies ElectionText
     }
   }
-  throw new CoOptError('the exact worker was asked something it does not know')
+  throw new CoOptError('the exact worker does not know this question')
 }
 
 function keepComputed(cid: string, made: Matrix32): void {
@@ -122,8 +104,8 @@ function keepComputed(cid: string, made: Matrix32): void {
   if (computed.size > MAX_COMPUTED && oldest !== undefined) computed.delete(oldest)
 }
 
-function known(cid: string): Matrix32 {
+function matrixOf(cid: string): Matrix32 {
   const found = matrices.get(cid) ?? computed.get(cid)
-  if (found === undefined) throw new CoOptError(`matrix ${cid} was not assessed before`)
+  if (found === undefined) throw new CoOptError(`matrix ${cid} was not assessed`)
   return found
 }

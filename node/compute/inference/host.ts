@@ -2,8 +2,9 @@
  * The node's side of inference: sends requests to a worker one after another, starts it when needed, loads its model again after a
  * death, and sends the lost request again at most `limits.retries` times.
  *
- * A parent process that stays responsive whatever a model or an image does: nothing here blocks, and nothing native is loaded.
+ * The parent process stays responsive, no matter what a model or an image does: nothing here blocks, and nothing native is loaded.
  */
+import { tmpdir } from 'node:os'
 import { InferenceError } from '../../../src/errors.ts'
 import { batches } from './batches.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.ts'
@@ -13,6 +14,11 @@ import { WorkerLostError, WorkerProcess } from './worker-process.ts'
 
 export interface HostOptions {
   readonly limits?: Partial<InferenceLimits>
+  /**
+   * Folder in which each worker gets an empty working directory. A worker that is killed together with its node leaves it behind, so a node
+   * gives a folder that it empties when it starts. @default the system's
+   */
+  readonly scratch?: string
 }
 
 export class InferenceHost {
@@ -23,9 +29,11 @@ export class InferenceHost {
   #model: LoadRequest | undefined
   #queue: Promise<unknown> = Promise.resolve()
   #closed = false
+  readonly #scratch: string
 
-  constructor(options: HostOptions = {}) {
-    this.limits = { ...DEFAULT_LIMITS, ...options.limits }
+  constructor({ limits, scratch = tmpdir() }: HostOptions = {}) {
+    this.limits = { ...DEFAULT_LIMITS, ...limits }
+    this.#scratch = scratch
   }
 
   /** Process id of the worker that is running now. */
@@ -127,7 +135,7 @@ export class InferenceHost {
     if (old?.alive === true && old.answered < this.limits.recycleAfter) return old
     old?.kill()
     await old?.ended
-    const worker = await WorkerProcess.start(this.limits)
+    const worker = await WorkerProcess.start(this.limits, this.#scratch)
     this.#worker = worker
     this.starts++
     if (this.#isClosed()) worker.kill()

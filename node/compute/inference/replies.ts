@@ -38,7 +38,7 @@ const SCHEMAS = { load: loadSchema, embed: embedSchema, inspect: inspectSchema, 
 const ERRORS: Record<string, new (message: string) => Error> = { InvalidImageError, InvalidPriorError }
 
 /**
- * The reply to `request`, checked; throws the worker's error as one of ours, and `InferenceError` on anything that is no reply.
+ * The reply to `request`, checked; throws the worker's error as one of ours, and `InferenceError` on anything else.
  */
 export function replyTo<R extends Request>(request: R, answer: Answer): Replies[R['type']] {
   if (!answer.ok) {

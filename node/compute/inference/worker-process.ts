@@ -3,8 +3,7 @@
  * start programs (Node's permission model: it binds JavaScript, not native code); watched; killed with SIGKILL and reaped.
  */
 import { fork, type ChildProcess } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InferenceLimits } from './limits.ts'
 import type { Envelope, Request, Setup } from './messages.ts'
@@ -56,9 +55,11 @@ export class WorkerProcess {
   #why: WorkerLostError | undefined
   #exited = false
 
-  static async start(limits: InferenceLimits): Promise<WorkerProcess> {
+  /** `scratch`: folder for the working directory, which is removed when the process has ended */
+  static async start(limits: InferenceLimits, scratch: string): Promise<WorkerProcess> {
+    await mkdir(scratch, { recursive: true, mode: 0o700 })
     // relative paths of a hostile model resolve to nothing here
-    const directory = await mkdtemp(join(tmpdir(), 'coopt-worker-'))
+    const directory = await mkdtemp(join(scratch, 'coopt-worker-'))
     return new WorkerProcess(directory, limits)
   }
 
@@ -149,12 +150,12 @@ export class WorkerProcess {
     release()
     const said = this.#stderr === '' ? '' : `: ${this.#stderr.trim()}`
     this.#fail(this.#why ?? new WorkerLostError(`the worker ended (${how})${said}`))
-    // an empty directory that cannot be removed harms nobody; the system's cleaner takes it
+    // an empty directory that cannot be removed now is removed with the folder around it
     await rm(directory, { recursive: true, force: true }).catch(() => undefined)
   }
 
   #send(message: Setup | Envelope): void {
-    // a failed send is a worker that is going: `close` follows and fails the request
+    // a send fails when the worker is ending: `close` follows and fails the request
     this.#child.send(message, error => {
       if (error !== null) this.kill(new WorkerLostError(`the worker cannot be reached: ${error.message}`))
     })
@@ -165,7 +166,7 @@ export class WorkerProcess {
     const waiting = this.#waiting
     if (waiting === undefined) return
     if (answer === undefined || answer.id !== waiting.id) {
-      this.kill(new WorkerLostError('the worker sent a message that is no answer'))
+      this.kill(new WorkerLostError('the worker sent a message that is not an answer'))
       return
     }
     this.#waiting = undefined

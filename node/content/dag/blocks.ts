@@ -1,4 +1,4 @@
-/** Getting blocks, with those whose bytes are in the CID itself given at once. */
+/** Blocks by CID; those whose bytes are in the CID itself need no store. */
 import type { CID } from 'multiformats/cid'
 import { identity } from 'multiformats/hashes/identity'
 

@@ -1,4 +1,4 @@
-/** Entries of a UnixFS directory, sharded or not, in the order of the DAG. */
+/** Entries of a UnixFS directory, sharded or not, in the order of the DAG. Depth is bounded; names are as the directory has them. */
 import type { CID } from 'multiformats/cid'
 import { InvalidContentError } from '../../../src/errors.ts'
 import type { GetBlock } from './blocks.ts'

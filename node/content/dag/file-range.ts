@@ -1,7 +1,7 @@
 /**
- * A UnixFS file of any layout, read from `start` to `end`: only the blocks that hold these bytes or lead to them are asked for.
+ * A UnixFS file of any layout, read from `start` to `end`: only the blocks that hold these bytes or lead to them are fetched.
  *
- * A tree is walked in order, one block at a time; what a node says about the sizes below it is checked against what lies there.
+ * A tree is walked in order, one block at a time. Guarantees that the sizes a node states are those of what lies below it.
  */
 import type { CID } from 'multiformats/cid'
 import { InvalidContentError } from '../../../src/errors.ts'
@@ -11,7 +11,7 @@ import { entityOf } from './entity.ts'
 /** Trees of 1 MiB leaves and two links a node reach 2^53 bytes at 33. */
 const MAX_DEPTH = 64
 
-/** One visited block and the part of the asked range that lies in it, if any. */
+/** One visited block and the part of the requested range that lies in it, if any. */
 export interface FilePart {
   readonly cid: CID
   readonly block: Uint8Array
@@ -21,7 +21,7 @@ export interface FilePart {
 /**
  * Blocks in depth-first order. An empty range visits the root alone.
  *
- * Throws `InvalidContentError` when `root` is no file or its tree contradicts itself, and whatever `get` throws.
+ * Throws `InvalidContentError` when `root` is not a file or its tree contradicts itself, and what `get` throws.
  */
 export async function* fileParts(root: CID, get: GetBlock, start: number, end: number): AsyncGenerator<FilePart> {
   yield* walk(root, undefined, 0)

@@ -14,11 +14,11 @@ export interface ResolvedPath {
   readonly block: Uint8Array
   /** CIDs that the segments resolve to, the root first, `cid` last */
   readonly roots: CID[]
-  /** Blocks on the way, in order, without the last one: whoever has them can check the path */
+  /** Blocks on the way, in order, without the last one: they prove the path */
   readonly way: Array<{ cid: CID; block: Uint8Array }>
 }
 
-/** There is no such path; `message` names the segment. */
+/** The path does not exist; `message` names the segment. */
 export class PathNotFoundError extends Error {
   override readonly name = 'PathNotFoundError'
 }
@@ -55,7 +55,7 @@ export async function resolvePath(root: CID, segments: readonly string[], get: G
 
 // --- internal ---
 
-/** The exporter knows how names hash to slots; it is given a store that notes which nodes it looked at. */
+/** The exporter knows how names hash to slots; the store it gets records the nodes it looked at. */
 async function throughShards(
   directory: CID,
   name: string,
@@ -78,7 +78,7 @@ async function throughShards(
   }
   let found: CID | undefined
   try {
-    // names never contain a slash: whoever splits a path refuses an encoded one
+    // names never contain a slash: an encoded one was refused when the path was split
     for await (const entry of walkPath(`${directory}/${name}`, store)) found = entry.cid
   } catch (error) {
     if (failure !== undefined) throw failure

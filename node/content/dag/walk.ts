@@ -13,8 +13,8 @@ export interface Visited {
 }
 
 /**
- * `seen` leaves out blocks that were given before and takes in those that are given now; without it a block comes as often as it
- * is linked. Memory: one block and the links of the nodes above it.
+ * `seen`: blocks to leave out; those yielded are added. Without it a block comes as often as it is linked. Memory: one block and the links of
+ * the nodes above it. Throws `InvalidContentError` for a DAG that is too deep or has an unreadable node, and what `get` throws.
  */
 export async function* walkDag(root: CID, get: GetBlock, seen?: Set<string>): AsyncGenerator<Visited> {
   const stack: CID[][] = [[root]]
@@ -37,5 +37,5 @@ export async function* walkDag(root: CID, get: GetBlock, seen?: Set<string>): As
 
 /** One character per byte, a third of the base32 form: a walk remembers one for each MiB. */
 export function keyOf(cid: CID): string {
-  return String.fromCharCode(...cid.bytes)
+  return Buffer.from(cid.bytes).toString('latin1')
 }

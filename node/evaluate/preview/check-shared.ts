@@ -1,6 +1,6 @@
 /**
- * `coopt prior check` with the help of a node: of a bundle that has to be fetched by its CID, or against a swarm. What `checkPrior` says, then what
- * the swarm would make of it.
+ * `coopt prior check` with the help of a node: for a bundle that is fetched by its CID, or against a swarm. Reports what `checkPrior` finds, then
+ * how the swarm would judge the prior.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,27 +9,33 @@ import { decodeInvite } from '../../../src/distribute/invite.ts'
 import { imageLimitsOf } from '../../../src/distribute/manifest.ts'
 import type { PriorCheckOptions } from '../../api/options.ts'
 import type { PriorReport, SharedReport } from '../../api/reports.ts'
-import type { Content } from '../../content/content.ts'
+import type { ContentWriter } from '../../content/content.ts'
+import type { ContentFetcher } from '../../content/fetch-content.ts'
+import type { LocalContent } from '../../content/local-content.ts'
+import type { ContentReader } from '../../content/read-content.ts'
 import type { Swarms } from '../../swarms/swarms.ts'
 import type { ApiEvent } from '../../api/events.ts'
 import { fetchBundle } from '../../priors/bundle/fetch-bundle.ts'
 import { checkPrior } from '../../priors/check-prior.ts'
 import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
+import type { Projector } from '../../compute/projection/projector.ts'
 import { loadPrior } from '../../priors/load-prior.ts'
 import { mergeUnlessKnown } from '../../merge/merge-swarm.ts'
+import { openMerged } from '../../merge/open-merged.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
 import { previewPrior } from './preview-prior.ts'
 import { roundOfDataset, roundOfSwarm, type Round } from './round.ts'
 
 export interface CheckComponents {
-  readonly content: Content
+  readonly content: Pick<LocalContent, 'has'> & ContentFetcher & ContentReader & Pick<ContentWriter, 'put' | 'barrier'>
   readonly swarms: Pick<Swarms, 'all' | 'find'>
   readonly limits: Partial<InferenceLimits>
+  readonly projector: Projector
   /** Images per call of the prior */
   readonly batchSize: number
   /** How long to wait for a first member of the swarm, ms */
   readonly catchUpMs: number
-  /** Folder for files that are gone afterwards */
+  /** Folder for temporary files */
   readonly spool: string
 }
 
@@ -84,7 +90,7 @@ async function checkFiles(
   { image, output, shared }: PriorCheckOptions,
   { onEvent, signal }: Call
 ): Promise<PriorReport> {
-  const options = { limits: components.limits, ...(output === undefined ? {} : { output }) }
+  const options = { limits: components.limits, scratch: components.spool, ...(output === undefined ? {} : { output }) }
   const report = await checkPrior(path, { ...options, ...(image === undefined ? {} : { image }) })
   if (shared === undefined || report.refusals.length > 0) return report
   const round = await roundOf(components, shared, signal)
@@ -92,10 +98,11 @@ async function checkFiles(
     const limits = { ...components.limits, ...decodeLimits(imageLimitsOf(round.swarm.manifest)) }
     const prior = await loadPrior(path, { ...options, limits })
     try {
-      const { content, batchSize } = components
+      const { content, projector, batchSize } = components
       const onBatch = (done: number, rows: number): void => onEvent({ type: 'scoring', done, rows })
       const preview: SharedReport = await previewPrior(round, {
         prior,
+        projector,
         content,
         batchSize,
         onBatch,
@@ -110,7 +117,7 @@ async function checkFiles(
   }
 }
 
-/** A UnixFS directory is a merged dataset; whatever else there is names a swarm. */
+/** A UnixFS directory is a merged dataset; anything else names a swarm. */
 async function roundOf(
   { swarms, content, catchUpMs }: CheckComponents,
   shared: string,
@@ -119,7 +126,7 @@ async function roundOf(
   const root = directoryCid(shared)
   if (root !== undefined) {
     await mergeUnlessKnown(root, swarms.all(), content)
-    return await roundOfDataset(root, content, signal)
+    return await roundOfDataset(await openMerged(root, content, { signal }), content, signal)
   }
   return await roundOfSwarm(await swarms.find(decodeInvite(shared), signal), catchUpMs, signal)
 }

@@ -1,8 +1,8 @@
 /**
- * `coopt prior check PRIOR --shared INVITE|CID`: what a swarm would make of a prior that is not in it, computed as everybody will compute
+ * `coopt prior check PRIOR --shared INVITE|CID`: how a swarm would judge a prior that is not in it, computed as every peer will compute
  * it, from targets of the shared set that stay in this process.
  *
- * Targets, uniform value and gate are those that `join` would publish and meet. Rank and alignment are of the present: whoever joins
+ * Targets, uniform value and gate are those that `join` would publish and face. Rank and alignment describe the present: a prior that joins
  * later can change both.
  */
 import type { Candidate, Election } from '../../../src/align/candidate.ts'
@@ -10,18 +10,20 @@ import { NOISE_SIGMAS, round6, type Assessment } from '../../../src/align/gate.t
 import type { Manifest } from '../../../src/distribute/manifest.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
 import { NumericError } from '../../../src/errors.ts'
-import { matrix, type Matrix32 } from '../../../src/matrix.ts'
+import type { Matrix32 } from '../../../src/matrix.ts'
 import { belowFloor, candidatesOf, HOPELESS, isScore, type Quality } from '../../../src/merge/views.ts'
-import type { EncodedImage, PriorModel } from '../../../src/optimize/prior.ts'
+import type { PriorModel } from '../../../src/optimize/prior.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 import type { SharedReport } from '../../api/reports.ts'
-import type { Content } from '../../content/content.ts'
-import { createOptimizer } from '../../priors/compute-targets.ts'
+import type { ContentReader } from '../../content/read-content.ts'
+import type { Projector } from '../../compute/projection/projector.ts'
+import { createTargetComputer } from '../../priors/compute-targets.ts'
 import type { Round } from './round.ts'
 
 export interface PreviewComponents {
   prior: PriorModel
-  content: Content
+  projector: Projector
+  content: Pick<ContentReader, 'samples'>
   /** Images per call of the prior */
   batchSize: number
   onBatch(done: number, rows: number): void
@@ -31,7 +33,7 @@ export interface PreviewComponents {
 /** The key of the candidate among record ids: behind all of them, as the newest of several equals is. */
 const OWN = '~'
 
-/** Throws what the prior throws for an image, and `ContentUnavailableError` when the shared set cannot be had. */
+/** Throws what the prior throws for an image, and `ContentUnavailableError` when the shared set cannot be fetched. */
 export async function previewPrior(round: Round, components: PreviewComponents): Promise<SharedReport> {
   const { swarm, exact, set, evidence, unjudged } = round
   const { manifest } = swarm
@@ -81,33 +83,29 @@ export async function previewPrior(round: Round, components: PreviewComponents):
 
 // --- internal ---
 
+/** `imagesPerSecond`: of the model, without what reading the images takes */
 async function targetsOfShared(
   { swarm }: Round,
-  { prior, content, batchSize, onBatch, signal }: PreviewComponents
+  { prior, projector, content, batchSize, onBatch, signal }: PreviewComponents
 ): Promise<{ targets: Matrix32; imagesPerSecond?: number }> {
-  const { shared, dimension } = swarm.manifest
-  const optimizer = createOptimizer({ swarm, prior, batchSize })
-  const data = new Float32Array(shared.rows * dimension)
-  let done = 0
+  const { shared } = swarm.manifest
   let milliseconds = 0
-  let batch: EncodedImage[] = []
-  const flush = async (): Promise<void> => {
-    const started = performance.now()
-    const targets = await optimizer.embed(batch, signal)
-    milliseconds += performance.now() - started
-    data.set(targets.data, done * dimension)
-    done += batch.length
-    batch = []
-    onBatch(done, shared.rows)
+  const timed: PriorModel = {
+    ...prior,
+    embed: async (images, options) => {
+      const started = performance.now()
+      const made = await prior.embed(images, options)
+      milliseconds += performance.now() - started
+      return made
+    }
   }
-  for await (const { id, bytes } of content.samples(shared, 0, signal)) {
-    signal.throwIfAborted()
-    batch.push({ id, bytes })
-    if (batch.length >= batchSize || done + batch.length === shared.rows) await flush()
-  }
-  const targets = matrix(shared.rows, dimension, data)
+  const computer = createTargetComputer({ swarm, prior: timed, projector, batchSize })
+  const targets = await computer.ofSamples(content.samples(shared, 0, signal), shared.rows, {
+    onBatch: done => onBatch(done, shared.rows),
+    signal
+  })
   if (prior.descriptor.kind === 'human') return { targets }
-  return { targets, imagesPerSecond: round6((done * 1000) / Math.max(milliseconds, 1)) }
+  return { targets, imagesPerSecond: round6((shared.rows * 1000) / Math.max(milliseconds, 1)) }
 }
 
 type GateRow = SharedReport['gate'][number]

@@ -1,5 +1,5 @@
 /**
- * What attackers publish (simulate.md lists them; threat model and measurements: align/gate.ts, align/predictivity.ts).
+ * What attackers publish (listed in simulate.md; measured in src/align/gate.ts and src/align/predictivity.ts).
  *
  * All follow from names and ids, so that runs repeat. An attacker's further identities publish the same up to a rotation: equal bytes
  * would be recognised at once.

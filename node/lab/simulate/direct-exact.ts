@@ -1,5 +1,5 @@
 /**
- * `Exact` (node/exact/exact.ts) without a thread, over a draw that remembers, and with what a configuration changes on purpose: the gate
+ * `Exact` (compute/exact/exact.ts) without a thread, over a draw that remembers what it computed, and with what a configuration changes on purpose: the gate
  * switched off, and another reference than the elected one.
  */
 import type { Candidate, Election, Reference } from '../../../src/align/candidate.ts'

@@ -21,7 +21,7 @@ import {
 import { verify } from '../../process/verify-signature.ts'
 import { createLeaseTable, type LeaseTable } from '../../state/leases.ts'
 import { createLogger } from '../../process/logger.ts'
-import { nextTask } from '../../participant/next-task.ts'
+import { hasAllRows, hasResultBy, nextTask } from '../../participant/next-task.ts'
 import { createSwarmState, type Draft, type SwarmState } from '../../state/swarm-state.ts'
 import type { DirectExact } from './direct-exact.ts'
 import type { Draw, Published } from './draw.ts'
@@ -132,7 +132,7 @@ export function createSimulatedSwarm({
     for (const table of leases.values()) table.observe(message)
   }
 
-  /** A participant whose prior is refused, or cannot be aligned, ends (node/participant.ts). */
+  /** A participant whose prior is refused, or cannot be aligned, ends (participant/participant.ts). */
   const isUsable = (score: SignedRecord<Score>): boolean => {
     const reference = state.view().election.reference?.cid
     if (state.evidence.assessments.get(assessmentKey(score.body))?.admissible !== true || reference === undefined)
@@ -157,7 +157,7 @@ export function createSimulatedSwarm({
 
   const finish = async ({ by, partition, improving }: Job): Promise<void> => {
     const { score } = by
-    if (score !== undefined && (improving || !state.view().chosen.has(partition))) {
+    if (score !== undefined && (improving || !hasAllRows(manifest, state.view(), partition))) {
       const raw = await by.source.partition(partition)
       if (raw.present === 0) setAside.get(by)?.add(`${partition}`)
       else {
@@ -182,11 +182,12 @@ export function createSimulatedSwarm({
         score,
         admissible: true,
         leases: table,
-        mayTake: view.missing.length > 0 || (!once && by.taken < by.budget),
+        mayTake: view.missing.length + view.incomplete.length > 0 || (!once && by.taken < by.budget),
         once,
-        settled: true,
+        isReferenceStable: true,
         isAbandoned: () => false,
-        isSetAside: key => setAside.get(by)?.has(key) === true
+        isSetAside: key => setAside.get(by)?.has(key) === true,
+        hasOwnResult: partition => hasResultBy(state.set, score, partition)
       })
       if (task === undefined) return undefined
       if (task.do === 'align') {

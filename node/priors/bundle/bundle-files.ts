@@ -1,4 +1,4 @@
-/** The files of a bundle as UnixFS blocks: one order, one CID, whether they come from a folder or were just made. */
+/** Turns the files of a bundle into UnixFS blocks: one order, one CID, whether they come from a folder or were just made. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { CID } from 'multiformats/cid'
@@ -9,7 +9,7 @@ import { GOLDEN_FOLDER, MODEL_FILE } from '../../../src/publish/bundle.ts'
 import { sha256Cid } from '../../compute/inference/file-cid.ts'
 
 export interface BundleFiles {
-  /** Where the model lies on this machine, and what it was when it was looked at */
+  /** Where the model is on this machine, and its CID when it was scanned */
   readonly model: { readonly path: string; readonly cid: CID }
   /** All other files by their path in the bundle, `golden/…` among them */
   readonly small: ReadonlyMap<string, Uint8Array>

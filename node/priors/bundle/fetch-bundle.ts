@@ -1,6 +1,6 @@
 /**
- * A bundle by its CID -> a folder of this machine. The directory may be anybody's: only the names of the format are looked up in it and become
- * paths, whatever else it holds is refused, and every size is known before a byte is fetched.
+ * Fetches a bundle by its CID into a folder of this machine. The directory may be anyone's: only the names of the format become paths, anything
+ * else in it is refused, and every size is known before a byte is fetched.
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,7 +17,8 @@ import {
   MODEL_FILE,
   PREPROCESSOR_FILE
 } from '../../../src/publish/bundle.ts'
-import type { Content, FetchOptions } from '../../content/content.ts'
+import type { ContentFetcher, FetchOptions } from '../../content/fetch-content.ts'
+import type { LocalContent } from '../../content/local-content.ts'
 import type { GetBlock } from '../../content/dag/blocks.ts'
 import { entityOf } from '../../content/dag/entity.ts'
 import { writeAll, writeNewFile } from '../../store/new-file.ts'
@@ -33,13 +34,14 @@ export interface BundleEntry {
 }
 
 /**
- * The files of a bundle, by two directory nodes. `maxModelBytes`: the most that its model may have. Throws `InvalidPriorError` when it is no
- * bundle, and what `get` throws.
+ * The files of a bundle, by two directory nodes. `maxModelBytes`: the most that its model may have. Throws `InvalidPriorError` when it is not
+ * a bundle, and what `get` throws.
  */
 export async function bundleEntries(root: CID, maxModelBytes: number, get: GetBlock): Promise<BundleEntry[]> {
   const top = await entriesOf(root, get)
   const golden = take(top, GOLDEN_FOLDER)
-  if (golden === undefined) throw new InvalidPriorError(`${root} is no bundle of a prior: it has no ${GOLDEN_FOLDER}`)
+  if (golden === undefined)
+    throw new InvalidPriorError(`${root} is not a bundle of a prior: it has no ${GOLDEN_FOLDER}`)
   const inner = await entriesOf(golden, get)
   const images = [...Array(GOLDEN_IMAGES).keys()].flatMap(i => ['png', 'jpg', 'webp'].map(kind => `${i}.${kind}`))
   const limits: Array<[string, number]> = [
@@ -58,19 +60,25 @@ export async function bundleEntries(root: CID, maxModelBytes: number, get: GetBl
   ]
   const extra = [...top.keys(), ...inner.keys()]
   if (extra.length > 0)
-    throw new InvalidPriorError(`${root} is no bundle of a prior: ${JSON.stringify(extra[0])} does not belong to one`)
-  // what must be there is missed when the bundle is opened
+    throw new InvalidPriorError(
+      `${root} is not a bundle of a prior: ${JSON.stringify(extra[0])} does not belong to one`
+    )
+  // a file that is missing is reported when the bundle is opened
   return entries.flatMap(({ path, cid, maxBytes }) => (cid === undefined ? [] : [{ path, cid, maxBytes }]))
 }
 
 /**
  * Write the bundle into `folder`, which must not exist. `maxModelBytes`: the limit on model files of this node. Throws `InvalidPriorError`
- * when it is no bundle, `InvalidContentError` when a file of it is too large, `ContentUnavailableError`, or the signal's reason.
+ * when it is not a bundle, `InvalidContentError` when a file of it is too large, `ContentUnavailableError`, or the signal's reason.
  */
 export async function fetchBundle(
   root: CID,
   folder: string,
-  { content, maxModelBytes, ...options }: FetchOptions & { content: Content; maxModelBytes: number }
+  {
+    content,
+    maxModelBytes,
+    ...options
+  }: FetchOptions & { content: Pick<ContentFetcher, 'block' | 'leaves'>; maxModelBytes: number }
 ): Promise<void> {
   const entries = await bundleEntries(root, maxModelBytes, async cid => await content.block(cid, options))
   await mkdir(join(folder, GOLDEN_FOLDER), { recursive: true, mode: 0o700 })
@@ -82,10 +90,10 @@ export async function fetchBundle(
   }
 }
 
-/** Bring all blocks of a bundle here, at most `dagBytes` of files: for those who keep what others publish. Errors as `fetchBundle`. */
+/** Fetch all blocks of a bundle into the store, at most `dagBytes` of files: for nodes that keep what others publish. Errors as `fetchBundle`. */
 export async function keepBundle(
   { cid: root, dagBytes }: { cid: CID; dagBytes: number },
-  content: Content,
+  content: ContentFetcher,
   options: FetchOptions
 ): Promise<void> {
   const entries = await bundleEntries(root, dagBytes, async cid => await content.block(cid, options))
@@ -97,8 +105,8 @@ export async function keepBundle(
   }
 }
 
-/** The files of a bundle that is here with all its blocks, else undefined. Never asks the network. */
-export async function heldBundle(root: CID, content: Content): Promise<CID[] | undefined> {
+/** The files of a bundle whose blocks are all in the store, else undefined. Never asks the network. */
+export async function heldBundle(root: CID, content: LocalContent): Promise<CID[] | undefined> {
   let files: CID[]
   try {
     const entries = await bundleEntries(root, MAX_BUNDLE_BYTES, async cid => {
@@ -120,9 +128,9 @@ export async function heldBundle(root: CID, content: Content): Promise<CID[] | u
 async function entriesOf(cid: CID, get: GetBlock): Promise<Map<string, CID>> {
   const block = await get(cid)
   if (block.byteLength > MAX_DIRECTORY_BYTES)
-    throw new InvalidPriorError(`${cid} is no directory of a bundle: it has ${block.byteLength} bytes`)
+    throw new InvalidPriorError(`${cid} is not the directory of a bundle: it has ${block.byteLength} bytes`)
   const entity = entityOf(cid, block)
-  if (entity.kind !== 'directory') throw new InvalidPriorError(`${cid} is no directory of a bundle`)
+  if (entity.kind !== 'directory') throw new InvalidPriorError(`${cid} is not the directory of a bundle`)
   return new Map(entity.links.map(link => [link.name, link.cid]))
 }
 

@@ -1,4 +1,4 @@
-/** The prior that takes part: any that `loadPrior` takes, or a bundle by its CID. A bundle's blocks are in the store then, to be served. */
+/** Opens the prior that takes part: any that `loadPrior` opens, or a bundle by its CID. The blocks of a bundle are then in the store, to be served. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidContentError } from '../../../src/errors.ts'
@@ -45,7 +45,7 @@ export async function loadPriorToJoin(
       await model.close()
       await remove()
     }
-    if (root.cid.equals(cid)) return { ...model, close } // the worker reads the model again when it is replaced
+    if (root.cid.equals(cid)) return { ...model, close } // a worker that is replaced reads the model again
     await model.close()
     throw new InvalidContentError(`${cid} is not laid out as bundles are: the same files make ${root.cid}`)
   } catch (error) {

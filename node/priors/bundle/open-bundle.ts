@@ -2,8 +2,8 @@
  * A folder with `bundle.json` -> a prior that was checked against what the bundle says: the files are those of a bundle and no others, the model
  * passes the scan, model, tensor and preprocessing have the stated identity, and the golden features come out again.
  *
- * The folder may be anybody's. Sizes are looked at before anything is read, links are not followed, and the model runs in the child process
- * that every model runs in.
+ * The folder may be anyone's. Sizes are checked before anything is read, links are not followed, and the model runs in a child process, as
+ * every model does.
  */
 import { lstat, opendir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -39,6 +39,8 @@ export interface OpenBundleOptions {
   readonly output?: string
   readonly threads?: number
   readonly limits?: Partial<InferenceLimits>
+  /** Folder for the working directories of inference processes. @default the system's */
+  readonly scratch?: string
 }
 
 export interface OpenedBundle {
@@ -94,7 +96,8 @@ export async function openBundle(folder: string, options: OpenBundleOptions = {}
     name: options.name ?? facts.name,
     threads: options.threads ?? 1,
     ...(license === undefined ? {} : { license }),
-    ...(options.limits === undefined ? {} : { limits: options.limits })
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.scratch === undefined ? {} : { scratch: options.scratch })
   })
   try {
     const { descriptor } = prior
@@ -123,7 +126,7 @@ export async function openBundle(folder: string, options: OpenBundleOptions = {}
 
 // --- internal ---
 
-/** Several times what a bundle has, so that a file too many is named: of a folder with a million the rest is not listed. */
+/** Several times what a bundle has, so that a surplus file is named; a folder with a million files is not listed to its end. */
 const MAX_FILES = 64
 
 /** Any JSON: `parsePreprocessor` says what is wrong with it. */
@@ -145,7 +148,7 @@ async function readGolden(
   return images
 }
 
-/** Plain files of the folder and of `golden`, as paths. Anything else that lies there is refused: links, devices, other folders. */
+/** Plain files of the folder and of `golden`, as paths. Everything else is refused: links, devices, other folders. */
 async function listFiles(folder: string): Promise<Set<string>> {
   const names = new Set<string>()
   for (const below of ['', GOLDEN_FOLDER]) {
@@ -157,7 +160,7 @@ async function listFiles(folder: string): Promise<Set<string>> {
     for await (const entry of entries) {
       const path = below === '' ? entry.name : `${below}/${entry.name}`
       if (names.size >= MAX_FILES)
-        throw new InvalidPriorError(`folder ${folder} is no bundle: it has more than ${MAX_FILES} files`)
+        throw new InvalidPriorError(`folder ${folder} is not a bundle: it has more than ${MAX_FILES} files`)
       if (path === GOLDEN_FOLDER && entry.isDirectory()) continue
       if (!entry.isFile())
         throw new InvalidPriorError(`${JSON.stringify(path)} in bundle ${folder} is not a plain file`)
@@ -173,7 +176,7 @@ async function checkSize(folder: string, path: string, maxBytes: number): Promis
     throw new InvalidPriorError(`${path} of bundle ${folder} has ${size} bytes, at most ${maxBytes} are accepted`)
 }
 
-/** Of a file itself, not of what a link leads to; undefined when there is none. */
+/** Of the file itself, not of a link's target; undefined when there is none. */
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
     return (await lstat(path)).size

@@ -1,5 +1,5 @@
 /**
- * `coopt prior pack PRIOR --out FILE.car|FOLDER`: a model with everything that is needed to run it again. The same model, options and images
+ * `coopt prior pack PRIOR --out FILE.car|FOLDER`: packs a model with everything that is needed to run it again. The same model, options and images
  * give the same bundle; only the golden features are measured, and those may differ in their last digits between machines.
  */
 import { createReadStream } from 'node:fs'
@@ -38,7 +38,7 @@ import { goldenImages } from './golden-images.ts'
 export async function packBundle(path: string, options: PackOptions): Promise<PackReport> {
   const found = await findPrior(path)
   if (found.kind === 'human')
-    throw new InvalidInputError(`${path} holds labels: there is no model in it that anybody could run again`)
+    throw new InvalidInputError(`${path} holds labels: a bundle needs a model that others can run again`)
   if (found.bundle !== undefined) throw new InvalidInputError(`${path} is a bundle already`)
   const license = await licenseOf(dirname(found.model), options.license)
   const prior = await loadOnnx(found, {
@@ -95,7 +95,7 @@ async function smallFiles(
     dimension: descriptor.dimension,
     ...(license === undefined ? {} : { license })
   })
-  parseBundleJson(facts, bundleFactsSchema, FACTS_FILE) // a name or licence that nobody could read is refused here
+  parseBundleJson(facts, bundleFactsSchema, FACTS_FILE) // refuses a name or licence that no reader of the bundle would accept
   const goldenJson = bundleJson(golden)
   if (goldenJson.byteLength > BUNDLE_LIMITS.golden)
     throw new InvalidPriorError(`features of ${descriptor.dimension} dimensions are too long for a bundle`)
@@ -165,11 +165,11 @@ async function writeCar(files: BundleFiles, root: ContentFile, path: string): Pr
 
 async function writeFolder({ model, small }: BundleFiles, out: string): Promise<void> {
   await mkdir(out, { recursive: true }).catch((cause: unknown) => {
-    throw new InvalidInputError(`${out} cannot be made a folder: give another name, or one that ends in .car`, {
+    throw new InvalidInputError(`${out} cannot be created as a folder: give another name, or one that ends in .car`, {
       cause
     })
   })
-  // a bundle with another file beside it would be refused by whoever opens it
+  // a bundle with surplus files is refused when it is opened
   if ((await readdir(out)).length > 0)
     throw new InvalidInputError(`folder ${out} is not empty: a bundle needs one of its own`)
   await mkdir(join(out, GOLDEN_FOLDER))

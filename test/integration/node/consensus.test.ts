@@ -1,5 +1,5 @@
 import { peerIdFromString } from '@libp2p/peer-id'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { createReferenceClient } from '../../../protocols/reference/client.ts'
 import { decodeMatrix } from '../../../src/bytes.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
@@ -13,9 +13,6 @@ import {
   whenState,
   type TestNode
 } from '../../helpers/test-node.ts'
-
-// five nodes, four models and three references one after the other on whatever machine there is
-vi.setConfig({ testTimeout: 120_000 })
 
 test('several priors make the reference; one that joins late changes it, and all align again from raw targets', async () => {
   const [publisher, a, b, c, late] = await Promise.all([

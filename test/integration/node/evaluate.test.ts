@@ -48,7 +48,7 @@ beforeAll(async () => {
     await publisher.membership(manifest).state.settled(new AbortController().signal)
     cid = (await publisher.node.merge(invite, {})).mergedCid
   })
-}, 180_000)
+})
 afterAll(closeShared)
 
 test('figures are those of the dataset, and the same for a seed', async () => {
@@ -80,7 +80,7 @@ test('figures are those of the dataset, and the same for a seed', async () => {
     ).toBe(true)
 
   expect(await node.node.evaluate(cid, { labels, seed: 3 })).toEqual(report)
-}, 120_000)
+})
 
 test('names and ids give the same figures; test images get targets from priors or a linear student', async () => {
   const names = join(await temporaryFolder(), 'names.csv')
@@ -98,7 +98,7 @@ test('names and ids give the same figures; test images get targets from priors o
   expect(byPrior.test).toMatchObject({ by: 'priors', results: [{ name: 'resnet20' }] })
   const accuracyOf = ({ test: tested }: EvaluateReport): number => tested?.results[0]?.probes.ridge.accuracy ?? 0
   expect(accuracyOf(byPrior)).toBeGreaterThan(byPrior.test?.results[0]?.probes.chance ?? 1)
-}, 180_000)
+})
 
 test('a report is written, whole, and never over another file', async () => {
   const report = join(await temporaryFolder(), 'report.html')
@@ -109,7 +109,7 @@ test('a report is written, whole, and never over another file', async () => {
   expect(page.split('<svg role="img"').length - 1).toBe(2 + 4)
   expect(page.trimEnd().endsWith('</html>')).toBe(true)
   await expect(node.node.evaluate(cid, options)).rejects.toThrow('exists already')
-}, 120_000)
+})
 
 test('what cannot be used is an error that says what to do, and leaves no file behind', async () => {
   const evaluate = async (options: Partial<Parameters<typeof node.node.evaluate>[1]>, root = cid) =>
@@ -128,4 +128,4 @@ test('what cannot be used is an error that says what to do, and leaves no file b
   await expect(evaluate({ report }, file?.cid.toString())).rejects.toThrow('UnixFS directory')
   await expect(readFile(report)).rejects.toThrow('ENOENT')
   expect(await node.runtime.content.has(parseCid(cid))).toBe(true)
-}, 120_000)
+})

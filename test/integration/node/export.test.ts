@@ -111,6 +111,12 @@ test('a finished round is served, exported, and carried to a home without networ
   ])
   for (const { cid, bytes } of [bait, trap]) await content.put(cid, bytes)
   expect(await status(`/ipfs/${trap.cid}/data/secret`)).toBe(404)
+  // nor is one that adds something to the whole dataset
+  const top = await content.block(CID.parse(mergedCid), { signal: AbortSignal.timeout(5000) })
+  const honest = dagPb.decode(top).Links.map(({ Name = '', Hash }): [string, CID] => [Name, Hash])
+  const extended = directory([...honest, ['zzz', rawCid(foreign)]])
+  await content.put(extended.cid, extended.bytes)
+  expect(await status(`/ipfs/${extended.cid}/zzz`)).toBe(404)
 
   // --- exported
   const out = join(folder, 'files')

@@ -36,13 +36,18 @@ test('gc frees what nobody needs, and the dataset, its proofs and pins stay whol
   const joined = await participant.join(invite, bundledPrior('superclass2'))
   const root = parseCid(joined.mergedCid ?? '')
   const { home } = participant
-  const wasted = await litter(participant)
   const pinned = await litter(participant)
   await participant.node.pin(`${pinned}`, {})
-  await participant.runtime.content.barrier()
 
-  // of this very process: young blocks are never touched
-  expect(await participant.node.gc({ dryRun: false })).toMatchObject({ blocks: 0, bytes: 0 })
+  // of this very process: what nobody needs goes, what a writing holds stays
+  const early = await litter(participant)
+  using writing = participant.runtime.content.writing()
+  const wasted = (await importBytes([new Uint8Array(randomBytes(3 * MIB))], writing.put)).cid
+  expect(await participant.node.gc({ dryRun: false })).toMatchObject({ blocks: expect.any(Number) as number })
+  expect(await participant.runtime.content.peek(early)).toBeUndefined()
+  expect(await held(participant, wasted)).toBe(4)
+  expect(await held(participant, root)).toBeGreaterThan(4)
+  await participant.runtime.content.barrier()
   await participant.node.close()
 
   const again = await openNode(home, { network: false })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   joinReportSchema,
   mergeReportSchema,
@@ -15,9 +15,6 @@ import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '
 
 const PARTITIONS = 6
 const PRIORS = ['superclass2', 'vgg_small', 'resnet20'] as const
-
-// a dozen processes one after the other, each a second or two to start, more on a busy machine
-vi.setConfig({ testTimeout: 150_000, hookTimeout: 90_000 })
 
 let nodes: ProcessNodes
 let publisher: string

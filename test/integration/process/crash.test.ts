@@ -1,5 +1,5 @@
 /** A participant that is killed with -9 again and again, at every point that has a name, and goes on from where it was. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ApiEvent } from '../../../node/api/events.ts'
 import {
   joinReportSchema,
@@ -25,9 +25,6 @@ interface Crash {
   /** What it was about to publish, or had just published */
   during: 'score' | 'result' | 'alignment' | 'merge'
 }
-
-// a dozen processes one after the other, each a second or two to start, more on a busy machine
-vi.setConfig({ testTimeout: 150_000, hookTimeout: 90_000 })
 
 let nodes: ProcessNodes
 let publisher: string

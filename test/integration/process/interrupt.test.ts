@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { joinReportSchema, statusReportSchema, type PublishReport } from '../../../node/api/reports.ts'
 import { EXIT } from '../../../node/api/exit-codes.ts'
 import { createProcessNodes, loggedRecords, recordsOf, type ProcessNodes } from '../../helpers/process-node.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm, SHARED } from '../../helpers/sample-swarm.ts'
-
-// a dozen processes one after the other, each a second or two to start, more on a busy machine
-vi.setConfig({ testTimeout: 150_000, hookTimeout: 90_000 })
 
 let nodes: ProcessNodes
 let published: PublishReport
@@ -52,6 +51,24 @@ describe('Ctrl-C', () => {
     expect(status.swarms.map(s => s.manifest)).toEqual([published.manifest])
     daemon.kill('SIGINT')
     expect(await daemon.ended).toMatchObject({ code: 0, signal: null })
+  })
+
+  it('is not needed to tidy up: a node that is killed leaves nothing behind once it has started again', async () => {
+    const { path } = await nodes.home('killed')
+    const temporary = join(nodes.root, 'temporary')
+    await mkdir(temporary)
+    const isWorkers = (name: string): boolean => name.startsWith('coopt-worker-')
+    const left = async (): Promise<string[]> =>
+      (await Promise.all([temporary, join(path, 'spool')].map(async folder => await readdir(folder).catch(() => []))))
+        .flat()
+        .filter(isWorkers)
+    const killed = nodes.start(path, args(), { temporary })
+    await killed.until(e => e.type === 'scoring')
+    killed.kill('SIGKILL')
+    await killed.ended
+    expect(await left(), 'the working directory of its inference process').not.toEqual([])
+    await nodes.run(path, statusReportSchema, 'status')
+    expect(await left()).toEqual([])
   })
 
   it('ends a participant behind its batch, and the next start goes on from there', async () => {

@@ -18,9 +18,6 @@ import {
 } from '../../helpers/process-node.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '../../helpers/sample-swarm.ts'
 
-// a dozen processes one after the other, each a second or two to start, more on a busy machine
-vi.setConfig({ testTimeout: 150_000, hookTimeout: 90_000 })
-
 let nodes: ProcessNodes
 let images: string
 let publisher: string

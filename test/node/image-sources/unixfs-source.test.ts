@@ -11,7 +11,7 @@ import { sha256 } from 'multiformats/hashes/sha2'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sourceArgument } from '../../../node/cli/source-argument.ts'
 import type { GetBlock } from '../../../node/content/dag/blocks.ts'
-import { blockGetter } from '../../../node/content/file-ranges.ts'
+import { joinParts } from '../../../node/content/join-parts.ts'
 import { openSource } from '../../../node/image-sources/source.ts'
 import { unixfsCandidates } from '../../../node/image-sources/unixfs-candidates.ts'
 import { rawCid } from '../../../src/codec.ts'
@@ -27,7 +27,7 @@ beforeEach(async () => {
   spool = join(root, 'spool')
   await mkdir(spool)
   store = new MemoryBlockstore()
-  get = blockGetter(store)
+  get = async cid => await joinParts(store.get(cid))
 })
 afterEach(async () => await rm(root, { recursive: true, force: true }))
 

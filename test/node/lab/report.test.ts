@@ -120,7 +120,7 @@ describe('projections', () => {
       return isNearA !== (participant === 0)
     })
     expect(wrong).toHaveLength(0)
-  }, 30_000)
+  })
 
   it('are left out where there is hardly anything to show', async () => {
     const few = list.map(one => ({ ...one, raw: matrix(1, 6, one.raw.data.slice(0, 6)) }))

@@ -1,12 +1,12 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createLeaseTable, type LeaseTable } from '../../../node/state/leases.ts'
-import { nextTask, type Situation, type Task } from '../../../node/participant/next-task.ts'
+import { hasResultBy, nextTask, type Situation, type Task } from '../../../node/participant/next-task.ts'
 import type { Assessment } from '../../../src/align/gate.ts'
 import { elect } from '../../../src/align/election.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Quality } from '../../../src/merge/views.ts'
-import type { Lease, Score, SignedRecord } from '../../../src/publish/record.ts'
+import type { Lease, Result, Score, SignedRecord } from '../../../src/publish/record.ts'
 import {
   makeAlignment,
   makeResult,
@@ -76,19 +76,20 @@ function next(self: TestPeer, records: readonly SignedRecord[], change: Partial<
     leases: table(self),
     mayTake: true,
     once: false,
-    settled: true,
+    isReferenceStable: true,
     isAbandoned: () => false,
     isSetAside: () => false,
+    hasOwnResult: partition => hasResultBy(set, scoreOf(self), partition),
     ...change
   })
 }
 
-async function result(peer: TestPeer, partition: number) {
-  return await makeResult(swarm, peer, 1 + 2 * partition, scoreOf(peer), partition)
+async function result(peer: TestPeer, partition: number, change: Partial<Result> = {}) {
+  return await makeResult(swarm, peer, 1 + 2 * partition, scoreOf(peer), partition, change)
 }
 /** A finished partition: result and alignment to the reference, which is the best prior's targets. */
-async function done(peer: TestPeer, partition: number): Promise<SignedRecord[]> {
-  const raw = await result(peer, partition)
+async function done(peer: TestPeer, partition: number, change: Partial<Result> = {}): Promise<SignedRecord[]> {
+  const raw = await result(peer, partition, change)
   const { targets } = scoreOf(best).body
   return [raw, await makeAlignment(swarm, peer, 2 + 2 * partition, raw, targets, QUALITY)]
 }
@@ -180,7 +181,7 @@ describe('the next task', () => {
 
   test('is to optimize more while the election has not settled: aligning can wait, and costs seconds', async () => {
     const raw = await result(close, 2)
-    const task = next(close, [raw], { settled: false })
+    const task = next(close, [raw], { isReferenceStable: false })
     expect(task).toMatchObject({ do: 'optimize' })
     expect(task?.partition).not.toBe(2)
   })
@@ -204,7 +205,7 @@ describe('the next task', () => {
       own: false,
       work: { partition: 3, score: scoreOf(weak), result: raw, byOthers: false }
     })
-    expect(next(best, [...records, raw], { isAbandoned: () => true, settled: false })).toBeUndefined()
+    expect(next(best, [...records, raw], { isAbandoned: () => true, isReferenceStable: false })).toBeUndefined()
   })
 
   test('leaves abandoned targets to a peer that is already at them, and to nobody who cannot have them', async () => {
@@ -251,12 +252,12 @@ describe('the next task', () => {
     const records = await allDone(weak)
     const improved: SignedRecord[] = []
     for (let round = 0; round < 4; round++) {
-      const task = next(best, [...records, ...improved], { settled: false }) as Task
+      const task = next(best, [...records, ...improved], { isReferenceStable: false }) as Task
       expect(task).toMatchObject({ do: 'optimize', improving: true })
       improved.push(await result(best, task.partition))
     }
     expect(new Set(improved.map(r => 'partition' in r.body && r.body.partition)).size).toBe(4)
-    expect(next(best, [...records, ...improved], { settled: false })).toBeUndefined()
+    expect(next(best, [...records, ...improved], { isReferenceStable: false })).toBeUndefined()
     // then each is aligned, and nothing is left to do
     for (let round = 0; round < 4; round++) {
       const task = next(best, [...records, ...improved]) as Task
@@ -265,6 +266,47 @@ describe('the next task', () => {
       improved.push(await makeAlignment(swarm, best, 20 + round, task.work.result, targets, QUALITY))
     }
     expect(next(best, [...records, ...improved])).toBeUndefined()
+  })
+
+  describe('of a partition that was labelled in part', () => {
+    /** Partitions 0 to 2 are done, of partition 3 one row. */
+    const labelledInPart = async (by: TestPeer): Promise<SignedRecord[]> => [
+      ...(await Promise.all([0, 1, 2].map(p => done(best, p)))).flat(),
+      ...(await done(by, 3, { present: 1 }))
+    ]
+
+    test('is to complete it, also for a peer that leaves when all is complete', async () => {
+      const records = await labelledInPart(weak)
+      const task = { do: 'optimize', partition: 3, improving: false }
+      expect(next(close, records)).toEqual(task)
+      expect(next(close, records, { once: true })).toEqual(task)
+    })
+
+    test('is to do first what nobody has done at all', async () => {
+      const records = await done(weak, 3, { present: 1 })
+      for (let i = 0; i < 3; i++) {
+        const task = next(close, records) as Task
+        expect(task.partition).not.toBe(3)
+        records.push(...(await done(close, task.partition)))
+      }
+      expect(next(close, records)).toEqual({ do: 'optimize', partition: 3, improving: false })
+    })
+
+    test('is nothing for the peer that knows no further rows, nor while another peer is working on it', async () => {
+      const records = await labelledInPart(weak)
+      expect(next(weak, records, { once: true })).toBeUndefined()
+      const leases = table(close)
+      leases.observe(lease(best, 3))
+      expect(next(close, records, { leases })).toBeUndefined()
+    })
+
+    test('is to align the result with more rows, and never one with fewer from a better prior', async () => {
+      const records = await labelledInPart(weak)
+      const more = await result(close, 3)
+      expect(next(close, [...records, more])).toMatchObject({ do: 'align', partition: 3, own: true })
+      const full = [...records, more, await makeAlignment(swarm, close, 20, more, scoreOf(best).body.targets, QUALITY)]
+      expect(next(best, [...full, await result(best, 3, { present: 2 })])).toBeUndefined()
+    })
   })
 
   test('is to optimize what a prior below the floor left behind', async () => {

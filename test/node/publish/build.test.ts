@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { MemoryBlockstore } from 'blockstore-core'
 import type { CID } from 'multiformats/cid'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Content } from '../../../node/content/content.ts'
 import { buildDataset, type BuiltDataset } from '../../../node/publish/build.ts'
-import { partitionSamples, readFile } from '../../../node/content/file-ranges.ts'
 import { openSource } from '../../../node/image-sources/source.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { InvalidContentError, InvalidInputError } from '../../../src/errors.ts'
+import { memoryContent } from '../../helpers/memory-content.ts'
 import { all, fakeImage } from '../../src/distribute/samples.ts'
 
 let root: string
@@ -39,25 +40,25 @@ async function build(path: string, options: { partitions?: number; onProgress?: 
   const source = await openSource(path, { spool: root })
   const built = await buildDataset(source, { partitions: 4, sharedRows: 10, seed, put, ...options })
   await source.close()
-  return { built, store, blocks }
+  return { built, store, content: memoryContent(store), blocks }
 }
 
-const ids = async (store: MemoryBlockstore, built: BuiltDataset) =>
+const { signal } = new AbortController()
+
+const ids = async (content: Content, built: BuiltDataset) =>
   await Promise.all(
-    built.partitions.map(async ({ cid, bytes }) =>
-      (await all(partitionSamples(store, cid, { maxBytes: bytes }))).map(s => s.id)
-    )
+    built.partitions.map(async file => (await all(content.samples(file, 0, signal))).map(sample => sample.id))
   )
 
 describe('buildDataset', () => {
   it('writes every image once into partitions of nearly equal size, and the shared set', async () => {
     const steps: unknown[][] = []
-    const { built, store } = await build(await folder(i => `${i}.jpg`), { onProgress: (...step) => steps.push(step) })
-    const rows = await ids(store, built)
+    const { built, content } = await build(await folder(i => `${i}.jpg`), { onProgress: (...step) => steps.push(step) })
+    const rows = await ids(content, built)
     expect(rows.map(list => list.length)).toEqual(built.partitions.map(partition => partition.rows))
     expect(built.partitions.map(partition => partition.rows).sort((a, b) => a - b)).toEqual([25, 25, 25, 26])
     expect(rows.flat().sort()).toEqual(IMAGES.map(bytes => rawCid(bytes).toString()).sort())
-    const shared = await all(partitionSamples(store, built.shared.cid, { maxBytes: built.shared.bytes }))
+    const shared = await all(content.samples(built.shared, 0, signal))
     expect(shared).toHaveLength(10)
     expect(rows.flat()).toEqual(expect.arrayContaining(shared.map(sample => sample.id)))
     expect(built).toMatchObject({ samples: 101, duplicates: 0 })
@@ -97,35 +98,29 @@ describe('buildDataset', () => {
   })
 })
 
-describe('partitionSamples', () => {
-  it('goes on from any row, and refuses a block that is not as long as its tree says', async () => {
-    const { built, store } = await build(await folder(i => `${i}.jpg`), { partitions: 1 })
+describe('samples of a partition', () => {
+  it('start at any row, and are refused when a block is not as long as its tree says', async () => {
+    const { built, store, content } = await build(await folder(i => `${i}.jpg`), { partitions: 1 })
     const [file] = built.partitions
     if (file === undefined) throw new Error('no partition')
-    const samples = await all(partitionSamples(store, file.cid, { maxBytes: file.bytes }))
-    for (const start of [1, 50, 100, 101]) {
-      expect(await all(partitionSamples(store, file.cid, { maxBytes: file.bytes, start }))).toEqual(
-        samples.slice(start)
-      )
-    }
-    await expect(all(partitionSamples(store, file.cid, { maxBytes: file.bytes - 1 }))).rejects.toThrow(
-      InvalidContentError
-    )
-    expect(await readFile(store, file.cid, file.bytes)).toHaveLength(file.bytes)
-    const short = {
-      get: async function* (cid: CID) {
-        for await (const part of store.get(cid)) yield cid.code === 0x55 ? part.subarray(1) : part
+    const samples = await all(content.samples(file, 0, signal))
+    for (const start of [1, 50, 100, 101])
+      expect(await all(content.samples(file, start, signal))).toEqual(samples.slice(start))
+    const { cid, bytes } = file
+    await expect(all(content.samples({ cid, bytes: bytes - 1 }, 0, signal))).rejects.toThrow(InvalidContentError)
+    await expect(all(content.samples({ cid, bytes: bytes + 1 }, 0, signal))).rejects.toThrow(InvalidContentError)
+    expect(await content.read(cid, bytes, { signal })).toHaveLength(bytes)
+    const short = Object.assign(new MemoryBlockstore(), {
+      get: async function* (child: CID) {
+        for await (const part of store.get(child)) yield child.code === 0x55 ? part.subarray(1) : part
       }
-    }
-    await expect(all(partitionSamples(short, file.cid, { maxBytes: file.bytes }))).rejects.toThrow(
-      /the leaf .* has \d+ bytes, not/
-    )
+    })
+    await expect(all(memoryContent(short).samples(file, 0, signal))).rejects.toThrow(/the leaf .* has \d+ bytes, not/)
   })
 
-  it('stops when it is told to', async () => {
-    const { built, store } = await build(await folder(i => `${i}.jpg`))
+  it('end when the signal does, also where every block is here', async () => {
+    const { built, content } = await build(await folder(i => `${i}.jpg`))
     const file = built.partitions[0] as BuiltDataset['shared']
-    const signal = AbortSignal.abort(new Error('enough'))
-    await expect(all(partitionSamples(store, file.cid, { maxBytes: file.bytes, signal }))).rejects.toThrow('enough')
+    await expect(all(content.samples(file, 0, AbortSignal.abort(new Error('enough'))))).rejects.toThrow('enough')
   })
 })

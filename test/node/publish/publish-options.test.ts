@@ -45,6 +45,9 @@ describe('options of publish', () => {
     [{ dimension: 1 }, /"dim".*2 at least/],
     [{ dimension: MAX_DIMENSION + 1 }, /"dim".*4096 at most/],
     [{ shared: 8192, dimension: 4096 }, /"shared".*use 4096 rows or fewer/],
+    [{ election: 'chance' as 'uniformity' }, /"election"/],
+    [{ targetDtype: 'int8' as 'float16' }, /"targetDtype"/],
+    [{ more: [''] }, /"more/],
     [{ allow: [] }, /"allow"/],
     [{ allow: ['not-a-peer'] }, /not-a-peer/]
   ])('that break a limit of the manifest are refused: %j', (change, message) => {
@@ -77,6 +80,7 @@ describe('options of publish', () => {
       refusal(/"shared".*"a prior".*4096 rows/)
     )
     expect(refused(() => checkReferencePrior(good, MAX_DIMENSION + 1, 'a prior'))).toMatchObject(refusal(/4097/))
+    expect(refused(() => checkReferencePrior(good, 64, 'two\nlines'))).toMatchObject(refusal(/"two\\nlines".*rename/))
   })
 })
 

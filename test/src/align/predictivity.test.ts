@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { multiplyByTranspose } from '../../../src/gemm.ts'
+import { createForm, pairFigures } from '../../../src/align/prediction-form.ts'
 import { createPredictivityMemo, MAX_PANEL, predictivity } from '../../../src/align/predictivity.ts'
 import { ABSENT } from '../../../src/bytes.ts'
 import { matrix, type Matrix32 } from '../../../src/matrix.ts'
@@ -55,6 +56,19 @@ describe('predictivity', () => {
     expect(predictivity(field.toReversed(), seed, memo)).toEqual(expected)
     expect(predictivity([...field.toReversed(), ...field], seed)).toEqual(expected)
     expect(memo.forms.size).toBe(5)
+  })
+
+  test('pairs computed together have the bits of pairs computed one by one', () => {
+    // 400 rows make triangles longer than one chunk
+    const forms = ['p', 'q', 'r', 's', 't'].map(id =>
+      createForm(honest(gaussian(400, 8, 'pairs'), 20, 1, id), seed, 0.01, 512)
+    )
+    const together = pairFigures(forms, forms.slice(1))
+    forms.forEach((from, i) => {
+      forms.slice(1).forEach((to, j) => {
+        expect(together.data[i * 4 + j]).toBe(pairFigures([from], [to]).data[0])
+      })
+    })
   })
 
   test('copies of one prior count once, however they are turned', () => {

@@ -94,6 +94,16 @@ describe('a view', () => {
     expect(view(records)).toMatchObject({ missing: [], rows: 1 + 2 + 3 + 4, complete: true })
   })
 
+  test('says of which partitions some rows have no target, whether the fullest result is aligned or not', async () => {
+    const some = await work(alice, 1, best, 0, {}, { present: 1 })
+    expect(view(some)).toMatchObject({ incomplete: [0], missing: [1, 2, 3] })
+    const [unaligned] = await work(bob, 1, close, 1, {}, { present: 9 })
+    expect(view([...some, unaligned])).toMatchObject({ incomplete: [0, 1], missing: [2, 3] })
+    const all = await work(bob, 3, close, 0)
+    expect(view([...some, all[0]])).toMatchObject({ incomplete: [] })
+    expect(view([...some, ...all]).chosen.get(0)?.result.key).toBe(all[0].key)
+  })
+
   test('keeps a result waiting until it is aligned to the present reference', async () => {
     const [result, alignment] = await work(bob, 1, close, 2)
     const foreign = await makeAlignment(swarm, bob, 3, result, close.body.targets)

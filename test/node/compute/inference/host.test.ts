@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { batches } from '../../../../node/compute/inference/batches.ts'
 import { InferenceHost } from '../../../../node/compute/inference/host.ts'
 import { loadOnnx } from '../../../../node/priors/load-prior.ts'
 import type { OnnxPrior } from '../../../../node/priors/onnx-prior.ts'
@@ -252,18 +251,6 @@ describe('inspectImages', () => {
     } finally {
       await host.close()
     }
-  })
-})
-
-describe('batches', () => {
-  it('hold as many images as can be decoded in one go, and one that is larger alone', () => {
-    const small = syntheticPng(10, 10)
-    const large = png(8000, 7000, new Uint8Array(9))
-    const huge = png(12_000, 10_000, new Uint8Array(9))
-    const sizes = (images: Uint8Array[]): number[] => [...batches(images, image => image)].map(part => part.length)
-    expect(sizes([small, large, small, large, huge, small, huge])).toEqual([3, 1, 1, 1, 1])
-    expect(sizes(Array.from({ length: 130 }, () => small))).toEqual([64, 64, 2])
-    expect(sizes([new Uint8Array(2 ** 24), small])).toEqual([1, 1])
   })
 })
 

@@ -74,12 +74,31 @@ test('bytes of any kind are read or refused, never anything else', async () => {
 
 test('lengths are refused before anything is allocated for them', async () => {
   const huge = Uint8Array.from([0xff, 0xff, 0xff, 0xff, 0x7f])
-  await expect(read(huge)).rejects.toThrow('no CAR header')
-  await expect(read(Buffer.concat([carHeader([]), huge]))).rejects.toThrow(/begins a block of \d+ bytes/)
-  await expect(read(new Uint8Array(100).fill(0xff))).rejects.toThrow('too large')
+  await expect(read(huge)).rejects.toThrow(/states \d+ bytes/)
+  const [length, block] = carSection(rawCid(Uint8Array.of(1)), Uint8Array.of(1))
+  const cid = length.subarray(1)
+  await expect(read(Buffer.concat([carHeader([]), huge, cid, block]))).rejects.toThrow(/states \d+ bytes/)
+  await expect(read(new Uint8Array(100).fill(0xff))).rejects.toThrow(InvalidContentError)
 })
 
-test('a CAR v2 is told apart from junk', async () => {
-  const header = encodeCbor({ version: 2 })
-  await expect(read(Buffer.concat([Uint8Array.from([header.byteLength]), header]))).rejects.toThrow('CAR v2')
+test('a block shorter than its CID ends the reading, it does not repeat it', async () => {
+  const { bytes: cid } = rawCid(Uint8Array.of(1))
+  for (let length = 1; length < cid.byteLength; length++)
+    await expect(read(Buffer.concat([carHeader([]), Uint8Array.of(length), cid])), `${length}`).rejects.toThrow(
+      InvalidContentError
+    )
+})
+
+test('a CAR v2 is read like the v1 inside it, and refused when its header leads back', async () => {
+  const inner = write([Uint8Array.of(1, 2, 3), Uint8Array.of(4)])
+  const wrap = (offset: number): Uint8Array => {
+    const pragma = encodeCbor({ version: 2 })
+    const header = new DataView(new ArrayBuffer(40))
+    header.setBigUint64(16, BigInt(offset), true)
+    header.setBigUint64(24, BigInt(inner.byteLength), true)
+    return Buffer.concat([Uint8Array.of(pragma.byteLength), pragma, new Uint8Array(header.buffer), inner])
+  }
+  expect((await read(wrap(51), 7)).blocks.map(b => [...b.bytes])).toEqual([[1, 2, 3], [4]])
+  await expect(read(wrap(1))).rejects.toThrow(InvalidContentError)
+  await expect(read(wrap(2 ** 40))).rejects.toThrow(InvalidContentError)
 })

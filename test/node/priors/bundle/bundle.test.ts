@@ -293,11 +293,11 @@ describe('a bundle by its CID', () => {
     await content.put(merged.block.cid, merged.block.bytes)
     await expect(
       fetchBundle(merged.file.cid, join(folder, 'x'), { content, maxModelBytes: MOST, signal })
-    ).rejects.toThrow('is no bundle of a prior')
+    ).rejects.toThrow('is not a bundle of a prior')
     const wide = directoryNode(Array.from({ length: 200 }, (_, i) => ({ name: `file ${i}`, file })))
     await content.put(wide.block.cid, wide.block.bytes)
     await expect(
       fetchBundle(wide.file.cid, join(folder, 'x'), { content, maxModelBytes: MOST, signal })
-    ).rejects.toThrow('is no directory of a bundle')
+    ).rejects.toThrow('is not the directory of a bundle')
   })
 })

@@ -1,12 +1,13 @@
 import { MemoryBlockstore } from 'blockstore-core'
 import type { CID } from 'multiformats/cid'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createContent, type Content } from '../../../../node/content/content.ts'
+import type { Content } from '../../../../node/content/content.ts'
 import { createMatrixServer, type ReadMatrix } from '../../../../node/swarms/exchange/matrix-server.ts'
 import type { Election } from '../../../../src/align/candidate.ts'
 import type { Swarm } from '../../../../src/distribute/manifest.ts'
 import { importBytes } from '../../../../src/distribute/unixfs-import.ts'
 import { createRecordSet, type RecordSet } from '../../../../src/merge/record-set.ts'
+import { memoryContent } from '../../../helpers/memory-content.ts'
 import { makeScore, makeSwarm, testPeer } from '../../../helpers/swarm-factory.ts'
 
 const ROWS = 1024
@@ -29,13 +30,12 @@ beforeEach(async () => {
   swarm = await makeSwarm({ shared: shared(small.shared), dimension: DIMENSION, referenceFeatures: features })
   blocks = new MemoryBlockstore()
   asked = []
-  const local = Object.assign(blocks, { barrier: async () => {} })
-  const get = local.get.bind(local)
-  local.get = (cid, options) => {
+  const get = blocks.get.bind(blocks)
+  blocks.get = (cid, options) => {
     asked.push(cid)
     return get(cid, options)
   }
-  content = createContent({ local }, { blockTimeoutMs: 1000, attempts: 1 })
+  content = memoryContent(blocks)
   set = createRecordSet()
   election = { ranking: [] }
   read = createMatrixServer({ content, swarms: () => [{ swarm, state: { set, view: () => ({ election }) } }] })

@@ -1,0 +1,30 @@
+/** One change at a time to each block file. Puts of one block are the same change: they share the one that runs. */
+
+export interface BlockTurns {
+  /** Resolves or rejects with the action, or with the running put that `put` joined. */
+  alone(name: string, put: boolean, action: () => Promise<void>): Promise<void>
+  /** Resolves when every change under way is over. Never rejects. */
+  settled(): Promise<void>
+}
+
+export function createBlockTurns(): BlockTurns {
+  const busy = new Map<string, { put: boolean; done: Promise<void> }>()
+  return {
+    alone: async (name, put, action) => {
+      for (let running = busy.get(name); running !== undefined; running = busy.get(name)) {
+        if (put && running.put) return await running.done
+        await Promise.allSettled([running.done])
+      }
+      const done = action()
+      busy.set(name, { put, done })
+      try {
+        await done
+      } finally {
+        busy.delete(name)
+      }
+    },
+    settled: async () => {
+      await Promise.allSettled([...busy.values()].map(({ done }) => done))
+    }
+  }
+}
