@@ -211,7 +211,7 @@ const readers: Reader[] = [
     good: async () =>
       await sealIpnsRecord(
         { value: `/ipfs/${swarm.id}`, sequence: 1n, validUntil: new Date(2e12), ttlNs: 1n },
-        author.sign
+        ipnsKey
       ),
     read: bytes => openIpnsRecord(bytes, ipnsKey.publicKey)
   },

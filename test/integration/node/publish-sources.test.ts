@@ -1,8 +1,9 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { importer } from 'ipfs-unixfs-importer'
+import sharp from 'sharp'
 import { expect, test } from 'vitest'
-import { pictures, startNode, temporaryFolder } from '../../helpers/test-node.ts'
+import { bundledPrior, IMAGES, pictures, SHARED, startNode, temporaryFolder } from '../../helpers/test-node.ts'
 import { writeParquet, writeTar } from '../../node/image-sources/archives.ts'
 
 const SMALL = { partitions: 2, shared: 16, dimension: 64 }
@@ -75,4 +76,26 @@ test('images that cannot be decoded are listed and left out only when that is as
   })
   await rm(join(folder, 'cut.jpg'))
   expect(await node.publish(folder, { ...SMALL, skipBad: true })).toMatchObject({ leftOut: [] })
+})
+
+test('how large an image may be is said by the publisher, and every participant goes by it', async () => {
+  const publisher = await startNode()
+  const folder = await pictures()
+  // 12 megapixels, as a telephone makes them
+  const photo = await sharp({ create: { width: 4000, height: 3000, channels: 3, background: '#48a' } })
+    .jpeg()
+    .toBuffer()
+  await writeFile(join(folder, 'photo.jpg'), photo)
+  await expect(publisher.publish(folder, { ...SMALL, maxPixels: 1_000_000 })).rejects.toThrow(
+    'photo.jpg: 4000 x 3000 = 12000000 pixels, at most 1000000 by --max-pixels of publish'
+  )
+  const usual = await publisher.publish(folder, SMALL)
+  expect(publisher.membership(usual.manifest).swarm.manifest.images).toBeUndefined()
+  const maxPixels = 12_000_000
+  const { manifest, invite, samples } = await publisher.publish(folder, { ...SMALL, shared: SHARED, maxPixels })
+  expect(samples).toBe(IMAGES + 1)
+  const { images } = publisher.membership(manifest).swarm.manifest
+  expect(images).toEqual({ maxPixels, maxBytes: 67_108_864 })
+  const report = await publisher.join(invite, bundledPrior('resnet20'))
+  expect(report.complete).toBe(true)
 })

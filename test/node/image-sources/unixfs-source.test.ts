@@ -9,7 +9,7 @@ import { fixedSize } from 'ipfs-unixfs-importer/chunker'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { sourceArgument } from '../../../node/cli/source-argument.ts'
+import { isPipe, sourceArgument } from '../../../node/cli/source-argument.ts'
 import type { GetBlock } from '../../../node/content/dag/blocks.ts'
 import { joinParts } from '../../../node/content/join-parts.ts'
 import { openSource } from '../../../node/image-sources/source.ts'
@@ -150,6 +150,29 @@ describe('a directory on IPFS', () => {
   })
 })
 
+it('a directory that fails while its files are fetched leaves no rejection behind', async () => {
+  const unhandled: unknown[] = []
+  const note = (reason: unknown): void => void unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  try {
+    // two files that are not there, and a directory whose next entry cannot be read
+    const cid = await add({ 'a.jpg': fakeImage(1, 50), 'b.jpg': fakeImage(2, 50), 'c.jpg': fakeImage(3, 50) }, 1)
+    const stop = new AbortController()
+    const failing: GetBlock = async asked => {
+      if (asked.code === CID.parse(`${cid}`).code) return await get(asked)
+      stop.abort(new Error('enough'))
+      throw new ContentUnavailableError('it is not there')
+    }
+    await expect(
+      all(unixfsCandidates(`/ipfs/${cid}`, { remote: { get: failing }, signal: stop.signal }))
+    ).rejects.toThrow()
+    for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+    expect(unhandled).toEqual([])
+  } finally {
+    process.off('unhandledRejection', note)
+  }
+})
+
 describe('sourceArgument', () => {
   it('takes a CID for content, unless a file is called so', async () => {
     const cid = await add(images)
@@ -158,6 +181,13 @@ describe('sourceArgument', () => {
     expect(sourceArgument(root, `ipfs://${cid}`)).toBe(`/ipfs/${cid}`)
     expect(sourceArgument(root, `/ipfs/${cid}`)).toBe(`/ipfs/${cid}`)
     expect(sourceArgument(root, 'images')).toBe(join(root, 'images'))
+    expect(sourceArgument(root, '-')).toBe('/dev/stdin')
+    expect([isPipe(root), isPipe(`/ipfs/${cid}`), isPipe('/dev/null'), isPipe(join(root, 'missing'))]).toEqual([
+      false,
+      false,
+      true,
+      false
+    ])
     await mkdir(join(root, `${cid}`))
     expect(sourceArgument(root, `${cid}`)).toBe(join(root, `${cid}`))
   })
