@@ -96,5 +96,5 @@ function named<C extends BytesColumn>(columns: readonly C[], all: readonly strin
 function noBytes(all: readonly string[]): string {
   const names = all.slice(0, NAMED_COLUMNS).join(', ')
   const more = all.length > NAMED_COLUMNS ? ', …' : ''
-  return `no column is binary, or a struct with binary bytes: there are no images in it, only ${names}${more} (links and paths are not followed)`
+  return `no column is binary, or a struct with binary bytes: there are no images in it, only ${names}${more}. Links and paths are not followed: download the images (img2dataset does) or publish the folder that has them`
 }

@@ -12,7 +12,9 @@ import { directoryEntries } from '../content/dag/directory.ts'
 import { entityOf } from '../content/dag/entity.ts'
 import { fileBytes } from '../content/dag/file-range.ts'
 import { PathNotFoundError, resolvePath } from '../content/dag/path.ts'
+import type { SourceKind } from '../api/options.ts'
 import { type Candidate, judge, printable } from './candidates.ts'
+import { kindByName } from './file-kinds.ts'
 import { isHiddenPath } from './hidden-names.ts'
 
 export interface RemoteDirectories {
@@ -38,13 +40,15 @@ export interface UnixfsOptions {
   readonly remote?: RemoteDirectories
   /** Most bytes of an image */
   readonly maxBytes?: number
+  /** Only image files were asked for: archives beside them are passed over */
+  readonly only?: SourceKind
   readonly signal?: AbortSignal
 }
 
 /** Throws `InvalidInputError` for no CID, no such path or no directory, `InvalidContentError` for a directory that is none inside. */
 export async function* unixfsCandidates(
   source: string,
-  { remote, maxBytes = MAX_IMAGE_BYTES, signal }: UnixfsOptions
+  { remote, maxBytes = MAX_IMAGE_BYTES, only, signal }: UnixfsOptions
 ): AsyncGenerator<Candidate> {
   if (remote === undefined) throw new InvalidInputError(`${source} is on IPFS, which is not at hand here`)
   const get = withInline(remote.get)
@@ -70,6 +74,13 @@ export async function* unixfsCandidates(
         yield { name: printable(file), leftOut: 'hidden' }
         continue
       }
+      const kind = kindByName(name)
+      if (kind !== undefined && kind !== 'images') {
+        yield only === undefined
+          ? { name: printable(file), fault: ARCHIVE }
+          : { name: printable(file), leftOut: 'kind' }
+        continue
+      }
       const found = lookAt(cid, file, get, maxBytes)
       found.catch(() => undefined) // awaited below; without this an error of the directory would leave it unhandled
       ahead.push(found)
@@ -80,6 +91,9 @@ export async function* unixfsCandidates(
 }
 
 // --- internal ---
+
+const ARCHIVE =
+  'archives are read from disk only: fetch the directory first, for example with "ipfs get", or take its images with --only images'
 
 type Found = { candidate: Candidate } | { directory: { cid: CID; path: string } }
 

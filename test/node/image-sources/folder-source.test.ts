@@ -127,7 +127,7 @@ describe('a folder of one kind of archives', () => {
 
   it('of nothing but such tables says what they have', async () => {
     await put({ 'a.parquet': metadata(), 'b.parquet': metadata() })
-    await expect(read()).rejects.toThrow(/a\.parquet: .*only url, width \(links and paths are not followed\)/)
+    await expect(read()).rejects.toThrow(/a\.parquet: .*only url, width\. Links and paths are not followed: download/)
   })
 
   it('names an archive of a kind that is not read, and can leave it out', async () => {

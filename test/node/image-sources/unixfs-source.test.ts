@@ -150,6 +150,17 @@ describe('a directory on IPFS', () => {
   })
 })
 
+it('a directory with archives on IPFS names them, whatever else it has', async () => {
+  const cid = await add({ 'banner.jpg': fakeImage(1, 50), 'data/train.parquet': text('PAR1') })
+  const path = `/ipfs/${cid}`
+  await expect(openSource(path, { spool, remote: { get } })).rejects.toThrow(
+    'data/train.parquet: archives are read from disk only: fetch the directory first'
+  )
+  const source = await openSource(path, { spool, remote: { get }, only: 'images' })
+  expect(source).toMatchObject({ count: 1, leftOut: [{ reason: 'kind', count: 1 }] })
+  await source.close()
+})
+
 it('a directory that fails while its files are fetched leaves no rejection behind', async () => {
   const unhandled: unknown[] = []
   const note = (reason: unknown): void => void unhandled.push(reason)
