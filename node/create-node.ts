@@ -155,7 +155,7 @@ export function nodeOf(
 
     status: async (invite, call = {}) => {
       const chosen = invite === undefined ? swarms.all() : [await membershipOf(invite, call)]
-      await Promise.all(chosen.map(async membership => await membership.state.settled(anySignal(call))))
+      await Promise.all(chosen.map(async membership => await membership.state.untilJudged(anySignal(call))))
       const gateway = init.gateway === undefined ? {} : { gateway: init.gateway.url }
       return {
         peer,
@@ -200,7 +200,7 @@ export function nodeOf(
       const membership = await membershipOf(invite, call)
       const { state } = membership
       if (network !== undefined) await membership.catchUp(config.timing.catchUpMs, signal)
-      await state.settled(signal)
+      await state.untilJudged(signal)
       const unjudged = state.unjudged()
       const merged = await (out === undefined
         ? mergeSwarm(membership, content)

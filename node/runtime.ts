@@ -139,7 +139,8 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
           return {
             swarm: found.swarm,
             records: found.state.set,
-            accept: records => found.accept(records),
+            receive: found.state.receive,
+            onMember: found.onMember,
             holds: async cids => await content.holdsEach(cids)
           }
         }

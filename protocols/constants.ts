@@ -5,7 +5,6 @@
 import type { CID } from 'multiformats/cid'
 import { MAX_MANIFEST_BYTES } from '../src/distribute/manifest.ts'
 import { SET_DIGEST_BYTES } from '../src/merge/record-digest.ts'
-import { MAX_RECORD_BYTES } from '../src/publish/record.ts'
 
 export const SYNC_PROTOCOL = '/coopt/sync/1.0.0'
 export const REFERENCE_PROTOCOL = '/coopt/reference/1.0.0'
@@ -31,9 +30,6 @@ export const READ_AHEAD_BYTES = 256 * 1024
 export const WRITE_AHEAD_BYTES = 256 * 1024
 
 // --- gossip ---
-
-/** A tag byte and a record; leases are smaller. */
-export const MAX_GOSSIP_BYTES = 1 + MAX_RECORD_BYTES
 
 /** A lease has four numbers, two keys and a signature: about 250 bytes. */
 export const MAX_LEASE_BYTES = 512

@@ -23,7 +23,7 @@ export class InvalidManifestError extends CoOptError {
   static override readonly name = 'InvalidManifestError'
 }
 
-/** Why a record was not accepted. `reject` means provably the author's or the sender's fault, `ignore` means useless here. */
+/** Why a record is not valid. Only `over-quota` may be sent by an honest peer. */
 export type RecordFault =
   | 'too-large'
   | 'not-canonical'
@@ -33,9 +33,6 @@ export type RecordFault =
   | 'not-admitted'
   | 'over-quota'
   | 'out-of-range'
-  | 'duplicate'
-  | 'superseded'
-  | 'stale'
 
 /** A signed record cannot be accepted; `reason` says why. */
 export class InvalidRecordError extends CoOptError {

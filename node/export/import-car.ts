@@ -18,7 +18,7 @@ import { mergeSwarm, type Mergeable } from '../merge/merge-swarm.ts'
 import { findDirectory, type MergedDirectory } from '../merge/merged-directory.ts'
 import { readManifest, readRecords } from '../merge/open-merged.ts'
 import { heldBundle } from '../priors/bundle/fetch-bundle.ts'
-import type { SignedRecord } from '../../src/publish/record.ts'
+import type { SwarmState } from '../state/swarm-state.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 
 /** More than libuv's four threads, so that none of them waits for the file; 32 MiB at most. */
@@ -30,7 +30,7 @@ export interface ImportComponents {
     open(
       swarm: Swarm,
       addresses: readonly string[]
-    ): Promise<Mergeable & { accept(records: readonly SignedRecord[]): void; state: { settled(): Promise<void> } }>
+    ): Promise<Mergeable & { state: Pick<SwarmState, 'add' | 'untilJudged'> }>
   }
   onEvent(event: ApiEvent): void
   signal: AbortSignal
@@ -99,8 +99,8 @@ async function takeRound(
   await content.put(swarm.id, swarm.bytes)
   await content.barrier()
   const membership = await swarms.open(swarm, [])
-  membership.accept(records)
-  await membership.state.settled()
+  for (const record of records) membership.state.add(record)
+  await membership.state.untilJudged()
   const merged = await mergeSwarm(membership, content)
   return {
     root: root.toString(),

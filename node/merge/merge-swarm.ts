@@ -13,12 +13,12 @@ import type { ContentFetcher } from '../content/fetch-content.ts'
 import type { LocalContent } from '../content/local-content.ts'
 import { keepBundle } from '../priors/bundle/fetch-bundle.ts'
 import { failpoint } from '../process/failpoint.ts'
-import type { SwarmState } from '../state/swarm-state.ts'
+import type { ReadableState } from '../state/swarm-state.ts'
 
 /** What a merge needs of a membership. */
 export interface Mergeable {
   readonly swarm: Swarm
-  readonly state: Pick<SwarmState, 'set' | 'evidence' | 'view'>
+  readonly state: Pick<ReadableState, 'set' | 'evidence' | 'view'>
 }
 
 export interface MergedSwarm extends MergedDataset {

@@ -1,9 +1,12 @@
 /**
  * How the members of a swarm find each other, and keep finding each other when the publisher is gone.
  *
- * Three sources, none of them trusted with anything but hints: addresses (from the invite, and those that worked before, which the
- * caller keeps on disk), our own DHT, in which every member is a provider of the manifest, and the local network (network.ts). Each
- * round dials what is missing, so that a swarm is a mesh within seconds and no single member holds it together.
+ * Three sources, trusted only as hints: addresses (from the invite, and those that worked before, which the caller keeps on disk), our own
+ * DHT, in which every member is a provider of the manifest, and the local network (network.ts). Each round dials what is missing, so that a
+ * swarm is a mesh within seconds and no single member holds it together.
+ *
+ * Guarantees: rounds do not overlap, and one that is due is never put off: a lost connection can only bring it forward. Only members of the
+ * swarm count towards `targetPeers`, however many other peers are connected.
  */
 import type { Libp2p, PeerId, Startable } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
@@ -27,8 +30,8 @@ export interface DiscoveryComponents {
   libp2p: Libp2p
   /** The manifest's CID */
   swarm: CID
-  /** Connected members of the swarm, as gossip or sync know them. @default all connected peers */
-  members?: () => PeerId[]
+  /** Connected members of the swarm */
+  members(): PeerId[]
 }
 
 export interface DiscoveryInit {
@@ -52,15 +55,16 @@ export interface Discovery extends Startable {
 }
 
 export function createDiscovery(components: DiscoveryComponents, init: DiscoveryInit = {}): Discovery {
-  const { libp2p, swarm } = components
+  const { libp2p, swarm, members } = components
   const log = libp2p.logger.forComponent('coopt:discovery')
   const intervalMs = init.intervalMs ?? DEFAULT_INTERVAL_MS
   const targetPeers = init.targetPeers ?? DEFAULT_TARGET_PEERS
   const random = init.random ?? Math.random
-  const members = components.members ?? (() => libp2p.getPeers())
   const known = new Map<string, Multiaddr>()
   let stopped = new AbortController()
-  let timer: NodeJS.Timeout | undefined
+  /** The round that is due next, while none runs */
+  let next: { timer: NodeJS.Timeout; at: number } | undefined
+  let started = false
   let running: Promise<void> | undefined
   let pause = FIRST_PAUSE_MS
   let provided: { at: number; peers: string } | undefined
@@ -148,49 +152,62 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
     await step('keeping addresses', keepAddresses)
   }
 
-  const schedule = (): void => {
-    if (stopped.signal.aborted) return
-    timer = setTimeout(() => void once().then(schedule), pause * (0.7 + 0.6 * random()))
+  /** Have a round begin within `ms`; one that is due earlier stays. */
+  const beginWithin = (ms: number): void => {
+    const at = performance.now() + ms
+    if (!started || (next !== undefined && next.at <= at)) return
+    clearTimeout(next?.timer)
+    const begin = (): void => {
+      next = undefined
+      void joinRound().then(scheduleNext)
+    }
+    next = { timer: setTimeout(begin, ms), at }
+  }
+
+  const drawPause = (): number => pause * (0.7 + 0.6 * random())
+
+  const scheduleNext = (): void => {
+    beginWithin(drawPause())
     pause = Math.min(intervalMs, pause * 2)
   }
 
-  /** Rounds do not overlap; a second caller waits for the one under way. */
-  const once = async (): Promise<void> => {
+  /** The round under way, or a new one. */
+  const joinRound = async (): Promise<void> => {
     running ??= round().finally(() => {
       running = undefined
     })
     await running
   }
 
-  /** A lost member may be the last one: look again soon. */
+  /** A lost member may be the last one: look again soon. While a round runs, the pause after it will be short. */
   const onDisconnect = (): void => {
     pause = FIRST_PAUSE_MS
-    if (running !== undefined) return // the next pause begins when the round is over
-    clearTimeout(timer)
-    schedule()
+    if (running === undefined) beginWithin(drawPause())
   }
 
   return {
     start() {
-      if (timer !== undefined) return
+      if (started) return
+      started = true
       stopped = new AbortController()
       libp2p.addEventListener('peer:disconnect', onDisconnect)
-      timer = setTimeout(() => void once().then(schedule), 0)
+      beginWithin(0)
     },
     async stop() {
+      started = false
       stopped.abort()
       libp2p.removeEventListener('peer:disconnect', onDisconnect)
-      clearTimeout(timer)
-      timer = undefined
+      clearTimeout(next?.timer)
+      next = undefined
       await running
     },
     addAddresses(addresses) {
       remember(addresses)
-      if (timer === undefined) return
+      if (!started) return
       // the round under way may be past dialing
-      void (running ?? Promise.resolve()).then(once)
+      void (running ?? Promise.resolve()).then(joinRound)
     },
-    round: once
+    round: joinRound
   }
 }
 
@@ -200,7 +217,7 @@ function within(signal: AbortSignal, ms: number): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(ms)])
 }
 
-/** `undefined` for what is no multiaddr with a peer id: hints from others and old files may be anything. */
+/** `undefined` for text that is not a multiaddr with a peer id: hints from others and old files may be anything. */
 function parse(text: string): Multiaddr | undefined {
   try {
     const address = multiaddr(text)

@@ -1,6 +1,6 @@
 /**
- * Watches the frames of inbound gossip streams. Gossipsub only logs a frame that it cannot decode, so a peer may send them without
- * end and without cost; here each is a fault (conduct.ts), an oversized one and a flood end the connection at once.
+ * Watches the frames of inbound gossip streams. Gossipsub only logs a frame that it cannot decode, so a peer could send them without end and
+ * without cost. Guarantees: each such frame is a fault (peer-scoring.ts), and an oversized frame or a flood ends the connection at once.
  *
  * It stands between gossipsub and the registrar and reads along; gossipsub gets the same bytes. (`libp2p.use` is not an option:
  * `Connection` appends the protocol's handler to the registered list of middleware on every stream, so that the second stream runs
@@ -99,7 +99,7 @@ function watch(stream: Stream, connection: Connection, take: (bytes: number) => 
       if (!isRpc(frame)) init.onFault(connection, 'malformed-frame')
     }
   }
-  // Data that has arrived already goes to whoever listens first: hold it back until gossipsub listens too.
+  // Data that has arrived goes to the first listener alone: hold it back until gossipsub listens too.
   if (stream.readStatus === 'readable') stream.pause()
   stream.addEventListener('message', onMessage)
   setImmediate(() => {

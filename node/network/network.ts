@@ -75,7 +75,7 @@ export async function createNetwork(components: NetworkComponents, init: Network
     }
   })
 
-  // mDNS tells of peers on the local network, it does not dial; who shares no swarm with us is left alone by everything above
+  // mDNS reports peers on the local network and does not dial; peers that share no swarm with us are left alone by everything above
   const log = libp2p.logger.forComponent('coopt:network')
   const stopped = new AbortController()
   if (init.mdns !== false) {

@@ -1,5 +1,5 @@
 /**
- * The optional pre-shared key of a swarm (Kubo's `swarm.key`): who does not hold it cannot even begin a handshake.
+ * The optional pre-shared key of a swarm (Kubo's `swarm.key`): a peer without it cannot even begin a handshake.
  *
  * `@libp2p/pnet` 3.0.27 encrypts through a WebAssembly memory of 640 KiB that all connections of the process share. When a large
  * write makes it grow, every other connection is left with a detached view of it, grows it again on its next byte, and soon it is at

@@ -121,7 +121,7 @@ export async function joinSwarm(
       partitions += report.partitions
       if (report.complete && options.once && !signal.aborted) {
         await handOff(components, timing.handoffMs, signal)
-        await state.settled(AbortSignal.any([signal, kill]))
+        await state.untilJudged(AbortSignal.any([signal, kill]))
       }
       complete = state.view().complete
       // a better prior may have arrived during the hand-off: then there is new work

@@ -130,7 +130,7 @@ export async function participate(
     onEvent({ type: 'score', record: own.key, uniformValue: own.body.uniformValue, name: own.body.prior.name })
     while (!stopping.aborted) {
       // scores that are not judged yet, the own one among them, may elect another reference
-      if (init.once && state.view().complete) await state.settled(stopping)
+      if (init.once && state.view().complete) await state.untilJudged(stopping)
       assertUsable(own, state, performance.now() - electedAt >= init.settleMs)
       const task = choose(own)
       if (init.once && state.view().complete && !addsRows(task, state.view())) break

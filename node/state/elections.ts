@@ -1,18 +1,21 @@
 /**
  * The elections of one swarm, one at a time, and how well each prior maps onto the reference.
  *
- * One over many priors costs seconds of the only thread that judges scores, too (src/align/consensus.ts), and anybody may publish scores. So
- * while there are more to judge, elections take half of the time at most; when all are judged, one follows at once.
+ * An election over many priors takes seconds of the one thread that also judges scores (src/align/consensus.ts), and anybody may publish
+ * scores. So while there are more to judge, elections take half of the time at most; when all are judged, one follows at once.
+ *
+ * Guarantees: elections never overlap, the present one is over all that was known when it began, a computed reference is durable before it
+ * is announced, and figures for the present reference are never forgotten.
  */
 import type { CID } from 'multiformats/cid'
 import type { Election } from '../../src/align/candidate.ts'
 import { NumericError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
+import { countedScores } from '../../src/merge/counted-scores.ts'
 import type { RecordSet } from '../../src/merge/record-set.ts'
 import {
   assessmentKey,
   candidatesOf,
-  countedScores,
   HOPELESS,
   qualityKey,
   type Evidence,
@@ -21,8 +24,8 @@ import {
 import type { Exact } from '../compute/exact/exact.ts'
 import type { Logger } from '../process/logger.ts'
 
-/** Figures for past references are kept while they are this few (5 MB): one may win again. */
-const MAX_QUALITIES = 16_384
+/** Figures for past references are kept while all together are this few (5 MB): one may win again. */
+export const MAX_QUALITIES = 16_384
 
 export interface ElectionsComponents {
   set: RecordSet
@@ -30,7 +33,7 @@ export interface ElectionsComponents {
   evidence: Evidence
   /** The map behind `evidence.qualities` */
   qualities: Map<string, Quality>
-  /** Make a computed reference durable, so that others can have it once it is announced; left out where nobody asks. */
+  /** Make a computed reference durable, so that others can fetch it once it is announced; left out where nobody asks. */
   keepReference?(matrix: Matrix32): Promise<void>
   /** Evidence changed, or (`election`) the ranking or the reference */
   onChange(election: boolean): void
@@ -41,9 +44,9 @@ export interface ElectionsComponents {
 export interface Elections {
   /** The last one */
   present(): Election
-  /** Elect over all that is known when it begins. Whoever asks while one waits for its turn gets that one. */
+  /** Elect over all that is known when it begins. Callers that ask while one waits for its turn share that one. */
   now(): Promise<void>
-  /** The same if the last one has been over for as long as it took; otherwise it comes then, and nobody waits for it. Failures are logged. */
+  /** The same if the last one ended at least as long ago as it took; otherwise it is scheduled for then. Failures are logged. */
   soon(): Promise<void>
   /** After the signal: resolves when none is under way. */
   stop(): Promise<void>
@@ -70,7 +73,7 @@ export function createElections(components: ElectionsComponents): Elections {
   }
 
   const inTurn = async (before: Promise<void>): Promise<void> => {
-    await before.catch(() => undefined) // whoever asked for that one has its error
+    await before.catch(() => undefined) // its callers have its error
     waiting = undefined
     signal.throwIfAborted()
     const started = performance.now()
@@ -98,7 +101,7 @@ export function createElections(components: ElectionsComponents): Elections {
     election = next
     if (!isSame || JSON.stringify(before.ranking) !== JSON.stringify(next.ranking)) onChange(true)
     if (reference === undefined) return
-    if (qualities.size > MAX_QUALITIES) qualities.clear()
+    if (qualities.size > MAX_QUALITIES) forgetOtherReferences(reference)
     for (const { body } of countedScores(set)) {
       const key = qualityKey(body.targets, reference)
       if (qualities.has(key) || evidence.assessments.get(assessmentKey(body))?.admissible !== true) continue
@@ -106,6 +109,10 @@ export function createElections(components: ElectionsComponents): Elections {
       qualities.set(key, await quality(body.targets, reference))
       onChange(false)
     }
+  }
+
+  const forgetOtherReferences = (reference: CID): void => {
+    for (const key of qualities.keys()) if (!key.endsWith(` ${reference}`)) qualities.delete(key)
   }
 
   const quality = async (targets: CID, reference: CID): Promise<Quality> => {

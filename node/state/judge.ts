@@ -1,35 +1,36 @@
 /**
- * The judge of one swarm: fetches S_Y of every score, has it assessed, and has elections held (elections.ts).
+ * The judge of one swarm: fetches S_Y of every score that counts, has it assessed, and triggers elections (elections.ts).
  *
- * Verdicts are pure functions of content; what this file decides is only in which order and how often content is asked for. Authors
- * take turns, so that one identity with many scores or a slow line delays nobody else, and content that is wrong (not merely absent)
- * is a verdict too.
+ * Guarantees: a verdict is a function of content, and which scores get one is a function of the set (counted-scores.ts), so members with
+ * equal sets that could fetch everything have equal evidence. What is decided here is only in which order and how often content is asked
+ * for: authors take turns, so that one identity with many scores or a slow line delays nobody else. Content that is wrong (not merely
+ * absent) gets a verdict too. What is remembered is bounded by the number of scores that count.
  */
 import type { Election } from '../../src/align/candidate.ts'
 import type { Assessment } from '../../src/align/gate.ts'
+import { parseCid } from '../../src/codec.ts'
 import { ContentUnavailableError, InvalidContentError, NumericError } from '../../src/errors.ts'
+import { least } from '../../src/extremes.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import type { RecordSet } from '../../src/merge/record-set.ts'
-import { assessmentKey, countedScores, type Evidence, type Quality } from '../../src/merge/views.ts'
+import { countedScores } from '../../src/merge/counted-scores.ts'
+import { assessmentKey, type Evidence, type Quality } from '../../src/merge/views.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { createElections } from './elections.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import type { Logger } from '../process/logger.ts'
 
-/** Scores judged per swarm: each costs a fetch and about a second. Identities are free in an open swarm, so it must end somewhere. */
-const MAX_SCORES_JUDGED = 1024
-
 /** Fetches at the same time: a few slow authors must not hold up the others. */
 const CONCURRENCY = 4
 
-/** A matrix of 1 MiB takes a second on a slow line; whoever needs longer is asked again later. */
+/** A matrix of 1 MiB takes a second on a slow line; peers that need longer are asked again later. */
 const FETCH_MS = 30_000
 
 /** After a failed fetch of S_Y: 2 s, doubling to 5 min. Time decides only when we try again. */
 const FIRST_RETRY_MS = 2_000
 const MAX_RETRY_MS = 300_000
 
-/** `settled` waits for the second retry of a score, not for ever: its author may be gone. */
+/** `untilJudged` waits for the second retry of a score, not for ever: its author may be gone. */
 const PATIENT_FAILURES = 3
 
 /** After an election that failed, as on a full disk. */
@@ -37,8 +38,8 @@ const ELECTION_RETRY_MS = 60_000
 
 export interface JudgeComponents {
   set: RecordSet
-  exact: Exact
-  /** Throws `InvalidContentError` only for bytes that hash to the CID and are no such matrix. */
+  exact: Pick<Exact, 'assess' | 'elect' | 'forget' | 'quality'>
+  /** Throws `InvalidContentError` only for bytes that hash to the CID and are not such a matrix. */
   fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>
   /** Make a computed reference durable (elections.ts) */
   keepReference?(matrix: Matrix32): Promise<void>
@@ -55,9 +56,9 @@ export interface Judge {
   start(): void
   /** There may be something new to judge or elect. */
   wake(): void
-  /** Resolves when all scores are judged, or have failed so often that waiting helps little. Throws the signal's reason. */
-  settled(signal?: AbortSignal): Promise<void>
-  /** Scores without a verdict: what a merge made now may lack. */
+  /** Resolves when all counted scores are judged, or have failed so often that waiting helps little. Throws the signal's reason. */
+  untilJudged(signal?: AbortSignal): Promise<void>
+  /** Counted scores without a verdict: what a merge made now may lack. */
   unjudged(): number
   stop(): Promise<void>
 }
@@ -81,16 +82,30 @@ export function createJudge(components: JudgeComponents): Judge {
   })
   const passes = new EventTarget() // 'idle' after every pass
   let running: Promise<void> | undefined
-  let dirty = true
+  let isStale = true // something may have changed since the last pass began
   let started = false
-  let warned = false
   let timer: NodeJS.Timeout | undefined
 
-  const open = (): SignedRecord<Score>[] =>
+  const unjudgedScores = (): SignedRecord<Score>[] =>
     countedScores(set).filter(({ body }) => !assessments.has(assessmentKey(body)))
 
+  /** Scores that others displaced from those that count, and scores that are gone. */
+  const forgetUncounted = async (): Promise<void> => {
+    const scores = countedScores(set)
+    const kept = new Set(scores.map(({ body }) => assessmentKey(body)))
+    const matrices = new Set(scores.map(({ body }) => `${body.targets}`))
+    for (const key of assessments.keys()) {
+      if (kept.has(key)) continue
+      assessments.delete(key)
+      const [targets = ''] = key.split(' ')
+      if (!matrices.has(targets)) await exact.forget(parseCid(targets))
+    }
+    const waiting = new Set(unjudgedScores().map(({ key }) => key))
+    for (const key of failures.keys()) if (!waiting.has(key)) failures.delete(key)
+  }
+
   const wake = (): void => {
-    dirty = true
+    isStale = true
     if (!started || controller.signal.aborted || running !== undefined) return
     running = pass()
       .catch((error: unknown) => {
@@ -100,7 +115,7 @@ export function createJudge(components: JudgeComponents): Judge {
       })
       .finally(() => {
         running = undefined
-        if (dirty && !controller.signal.aborted) wake()
+        if (isStale && !controller.signal.aborted) wake()
         else passes.dispatchEvent(new Event('idle'))
       })
   }
@@ -110,26 +125,21 @@ export function createJudge(components: JudgeComponents): Judge {
   }
 
   const pass = async (): Promise<void> => {
-    dirty = false
+    isStale = false
     clearTimeout(timer)
-    const due = open().filter(score => (failures.get(score.key)?.at ?? 0) <= performance.now())
+    await forgetUncounted()
+    const due = unjudgedScores().filter(score => (failures.get(score.key)?.at ?? 0) <= performance.now())
     let next = 0
     const work = async (): Promise<void> => {
       for (let score = due[next++]; score !== undefined; score = due[next++]) {
         if (controller.signal.aborted) return
-        if (assessments.size >= MAX_SCORES_JUDGED) {
-          if (!warned)
-            logger.error('more scores than are judged; further ones are left out', { judged: MAX_SCORES_JUDGED })
-          warned = true
-          return
-        }
         await judge(score)
       }
     }
     await Promise.all(Array.from({ length: CONCURRENCY }, work))
     if (controller.signal.aborted) return
     await elections.now()
-    const soonest = Math.min(...open().map(score => failures.get(score.key)?.at ?? Infinity))
+    const soonest = least(unjudgedScores().map(score => failures.get(score.key)?.at ?? Infinity))
     if (Number.isFinite(soonest)) wakeIn(Math.max(0, soonest - performance.now()))
   }
 
@@ -163,8 +173,8 @@ export function createJudge(components: JudgeComponents): Judge {
 
   const isBusy = (): boolean => {
     if (running !== undefined) return true
-    if (!patient || !started || assessments.size >= MAX_SCORES_JUDGED) return false
-    return open().some(score => (failures.get(score.key)?.count ?? 0) < PATIENT_FAILURES)
+    if (!patient || !started) return false
+    return unjudgedScores().some(score => (failures.get(score.key)?.count ?? 0) < PATIENT_FAILURES)
   }
 
   return {
@@ -175,7 +185,7 @@ export function createJudge(components: JudgeComponents): Judge {
       wake()
     },
     wake,
-    settled: async signal => {
+    untilJudged: async signal => {
       while (isBusy()) {
         signal?.throwIfAborted()
         if (controller.signal.aborted) return
@@ -191,7 +201,7 @@ export function createJudge(components: JudgeComponents): Judge {
       }
       signal?.throwIfAborted()
     },
-    unjudged: () => open().length,
+    unjudged: () => unjudgedScores().length,
     stop: async () => {
       controller.abort(new ContentUnavailableError('the node is stopping'))
       clearTimeout(timer)

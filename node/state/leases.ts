@@ -1,10 +1,11 @@
 /**
- * Leases: who says to be working on what. Advice with an expiry on the observer's own clock, never stored, never part of what is true.
+ * Leases: which peer claims to work on which partition. Advice with an expiry on the observer's own clock, never stored, never part of what is
+ * true.
  *
- * A peer that claims and does not deliver only delays (reliability C1, "claims & never delivers"). A renewal prolongs a lease only if it
- * shows more rows done than before; all leases of one author for one partition together hold it for a bounded time, however often they are
- * renewed, released and taken again; and after three leases that ran out, an author's leases are not honoured for a while, doubling up
- * to an hour. Only a record that the author publishes for the partition (`delivered`) makes good.
+ * Guarantees: a peer that claims and does not deliver only delays. A renewal prolongs a lease only if it shows more rows done than before; all
+ * leases of one author for one partition together hold it for a bounded time, however often they are renewed, released and taken again; and
+ * after three leases that ran out, an author's leases are ignored for a while, doubling up to an hour. Only a record that the author publishes
+ * for the partition (`delivered`) clears that. Memory is bounded per author and in authors.
  */
 import type { PeerKey } from '../../src/envelope.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
@@ -25,11 +26,11 @@ export interface LeaseTable {
   observe(lease: Lease): void
   /** The author published a record for this partition: what it claimed was real. */
   delivered(author: PeerKey, partition: number): void
-  /** Is somebody else at work on this partition, as far as we know? */
+  /** Does another peer hold a live lease for this partition? */
   isHeldByOther(partition: number): boolean
   /**
-   * Of these partitions the one that others have held longest, if that is a lease time or more: what a node may take that has nothing
-   * else to do, since whoever holds it may be slow or never deliver.
+   * Of these partitions the one that others have held longest, if that is a lease time or more: a node with nothing else to do may take
+   * it, since its holder may be slow or never deliver.
    */
   oldestHeld(partitions: Iterable<number>): number | undefined
   /** Authors with a live lease. */
@@ -44,23 +45,23 @@ export interface LeaseTableInit {
   now?: () => number
 }
 
-/** Identities are free to make: beyond this many, authors without a live lease are forgotten (and what they held with them). */
+/** Identities are free: beyond this many, authors without a live lease are forgotten, and what they held with them. */
 const MAX_AUTHORS = 4096
 
 /**
- * Partitions per author of which is remembered for how long it held them, longest unused forgotten first: 32 times what it may hold at
- * once. Whoever has others forget one has to leave it alone meanwhile.
+ * Partitions per author for which the time held is remembered, least recently used forgotten first: 32 times what it may hold at once. To have
+ * one forgotten, an author has to leave it alone meanwhile.
  */
 const MAX_CLAIMS_PER_AUTHOR = 64
 
 interface Held {
   lease: Lease
   expires: number
-  /** An older lease sent again, by whomever: its running out is not held against the author */
+  /** An older lease sent again, by any peer: its running out is not held against the author */
   replayed: boolean
 }
 
-/** What an author has had of a partition so far, in leases that are over or not. */
+/** For how long an author has held a partition so far, in leases that are over or not. */
 interface Claim {
   /** Milliseconds held before `since` */
   used: number
@@ -89,7 +90,7 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
       for (const [partition, held] of author.held) {
         if (held.expires > time) continue
         author.held.delete(partition)
-        end(author, partition, held.expires)
+        stopHolding(author, partition, held.expires)
         if (held.lease.released || held.replayed) continue
         author.expiries++
         const over = author.expiries - EXPIRIES_BEFORE_BACKOFF
@@ -108,8 +109,8 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
   }
 
   const authorOf = (lease: Lease, id: string): Author | undefined => {
-    const known = authors.get(id)
-    if (known !== undefined) return known
+    const remembered = authors.get(id)
+    if (remembered !== undefined) return remembered
     if (authors.size >= MAX_AUTHORS) for (const [other, a] of authors) if (a.held.size === 0) authors.delete(other)
     if (authors.size >= MAX_AUTHORS) return undefined
     const author: Author = { key: lease.author, held: new Map(), claims: new Map(), expiries: 0, ignoredUntil: 0 }
@@ -126,14 +127,14 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
       if (author === undefined) return
       const { partition } = lease
       const time = now()
-      const known = author.held.get(partition)
-      if (known !== undefined && known.lease.counter >= lease.counter) return
+      const before = author.held.get(partition)
+      if (before !== undefined && before.lease.counter >= lease.counter) return
       const claim = claimOf(author, partition)
       const replayed = lease.counter <= claim.counter
       claim.counter = Math.max(claim.counter, lease.counter)
       // a released lease is kept until it would have expired, so that an older renewal arriving late does not revive it
       if (lease.released) {
-        end(author, partition, time)
+        stopHolding(author, partition, time)
         author.held.set(partition, { lease, expires: time + ttlMs, replayed })
         return
       }
@@ -143,14 +144,14 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
         claim.since = undefined
         return
       }
-      const idle = known !== undefined && !known.lease.released && lease.done <= known.lease.done
-      author.held.set(partition, { lease, expires: Math.min(until, idle ? known.expires : time + ttlMs), replayed })
+      const isIdle = before !== undefined && !before.lease.released && lease.done <= before.lease.done
+      author.held.set(partition, { lease, expires: Math.min(until, isIdle ? before.expires : time + ttlMs), replayed })
       const open = [...author.held.entries()].filter(([, held]) => !held.lease.released)
       if (open.length > MAX_OPEN_LEASES_PER_PEER) {
         open.sort(([, a], [, b]) => a.expires - b.expires)
-        const [given] = open[0] as [number, Held]
-        author.held.delete(given)
-        end(author, given, time)
+        const [soonest] = open[0] as [number, Held]
+        author.held.delete(soonest)
+        stopHolding(author, soonest, time)
       }
     },
     delivered(key, partition) {
@@ -190,7 +191,7 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
 
 // --- internal ---
 
-/** What this author has had of this partition, made the most recently used. */
+/** The author's claim on this partition, made the most recently used. */
 function claimOf(author: Author, partition: number): Claim {
   const claim = author.claims.get(partition) ?? { used: 0, since: undefined, counter: -1 }
   author.claims.delete(partition)
@@ -203,7 +204,7 @@ function claimOf(author: Author, partition: number): Claim {
   return claim
 }
 
-function end(author: Author, partition: number, time: number): void {
+function stopHolding(author: Author, partition: number, time: number): void {
   const claim = author.claims.get(partition)
   if (claim?.since === undefined) return
   claim.used += time - claim.since

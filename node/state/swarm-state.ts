@@ -1,17 +1,21 @@
 /**
- * The state of one swarm on this node: the set of records, the evidence computed from content, and the views of both.
+ * What this node believes of one swarm: the set of records, the evidence computed from content, and the view of both.
  *
- * Records come in through one door (`receive`) whether from gossip, sync, the log or ourselves. Publishing follows the write-ahead
- * order: blocks are durable before `publish` is called; then the signed record is synced to the log (this is the publication, and when
- * `publish` resolves it survives any crash), then it enters the view, then it is announced.
+ * Guarantees: every record passed `takeRecord` (or was sealed here); equal sets and equal evidence give equal views. Publishing follows the
+ * write-ahead order: blocks are durable before `publish` is called; then the signed record is synced to the log (this is the publication, and
+ * when `publish` resolves it survives any crash), then it enters the view, then it is announced. The node's operator is told of own records
+ * that the swarm does not keep or does not judge.
  */
 import { TypedEventEmitter } from 'main-event'
 import type { Election } from '../../src/align/candidate.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
-import type { PeerKey, Sign } from '../../src/envelope.ts'
+import { equalBytes } from '../../src/codec.ts'
+import type { PeerKey, Sign, Verify } from '../../src/envelope.ts'
 import { StoreFullError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
-import { createRecordSet, isFull, type InsertOutcome, type RecordSet } from '../../src/merge/record-set.ts'
+import { countedScores, MAX_COUNTED_SCORES, MAX_SCORES_PER_AUTHOR } from '../../src/merge/counted-scores.ts'
+import { createRecordSet, type InsertOutcome, type RecordSet } from '../../src/merge/record-set.ts'
+import { takeRecord, type Taken } from '../../src/merge/take-record.ts'
 import { viewOf, type Evidence, type SwarmView } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { sealRecord, type Alignment, type Result, type Score, type SignedRecord } from '../../src/publish/record.ts'
@@ -35,10 +39,11 @@ export interface SwarmStateComponents {
   swarm: Swarm
   self: PeerKey
   sign: Sign
-  log: RecordLog
+  verify: Verify
+  log: Pick<RecordLog, 'append'>
   sequence: Sequence
-  exact: Exact
-  /** S_Y of a score from wherever it can be had; throws `ContentUnavailableError` or `InvalidContentError`. */
+  exact: Pick<Exact, 'assess' | 'elect' | 'forget' | 'quality'>
+  /** S_Y of a score, from the store or from peers; throws `ContentUnavailableError` or `InvalidContentError`. */
   fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>
   /** Make a computed reference durable (judge.ts) */
   keepReference?(matrix: Matrix32): Promise<void>
@@ -53,40 +58,62 @@ export type Draft =
   | Omit<Result, 'v' | 'swarm' | 'author' | 'seq'>
   | Omit<Alignment, 'v' | 'swarm' | 'author' | 'seq'>
 
-export interface SwarmState {
+/** What can be read of it: all that merging, reports and the choice of work need. */
+export interface ReadableState {
   readonly swarm: Swarm
   readonly set: RecordSet
   readonly evidence: Evidence
   readonly events: TypedEventEmitter<SwarmEvents>
-  /** Insert a valid record that came from elsewhere. Returns whether it was new. */
-  receive(record: SignedRecord): boolean
-  /** Number, sign, log durably and insert an own record. */
-  publish(draft: Draft): Promise<SignedRecord>
   view(): SwarmView
-  /** Resolves when all scores are judged and the election reflects it, or waiting longer would help little (judge.ts). */
-  settled(signal?: AbortSignal): Promise<void>
-  /** Scores without a verdict yet: what a merge made now may lack */
+}
+
+/** The way in for records from elsewhere. */
+export interface RecordIntake {
+  /** Take a record as it was sent. Throws `InvalidRecordError` (take-record.ts). */
+  receive(bytes: Uint8Array): Taken
+  /** Take a record that passed `openRecord`. */
+  add(record: SignedRecord): InsertOutcome
+}
+
+export interface RecordPublisher {
+  /**
+   * Number, sign, log durably and insert an own record. Throws `StoreFullError`, and publishes nothing, when the other members would not
+   * keep it.
+   */
+  publish(draft: Draft): Promise<SignedRecord>
+}
+
+/** How far judging is (judge.ts). */
+export interface JudgingProgress {
+  /** Resolves when all counted scores are judged and the election reflects it, or waiting longer would help little. Throws the signal's reason. */
+  untilJudged(signal?: AbortSignal): Promise<void>
+  /** Counted scores without a verdict yet: what a merge made now may lack */
   unjudged(): number
+}
+
+export interface SwarmState extends ReadableState, RecordIntake, RecordPublisher, JudgingProgress {
   start(): void
   stop(): Promise<void>
 }
 
-export function createSwarmState(components: SwarmStateComponents, records: Iterable<SignedRecord> = []): SwarmState {
-  const { swarm, self, sign, log, sequence, exact, fetchTargets, keepReference, patient, logger } = components
+/** `set`: what is known already, as from the log. The state owns it from now on. */
+export function createSwarmState(
+  components: SwarmStateComponents,
+  set: RecordSet = createRecordSet([], components.swarm.manifest.quotas)
+): SwarmState {
+  const { swarm, self, sign, verify, log, sequence, exact, fetchTargets, keepReference, patient, logger } = components
   const { manifest } = swarm
-  const set = createRecordSet(records)
   const events = new TypedEventEmitter<SwarmEvents>()
   let cachedView: SwarmView | undefined
-  let announced = true
-  let fullWarned = false
+  let isChangeDue = false
 
   /** One 'change' for all that changes in one turn: a sync brings hundreds of records, and a view costs milliseconds. */
   const changed = (): void => {
     cachedView = undefined
-    if (!announced) return
-    announced = false
+    if (isChangeDue) return
+    isChangeDue = true
     queueMicrotask(() => {
-      announced = true
+      isChangeDue = false
       events.safeDispatchEvent('change', { detail: undefined })
     })
   }
@@ -105,54 +132,86 @@ export function createSwarmState(components: SwarmStateComponents, records: Iter
   })
   const { evidence } = judge
 
-  const insert = (record: SignedRecord, own: boolean): InsertOutcome => {
-    const outcome = set.insert(record)
-    if (outcome === 'duplicate' || outcome === 'superseded') return outcome
+  const entered = (record: SignedRecord, own: boolean): void => {
     changed()
     events.safeDispatchEvent('record', { detail: { record, own } })
-    // who signed twice, and be it two results, cannot be elected, and any further record may have evicted one of its scores
+    // an author who signed twice, and be it two results, cannot be elected, and any further record may have evicted one of its scores
     if (record.body.type === 'score' || set.equivocators().has(peerIdOf(record.body.author))) judge.wake()
-    return outcome
   }
+
+  // what other members do not keep or judge is of no use: its author must know
+  const isOwn = ({ body }: SignedRecord): boolean => equalBytes(body.author, self)
+  const warned = new Set<string>() // own records only
+  let isDisplacementTold = false
+  set.onDisplaced(record => {
+    if (!isOwn(record) || isDisplacementTold) return
+    isDisplacementTold = true
+    logger.error('the record quota of the swarm is used up, and records of this node had to give way to others', {
+      record: record.key
+    })
+  })
+  const warnOfUncounted = (): void => {
+    const counted = new Set(countedScores(set).map(({ key }) => key))
+    for (const score of set.byType('score')) {
+      if (!isOwn(score) || counted.has(score.key) || warned.has(score.key)) continue
+      warned.add(score.key)
+      logger.error('a score of this node is not judged, so nothing counts that is made with its prior', {
+        score: score.key,
+        judgedOfOneAuthor: MAX_SCORES_PER_AUTHOR,
+        judgedInAll: MAX_COUNTED_SCORES
+      })
+    }
+  }
+  events.addEventListener('record', ({ detail: { record } }) => {
+    if (record.body.type === 'score') warnOfUncounted()
+  })
+
+  /** A foreign record can be fetched again: logged, not synced; and not at all once the set is full, when any number may come and go. */
+  const takenFromElsewhere = (record: SignedRecord, outcome: InsertOutcome): void => {
+    entered(record, false)
+    if (outcome !== 'added') return
+    log.append(record.bytes, { sync: false }).catch((error: unknown) => {
+      logger.error('a record could not be written to the log', { record: record.key, error })
+    })
+  }
+
+  const refused = (reason: string): StoreFullError =>
+    new StoreFullError(`${reason}: nothing more can be published in this swarm, ask its publisher for a new one`)
 
   return {
     swarm,
     set,
     evidence,
     events,
-    receive: record => {
-      if (set.has(record.key)) return false
-      if (isFull(set, manifest.quotas)) {
-        if (!fullWarned)
-          logger.error('the record quota of the swarm is used up; further records are not taken', { bytes: set.bytes })
-        fullWarned = true
-        return false
-      }
-      if (insert(record, false) !== 'added') return false
-      // a foreign record can be had again: logged, not synced
-      log.append(record.bytes, { sync: false }).catch((error: unknown) => {
-        logger.error('a record could not be written to the log', { record: record.key, error })
-      })
-      return true
+    receive: bytes => {
+      const taken = takeRecord(bytes, { swarm, verify, set })
+      if ('record' in taken) takenFromElsewhere(taken.record, taken.outcome)
+      return taken
+    },
+    add: record => {
+      const outcome = set.insert(record)
+      if (outcome === 'added' || outcome === 'replaced') takenFromElsewhere(record, outcome)
+      return outcome
     },
     publish: async draft => {
       const seq = await sequence.next(set.nextSeq(self))
       const { recordsPerPeer } = manifest.quotas
       // the others would drop it, and then their sets and ours would differ for ever
-      if (seq >= recordsPerPeer) {
-        throw new StoreFullError(
-          `this node has published the ${recordsPerPeer} records that the swarm takes from one peer`
-        )
-      }
+      if (seq >= recordsPerPeer)
+        throw refused(`this node has published the ${recordsPerPeer} records that the swarm takes from one peer`)
       const record = await sealRecord({ ...draft, v: 1, swarm: swarm.id, author: self, seq }, sign)
+      if (!set.fits(record)) throw refused(`the swarm has all the ${set.size} records that it keeps`)
       await failpoint('publish:blocks')
       await log.append(record.bytes, { sync: true })
       await failpoint('publish:log')
-      insert(record, true)
+      const outcome = set.insert(record)
+      // others may have come in while it was written
+      if (outcome === 'over-quota') throw refused(`the swarm has all the ${set.size} records that it keeps`)
+      if (outcome === 'added' || outcome === 'replaced') entered(record, true)
       return record
     },
     view: () => (cachedView ??= viewOf(manifest, set, evidence, judge.election())),
-    settled: judge.settled,
+    untilJudged: judge.untilJudged,
     unjudged: judge.unjudged,
     start: judge.start,
     stop: judge.stop

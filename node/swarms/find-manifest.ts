@@ -1,26 +1,37 @@
-/** The manifest of a swarm: from the store, else from the peers of an invite. */
+/**
+ * The manifest of a swarm: from the store, else from the peers of an invite. It is believed because its CID is the one asked for and its
+ * publisher signed it, from whichever peer it comes.
+ */
+import type { Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
+import type { Sync } from '../../protocols/sync/sync.ts'
 import type { Invite } from '../../src/distribute/invite.ts'
 import { openManifest, type Swarm } from '../../src/distribute/manifest.ts'
 import { ContentUnavailableError, InvalidInputError } from '../../src/errors.ts'
 import type { Content } from '../content/content.ts'
 import { verify } from '../process/verify-signature.ts'
-import type { MembershipNetwork } from './membership.ts'
+
+/** What is needed of the network */
+export interface FindManifestNetwork {
+  network: { libp2p: Pick<Libp2p, 'dial' | 'getPeers'> }
+  sync: Pick<Sync, 'fetchManifest'>
+}
 
 export interface FindManifestComponents {
-  content: Pick<Content, 'has' | 'block' | 'put' | 'barrier'>
-  network?: MembershipNetwork | undefined
+  content: Pick<Content, 'barrier' | 'block' | 'has' | 'put'>
+  network?: FindManifestNetwork | undefined
 }
 
 /**
- * `known`: further addresses to try, of members met before. What was fetched is durable when this resolves.
+ * `remembered`: further addresses to try, of members met before. What was fetched is durable when this resolves.
  *
- * Throws `InvalidInputError` without a network, `ContentUnavailableError`, or the signal's reason.
+ * Throws `InvalidInputError` without a network, `ContentUnavailableError` when no address can be reached or no peer has it, or the signal's
+ * reason.
  */
 export async function findManifest(
   { content, network }: FindManifestComponents,
   { swarm, addresses }: Invite,
-  known: readonly string[],
+  remembered: readonly string[],
   signal: AbortSignal
 ): Promise<Swarm> {
   if (await content.has(swarm)) return openManifest(await content.block(swarm, { signal }), verify)
@@ -31,7 +42,7 @@ export async function findManifest(
   }
   const { libp2p } = network.network
   const dialed = await Promise.allSettled(
-    [...new Set([...addresses, ...known])].map(async a => await libp2p.dial(multiaddr(a), { signal }))
+    [...new Set([...addresses, ...remembered])].map(async a => await libp2p.dial(multiaddr(a), { signal }))
   )
   signal.throwIfAborted()
   const peers = dialed.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value.remotePeer] : []))

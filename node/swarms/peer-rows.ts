@@ -1,16 +1,21 @@
-/** Views of a swarm in the plain values of the API (api.ts). */
+/** What a node knows of a swarm's priors, reference and peers, as the plain values of the API (api/reports.ts). */
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { peerIdOf } from '../../src/peer-key.ts'
+import { countedScores, MAX_COUNTED_SCORES, MAX_SCORES_PER_AUTHOR } from '../../src/merge/counted-scores.ts'
 import { assessmentKey, isScore, qualityKey, type SwarmView } from '../../src/merge/views.ts'
 import type { Election } from '../../src/align/candidate.ts'
 import type { PeerReport, PeerRow, ReferenceReport } from '../api/reports.ts'
 import type { Membership } from './membership.ts'
-import type { SwarmState } from '../state/swarm-state.ts'
+import type { ReadableState } from '../state/swarm-state.ts'
 
-/** One row per prior of each peer, in the order of the record ids. */
-export function peerRows(state: SwarmState, view: SwarmView): PeerRow[] {
+/** In the row of a score that is left out, whatever its quality. */
+const NOT_COUNTED = `not judged: a swarm judges ${MAX_SCORES_PER_AUTHOR} scores of one peer and ${MAX_COUNTED_SCORES} in all`
+
+/** One row per prior of each peer, in the order of the record ids; one that is not judged says so among its refusals. */
+export function peerRows(state: Pick<ReadableState, 'evidence' | 'set'>, view: SwarmView): PeerRow[] {
   const reference = view.election.reference?.cid
+  const counted = new Set(countedScores(state.set).map(({ key }) => key))
   const ranked = new Map(view.election.ranking.map(entry => [entry.key, entry]))
   return state.set.byType('score').map(({ key, body }) => {
     const assessment = state.evidence.assessments.get(assessmentKey(body))
@@ -21,15 +26,22 @@ export function peerRows(state: SwarmState, view: SwarmView): PeerRow[] {
       peer: peerIdOf(body.author),
       prior: body.prior.name,
       ...(assessment === undefined ? {} : { uniformValue: assessment.uniformValue, eligible: assessment.admissible }),
-      refusals: [...(assessment?.refusals ?? []), ...(reason === undefined ? [] : [reason])],
+      refusals: [
+        ...(counted.has(key) ? [] : [NOT_COUNTED]),
+        ...(assessment?.refusals ?? []),
+        ...(reason === undefined ? [] : [reason])
+      ],
       ...(quality === undefined ? {} : { looR2: quality.looR2, looCosine: quality.looCosine }),
       partitions: [...view.chosen.values()].filter(choice => choice.score.key === key).length
     }
   })
 }
 
-/** The reference, if the record of its prior is at hand; of a computed one how many priors it was made of. */
-export function referenceReport(state: SwarmState, election: Election): ReferenceReport | undefined {
+/** The reference, if the record of its prior is in the set; of a computed one how many priors it was made of. */
+export function referenceReport(
+  state: Pick<ReadableState, 'evidence' | 'set'>,
+  election: Election
+): ReferenceReport | undefined {
   const { reference } = election
   const cid: CID | undefined = reference?.cid
   if (cid !== undefined && reference?.matrix !== undefined)
@@ -46,8 +58,11 @@ export function referenceReport(state: SwarmState, election: Election): Referenc
   }
 }
 
-/** Everybody this node knows an address of. */
-export async function peerReports(libp2p: Libp2p, memberships: readonly Membership[]): Promise<PeerReport[]> {
+/** Every peer of which this node knows an address, with the swarms that it showed to belong to. */
+export async function peerReports(
+  libp2p: Libp2p,
+  memberships: readonly Pick<Membership, 'members' | 'swarm'>[]
+): Promise<PeerReport[]> {
   const all = await libp2p.peerStore.all()
   return all.map(({ id, addresses, metadata }) => {
     const connection = libp2p.getConnections(id)[0]

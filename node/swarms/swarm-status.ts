@@ -6,12 +6,14 @@ import type { Membership } from './membership.ts'
 import { mergeSwarm } from '../merge/merge-swarm.ts'
 import { peerRows, referenceReport } from './peer-rows.ts'
 
-/** Members answer from their file system; who does not within this is left out. */
+/** Members answer from their file system; those that do not within this are left out. */
 const ASK_MS = 5000
 
-/** `peer` is this node. A complete dataset is merged for it. */
+type StatusSource = Pick<Membership, 'holders' | 'state' | 'swarm'>
+
+/** `peer` is this node. A complete dataset is merged for the report. */
 export async function swarmStatus(
-  membership: Membership,
+  membership: StatusSource,
   { content, peer, invite, network }: { content: Content; peer: string; invite: string; network: boolean }
 ): Promise<SwarmStatus> {
   const { swarm, state } = membership
@@ -45,7 +47,7 @@ export async function swarmStatus(
 
 // --- internal ---
 
-async function shardCopies(membership: Membership, content: Content): Promise<NonNullable<SwarmStatus['shards']>> {
+async function shardCopies(membership: StatusSource, content: Content): Promise<NonNullable<SwarmStatus['shards']>> {
   const chosen = [...membership.state.view().chosen.values()].sort((a, b) => a.partition - b.partition)
   const cids = chosen.map(({ alignment }) => alignment.body.shard)
   const holders = await membership.holders(cids, AbortSignal.timeout(ASK_MS))

@@ -1,11 +1,10 @@
 /**
  * The swarms that this home belongs to: found by CID or invite, opened once, remembered with the addresses of their members.
  *
- * The search for members of a swarm begins before it is opened: what opening needs (the reference features) may have to come from any of
- * them, the publisher being gone.
+ * Guarantees: a swarm is opened at most once at a time, and one that cannot be opened keeps no other from it. The search for members begins
+ * before a swarm is opened: what opening needs (the reference features) may have to come from any of them, the publisher being gone.
  */
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
@@ -20,11 +19,12 @@ import { listSwarms, prepareSwarm, type Home } from '../home/home.ts'
 import { verify } from '../process/verify-signature.ts'
 import { type Identity } from '../home/identity.ts'
 import type { Logger } from '../process/logger.ts'
-import { openMembership, type Membership, type MembershipNetwork } from './membership.ts'
+import { openMembership, type Membership } from './membership.ts'
+import type { MembershipNetwork } from './membership-network.ts'
 import { createDiscovery, type Discovery } from '../network/discovery.ts'
 import { readJson, writeFileAtomic, writeJsonAtomic } from '../store/atomic-file.ts'
 
-/** More addresses than this are no help in finding anybody. */
+/** More addresses than this do not help to find more members. */
 const MAX_KNOWN_ADDRESSES = 64
 
 /** Pauses between attempts to open a swarm whose content nobody sends: each attempt waits for minutes itself. */
@@ -61,7 +61,7 @@ export interface Swarms {
   /** Ids of swarms that `openKnown` has still to open. */
   waiting(): string[]
   /** Resolves when no swarm is being opened. */
-  settled(): Promise<void>
+  untilOpened(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -72,15 +72,16 @@ export function createSwarms({ identity, config, home, content, network, logger 
   const waiting = new Map<string, Promise<void>>()
   const stopping = new AbortController()
 
-  const addressesPath = (cid: CID): string => join(home.swarm(cid).directory, 'addresses.json')
-
   const knownAddresses = async (cid: CID): Promise<string[]> =>
-    (await readJson(addressesPath(cid), addressesSchema)) ?? []
+    (await readJson(home.swarm(cid).addresses, addressesSchema)) ?? []
 
+  /** One after the other, the last ones win; over when `stop` resolves. */
+  let saving: Promise<void> = Promise.resolve()
   const remember = (cid: CID, addresses: readonly string[]): void => {
-    writeJsonAtomic(addressesPath(cid), addresses.slice(0, MAX_KNOWN_ADDRESSES)).catch((error: unknown) =>
-      logger.warn('addresses of members could not be saved', { reason: String(error) })
-    )
+    const kept = addresses.slice(0, MAX_KNOWN_ADDRESSES)
+    saving = saving
+      .then(async () => await writeJsonAtomic(home.swarm(cid).addresses, kept))
+      .catch((error: unknown) => logger.warn('addresses of members could not be saved', { reason: String(error) }))
   }
 
   const open = (swarm: Swarm, addresses: readonly string[]): Promise<Membership> => {
@@ -214,7 +215,7 @@ export function createSwarms({ identity, config, home, content, network, logger 
       await Promise.all((await listSwarms(home)).map(openOne))
     },
     waiting: () => [...waiting.keys()],
-    settled: async () => {
+    untilOpened: async () => {
       await Promise.allSettled(opening.values())
     },
     stop: async () => {
@@ -222,13 +223,14 @@ export function createSwarms({ identity, config, home, content, network, logger 
       await Promise.allSettled([...waiting.values(), ...opening.values()])
       for (const discovery of discoveries.values()) await discovery.stop()
       for (const membership of ready.values()) await membership.stop()
+      await saving
     }
   }
 }
 
 // --- internal ---
 
-/** Wait no longer than the signal allows; the work goes on for whoever else waits for it. */
+/** Wait no longer than the signal allows; the work goes on for others who wait for it. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted()
   const aborted = Promise.withResolvers<never>()

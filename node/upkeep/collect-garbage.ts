@@ -25,7 +25,7 @@ import { neededRoots } from './needed-roots.ts'
 export interface CollectedSwarm extends Mergeable {
   readonly state: Mergeable['state'] & {
     /** Resolves when every score is judged that can be */
-    settled(signal: AbortSignal): Promise<void>
+    untilJudged(signal: AbortSignal): Promise<void>
   }
 }
 
@@ -60,7 +60,7 @@ export async function collectGarbage(
   const needed = new Set<string>()
   for (const cid of await components.pins()) await mark(cid, needed, content, signal)
   for (const membership of open) {
-    await membership.state.settled(signal)
+    await membership.state.untilJudged(signal)
     for (const cid of neededRoots(membership, components.self)) await mark(cid, needed, content, signal)
     for (const { cid } of (await mergeSwarm(membership, content)).blocks) need(cid, needed)
   }

@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { equalBytes } from '../../src/codec.ts'
 import type { PeerKey } from '../../src/envelope.ts'
+import { countedScores } from '../../src/merge/counted-scores.ts'
 import { assessmentKey, type Evidence, type SwarmView } from '../../src/merge/views.ts'
 import type { RecordSet } from '../../src/merge/record-set.ts'
 
@@ -26,7 +27,7 @@ export function* neededRoots({ swarm, state }: SwarmNeeds, self: PeerKey): Gener
   }
   // raw targets stay: under a better reference they cost a matrix product, computing them again costs inference
   for (const { body } of set.byType('result')) yield body.raw
-  const isJudged = scores.every(({ body }) => evidence.assessments.has(assessmentKey(body)))
+  const isJudged = countedScores(set).every(({ body }) => evidence.assessments.has(assessmentKey(body)))
   const reference = view.election.reference?.cid
   if (reference !== undefined) yield reference // a computed one is in no score
   for (const { body, key } of set.byType('alignment')) {

@@ -28,7 +28,7 @@ export interface UpkeepComponents {
   readonly content: Pick<Content, 'has' | 'peek' | 'block' | 'put' | 'barrier' | 'distrust'>
   /** The blocks behind `content` */
   readonly store: DurableBlockstore
-  readonly swarms: Pick<Swarms, 'all' | 'waiting' | 'settled'>
+  readonly swarms: Pick<Swarms, 'all' | 'waiting' | 'untilOpened'>
   readonly network: Network | undefined
   readonly logger: Logger
 }
@@ -65,7 +65,7 @@ export function upkeepOf(
               known: async () => await listSwarms(home),
               // a swarm that waits for content from others may wait long: it counts as not open
               settled: async () => {
-                if (swarms.waiting().length === 0) await swarms.settled()
+                if (swarms.waiting().length === 0) await swarms.untilOpened()
               },
               pins: async () => [...(await pins.all()), ...(await names.roots())],
               self: identity.key,

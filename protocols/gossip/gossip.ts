@@ -2,9 +2,9 @@
  * Gossip of records and leases of one swarm over gossipsub: the fast path. It may lose messages (loss, rate limits, peers that join
  * later); `/coopt/sync/1.0.0` is what guarantees convergence.
  *
- * Messages are unsigned at the gossip level (StrictNoSign): a record has its own signature, which is checked once, after the
- * duplicate check, where StrictSign would check one for every copy (measured: half the CPU). Messages are validated before they
- * are passed on, by the same function as everywhere else, and never cause a fetch.
+ * Guarantees: what is passed on was valid and new here, and a record that was passed on is in the set. Messages never cause a fetch. They are
+ * unsigned at the gossip level (StrictNoSign): a record has its own signature, checked once, where StrictSign would check one for every copy
+ * (measured: half the CPU).
  */
 import type { GossipSub, Message } from '@libp2p/gossipsub'
 import { TopicValidatorResult } from '@libp2p/gossipsub'
@@ -13,7 +13,7 @@ import { TypedEventEmitter } from 'main-event'
 import type { TypedEventTarget } from 'main-event'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { Verify } from '../../src/envelope.ts'
-import { isFull, type RecordSet } from '../../src/merge/record-set.ts'
+import type { Taken } from '../../src/merge/take-record.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { Lease, SignedRecord } from '../../src/publish/record.ts'
 import {
@@ -35,8 +35,8 @@ const DEFAULT_LEASE_MS = 60_000
 export interface GossipComponents {
   pubsub: GossipSub
   swarm: Swarm
-  /** Read only: the owner inserts what 'record' events bring */
-  records: Pick<RecordSet, 'has' | 'bytes' | 'isForked'>
+  /** Insert a record into the set of the swarm, before it is passed on. Throws `InvalidRecordError`. */
+  receive(bytes: Uint8Array): Taken
   verify: Verify
   logger: ComponentLogger
 }
@@ -44,7 +44,7 @@ export interface GossipComponents {
 export interface GossipInit {
   /** Messages taken from one sending peer. @default 20 a second, 100 at once */
   peerLimit?: RateLimit
-  /** Leases taken from one author, whoever sends them. @default 1 a second, 30 at once */
+  /** Leases taken from one author, by whichever peer they come. @default 1 a second, 30 at once */
   leaseLimit?: RateLimit
   /**
    * How long the counter of a lease is remembered, to tell newer from older ones: as long as a lease holds, so that a peer whose counter
@@ -66,8 +66,6 @@ export interface Refusal {
 }
 
 export interface GossipEvents {
-  /** A valid record that the set did not hold. Handlers run before the message is passed on. */
-  record: CustomEvent<SignedRecord>
   /** A valid lease, newer than any seen of its author for the task. */
   lease: CustomEvent<Lease>
   refused: CustomEvent<Refusal>
@@ -75,7 +73,7 @@ export interface GossipEvents {
 
 export interface Gossip extends TypedEventTarget<GossipEvents>, Startable {
   readonly topic: string
-  /** Tell the swarm; returns how many peers it was handed to. None is no error: sync will bring it. */
+  /** Tell the swarm; returns to how many peers it was sent. Zero is not an error: sync will bring it. */
   publishRecord(record: SignedRecord): Promise<number>
   /** `lease` is the envelope that `sealLease` returned. */
   publishLease(lease: Uint8Array): Promise<number>
@@ -149,13 +147,11 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
 
   #validate(peer: PeerId, message: Message): TopicValidatorResult {
     if (!this.#takeMessage(peer.toString())) return this.#refuse(peer, 'ignore', 'rate-limited')
-    const { swarm, records, verify } = this.#components
+    const { swarm, receive, verify } = this.#components
     const verdict = validateGossip(message.data, {
       swarm,
       verify,
-      has: key => records.has(key),
-      full: isFull(records, swarm.manifest.quotas),
-      isForked: (author, seq) => records.isForked(author, seq),
+      receive,
       leaseCounter: lease => this.#counterOf(lease)
     })
     return this.#apply(peer, verdict)
@@ -166,10 +162,7 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
       this.#log.trace('%s from %p: %s', verdict.action, peer, verdict.message)
       return this.#refuse(peer, verdict.action, verdict.reason)
     }
-    if (verdict.kind === 'record') {
-      this.safeDispatchEvent('record', { detail: verdict.record })
-      return TopicValidatorResult.Accept
-    }
+    if (verdict.kind === 'record') return TopicValidatorResult.Accept
     if (!this.#takeLease(peerIdOf(verdict.lease.author))) return this.#refuse(peer, 'ignore', 'rate-limited')
     this.#remember(verdict.lease)
     this.safeDispatchEvent('lease', { detail: verdict.lease })

@@ -201,7 +201,9 @@ export function createReferenceClient(
         init.onFault?.(peer, 'wrong-content')
       }
       const why = failures.length === 0 ? 'no peer to ask' : failures.map(f => f.message).join('; ')
-      throw new ContentUnavailableError(`${cid} could not be had: ${why}`, { cause: new AggregateError(failures, why) })
+      throw new ContentUnavailableError(`${cid} could not be fetched: ${why}`, {
+        cause: new AggregateError(failures, why)
+      })
     }
   }
 }

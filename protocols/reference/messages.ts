@@ -19,5 +19,4 @@ export const referenceHeaderSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('refused'), reason: z.enum(['not-found', 'out-of-range', 'busy', 'rate-limited']) })
 ])
 
-export type ReferenceRequest = z.infer<typeof referenceRequestSchema>
 export type ReferenceHeader = z.infer<typeof referenceHeaderSchema>

@@ -5,11 +5,12 @@
  *   2. A sends the names it has in those where both hold records, then B; where one side holds none, no names are needed
  *   3. A sends the records that B lacks, then B those that A lacks, in batches
  *
- * Every step is bounded; what does not fit into a session follows in the next, since the digests still differ. Every received
- * record passes `openRecord`; the first one that fails ends the session, and is its sender's fault: it should have checked it.
+ * Every step is bounded; what does not fit into a session follows in the next, since the digests still differ. Every received record passes
+ * `receive`; the first invalid one ends the session, and is its sender's fault: it should have checked it. Valid records over the quota are
+ * not taken, and the sender does not keep them either once it has ours: both sets then hold what ranks lowest of the two.
  */
 import { setImmediate } from 'node:timers/promises'
-import { InvalidRecordError, ProtocolError } from '../../src/errors.ts'
+import { ProtocolError } from '../../src/errors.ts'
 import {
   BUCKET_DIGEST_BYTES,
   BUCKETS,
@@ -18,10 +19,10 @@ import {
   RECORD_DIGEST_BYTES,
   recordDigest
 } from '../../src/merge/record-digest.ts'
-import { isFull, type RecordSet } from '../../src/merge/record-set.ts'
-import { openRecord, type SignedRecord } from '../../src/publish/record.ts'
+import type { RecordSet } from '../../src/merge/record-set.ts'
+import type { Taken } from '../../src/merge/take-record.ts'
+import type { SignedRecord } from '../../src/publish/record.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
-import type { Verify } from '../../src/envelope.ts'
 import {
   MAX_NAMES_PAGE_BYTES,
   MAX_NAMES_PER_SESSION,
@@ -34,7 +35,7 @@ import type { FramedStream } from '../framing.ts'
 import { decodeMessage, encodeMessage } from '../message.ts'
 import { namesSchema, recordsSchema, type Digest } from './messages.ts'
 
-/** Signatures checked before other work gets a turn: about 25 ms (reliability E6). */
+/** Signatures checked before other work gets a turn: about 25 ms. */
 const RECORDS_PER_TURN = 200
 
 /** Bytes of cbor around a batch and around each record in it. */
@@ -43,10 +44,9 @@ const RECORD_OVERHEAD_BYTES = 5
 
 export interface SyncedSwarm {
   readonly swarm: Swarm
-  /** Read only: the owner inserts what `accept` brings */
-  readonly records: Pick<RecordSet, 'records' | 'has' | 'bytes'>
-  /** Take valid records that the set does not hold. The session waits for it: that is the backpressure. */
-  accept(records: SignedRecord[]): Promise<void> | void
+  readonly records: Pick<RecordSet, 'records'>
+  /** Insert a record into the set. Throws `InvalidRecordError`. */
+  receive(bytes: Uint8Array): Taken
 }
 
 export interface Exchange {
@@ -56,7 +56,6 @@ export interface Exchange {
   theirs: Digest
   /** Did we open the stream? Then we speak first in every step. */
   initiator: boolean
-  verify: Verify
   signal: AbortSignal
 }
 
@@ -170,7 +169,7 @@ async function receiveNames(exchange: Exchange, buckets: ReadonlySet<number>): P
 }
 
 async function sendRecords(exchange: Exchange, records: readonly SignedRecord[]): Promise<number> {
-  const batches = exchange.theirs.full ? [[]] : batchesOf(records)
+  const batches = batchesOf(records)
   let sent = 0
   for (const [i, batch] of batches.entries()) {
     const frame = encodeMessage(recordsSchema, { t: 'records', records: batch, more: i + 1 < batches.length })
@@ -220,30 +219,14 @@ async function receiveRecords(exchange: Exchange): Promise<{ received: number; a
   return { received, added }
 }
 
-async function acceptBatch(exchange: Exchange, batch: readonly Uint8Array[]): Promise<number> {
-  const { local, verify, signal } = exchange
+/** Returns how many the set took. */
+async function acceptBatch({ local, signal }: Exchange, batch: readonly Uint8Array[]): Promise<number> {
   let added = 0
-  for (let at = 0; at < batch.length; at += RECORDS_PER_TURN) {
-    if (at > 0) await setImmediate()
+  for (const [i, bytes] of batch.entries()) {
+    if (i > 0 && i % RECORDS_PER_TURN === 0) await setImmediate()
     signal.throwIfAborted()
-    if (isFull(local.records, local.swarm.manifest.quotas)) return added
-    const fresh: SignedRecord[] = []
-    for (const bytes of batch.slice(at, at + RECORDS_PER_TURN)) {
-      const record = open(bytes, local.swarm, verify)
-      if (record !== undefined && !local.records.has(record.key)) fresh.push(record)
-    }
-    added += fresh.length
-    if (fresh.length > 0) await local.accept(fresh)
+    const { outcome } = local.receive(bytes)
+    if (outcome === 'added' || outcome === 'replaced') added++
   }
   return added
-}
-
-/** `undefined` for what an honest peer may hold and we do not take. */
-function open(bytes: Uint8Array, swarm: Swarm, verify: Verify): SignedRecord | undefined {
-  try {
-    return openRecord(bytes, swarm, verify)
-  } catch (cause) {
-    if (cause instanceof InvalidRecordError && cause.reason === 'over-quota') return undefined
-    throw cause
-  }
 }

@@ -11,13 +11,11 @@ const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
 const bytes = (test: (length: number) => boolean, message: string) =>
   z.custom<Uint8Array>(v => v instanceof Uint8Array && test(v.byteLength), message)
 
-/** What a peer holds: the digest of its set, and whether it takes more. */
+/** What a peer holds: the digest of its set. */
 export const digestSchema = z.strictObject({
   t: z.literal('digest'),
   swarm: cid,
-  digest: bytes(n => n === SET_DIGEST_BYTES, `not ${SET_DIGEST_BYTES} bytes`),
-  /** The quota of the swarm is used up here: send me no records */
-  full: z.boolean()
+  digest: bytes(n => n === SET_DIGEST_BYTES, `not ${SET_DIGEST_BYTES} bytes`)
 })
 
 export const holdsSchema = z.strictObject({

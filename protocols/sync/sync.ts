@@ -1,7 +1,6 @@
 /**
  * `/coopt/sync/1.0.0`: anti-entropy between two members of a swarm (sync.md). Guarantees that connected members converge to the
- * same set of records whatever gossip lost, as long as the swarm's quota is not used up. Also answers which content a peer holds
- * completely, and hands out the manifest.
+ * same set of records whatever gossip lost. Also answers which content a peer holds completely, and hands out the manifest.
  *
  * It does nothing by itself: the caller decides when to sync with whom (on connect, and every few seconds with a random peer).
  */
@@ -11,7 +10,6 @@ import { openManifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { Verify } from '../../src/envelope.ts'
 import { ContentUnavailableError, ProtocolError } from '../../src/errors.ts'
 import { setDigest } from '../../src/merge/record-digest.ts'
-import { isFull } from '../../src/merge/record-set.ts'
 import {
   MAX_CIDS_PER_HOLDS,
   MAX_MANIFEST_FRAME_BYTES,
@@ -45,8 +43,19 @@ import {
 } from './messages.ts'
 
 export interface SyncMember extends SyncedSwarm {
+  /** A peer speaks as a member of the swarm: it opened an exchange of records, or asked what is held. */
+  onMember(peer: PeerId): void
   /** Which of these content-addressed trees does this node hold completely? One answer per CID, in order. */
   holds(cids: CID[], options: AbortOptions): Promise<boolean[]>
+}
+
+/** A peer answered, and refused. */
+export class SyncRefusedError extends ContentUnavailableError {
+  readonly reason: Refusal['reason']
+  constructor(peer: PeerId, reason: Refusal['reason']) {
+    super(`${peer} refused: ${reason}`)
+    this.reason = reason
+  }
 }
 
 export interface SyncComponents {
@@ -69,8 +78,8 @@ export interface Sync extends Startable {
   /**
    * Exchange what is missing with one peer, both ways. Call again while `equal` is false and something was sent or added.
    *
-   * Throws `ContentUnavailableError` if the peer cannot be reached or refuses, `ProtocolError` or `InvalidRecordError` if it
-   * breaks the rules, or the signal's reason.
+   * Throws `SyncRefusedError` if the peer refuses, `ContentUnavailableError` if it cannot be reached, `ProtocolError` or
+   * `InvalidRecordError` if it breaks the rules, or the signal's reason.
    */
   run(peer: PeerId, swarm: CID, options?: AbortOptions): Promise<ExchangeReport>
   /** Which of `cids` (any number) does the peer hold completely? Same errors. */
@@ -102,7 +111,7 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
     sessions++
     try {
       const bytes = await framed.read(MAX_SYNC_REQUEST_BYTES, within(signal, REQUEST_TIMEOUT_MS))
-      await answer(framed, peer.toString(), decodeMessage(requestSchema, bytes, MAX_SYNC_REQUEST_BYTES), signal)
+      await answer(framed, peer, decodeMessage(requestSchema, bytes, MAX_SYNC_REQUEST_BYTES), signal)
     } finally {
       sessions--
     }
@@ -110,7 +119,7 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
 
   const answer = async (
     framed: FramedStream,
-    peer: string,
+    peer: PeerId,
     request: SyncRequest,
     signal: AbortSignal
   ): Promise<void> => {
@@ -119,26 +128,28 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
     const refuse = async (reason: Refusal['reason']): Promise<void> =>
       await reply(encodeMessage(refusalSchema, { t: 'refused', reason }))
 
-    if (!limiter.take(peer)) return await refuse('rate-limited')
+    const key = peer.toString()
+    if (!limiter.take(key)) return await refuse('rate-limited')
     const member = components.member(request.swarm)
     if (member === undefined) return await refuse('unknown-swarm')
     if (request.t === 'manifest') {
       const { id: swarm, bytes } = member.swarm
       return await reply(encodeMessage(manifestReplySchema, { t: 'manifest', swarm, bytes }))
     }
+    member.onMember(peer)
     // one exchange with a peer at a time: a second one would only repeat the first
-    if (sessions > MAX_SYNC_SESSIONS || exchanging.has(peer)) return await refuse('busy')
+    if (sessions > MAX_SYNC_SESSIONS || exchanging.has(key)) return await refuse('busy')
     if (request.t === 'holds') {
       const held = await member.holds(request.cids, { signal })
       return await reply(encodeMessage(heldReplySchema, { t: 'held', held: encodeBitmap(held) }))
     }
-    exchanging.add(peer)
+    exchanging.add(key)
     try {
       const ours = digestOf(member)
       await reply(encodeMessage(digestSchema, ours))
-      await exchangeRecords({ framed, local: member, ours, theirs: request, initiator: false, verify, signal })
+      await exchangeRecords({ framed, local: member, ours, theirs: request, initiator: false, signal })
     } finally {
-      exchanging.delete(peer)
+      exchanging.delete(key)
     }
   }
 
@@ -166,9 +177,9 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
         await framed.write(encodeMessage(digestSchema, ours), within(signal, REQUEST_TIMEOUT_MS))
         const frame = await framed.read(MAX_SYNC_REQUEST_BYTES, within(signal, SYNC_FRAME_TIMEOUT_MS))
         const theirs = decodeMessage(digestReplySchema, frame, MAX_SYNC_REQUEST_BYTES)
-        if (theirs.t === 'refused') throw refusedBy(peer, theirs)
+        if (theirs.t === 'refused') throw new SyncRefusedError(peer, theirs.reason)
         if (!theirs.swarm.equals(swarm)) throw new ProtocolError('the digest of another swarm')
-        return await exchangeRecords({ framed, local: member, ours, theirs, initiator: true, verify, signal })
+        return await exchangeRecords({ framed, local: member, ours, theirs, initiator: true, signal })
       })
     },
 
@@ -181,12 +192,12 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
           await framed.write(request, within(signal, REQUEST_TIMEOUT_MS))
           const frame = await framed.read(MAX_SYNC_REQUEST_BYTES, within(signal, SYNC_FRAME_TIMEOUT_MS))
           const reply = decodeMessage(heldReplySchema, frame, MAX_SYNC_REQUEST_BYTES)
-          if (reply.t === 'refused') throw refusedBy(peer, reply)
+          if (reply.t === 'refused') throw new SyncRefusedError(peer, reply.reason)
           const held = decodeBitmap(reply.held, part.length)
           if (held === undefined) throw new ProtocolError(`${reply.held.byteLength} bytes for ${part.length} answers`)
           return held
         })
-        out.push(...bits)
+        for (const bit of bits) out.push(bit)
       }
       return out
     },
@@ -200,7 +211,7 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
             await framed.write(request, within(signal, REQUEST_TIMEOUT_MS))
             const frame = await framed.read(MAX_MANIFEST_FRAME_BYTES, signal)
             const reply = decodeMessage(manifestReplySchema, frame, MAX_MANIFEST_FRAME_BYTES)
-            if (reply.t === 'refused') throw refusedBy(peer, reply)
+            if (reply.t === 'refused') throw new SyncRefusedError(peer, reply.reason)
             const found = openManifest(reply.bytes, verify)
             if (!found.id.equals(swarm)) throw new ProtocolError(`asked for manifest ${swarm}, got ${found.id}`)
             return found
@@ -212,7 +223,7 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
       }
       const why = failures.length === 0 ? 'no peer to ask' : failures.map(f => f.message).join('; ')
       const cause = new AggregateError(failures, why)
-      throw new ContentUnavailableError(`the manifest ${swarm} could not be had: ${why}`, { cause })
+      throw new ContentUnavailableError(`the manifest ${swarm} could not be fetched: ${why}`, { cause })
     }
   }
 }
@@ -220,9 +231,5 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
 // --- internal ---
 
 function digestOf({ swarm, records }: SyncMember): Digest {
-  return { t: 'digest', swarm: swarm.id, digest: setDigest(records), full: isFull(records, swarm.manifest.quotas) }
-}
-
-function refusedBy(peer: PeerId, refusal: Refusal): ContentUnavailableError {
-  return new ContentUnavailableError(`${peer} refused: ${refusal.reason}`)
+  return { t: 'digest', swarm: swarm.id, digest: setDigest(records) }
 }

@@ -217,7 +217,7 @@ async function* readRowGroup(
       if (readLevels(page.definition, depth, page.entries).some(level => level !== depth)) {
         throw new InvalidContentError(`a page of ${chunk.path} with nulls`)
       }
-      values.push(...readByteArrays(page))
+      for (const value of readByteArrays(page)) values.push(value)
     }
     if (values.length !== group.rows)
       throw new InvalidContentError(`${values.length} values of ${chunk.path}, not ${group.rows}`)

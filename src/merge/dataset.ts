@@ -24,10 +24,11 @@ import type { Swarm } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
 import { datasetCard } from './card.ts'
+import { countedScores } from './counted-scores.ts'
 import { croissant } from './croissant.ts'
 import type { RecordSet } from './record-set.ts'
 import { shardName, targetsName } from './shard-name.ts'
-import { isAdmissible, isScore, type Evidence, type SwarmView } from './views.ts'
+import { isAdmissible, type Evidence, type SwarmView } from './views.ts'
 
 export interface MergedDataset {
   readonly root: CID
@@ -117,10 +118,9 @@ export async function mergeDataset(
   }
 }
 
-/** Scores that passed the gate, in the order of their ids: the candidates of the election, and all that a replay needs. */
+/** Counted scores that passed the gate, in the order of their ids: the candidates of the election, and all that a replay needs. */
 export function admissibleScores(set: RecordSet, evidence: Evidence) {
-  return [...set.records()]
-    .filter(isScore)
+  return countedScores(set)
     .filter(score => isAdmissible(score, evidence))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
 }

@@ -1,41 +1,50 @@
 /**
- * The grow-only set of records: the whole state of a swarm.
+ * The set of records: the whole state of a swarm.
  *
- * It is a join semilattice (Shapiro et al., "Conflict-free replicated data types", 2011). For every slot (author, seq) it keeps
- * the records with the two lowest ids: one is a statement, two are the proof that the author signed two different statements
- * under one number. More would prove nothing new, so an author can add at most `2 * quotas.recordsPerPeer` records, whatever it
- * signs. "The n lowest of a total order" is associative, commutative and idempotent, hence so is `join`: peers that have seen
- * the same records in any order, any number of times, hold equal sets.
+ * It is a join semilattice (Shapiro et al., "Conflict-free replicated data types", 2011): peers that have seen the same records in any order,
+ * any number of times, hold equal sets. Two rules keep it small, and both are functions of the records alone:
  *
- * The total of `quotas.recordBytes` is deliberately NOT a rule of the set. A rule that keeps a set small has to evict, and
- * whoever makes enough identities could evict finished work; a rule that refuses depends on the order of arrival. So the set
- * keeps everything, and a node refuses what it does not hold yet at its door (`isFull`, protocols/gossip and protocols/sync)
- * once it holds that many bytes. Sets then converge as long as the quota is not exhausted, and finished work is never lost.
+ * - Of every slot (author, seq) the two longest records, of equally long ones those with the lowest ids. One is a statement, two prove that the
+ *   author signed two different statements under one number, and more would prove nothing new.
+ * - Of all records those before which, in the order of their ranks (ranking.ts), less than `quotas.recordBytes` lie. Authors take turns, so
+ *   that one author with many records displaces nobody with few. An attacker with many identities can displace late records of others; an
+ *   admission list prevents it.
  *
- * Nothing is validated here: records come from `openRecord`.
+ * `join` is associative, commutative and idempotent because the rules fit together: within a slot the rank has the same order, and a record
+ * gives way to one that is at least as long, so that records never move back under the quota.
+ *
+ * Nothing is validated here: records come from `takeRecord` or `openRecord`.
  */
 import { compareBytes } from '../codec.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { RecordBody, SignedRecord } from '../publish/record.ts'
+import { compareRanks, createRanking } from './ranking.ts'
 
 /** Records kept per (author, seq): enough to prove equivocation. */
 export const MAX_RECORDS_PER_SLOT = 2
 
 /**
- * `superseded`: the slot already holds two records with lower ids, this one adds nothing. `replaced`: it took the place of one of the two,
- * as the join demands, and proves nothing that was not proven. An author can sign thousands of those one after the other; so they are
- * neither kept on disk nor passed on by gossip, and only sync carries the two lowest further.
+ * `added`: it is new. `replaced`: it is new and another record gave way to it, in its slot or as the last by rank. An author can sign
+ * thousands of those one after the other; so they are neither kept on disk nor passed on by gossip, and only sync carries them further.
+ *
+ * Not inserted: `duplicate`; `superseded`, the slot holds two records that come before it; `over-quota`, the set is full of records with a lower
+ * rank, or the author's sequence numbers are used up.
  */
-export type InsertOutcome = 'added' | 'replaced' | 'duplicate' | 'superseded'
+export type InsertOutcome = 'added' | 'replaced' | 'duplicate' | 'superseded' | 'over-quota'
 
 type OfType<T extends RecordBody['type']> = SignedRecord<Extract<RecordBody, { type: T }>>
 
 export interface RecordSet {
   /** Number of records */
   readonly size: number
-  /** Bytes of all their envelopes */
+  /** Bytes of all their envelopes: at most one record above the quota */
   readonly bytes: number
-  insert(record: SignedRecord): InsertOutcome
+  /** `verify` runs if the record would be inserted, just before; what it throws leaves the set as it was. */
+  insert(record: SignedRecord, verify?: () => void): InsertOutcome
+  /** Is there room for this record, or one of a higher rank that would give way? */
+  fits(record: SignedRecord): boolean
+  /** Called with every record that gives way because the set is full. */
+  onDisplaced(listener: (record: SignedRecord) => void): void
   /** By `SignedRecord.key` */
   has(key: string): boolean
   get(key: string): SignedRecord | undefined
@@ -45,8 +54,6 @@ export interface RecordSet {
   byType<T extends RecordBody['type']>(type: T): readonly OfType<T>[]
   /** Results and alignments of one partition in ascending order of id. */
   byPartition(partition: number): readonly (OfType<'result'> | OfType<'alignment'>)[]
-  /** Does this slot hold the two records that prove a fork? */
-  isForked(author: Uint8Array, seq: number): boolean
   /** Peer ids of authors that signed two different records with one sequence number. */
   equivocators(): ReadonlySet<string>
   /** One more than the author's highest sequence number, 0 for an author without records. */
@@ -58,41 +65,73 @@ export function compareRecords(a: SignedRecord, b: SignedRecord): number {
   return compareBytes(a.id.bytes, b.id.bytes)
 }
 
-export function createRecordSet(records: Iterable<SignedRecord> = []): RecordSet {
+/** Without `quotas` there is no limit: for the records of a merged dataset, which were within it. */
+export function createRecordSet(
+  records: Iterable<SignedRecord> = [],
+  { recordBytes }: { recordBytes: number } = { recordBytes: Infinity }
+): RecordSet {
   const byKey = new Map<string, SignedRecord>()
-  /** author -> seq -> one or two records, ascending */
+  /** author -> seq -> one or two records, in the order of their ranks */
   const slots = new Map<string, Map<number, SignedRecord[]>>()
-  const forks = new Set<string>() // authors of slots with two records
+  const forks = new Map<string, number>() // author -> slots with two records
+  const ranking = createRanking(() => byKey.values())
+  const listeners: ((record: SignedRecord) => void)[] = []
   let bytes = 0
   let views: Views | undefined
 
-  const slotOf = (author: string, seq: number): SignedRecord[] => {
-    let bySeq = slots.get(author)
-    if (bySeq === undefined) slots.set(author, (bySeq = new Map()))
-    let slot = bySeq.get(seq)
-    if (slot === undefined) bySeq.set(seq, (slot = []))
-    return slot
+  const fits = (record: SignedRecord): boolean => bytes < recordBytes || ranking.isBeforeLast(record)
+
+  const drop = (record: SignedRecord): void => {
+    byKey.delete(record.key)
+    bytes -= record.bytes.byteLength
+    ranking.remove(record)
+    views = undefined
   }
 
-  const insert = (record: SignedRecord): InsertOutcome => {
+  /** Is the last by rank beyond the quota? */
+  const isOverfull = (): boolean => bytes >= recordBytes && bytes - ranking.last().bytes.byteLength >= recordBytes
+
+  const displaceLast = (): void => {
+    const last = ranking.last()
+    const author = peerIdOf(last.body.author)
+    const bySeq = slots.get(author)
+    const left = (bySeq?.get(last.body.seq) ?? []).filter(record => record !== last)
+    if (left.length > 0) {
+      bySeq?.set(last.body.seq, left)
+      const forked = (forks.get(author) ?? 1) - 1
+      if (forked > 0) forks.set(author, forked)
+      else forks.delete(author)
+    } else {
+      bySeq?.delete(last.body.seq)
+      if (bySeq?.size === 0) slots.delete(author)
+    }
+    drop(last)
+    for (const listener of listeners) listener(last)
+  }
+
+  const insert = (record: SignedRecord, verify?: () => void): InsertOutcome => {
     if (byKey.has(record.key)) return 'duplicate'
     const author = peerIdOf(record.body.author)
-    const slot = slotOf(author, record.body.seq)
-    if (slot.length === MAX_RECORDS_PER_SLOT && compareRecords(record, slot[1] as SignedRecord) > 0) return 'superseded'
+    const { seq } = record.body
+    const slot = slots.get(author)?.get(seq) ?? []
+    const second = slot[MAX_RECORDS_PER_SLOT - 1]
+    if (second !== undefined && compareRanks(record, second) > 0) return 'superseded'
+    if (second === undefined && !fits(record)) return 'over-quota'
+    verify?.()
+    if (second !== undefined) drop(slot.pop() as SignedRecord)
+    else if (slot.length + 1 === MAX_RECORDS_PER_SLOT) forks.set(author, (forks.get(author) ?? 0) + 1)
     slot.push(record)
-    slot.sort(compareRecords)
+    slot.sort(compareRanks)
+    let bySeq = slots.get(author)
+    if (bySeq === undefined) slots.set(author, (bySeq = new Map()))
+    bySeq.set(seq, slot)
     byKey.set(record.key, record)
     bytes += record.bytes.byteLength
-    if (slot.length === MAX_RECORDS_PER_SLOT) forks.add(author)
-    if (slot.length > MAX_RECORDS_PER_SLOT) {
-      const evicted = slot.pop() as SignedRecord
-      byKey.delete(evicted.key)
-      bytes -= evicted.bytes.byteLength
-      views = undefined
-      return 'replaced'
-    }
+    ranking.add(record)
     views = undefined
-    return 'added'
+    let outcome: InsertOutcome = second === undefined ? 'added' : 'replaced'
+    for (; isOverfull(); outcome = 'replaced') displaceLast()
+    return outcome
   }
 
   const sorted = (): Views => (views ??= index(byKey.values()))
@@ -107,13 +146,16 @@ export function createRecordSet(records: Iterable<SignedRecord> = []): RecordSet
       return bytes
     },
     insert,
+    fits,
+    onDisplaced: listener => {
+      listeners.push(listener)
+    },
     has: key => byKey.has(key),
     get: key => byKey.get(key),
     records: () => sorted().all,
     byType: type => sorted().types[type],
     byPartition: partition => sorted().partitions.get(partition) ?? [],
-    isForked: (author, seq) => slots.get(peerIdOf(author))?.get(seq)?.length === MAX_RECORDS_PER_SLOT,
-    equivocators: () => new Set(forks),
+    equivocators: () => new Set(forks.keys()),
     nextSeq: author => {
       let next = 0
       for (const seq of slots.get(peerIdOf(author))?.keys() ?? []) next = Math.max(next, seq + 1)
@@ -122,16 +164,11 @@ export function createRecordSet(records: Iterable<SignedRecord> = []): RecordSet
   }
 }
 
-/** Least upper bound of two sets; neither is changed. */
-export function join(a: RecordSet, b: RecordSet): RecordSet {
-  const out = createRecordSet(a.records())
+/** Least upper bound of two sets under `quotas`; neither is changed. */
+export function join(a: RecordSet, b: RecordSet, quotas?: { recordBytes: number }): RecordSet {
+  const out = createRecordSet(a.records(), quotas)
   for (const record of b.records()) out.insert(record)
   return out
-}
-
-/** Does the set hold as many bytes as the manifest allows? Then a node takes no further records from others. */
-export function isFull(set: Pick<RecordSet, 'bytes'>, quotas: { recordBytes: number }): boolean {
-  return set.bytes >= quotas.recordBytes
 }
 
 // --- internal ---

@@ -9,8 +9,10 @@ import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../ali
 import type { Assessment } from '../align/gate.ts'
 import { equalBytes } from '../codec.ts'
 import type { Manifest } from '../distribute/manifest.ts'
+import { greatest, least } from '../extremes.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Result, Score, SignedRecord } from '../publish/record.ts'
+import { countedScores } from './counted-scores.ts'
 import type { RecordSet } from './record-set.ts'
 
 /** How well the targets of one score can be mapped onto one reference: exact leave-one-out figures. */
@@ -43,15 +45,9 @@ export interface Pending {
   readonly partition: number
   readonly score: SignedRecord<Score>
   readonly result: SignedRecord<Result>
-  /** Somebody else aligned them; the author's own alignment goes before it */
+  /** Another peer aligned them; the author's own alignment takes precedence */
   readonly byOthers: boolean
 }
-
-/**
- * Scores of one author that count: those with its lowest sequence numbers. Each costs everybody a fetch and a second; a lab that brings
- * a new prior every fortnight gets through a year.
- */
-export const MAX_SCORES_PER_AUTHOR = 32
 
 export interface SwarmView {
   readonly election: Election
@@ -68,10 +64,10 @@ export interface SwarmView {
   readonly complete: boolean
 }
 
-/** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more (method.md, tolerance). */
+/** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more. */
 export const ALIGNMENT_TOLERANCE = 1e-3
 
-/** The gate judges labels of people otherwise than features, so whoever cites a matrix under the other kind gets a verdict of its own. */
+/** The gate judges labels of people differently from features, so a matrix that is cited under both kinds has two verdicts. */
 export function assessmentKey({ targets, prior }: Pick<Score, 'targets' | 'prior'>): string {
   return `${targets} ${prior.kind}`
 }
@@ -83,20 +79,6 @@ export function qualityKey(targets: CID, reference: CID): string {
 export const isScore = (r: SignedRecord): r is SignedRecord<Score> => r.body.type === 'score'
 export const isResult = (r: SignedRecord): r is SignedRecord<Result> => r.body.type === 'result'
 export const isAlignment = (r: SignedRecord): r is SignedRecord<Alignment> => r.body.type === 'alignment'
-
-/** Scores that count, authors taking turns: the first of each, then the second of each. Equal sets list equally. */
-export function countedScores(set: RecordSet): SignedRecord<Score>[] {
-  const byAuthor = new Map<string, SignedRecord<Score>[]>()
-  for (const record of set.records()) if (isScore(record)) append(byAuthor, peerIdOf(record.body.author), record)
-  const turns: SignedRecord<Score>[][] = []
-  for (const scores of byAuthor.values()) {
-    scores.sort((a, b) => a.body.seq - b.body.seq || (a.key < b.key ? -1 : 1))
-    scores.slice(0, MAX_SCORES_PER_AUTHOR).forEach((score, turn) => (turns[turn] ??= []).push(score))
-  }
-  const byClaim = (a: SignedRecord<Score>, b: SignedRecord<Score>): number =>
-    a.body.uniformValue - b.body.uniformValue || (a.key < b.key ? -1 : 1)
-  return turns.flatMap(turn => turn.sort(byClaim))
-}
 
 /** Scores as candidates of the election; those whose content is not known yet are left out. */
 export function candidatesOf(set: RecordSet, evidence: Evidence): Candidate[] {
@@ -122,20 +104,21 @@ export function candidatesOf(set: RecordSet, evidence: Evidence): Candidate[] {
 /**
  * What is done, what waits and what is missing under an election.
  *
- * A result counts when its author's own score passed the gate. An alignment counts when it maps such a result onto the elected
- * reference, its claims equal the recomputed figures, and these are above the manifest's floor. Of several on one partition
- * the one with more rows is kept (a human prior may lack some), then the prior with the better value under the election policy; who
- * cannot be elected (human, equivocator) has none, the same prior brought by several has one. Priors within the manifest's margin are
- * equally good, and then the result's own author goes before others and the lower record id decides.
+ * A result counts if its author's own score counts (counted-scores.ts) and passed the gate. An alignment counts if it maps such a result
+ * onto the elected reference, its claims equal the recomputed figures, and these are above the manifest's floor.
+ *
+ * Of several on one partition the one with the most rows is kept (a human prior may lack some), then the one whose prior has the best value
+ * under the election policy. Priors that cannot be elected (human, equivocator) have no value; copies of one prior have the same. Priors
+ * within the manifest's margin are equally good; then an alignment by the result's own author takes precedence, then the lowest record id.
  */
 export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, election: Election): SwarmView {
   const values = electedValues(election)
+  const scores = new Map(countedScores(set).map(score => [score.key, score]))
   const results = new Map<string, Omit<Pending, 'byOthers'>>()
   for (const record of set.records()) {
     if (!isResult(record)) continue
-    const score = set.get(record.body.score.toString())
-    if (score === undefined || !isScore(score) || !sameKey(score, record)) continue
-    if (!isAdmissible(score, evidence)) continue
+    const score = scores.get(record.body.score.toString())
+    if (score === undefined || !sameKey(score, record) || !isAdmissible(score, evidence)) continue
     results.set(record.key, { partition: record.body.partition, score, result: record })
   }
 
@@ -230,16 +213,12 @@ function isHopeless(
 /** Most rows, then the best prior; within the margin of the best, author before others, then the lowest record id: a total order. */
 function choose(list: readonly Choice[], values: ReadonlyMap<string, number>, margin: number): Choice {
   const valueOf = (c: Choice): number => values.get(c.score.key) ?? NO_VALUE
-  const rows = Math.max(...list.map(c => c.result.body.present))
+  const rows = greatest(list.map(c => c.result.body.present))
   const full = list.filter(c => c.result.body.present === rows)
-  const best = Math.min(...full.map(valueOf))
+  const best = least(full.map(valueOf))
   const equals = full.filter(c => valueOf(c) <= best + margin)
-  equals.sort(
-    (a, b) =>
-      Number(sameKey(b.result, b.alignment)) - Number(sameKey(a.result, a.alignment)) ||
-      (a.alignment.key < b.alignment.key ? -1 : 1)
-  )
-  return equals[0] as Choice
+  const own = equals.filter(c => sameKey(c.result, c.alignment))
+  return (own.length > 0 ? own : equals).reduce((a, b) => (b.alignment.key < a.alignment.key ? b : a))
 }
 
 function sameKey(a: SignedRecord, b: SignedRecord): boolean {

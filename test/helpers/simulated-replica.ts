@@ -8,9 +8,10 @@ import { hasResultBy, nextTask } from '../../node/participant/next-task.ts'
 import { createSwarmState, type Draft, type SwarmState } from '../../node/state/swarm-state.ts'
 import { elect } from '../../src/align/election.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
+import { createRecordSet } from '../../src/merge/record-set.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
 import { sealLease, type Lease, type Score, type SignedRecord } from '../../src/publish/record.ts'
-import { testCid, type TestPeer } from './swarm-factory.ts'
+import { testCid, verify, type TestPeer } from './swarm-factory.ts'
 import { testAssessment, testQuality } from './test-evidence.ts'
 
 /** `before-log`: the number is taken, nothing is logged. `after-log`: the record is durable, nobody was told. */
@@ -81,19 +82,17 @@ export function createReplica(init: ReplicaInit): Replica {
         swarm,
         self: peer.key,
         sign: peer.sign,
+        verify,
         patient: false,
         logger: silent,
         log: {
-          path: name,
-          report: { recovered: 0, lostBytes: 0 },
           append: async (bytes, { sync }) => {
             if (sync && crashAt === 'before-log') throw new Crash()
             log.push({ bytes, synced: sync && disk === 'honest' })
             if (sync) for (const entry of log) entry.synced = disk === 'honest'
             if (sync) durable.add(open(bytes).key)
             if (sync && crashAt === 'after-log') throw new Crash()
-          },
-          close: async () => {}
+          }
         },
         sequence: {
           next: async known => {
@@ -105,9 +104,7 @@ export function createReplica(init: ReplicaInit): Replica {
           assess: async (cid, kind) => assess(cid, kind),
           quality: async (from, to) => testQuality(from, to),
           elect: async candidates => elect(manifest, candidates),
-          uniformValue: unneeded,
-          fit: unneeded,
-          close: async () => {}
+          forget: async () => {}
         },
         fetchTargets: async (_, { signal }) => {
           if (content !== undefined) {
@@ -118,7 +115,10 @@ export function createReplica(init: ReplicaInit): Replica {
           return { rows: 0, columns: 0, data: new Float32Array(0) }
         }
       },
-      log.map(({ bytes }) => open(bytes))
+      createRecordSet(
+        log.map(({ bytes }) => open(bytes)),
+        manifest.quotas
+      )
     )
     state.start()
   }
@@ -202,7 +202,7 @@ export function createReplica(init: ReplicaInit): Replica {
     get online() {
       return online
     },
-    receive: record => state.receive(record),
+    receive: record => state.add(record) === 'added',
     setContent: available => {
       if (available) content?.resolve()
       content = available ? undefined : (content ?? Promise.withResolvers<void>())
@@ -257,10 +257,6 @@ export function createReplica(init: ReplicaInit): Replica {
 }
 
 // --- internal ---
-
-async function unneeded(): Promise<never> {
-  throw new Error('the simulator has no numbers to compute')
-}
 
 const silent: Logger = {
   error: (message, fields) => {

@@ -1,17 +1,27 @@
 /** Peers that reach each other's protocol handlers through in-memory streams: no sockets, no handshakes. */
-import type { AbortOptions, Connection, Libp2p, Stream, StreamHandler } from '@libp2p/interface'
+import type { AbortOptions, Connection, Libp2p, Stream, StreamHandler, StreamMessageEvent } from '@libp2p/interface'
 import { defaultLogger } from '@libp2p/logger'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { streamPair } from '@libp2p/utils'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { testKey } from './signed-swarm.ts'
+import { waitFor } from './test-network.ts'
 
 export type HubPeer = Pick<Libp2p, 'handle' | 'unhandle' | 'dialProtocol' | 'logger' | 'peerId'>
 
-export function streamHub(): { peer(n: number): HubPeer } {
+export interface StreamHub {
+  peer(n: number): HubPeer
+  /** Resolves when the streams that peers opened have delivered so many bytes to their readers, all together. */
+  delivered(bytes: number): Promise<void>
+}
+
+export function streamHub(): StreamHub {
+  let deliveredBytes = 0
+  const delivery = new EventTarget()
   const handlers = new Map<string, StreamHandler>() // peer and protocol -> handler
 
   return {
+    delivered: async bytes => await waitFor(delivery, 'delivered', () => deliveredBytes >= bytes),
     peer(n) {
       const peerId = peerIdFromString(peerIdOf(testKey(n).key))
       const dialProtocol = async (
@@ -27,6 +37,10 @@ export function streamHub(): { peer(n: number): HubPeer } {
         Promise.resolve(handler(inbound, { remotePeer: peerId } as Connection)).catch((error: Error) =>
           inbound.abort(error)
         )
+        countDelivered(outbound, bytes => {
+          deliveredBytes += bytes
+          delivery.dispatchEvent(new Event('delivered'))
+        })
         return outbound
       }
       return {
@@ -41,5 +55,17 @@ export function streamHub(): { peer(n: number): HubPeer } {
         dialProtocol: dialProtocol
       }
     }
+  }
+}
+
+/** Listens as soon as the reader does: a stream gives what has arrived to its first listener alone. */
+function countDelivered(stream: Stream, count: (bytes: number) => void): void {
+  const listen = stream.addEventListener.bind(stream)
+  let isCounting = false
+  stream.addEventListener = (...args: Parameters<Stream['addEventListener']>): void => {
+    listen(...args)
+    if (args[0] !== 'message' || isCounting) return
+    isCounting = true
+    listen('message', ({ data }: StreamMessageEvent) => count(data.byteLength))
   }
 }

@@ -4,12 +4,20 @@
  * Everything is made with the functions under test, so a made swarm or record is one that a node would accept.
  */
 import { createHash, createPrivateKey, createPublicKey, sign as edSign } from 'node:crypto'
-import type { CID } from 'multiformats/cid'
+import { CID } from 'multiformats/cid'
+import { create as createDigest } from 'multiformats/hashes/digest'
 import { rawCid } from '../../src/codec.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { PeerKey, Sign } from '../../src/envelope.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
-import { sealRecord, type Alignment, type Result, type Score, type SignedRecord } from '../../src/publish/record.ts'
+import {
+  sealRecord,
+  type Alignment,
+  type RecordBody,
+  type Result,
+  type Score,
+  type SignedRecord
+} from '../../src/publish/record.ts'
 
 export interface TestPeer {
   readonly key: PeerKey
@@ -179,4 +187,14 @@ export async function makeAlignment(
   overrides: Partial<Alignment> = {}
 ): Promise<SignedRecord<Alignment>> {
   return await sealRecord(alignmentBody(swarm, author, seq, result, reference, overrides), author.sign)
+}
+
+/** The same statement under another sequence number, unsigned and with a made-up id: for tests of many records. */
+export function copyOf<T extends RecordBody>(record: SignedRecord<T>, seq: number): SignedRecord<T> {
+  const name = new Uint8Array(32)
+  // spread over all buckets of a digest, in an order that is not that of the numbers
+  new DataView(name.buffer).setUint32(0, Math.imul(seq + 1, 0x9e3779b1) >>> 0)
+  name.set(record.id.multihash.digest.subarray(4), 4)
+  const id = CID.createV1(record.id.code, createDigest(record.id.multihash.code, name))
+  return { ...record, id, key: `copy ${Buffer.from(name).toString('hex')}`, body: { ...record.body, seq } }
 }

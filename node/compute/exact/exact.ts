@@ -23,6 +23,7 @@ export type ExactQuestion =
   | { do: 'quality'; from: string; to: string }
   | { do: 'fit'; from: string; to: string }
   | { do: 'uniform'; data: Float32Array }
+  | { do: 'forget'; cid: string }
   | { do: 'elect'; candidates: CandidateText[]; policy: Policy | undefined }
 
 type Policy = Manifest['election']['policy']
@@ -52,6 +53,8 @@ export interface Exact {
   uniformValue(targets: Matrix32): Promise<number>
   /** T from one assessed matrix onto another; the heavy products go to `gemm`, so its last bits may differ between machines. */
   fit(from: CID, to: CID, gemm: Gemm): Promise<Transform>
+  /** An assessed matrix is not needed any more. */
+  forget(cid: CID): Promise<void>
   close(): Promise<void>
 }
 
@@ -90,6 +93,9 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
     uniformValue: async targets => (await ask({ do: 'uniform', data: targets.data })) as number,
     fit: async (from, to, gemm) =>
       (await ask({ do: 'fit', from: from.toString(), to: to.toString() }, gemm)) as Transform,
+    forget: async cid => {
+      await ask({ do: 'forget', cid: cid.toString() })
+    },
     close: async () => await thread.close()
   }
 }

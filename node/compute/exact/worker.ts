@@ -75,6 +75,9 @@ async function answer(question: ExactQuestion, gemm: Gemm): Promise<unknown> {
         grid: manifest.alignment.grid,
         gemm
       })
+    case 'forget':
+      matrices.delete(question.cid)
+      return 'forgotten'
     case 'uniform':
       return uniformValue(matrix(manifest.shared.rows, manifest.dimension, question.data), manifest.uniformity)
     case 'elect': {

@@ -4,7 +4,8 @@
  */
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import type { RecordSet } from '../../../src/merge/record-set.ts'
-import { countedScores, type Evidence } from '../../../src/merge/views.ts'
+import { countedScores } from '../../../src/merge/counted-scores.ts'
+import type { Evidence } from '../../../src/merge/views.ts'
 import type { ContentReader } from '../../content/read-content.ts'
 import type { Exact } from '../../compute/exact/exact.ts'
 import type { Membership } from '../../swarms/membership.ts'
@@ -26,7 +27,7 @@ export interface Round {
 export async function roundOfSwarm(membership: Membership, catchUpMs: number, signal: AbortSignal): Promise<Round> {
   const { swarm, state, exact } = membership
   await membership.catchUp(catchUpMs, signal)
-  await state.settled(signal)
+  await state.untilJudged(signal)
   const { set, evidence } = state
   return { swarm, set, evidence, exact, unjudged: state.unjudged(), close: async () => {} }
 }

@@ -51,6 +51,9 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
       const chosen = await referenceOf({ ranking, ...(reference === undefined ? {} : { reference }) }, withTargets)
       return chosen === undefined ? { ranking } : { ranking, reference: chosen }
     },
+    forget: async () => {
+      // the draw remembers for other configurations
+    },
     close: async () => {
       // nothing is held but memory
     }

@@ -10,14 +10,7 @@ import { applyTransform } from '../../../src/align/transform.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { plainGemm } from '../../../src/gemm.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../../src/merge/views.ts'
-import {
-  openRecord,
-  sealRecord,
-  type Lease,
-  type RecordBody,
-  type Score,
-  type SignedRecord
-} from '../../../src/publish/record.ts'
+import { sealRecord, type Lease, type RecordBody, type Score, type SignedRecord } from '../../../src/publish/record.ts'
 import { verify } from '../../process/verify-signature.ts'
 import { createLeaseTable, type LeaseTable } from '../../state/leases.ts'
 import { createLogger } from '../../process/logger.ts'
@@ -89,10 +82,11 @@ export function createSimulatedSwarm({
     swarm,
     self,
     sign,
+    verify,
     patient: false,
     // refusals are results here, and are reported as such
     logger: createLogger({ level: 'error' }),
-    log: { path: '', report: { recovered: 0, lostBytes: 0 }, append: async () => {}, close: async () => {} },
+    log: { append: async () => {} },
     sequence: { next: async known => known },
     exact,
     fetchTargets: async score => draw.known(score.body.targets)
@@ -106,9 +100,9 @@ export function createSimulatedSwarm({
     const seq = state.set.nextSeq(peer.key)
     const body = { ...draft, v: 1 as const, swarm: swarm.id, author: peer.key, seq } as RecordBody
     const { bytes } = await sealRecord(body, peer.sign)
-    const record = openRecord(bytes, swarm, verify)
-    state.receive(record)
-    return record as SignedRecord<T>
+    const taken = state.receive(bytes)
+    if (!('record' in taken)) throw new Error(`a simulated record was not taken: ${taken.outcome}`)
+    return taken.record as SignedRecord<T>
   }
 
   const publishScores = async (authors: readonly SimulatedParticipant[]): Promise<void> => {
@@ -123,7 +117,7 @@ export function createSimulatedSwarm({
         uniformValue: await exact.uniformValue(matrix)
       })
     }
-    await state.settled()
+    await state.untilJudged()
   }
 
   const lease = (by: SimulatedParticipant, partition: number, released: boolean): void => {

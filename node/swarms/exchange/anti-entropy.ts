@@ -1,12 +1,14 @@
 /**
- * When to sync with whom: on every new connection to a member, and every few seconds with one random and the longest-unsynced
- * member (reliability E6). Gossip is only the fast path; this is what makes late joiners and lossy links converge.
+ * When to sync with which peer: on every new connection to a peer that may be a member, and every few seconds with one random and the
+ * longest-unsynced member. Gossip is only the fast path; this is what makes late joiners and lossy links converge. At most one session with a
+ * peer runs at a time, and peers that do not know the swarm are left alone (contacts.ts).
  */
 import type { Libp2p, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { SYNC_PROTOCOL } from '../../../protocols/constants.ts'
-import type { Sync } from '../../../protocols/sync/sync.ts'
+import { SyncRefusedError, type Sync } from '../../../protocols/sync/sync.ts'
 import type { Logger } from '../../process/logger.ts'
+import { createContacts } from './contacts.ts'
 
 /** A session moves at most 16 MiB of records each way; after so many with one peer, let others have a turn. */
 const MAX_SESSIONS_IN_A_ROW = 8
@@ -14,50 +16,68 @@ const MAX_SESSIONS_IN_A_ROW = 8
 export interface AntiEntropy {
   start(): Promise<void>
   stop(): Promise<void>
-  /** Sync now with every connected member; resolves when each was tried, to whether one succeeded. */
+  /** Sync now with every member and everybody who may be one; resolves when each was tried, to whether one succeeded. */
   syncAll(signal?: AbortSignal): Promise<boolean>
-  /** Connected peers that speak the sync protocol. */
+  /** Connected members */
   members(): PeerId[]
+  /** Resolves when a member is connected. Throws the signal's reason. */
+  firstMember(signal: AbortSignal): Promise<void>
+  /** A peer speaks as a member: in a session that it opened, or by a subscription to the swarm's topic. */
+  onMember(peer: PeerId): void
+  /** A peer is not subscribed any more. */
+  onUnsubscribed(peer: PeerId): void
+  /** A record of this author arrived. */
+  onAuthor(peerId: string): void
+}
+
+export interface AntiEntropyComponents {
+  libp2p: Pick<Libp2p, 'getPeers' | 'peerStore' | 'register' | 'unregister'>
+  sync: Pick<Sync, 'run'>
+  swarm: CID
+  logger: Logger
 }
 
 export interface AntiEntropyInit {
-  /** Mean pause between rounds, ms; each is drawn within 30 % of it so that peers do not beat in time */
+  /** Mean pause between rounds, ms; each is drawn within 30 % of it so that peers do not fall into step */
   intervalMs: number
+  /** Monotonic milliseconds. @default performance.now */
+  now?: () => number
 }
 
 export function createAntiEntropy(
-  { libp2p, sync, swarm, logger }: { libp2p: Libp2p; sync: Sync; swarm: CID; logger: Logger },
-  { intervalMs }: AntiEntropyInit
+  { libp2p, sync, swarm, logger }: AntiEntropyComponents,
+  { intervalMs, now }: AntiEntropyInit
 ): AntiEntropy {
-  const speakers = new Map<string, { peer: PeerId; last: number }>()
-  const running = new Map<string, Promise<boolean>>()
+  const contacts = createContacts(now)
+  const sessions = new Map<string, Promise<boolean>>()
   const controller = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let topology: string | undefined
 
-  const run = async (peer: PeerId, signal: AbortSignal): Promise<boolean> => {
+  const syncFully = async (peer: PeerId, signal: AbortSignal): Promise<boolean> => {
     try {
       for (let i = 0; i < MAX_SESSIONS_IN_A_ROW; i++) {
         const report = await sync.run(peer, swarm, { signal })
-        const known = speakers.get(peer.toString())
-        if (known !== undefined) known.last = performance.now()
+        contacts.synced(peer)
         if (report.equal || report.sent + report.added === 0) return true
       }
       return true
     } catch (error) {
-      if (!signal.aborted) logger.debug('sync failed', { peer: peer.toString(), reason: String(error) })
+      if (signal.aborted) return false
+      if (error instanceof SyncRefusedError && error.reason === 'unknown-swarm') contacts.deniedMembership(peer)
+      logger.debug('sync failed', { peer: peer.toString(), reason: String(error) })
       return false
     }
   }
 
-  /** One session with a peer at a time; a second caller shares the first one's. */
-  const once = async (peer: PeerId, signal?: AbortSignal): Promise<boolean> => {
+  /** A second caller shares the session of the first. */
+  const syncWith = async (peer: PeerId, signal?: AbortSignal): Promise<boolean> => {
     const key = peer.toString()
-    const known = running.get(key)
-    if (known !== undefined) return await known
+    const running = sessions.get(key)
+    if (running !== undefined) return await running
     const signals = signal === undefined ? [controller.signal] : [controller.signal, signal]
-    const session = run(peer, AbortSignal.any(signals)).finally(() => running.delete(key))
-    running.set(key, session)
+    const session = syncFully(peer, AbortSignal.any(signals)).finally(() => sessions.delete(key))
+    sessions.set(key, session)
     return await session
   }
 
@@ -75,10 +95,11 @@ export function createAntiEntropy(
 
   const round = async (): Promise<void> => {
     if (controller.signal.aborted) return
-    const all = [...speakers.values()]
+    const all = contacts.worthAsking()
     const random = all[Math.floor(Math.random() * all.length)]
-    const oldest = all.sort((a, b) => a.last - b.last)[0]
-    await Promise.all([...new Set([random, oldest])].flatMap(s => (s === undefined ? [] : [once(s.peer)])))
+    const oldest = all.toSorted((a, b) => a.syncedAt - b.syncedAt)[0]
+    const chosen = new Set([random, oldest].flatMap(contact => (contact === undefined ? [] : [contact.peer])))
+    await Promise.all([...chosen].map(async peer => await syncWith(peer)))
   }
 
   /** A peer that is not identified yet is not in the store; the topology hears of it when it is. */
@@ -93,20 +114,13 @@ export function createAntiEntropy(
 
   return {
     start: async () => {
-      const meet = (peer: PeerId): void => {
-        if (speakers.has(peer.toString())) return
-        speakers.set(peer.toString(), { peer, last: 0 })
-        void once(peer)
+      const onConnect = (peer: PeerId): void => {
+        if (contacts.add(peer)) void syncWith(peer)
       }
-      topology = await libp2p.register(SYNC_PROTOCOL, {
-        onConnect: meet,
-        onDisconnect: peer => {
-          speakers.delete(peer.toString())
-        }
-      })
+      topology = await libp2p.register(SYNC_PROTOCOL, { onConnect, onDisconnect: contacts.remove })
       // a topology hears of later connections only, and the peer that gave us the manifest is connected already
       for (const peer of libp2p.getPeers()) {
-        if (await speaksSync(peer)) meet(peer)
+        if (await speaksSync(peer)) onConnect(peer)
       }
       schedule()
     },
@@ -114,12 +128,17 @@ export function createAntiEntropy(
       controller.abort()
       clearTimeout(timer)
       if (topology !== undefined) libp2p.unregister(topology)
-      await Promise.all(running.values())
+      await Promise.all(sessions.values())
     },
     syncAll: async signal => {
-      const outcomes = await Promise.all([...speakers.values()].map(async ({ peer }) => await once(peer, signal)))
+      const outcomes = await Promise.all(contacts.worthAsking().map(async ({ peer }) => await syncWith(peer, signal)))
       return outcomes.includes(true)
     },
-    members: () => [...speakers.values()].map(s => s.peer)
+    members: contacts.members,
+    firstMember: contacts.firstMember,
+    // it syncs with us when it opens the swarm, and may not answer for it before it has
+    onMember: contacts.showedItself,
+    onUnsubscribed: contacts.unsubscribed,
+    onAuthor: contacts.signed
   }
 }

@@ -1,14 +1,16 @@
 /**
  * Which files are served over `/coopt/reference/1.0.0`: target matrices of the swarms of this home, read leaf by leaf.
  *
- * Anybody may cite any CID in a score. So a file is served only if a score of one of our swarms names it, or it is the present reference (which
- * may be computed, and is in no score then), and it is exactly as long as a matrix of that swarm; otherwise whole partitions could be had by whoever cites them.
+ * Guarantees: a file is served only if a score of one of our swarms names it, or it is the present reference (which may be computed, and is in
+ * no score then), and it is exactly as long as a matrix of that swarm. A score may cite any CID: without the length, whole partitions could be
+ * fetched by citing them.
  */
 import type { AbortOptions } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import type { Content as Served } from '../../../protocols/reference/server.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { InvalidContentError } from '../../../src/errors.ts'
+import { greatest } from '../../../src/extremes.ts'
 import type { RecordSet } from '../../../src/merge/record-set.ts'
 import type { SwarmView } from '../../../src/merge/views.ts'
 import type { Content } from '../../content/content.ts'
@@ -25,7 +27,7 @@ export interface MatrixServerComponents {
   swarms(): Iterable<{ swarm: Pick<Swarm, 'manifest'>; state: ServedState }>
 }
 
-/** What this node serves under a CID: undefined for what is no matrix of its swarms or not here completely. */
+/** What this node serves under a CID: undefined for what is not a matrix of its swarms or not here completely. */
 export type ReadMatrix = (cid: CID, options: Required<AbortOptions>) => Promise<Served | undefined>
 
 export function createMatrixServer({ content, swarms }: MatrixServerComponents): ReadMatrix {
@@ -46,9 +48,9 @@ export function createMatrixServer({ content, swarms }: MatrixServerComponents):
     if (lengths.size === 0) return undefined
     let file
     try {
-      file = await content.tree(cid, Math.max(...lengths))
+      file = await content.tree(cid, greatest(lengths))
     } catch (error) {
-      if (error instanceof InvalidContentError) return undefined // cited as a matrix, and is none
+      if (error instanceof InvalidContentError) return undefined // cited as a matrix, but not one
       throw error
     }
     if (file === undefined || !lengths.has(file.bytes) || !(await content.holds(cid))) return undefined

@@ -1,28 +1,32 @@
-/** Who holds which files of a swarm, as the members themselves say: what tells a publisher that it may leave. */
+/**
+ * How many members hold which files of a swarm, as they themselves say: what tells a participant that it may leave.
+ *
+ * Claims, not proofs. What is remembered is bounded, whatever is asked about and however many peers answer.
+ */
 import type { AbortOptions, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import type { Logger } from '../../process/logger.ts'
 
-/** Peers remembered for one file: more copies than this are more than anybody needs. */
+/** Peers remembered for one file: far more copies than any file needs. */
 const MAX_HOLDERS = 64
 /** Files remembered; the least recently asked about are forgotten. 2,048 partitions, each with raw targets and shard. */
 const MAX_FILES = 8192
 
-export interface HoldersComponents {
+export interface ReplicaCountsComponents {
   members(): PeerId[]
   /** One answer for each CID */
   ask(peer: PeerId, cids: readonly CID[], options: AbortOptions): Promise<boolean[]>
   logger: Logger
 }
 
-export interface Holders {
-  /** Does at least one connected member hold it, now? Stops asking once everything is held. */
-  anybody(cids: readonly CID[], signal: AbortSignal): Promise<boolean[]>
+export interface ReplicaCounts {
+  /** Does at least one connected member hold it, now? Stops asking once everything is held. Throws the signal's reason. */
+  heldByAnyone(cids: readonly CID[], signal: AbortSignal): Promise<boolean[]>
   /** Peers seen holding it: the answers of connected members now, and the last answer of those that are gone. */
   counts(cids: readonly CID[], signal: AbortSignal): Promise<number[]>
 }
 
-export function createHolders({ members, ask, logger }: HoldersComponents): Holders {
+export function createReplicaCounts({ members, ask, logger }: ReplicaCountsComponents): ReplicaCounts {
   const seen = new Map<string, Set<string>>()
 
   const note = (cid: CID, peer: string, isHeld: boolean): void => {
@@ -47,7 +51,7 @@ export function createHolders({ members, ask, logger }: HoldersComponents): Hold
   }
 
   return {
-    anybody: async (cids, signal) => {
+    heldByAnyone: async (cids, signal) => {
       const held = cids.map(() => false)
       for (const peer of members()) {
         const own = await answers(peer, cids, signal)

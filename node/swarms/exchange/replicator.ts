@@ -1,19 +1,22 @@
 /**
- * Keeps what others publish: fetches raw targets, chosen shards and the bundles of their priors as they appear, so that the dataset survives its authors.
+ * Keeps what others publish: fetches raw targets, chosen shards and the bundles of their priors as they appear, so that the dataset survives
+ * its authors. What failed is tried again, less and less often, for as long as the view wants it.
  *
  * A node that holds the partitions anyway (the publisher) pays only for the targets: the image blocks of a shard are those of the partition.
  * Bundles are as large as their authors like, so all of a swarm together have a limit; those that go beyond it stay with their authors.
  */
 import type { PeerKey } from '../../../src/envelope.ts'
 import { CoOptError } from '../../../src/errors.ts'
+import { least } from '../../../src/extremes.ts'
 import { heldBundle, keepBundle } from '../../priors/bundle/fetch-bundle.ts'
 import type { CID } from 'multiformats/cid'
 import type { Content } from '../../content/content.ts'
 import type { Logger } from '../../process/logger.ts'
-import type { SwarmState } from '../../state/swarm-state.ts'
+import type { ReadableState } from '../../state/swarm-state.ts'
 
-/** After a failed fetch the next try waits for a further change, but at least this long, ms. */
-const RETRY_MS = 5_000
+/** After a failed fetch: 5 s, doubling to 5 min. The fetch itself waits for minutes. */
+const FIRST_RETRY_MS = 5_000
+const MAX_RETRY_MS = 300_000
 
 interface Wanted {
   readonly cid: CID
@@ -35,7 +38,7 @@ export function createReplicator({
   maxBundleBytes,
   logger
 }: {
-  state: SwarmState
+  state: ReadableState
   content: Content
   /** Of all bundles together, as their authors state them */
   maxBundleBytes: number
@@ -44,11 +47,12 @@ export function createReplicator({
   const { manifest } = state.swarm
   const controller = new AbortController()
   const { signal } = controller
-  const retryAt = new Map<string, number>()
-  /** Bundles that are said to be too large */
-  const told = new Set<string>()
+  /** Files that are wanted and could not be fetched */
+  const failures = new Map<string, { count: number; retryAt: number }>()
+  /** Bundles of the present view that the log says are too large */
+  let reportedBundles: ReadonlySet<string> = new Set()
   let running: Promise<void> | undefined
-  let dirty = false
+  let isStale = false // something may have changed since the last pass began
   let timer: NodeJS.Timeout | undefined
 
   const wanted = (): Wanted[] => {
@@ -74,54 +78,53 @@ export function createReplicator({
   /** The smallest first: one that is huge crowds out no other. */
   const withinLimit = (bundles: readonly Wanted[]): Wanted[] => {
     let left = maxBundleBytes
-    return bundles
-      .toSorted((a, b) => a.bytes - b.bytes)
-      .filter(({ cid, bytes }) => {
-        left -= bytes
-        if (left >= 0) return true
-        const key = keyOf(cid, bytes)
-        if (!told.has(key)) {
-          const fields = { cid: cid.toString(), bytes, maxBundleBytes }
-          logger.warn('bundle is not replicated: over replicateBundleBytes', fields)
-        }
-        told.add(key)
-        return false
-      })
+    const sorted = bundles.toSorted((a, b) => a.bytes - b.bytes)
+    const fitting = sorted.filter(({ bytes }) => (left -= bytes) >= 0)
+    const tooLarge = sorted.slice(fitting.length)
+    for (const { cid, bytes } of tooLarge) {
+      if (reportedBundles.has(keyOf(cid, bytes))) continue
+      logger.warn('bundle is not replicated: over replicateBundleBytes', { cid: cid.toString(), bytes, maxBundleBytes })
+    }
+    reportedBundles = new Set(tooLarge.map(({ cid, bytes }) => keyOf(cid, bytes)))
+    return fitting
   }
 
   const pass = async (): Promise<void> => {
-    dirty = false
-    for (const { cid, bytes, from, isBundle = false } of wanted()) {
+    isStale = false
+    clearTimeout(timer)
+    const files = wanted()
+    const keys = new Set(files.map(({ cid, bytes }) => keyOf(cid, bytes)))
+    for (const key of failures.keys()) if (!keys.has(key)) failures.delete(key)
+    for (const { cid, bytes, from, isBundle = false } of files) {
       if (signal.aborted) return
       const key = keyOf(cid, bytes)
-      if ((retryAt.get(key) ?? 0) > performance.now()) continue
+      if ((failures.get(key)?.retryAt ?? 0) > performance.now()) continue
       if (isBundle ? (await heldBundle(cid, content)) !== undefined : await content.holds(cid)) continue
       try {
         if (isBundle) await keepBundle({ cid, dagBytes: bytes }, content, { signal, from })
         else await content.fetch(cid, bytes, { signal, from })
-        retryAt.delete(key)
+        failures.delete(key)
       } catch (error) {
         if (signal.aborted) return
         if (!(error instanceof CoOptError)) throw error
-        retryAt.set(key, performance.now() + RETRY_MS)
+        const count = (failures.get(key)?.count ?? 0) + 1
+        const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1))
+        failures.set(key, { count, retryAt: performance.now() + delay })
         logger.debug('not replicated yet', { cid: cid.toString(), reason: error.message })
       }
     }
-    if (retryAt.size > 0) {
-      clearTimeout(timer)
-      timer = setTimeout(wake, RETRY_MS)
-      timer.unref()
-    }
+    const soonest = least([...failures.values()].map(({ retryAt }) => retryAt))
+    if (Number.isFinite(soonest)) timer = setTimeout(wake, Math.max(0, soonest - performance.now())).unref()
   }
 
   const wake = (): void => {
-    dirty = true
+    isStale = true
     if (running !== undefined || signal.aborted) return
     running = pass()
       .catch((error: unknown) => logger.error('replication failed', { error: String(error) }))
       .finally(() => {
         running = undefined
-        if (dirty) wake()
+        if (isStale) wake()
       })
   }
 
@@ -141,7 +144,7 @@ export function createReplicator({
 
 // --- internal ---
 
-/** With the length: who states a wrong one for the content of others does not keep theirs from being tried. */
+/** With the length: a record that states a wrong one for the content of others does not keep theirs from being tried. */
 function keyOf(cid: CID, bytes: number): string {
   return `${cid}/${bytes}`
 }

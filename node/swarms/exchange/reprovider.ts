@@ -1,9 +1,11 @@
 /**
- * Makes what this node holds of a swarm findable in the DHT by its CIDs, also for those who are no members: S_Y of every score, bundles of
- * priors, the chosen shards, the merged directory. New files soon after they appear, and everything again at intervals and to new neighbours,
- * because records in a DHT fade and nodes that keep them leave.
+ * Makes what this node holds of a swarm findable in the DHT by its CIDs, also for peers that are not members: S_Y of every score, bundles of
+ * priors, the chosen shards, the merged directory. Partitions and the shared set are found through the manifest, which every member provides
+ * (network/discovery.ts).
  *
- * Partitions and the shared set are found through the manifest, which every member provides (network/discovery.ts).
+ * Guarantees: a new file is announced in the first round that begins `gatherMs` after its change, or right after the round under way, however
+ * many changes follow; in a round, files that were never announced come first, and a change ends the announcing again of others. Everything is announced again at intervals and to new
+ * neighbours, because records in a DHT fade and nodes that keep them leave. One round runs at a time.
  */
 import type { AbortOptions, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
@@ -11,56 +13,61 @@ import { heldBundle } from '../../priors/bundle/fetch-bundle.ts'
 import type { Content } from '../../content/content.ts'
 import type { Logger } from '../../process/logger.ts'
 import { mergeSwarm } from '../../merge/merge-swarm.ts'
-import type { SwarmState } from '../../state/swarm-state.ts'
+import type { ReadableState } from '../../state/swarm-state.ts'
 
 /** Provider records live for two days; half of it leaves room for a missed turn. */
 const REPROVIDE_MS = 24 * 3600 * 1000
 /** Changes come in bursts, and neighbours one after the other: one round for all of them. */
 const GATHER_MS = 2000
+/** Neighbours change without an event of ours: looked at as often as members are searched for. */
+const NEIGHBOURS_MS = 10 * 60_000
 /** A lookup on a small private network is done at once or never. */
 const LOOKUP_MS = 10_000
 
-export interface ProviderComponents {
+export interface ReproviderComponents {
   content: Content
-  state: SwarmState
+  state: ReadableState
+  /** Connected peers: they keep the provider records */
   peers(): PeerId[]
   provide(cid: CID, options: AbortOptions): Promise<void>
   logger: Logger
 }
 
-export interface ProviderInit {
+export interface ReproviderInit {
   /** @default 24 hours */
   reprovideMs?: number
   /** @default 2000 */
   gatherMs?: number
 }
 
-export interface Provider {
+export interface Reprovider {
   start(): void
   stop(): Promise<void>
 }
 
-export function createProvider(components: ProviderComponents, init: ProviderInit = {}): Provider {
+export function createReprovider(components: ReproviderComponents, init: ReproviderInit = {}): Reprovider {
   const { content, state, peers, provide, logger } = components
   const { reprovideMs = REPROVIDE_MS, gatherMs = GATHER_MS } = init
   const controller = new AbortController()
   const { signal } = controller
-  /** When, and with which neighbours, each was provided last */
+  /** Of files that are still wanted: when, and with which neighbours, each was provided last */
   const provided = new Map<string, { at: number; peers: string }>()
-  let timer: NodeJS.Timeout | undefined
+  let next: { timer: NodeJS.Timeout; at: number } | undefined
   let running: Promise<void> | undefined
+  let changedMeanwhile = false
 
-  const roots = async (): Promise<CID[]> => {
+  const heldFiles = async (): Promise<CID[]> => {
     const view = state.view()
+    const scores = state.set.byType('score')
     const files = [
-      ...state.set.byType('score').map(({ body }) => body.targets),
+      ...scores.map(({ body }) => body.targets),
       ...[...view.chosen.values()].map(({ alignment }) => alignment.body.shard)
     ]
     const { cid, matrix } = view.election.reference ?? {}
     if (cid !== undefined && matrix !== undefined) files.push(cid)
     const held: CID[] = []
-    for (const cid of files) if (await content.holds(cid)) held.push(cid)
-    for (const { body } of state.set.byType('score')) {
+    for (const file of files) if (await content.holds(file)) held.push(file)
+    for (const { body } of scores) {
       const bundle = body.prior.bundle?.cid
       if (bundle !== undefined && (await heldBundle(bundle, content)) !== undefined) held.push(bundle)
     }
@@ -72,9 +79,12 @@ export function createProvider(components: ProviderComponents, init: ProviderIni
   const round = async (): Promise<void> => {
     const neighbours = peers().map(String).sort().join()
     if (neighbours === '') return // nobody to tell
-    for (const cid of await roots()) {
+    const files = new Map((await heldFiles()).map(cid => [cid.toString(), cid]))
+    for (const key of provided.keys()) if (!files.has(key)) provided.delete(key)
+    const fresh = [...files].filter(([key]) => !provided.has(key))
+    const known = [...files].filter(([key]) => provided.has(key))
+    for (const [key, cid] of [...fresh, ...known]) {
       if (signal.aborted) return
-      const key = cid.toString()
       const last = provided.get(key)
       if (last !== undefined && last.peers === neighbours && performance.now() - last.at < reprovideMs) continue
       try {
@@ -83,40 +93,45 @@ export function createProvider(components: ProviderComponents, init: ProviderIni
       } catch (error) {
         if (!signal.aborted) logger.debug('not provided to the DHT', { cid: key, reason: String(error) })
       }
+      // announcing again can wait: the next round goes on with it
+      if (last !== undefined && changedMeanwhile) return
     }
   }
 
-  const after = (ms: number): void => {
-    clearTimeout(timer)
-    timer = setTimeout(wake, ms)
-    timer.unref()
-  }
-
-  const wake = (): void => {
-    running ??= round()
+  const begin = (): void => {
+    next = undefined
+    changedMeanwhile = false
+    running = round()
       .catch((error: unknown) => logger.error('providing failed', { error: String(error) }))
       .finally(() => {
         running = undefined
-        // neighbours change without an event of ours: looked at as often as members are searched for
-        if (!signal.aborted) after(Math.min(reprovideMs, NEIGHBOURS_MS))
+        if (!signal.aborted) beginWithin(changedMeanwhile ? gatherMs : Math.min(reprovideMs, NEIGHBOURS_MS))
       })
   }
 
-  const onChange = (): void => after(gatherMs)
+  /** A round that is due earlier stays: further changes must not put it off. */
+  const beginWithin = (ms: number): void => {
+    const at = performance.now() + ms
+    if (next !== undefined && next.at <= at) return
+    clearTimeout(next?.timer)
+    next = { timer: setTimeout(begin, ms).unref(), at }
+  }
+
+  const onChange = (): void => {
+    if (running === undefined) beginWithin(gatherMs)
+    else changedMeanwhile = true
+  }
 
   return {
     start: () => {
       state.events.addEventListener('change', onChange)
-      after(gatherMs)
+      beginWithin(gatherMs)
     },
     stop: async () => {
       state.events.removeEventListener('change', onChange)
       controller.abort()
-      clearTimeout(timer)
+      clearTimeout(next?.timer)
       await running
     }
   }
 }
-
-/** Between two looks at who is connected, ms. */
-const NEIGHBOURS_MS = 10 * 60_000

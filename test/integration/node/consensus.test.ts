@@ -55,7 +55,7 @@ test('several priors make the reference; one that joins late changes it, and all
   expect(report.complete).toBe(true)
   for (const node of [...all, late]) await whenState(node.membership(manifest), () => agrees(node, 4))
   for (const node of [...all, late]) await node.membership(manifest).sync()
-  for (const node of [...all, late]) await node.membership(manifest).state.settled()
+  for (const node of [...all, late]) await node.membership(manifest).state.untilJudged()
   const after = await Promise.all([...all, late].map(async ({ node }) => await node.merge(invite, {})))
   expect(new Set(after.map(({ mergedCid }) => mergedCid)).size).toBe(1)
   const [second] = after

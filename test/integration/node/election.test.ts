@@ -90,7 +90,7 @@ describe.each(['uniformity', 'predictivity', 'consensus'] as const)('under %s', 
     const everything = whenState(publisher.membership(manifest), () => state.set.size === size)
     await attacker.sync()
     await everything
-    await state.settled()
+    await state.untilJudged()
     const view = state.view()
     expect(view.election.reference?.cid?.toString()).toBe(reference)
     const bad = view.election.ranking.filter(r => r.author === noise.peer)

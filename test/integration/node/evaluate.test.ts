@@ -45,7 +45,7 @@ beforeAll(async () => {
       publisher.join(invite, bundledPrior('resnet20'), { maxPartitions: 2 }),
       other.join(invite, bundledPrior('superclass2'), { maxPartitions: 2 })
     ])
-    await publisher.membership(manifest).state.settled(new AbortController().signal)
+    await publisher.membership(manifest).state.untilJudged(new AbortController().signal)
     cid = (await publisher.node.merge(invite, {})).mergedCid
   })
 })

@@ -56,8 +56,7 @@ const components = (): ImportComponents => ({
       const view = () => viewOf(swarm.manifest, set, evidence, elect(swarm.manifest, candidatesOf(set, evidence)))
       return {
         swarm,
-        state: { set, evidence, view, settled: async () => {} },
-        accept: records => records.forEach(record => void set.insert(record))
+        state: { set, evidence, view, untilJudged: async () => {}, add: record => set.insert(record) }
       }
     }
   }

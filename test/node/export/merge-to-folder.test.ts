@@ -36,7 +36,7 @@ async function collected(): Promise<{ freed: number }> {
   const { swarm, state } = round.mergeable
   const { blocks } = await collectGarbage(
     {
-      memberships: () => [{ swarm, state: { ...state, settled: async () => {} } }],
+      memberships: () => [{ swarm, state: { ...state, untilJudged: async () => {} } }],
       known: async () => [swarm.id],
       settled: async () => {},
       pins: async () => [],

@@ -2,8 +2,8 @@ import type { Stream } from '@libp2p/interface'
 import { expect, test } from 'vitest'
 import { encodePrefix } from '../../../protocols/framing.ts'
 import { createGossip } from '../../../protocols/gossip/gossip.ts'
-import { createRecordSet } from '../../../src/merge/record-set.ts'
 import { testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
+import { testIntake } from '../../helpers/test-intake.ts'
 import { connect, testNode, waitFor, type TestNode } from '../../helpers/test-network.ts'
 
 const swarm = await testSwarm()
@@ -21,18 +21,17 @@ function isConnected(a: TestNode, b: TestNode): boolean {
 
 test('a flood of malformed frames ends the connection after six, while honest messages all arrive', async () => {
   const [victim, honest, attacker] = [await testNode(), await testNode(), await testNode()]
-  const received = createRecordSet()
+  const received = testIntake(swarm)
   const gossips = [victim, honest].map((node, i) =>
     createGossip({
       pubsub: node.libp2p.services.pubsub,
       swarm,
-      records: i === 0 ? received : createRecordSet(),
+      receive: i === 0 ? received.receive : testIntake(swarm).receive,
       verify,
       logger: node.libp2p.logger
     })
   )
   for (const gossip of gossips) await gossip.start()
-  gossips[0]?.addEventListener('record', ({ detail }) => received.insert(detail))
   await connect(honest, victim)
   const { pubsub } = honest.libp2p.services
   const { topic = '' } = gossips[1] ?? {}
@@ -55,7 +54,7 @@ test('a flood of malformed frames ends the connection after six, while honest me
   for (const record of records) await gossips[1]?.publishRecord(record)
   await flood
   await waitFor(victim.libp2p, 'peer:disconnect', () => !isConnected(victim, attacker))
-  if (gossips[0] !== undefined) await waitFor(gossips[0], 'record', () => received.size === 90)
+  await waitFor(received.events, 'record', () => received.records.size === 90)
   expect(faults).toEqual(['malformed-frame'])
   expect(sent).toBeLessThan(20_000)
   expect(isConnected(victim, honest)).toBe(true)

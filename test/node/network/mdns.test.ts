@@ -4,29 +4,32 @@ import { testNode, waitFor } from '../../helpers/test-network.ts'
 
 const GROUP = '224.0.0.251'
 
-/** Does this machine deliver multicast to itself? Some containers do not. */
+const [BY_MULTICAST, BY_LOOPBACK] = [1, 2]
+
+/**
+ * Does this machine deliver multicast to itself? Some containers do not. A datagram to the group is on its way before one to ourselves, which
+ * always arrives: so the first to arrive says it.
+ */
 async function hasMulticast(): Promise<boolean> {
   const socket = createSocket({ type: 'udp4', reuseAddr: true })
+  const first = Promise.withResolvers<boolean>()
   try {
-    return await new Promise<boolean>(resolve => {
-      const timer = setTimeout(() => resolve(false), 1000)
-      const done = (answer: boolean): void => {
-        clearTimeout(timer)
-        resolve(answer)
+    socket.on('error', () => first.resolve(false))
+    socket.on('message', data => first.resolve(data[0] === BY_MULTICAST))
+    socket.bind(0, () => {
+      const { port } = socket.address()
+      try {
+        socket.addMembership(GROUP)
+      } catch {
+        first.resolve(false) // no interface for multicast
+        return
       }
-      socket.on('error', () => done(false))
-      socket.on('message', () => done(true))
-      socket.bind(0, () => {
-        try {
-          socket.addMembership(GROUP)
-        } catch {
-          return done(false) // no interface for multicast
-        }
-        socket.send(Uint8Array.of(1), socket.address().port, GROUP, error => {
-          if (error !== null) done(false)
-        })
+      socket.send(Uint8Array.of(BY_MULTICAST), port, GROUP, error => {
+        if (error === null) socket.send(Uint8Array.of(BY_LOOPBACK), port, '127.0.0.1')
+        else first.resolve(false)
       })
     })
+    return await first.promise
   } finally {
     socket.close()
   }

@@ -87,11 +87,17 @@ describe('transports', () => {
 
 describe('streams', () => {
   /** `b` answers on this protocol by `serve`. */
-  async function pair(serve: (stream: Stream) => Promise<void>, init: NetworkInit = {}): Promise<Stream> {
+  async function pair(
+    serve: (stream: Stream) => Promise<void>,
+    init: NetworkInit = {}
+  ): Promise<{ stream: Stream; roundTrip(): Promise<number> }> {
     const [a, b] = [await testNode(init), await testNode(init)]
     await b.libp2p.handle('/test/1', serve)
     await connect(a, b)
-    return await a.libp2p.dialProtocol(b.libp2p.peerId, '/test/1')
+    return {
+      stream: await a.libp2p.dialProtocol(b.libp2p.peerId, '/test/1'),
+      roundTrip: async () => await a.libp2p.services.ping.ping(b.libp2p.peerId)
+    }
   }
 
   const psk = new Uint8Array(95)
@@ -103,7 +109,7 @@ describe('streams', () => {
   ])('a reader that does not read holds the sender back, and then gets everything%s', async (_, init) => {
     const total = 64 * 1024 * 1024
     let written = 0
-    const stream = await pair(async inbound => {
+    const { stream, roundTrip } = await pair(async inbound => {
       const framed = frameStream(inbound)
       const { signal } = new AbortController()
       const piece = new Uint8Array(1024 * 1024)
@@ -113,8 +119,11 @@ describe('streams', () => {
     const framed = frameStream(stream)
     const { signal } = new AbortController()
     await framed.readBytes(1, signal)
-    // nothing to wait for but time: the sender must stand still
-    await new Promise(resolve => setTimeout(resolve, 300))
+    // a ping comes back behind all that was on its way: when several change nothing, the sender stands still
+    for (let still = 0, before = written; still < 3; before = written) {
+      await roundTrip()
+      still = written === before ? still + 1 : 0
+    }
     expect(written).toBeLessThan(8 * 1024 * 1024)
     for (let left = total - 1; left > 0;) {
       const step = Math.min(left, 100_000)
@@ -126,7 +135,7 @@ describe('streams', () => {
 
   test('a peer that never closes its end is reset', { timeout: 20_000 }, async () => {
     const served = Promise.withResolvers<Stream>()
-    const stream = await pair(async inbound => {
+    const { stream } = await pair(async inbound => {
       const framed = frameStream(inbound)
       await framed.close(new AbortController().signal)
       served.resolve(inbound)

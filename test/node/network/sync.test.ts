@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { createSync, type Sync } from '../../../protocols/sync/sync.ts'
 import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.ts'
 import type { SignedRecord } from '../../../src/publish/record.ts'
+import { testIntake } from '../../helpers/test-intake.ts'
 import { testKey, testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
 import { connect, testNode, type TestNode } from '../../helpers/test-network.ts'
 
@@ -9,14 +10,14 @@ const swarm = await testSwarm()
 
 async function member(list: Iterable<SignedRecord> = []): Promise<TestNode & { sync: Sync; records: RecordSet }> {
   const node = await testNode()
-  const records = createRecordSet(list)
-  const accept = (fresh: SignedRecord[]): void => fresh.forEach(r => records.insert(r))
+  const { records, receive } = testIntake(swarm, list)
+  const onMember = (): void => {}
   const holds = async (cids: unknown[]): Promise<boolean[]> => cids.map(() => false)
   const sync = createSync(
     {
       libp2p: node.libp2p,
       verify,
-      member: id => (id.equals(swarm.id) ? { swarm, records, accept, holds } : undefined)
+      member: id => (id.equals(swarm.id) ? { swarm, records, receive, onMember, holds } : undefined)
     },
     { onFault: (peer, reason) => node.conduct.fault(peer, reason) }
   )

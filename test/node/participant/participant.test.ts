@@ -14,7 +14,7 @@ import { ContentUnavailableError } from '../../../src/errors.ts'
 import { plainGemm } from '../../../src/gemm.ts'
 import { matrix } from '../../../src/matrix.ts'
 import type { PriorModel } from '../../../src/optimize/prior.ts'
-import { makeSwarm, testCid, testPeer } from '../../helpers/swarm-factory.ts'
+import { makeSwarm, testCid, testPeer, verify } from '../../helpers/swarm-factory.ts'
 import { testAssessment } from '../../helpers/test-evidence.ts'
 
 const L = 4
@@ -52,6 +52,7 @@ test('an attempt that fails does not count towards --max-partitions, a published
     elect: async (candidates: Parameters<typeof elect>[1]) => elect(manifest, candidates),
     uniformValue: async () => verdict.uniformValue,
     fit: unneeded,
+    forget: unneeded,
     close: async () => {}
   }
   let unused = 0
@@ -59,9 +60,10 @@ test('an attempt that fails does not count towards --max-partitions, a published
     swarm,
     self: self.key,
     sign: self.sign,
+    verify,
     patient: false,
     logger: silentLogger,
-    log: { path: '', report: { recovered: 0, lostBytes: 0 }, append: async () => {}, close: async () => {} },
+    log: { append: async () => {} },
     sequence: { next: async () => unused++ },
     exact,
     fetchTargets: async () => matrix(manifest.shared.rows, manifest.dimension, new Float32Array(64))

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { createElections, type ElectionsComponents } from '../../../node/state/elections.ts'
+import { createElections, MAX_QUALITIES, type ElectionsComponents } from '../../../node/state/elections.ts'
 import { createLogger } from '../../../node/process/logger.ts'
 import type { Election } from '../../../src/align/candidate.ts'
 import { rawCid } from '../../../src/codec.ts'
@@ -15,7 +15,7 @@ const computed: Election = {
 
 function parts(elect: () => Promise<Election>, more: Partial<ElectionsComponents> = {}) {
   const controller = new AbortController()
-  const qualities = new Map()
+  const qualities: ElectionsComponents['qualities'] = new Map()
   const elections = createElections({
     set: createRecordSet([]),
     exact: { elect, quality: async () => ({ looR2: 1, looCosine: 1 }) },
@@ -26,7 +26,7 @@ function parts(elect: () => Promise<Election>, more: Partial<ElectionsComponents
     logger: createLogger({ level: 'error', write: () => {} }),
     ...more
   })
-  return { elections, controller }
+  return { elections, controller, qualities }
 }
 
 test('whoever asks while an election waits for its turn gets that one', async () => {
@@ -103,4 +103,14 @@ test('after a stop none begins', async () => {
   await expect(elections.now()).rejects.toThrow('stopping')
   await elections.stop()
   expect(elections.present()).toEqual({ ranking: [] })
+})
+
+test('of too many figures those for past references are forgotten, and none for the present one', async () => {
+  const { elections, qualities } = parts(async () => computed)
+  const present = `${rawCid(Uint8Array.of(2))} ${computed.reference?.cid}`
+  qualities.set(present, { looR2: 0.5, looCosine: 0.5 })
+  for (let i = 0; i < MAX_QUALITIES; i++) qualities.set(`${i} past`, { looR2: 0, looCosine: 0 })
+  await elections.now()
+  expect([...qualities.keys()]).toEqual([present])
+  expect(qualities.get(present)).toEqual({ looR2: 0.5, looCosine: 0.5 })
 })

@@ -20,7 +20,7 @@ const signal = new AbortController().signal
 
 const collectedOf = ({ mergeable: { swarm, state } }: FinishedRound): CollectedSwarm => ({
   swarm,
-  state: { ...state, settled: async () => {} }
+  state: { ...state, untilJudged: async () => {} }
 })
 
 async function gc(overrides: Partial<GarbageComponents> = {}, dryRun = false) {

@@ -1,9 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { MAX_GOSSIP_BYTES, MAX_LEASE_BYTES } from '../../../protocols/constants.ts'
+import { MAX_LEASE_BYTES } from '../../../protocols/constants.ts'
 import { decodeGossip, encodeGossip } from '../../../protocols/gossip/messages.ts'
 import { validateGossip, type GossipState } from '../../../protocols/gossip/validator.ts'
 import { ProtocolError } from '../../../src/errors.ts'
+import { compareRanks } from '../../../src/merge/ranking.ts'
+import { MAX_RECORD_BYTES, type SignedRecord } from '../../../src/publish/record.ts'
+import { testIntake } from '../../helpers/test-intake.ts'
 import { testKey, testLease, testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
 
 const swarm = await testSwarm({ quotas: { recordsPerPeer: 10, recordBytes: 65_536 } })
@@ -11,6 +14,16 @@ const author = testKey(1)
 const record = await testRecord(swarm, author, 0)
 const lease = await testLease(swarm, author, { counter: 5 })
 const other = await testSwarm({ name: 'another' })
+/** Three records under one number, as long as each other, the lowest id first */
+const forks = (await Promise.all([1, 2, 3].map(async variant => await testRecord(swarm, author, 1, variant)))).sort(
+  compareRanks
+)
+const highest = forks[2] as SignedRecord
+/** More than the swarm keeps, and one that comes after all of them */
+const many = await Promise.all(
+  Array.from({ length: 270 }, async (_, i) => await testRecord(swarm, testKey(10 + (i % 30)), Math.floor(i / 30)))
+)
+const last = await testRecord(swarm, author, 9)
 const overQuota = await testRecord(swarm, author, 10)
 const foreign = await testRecord(other, author, 0)
 const foreignLease = await testLease(other, author)
@@ -20,9 +33,7 @@ function state(change: Partial<GossipState> = {}): GossipState {
   return {
     swarm,
     verify,
-    has: () => false,
-    full: false,
-    isForked: () => false,
+    receive: testIntake(swarm).receive,
     leaseCounter: () => undefined,
     ...change
   }
@@ -31,12 +42,20 @@ const asRecord = (bytes: Uint8Array): Uint8Array => encodeGossip({ kind: 'record
 const asLease = (bytes: Uint8Array): Uint8Array => encodeGossip({ kind: 'lease', bytes })
 
 describe('validateGossip', () => {
-  test('accepts a new valid record and gives it back', () => {
-    expect(validateGossip(asRecord(record.bytes), state())).toMatchObject({
-      action: 'accept',
-      kind: 'record',
-      record: { key: record.key }
+  test('accepts a new valid record, which is in the set then', () => {
+    const { records, receive } = testIntake(swarm)
+    expect(validateGossip(asRecord(record.bytes), state({ receive }))).toEqual({ action: 'accept', kind: 'record' })
+    expect(records.has(record.key)).toBe(true)
+  })
+
+  test('takes, but does not pass on, a record to which another gives way', () => {
+    const [low, , high] = forks as [SignedRecord, SignedRecord, SignedRecord]
+    const { records, receive } = testIntake(swarm, forks.slice(1))
+    expect(validateGossip(asRecord(low.bytes), state({ receive }))).toMatchObject({
+      action: 'ignore',
+      reason: 'replaced'
     })
+    expect([records.has(low.key), records.has(high.key)]).toEqual([true, false])
   })
 
   test('accepts a newer lease', () => {
@@ -47,9 +66,9 @@ describe('validateGossip', () => {
   })
 
   const cases: [string, Uint8Array, Partial<GossipState>, 'ignore' | 'reject', string][] = [
-    ['a known record', asRecord(record.bytes), { has: key => key === record.key }, 'ignore', 'duplicate'],
-    ['a third record under one number', asRecord(record.bytes), { isForked: () => true }, 'ignore', 'superseded'],
-    ['a record when the quota is used up', asRecord(record.bytes), { full: true }, 'ignore', 'full'],
+    ['a known record', asRecord(record.bytes), testIntake(swarm, [record]), 'ignore', 'duplicate'],
+    ['a third record under one number', asRecord(highest.bytes), testIntake(swarm, forks), 'ignore', 'superseded'],
+    ['a record when the quota is used up', asRecord(last.bytes), testIntake(swarm, many), 'ignore', 'over-quota'],
     ['a record over its author’s quota', asRecord(overQuota.bytes), {}, 'ignore', 'over-quota'],
     ['a lease that is not newer', asLease(lease), { leaseCounter: () => 5 }, 'ignore', 'stale'],
     ['a record of another swarm', asRecord(foreign.bytes), {}, 'reject', 'wrong-swarm'],
@@ -59,7 +78,7 @@ describe('validateGossip', () => {
     ['an empty message', new Uint8Array(), {}, 'reject', 'unknown-tag'],
     ['an unknown tag', Uint8Array.of(3, 1, 2), {}, 'reject', 'unknown-tag'],
     ['no cbor', Uint8Array.of(1, 0xff), {}, 'reject', 'not-canonical'],
-    ['too many bytes', new Uint8Array(MAX_GOSSIP_BYTES + 1).fill(1), {}, 'reject', 'unknown-tag'],
+    ['too many bytes', new Uint8Array(MAX_RECORD_BYTES + 2).fill(1), {}, 'reject', 'unknown-tag'],
     ['a partition that does not exist', asLease(nowhere), {}, 'reject', 'out-of-range']
   ]
   test.each(cases)('%s', (_, data, change, action, reason) => {
@@ -76,7 +95,7 @@ describe('validateGossip', () => {
 
   test('never throws and never accepts anything that was not signed', () => {
     const anything = fc.oneof(
-      fc.uint8Array({ maxLength: MAX_GOSSIP_BYTES + 10 }),
+      fc.uint8Array({ maxLength: MAX_RECORD_BYTES + 11 }),
       fc
         .tuple(fc.nat(record.bytes.byteLength), fc.uint8Array({ minLength: 1, maxLength: 8 }))
         .map(([at, insert]) =>

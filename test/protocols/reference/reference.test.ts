@@ -16,6 +16,9 @@ const { cid } = await importBytes([data], async () => {})
 
 type Hub = ReturnType<typeof streamHub>
 
+/** The header of `data`, and the prefix of its frame */
+const HEADER_BYTES = 1 + encodeMessage(referenceHeaderSchema, { t: 'found', total: data.byteLength }).byteLength
+
 async function honest(hub: Hub, n: number, init: ReferenceServerInit = {}): Promise<HubPeer & { served: number[] }> {
   const peer = hub.peer(n)
   const served: number[] = []
@@ -76,8 +79,7 @@ describe('fetchMatrix', () => {
     const hub = streamHub()
     const broken = await odd(hub, 2, async (framed, abort) => {
       await framed.writeBytes(data.subarray(0, 700_000), never)
-      // let it arrive before the reset
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await hub.delivered(HEADER_BYTES + 700_000)
       abort(new Error('reset'))
     })
     const good = await honest(hub, 3)
@@ -187,7 +189,7 @@ describe('fetchMatrix', () => {
     const hub = streamHub()
     const poison = await odd(hub, 2, async (framed, abort) => {
       await framed.writeBytes(new Uint8Array(300_000), never)
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await hub.delivered(HEADER_BYTES + 300_000)
       abort(new Error('reset'))
     })
     const good = await honest(hub, 3)

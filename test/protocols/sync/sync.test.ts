@@ -21,6 +21,7 @@ import { ContentUnavailableError, ProtocolError } from '../../../src/errors.ts'
 import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.ts'
 import type { SignedRecord } from '../../../src/publish/record.ts'
 import { testKey, testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
+import { testIntake } from '../../helpers/test-intake.ts'
 import { streamHub, type HubPeer } from '../../helpers/stream-hub.ts'
 
 const swarm = await testSwarm()
@@ -31,6 +32,8 @@ interface Member {
   sync: Sync
   records: RecordSet
   faults: string[]
+  /** Peers that spoke as members */
+  asMembers: string[]
 }
 
 async function member(
@@ -38,7 +41,8 @@ async function member(
   records: Iterable<SignedRecord>,
   { of = swarm, holds = [], ...init }: SyncInit & { of?: Swarm; holds?: CID[] } = {}
 ): Promise<Member> {
-  const set = createRecordSet(records)
+  const { records: set, receive } = testIntake(of, records)
+  const asMembers: string[] = []
   const faults: string[] = []
   const sync = createSync(
     {
@@ -49,7 +53,8 @@ async function member(
           ? {
               swarm: of,
               records: set,
-              accept: list => list.forEach(r => set.insert(r)),
+              receive,
+              onMember: peer => asMembers.push(peer.toString()),
               holds: async cids => cids.map(cid => holds.some(h => h.equals(cid)))
             }
           : undefined
@@ -57,7 +62,7 @@ async function member(
     { ...init, onFault: (_, reason) => faults.push(reason) }
   )
   await sync.start()
-  return { libp2p, sync, records: set, faults }
+  return { libp2p, sync, records: set, faults, asMembers }
 }
 
 const keys = (m: Member): string[] => m.records.records().map(r => r.key)
@@ -103,15 +108,35 @@ describe('sync', () => {
     })
   })
 
-  test('sends nothing to a peer whose quota is used up', async () => {
+  test('brings two full sets that differ to the same set, and then sends nothing more', async () => {
     const small = await testSwarm({ quotas: { recordsPerPeer: 10_000, recordBytes: 65_536 } })
-    const many = await Promise.all(Array.from({ length: 300 }, (_, i) => testRecord(small, testKey(1), i)))
+    const make = async (author: number): Promise<SignedRecord[]> =>
+      await Promise.all(Array.from({ length: 180 }, (_, i) => testRecord(small, testKey(author), i)))
+    const [x, y] = [await make(1), await make(2)]
+    expect(createRecordSet(x).bytes).toBeLessThan(65_536)
     const hub = streamHub()
-    const a = await member(hub.peer(1), many, { of: small })
-    const b = await member(hub.peer(2), many.slice(0, 290), { of: small })
-    expect(b.records.bytes).toBeGreaterThan(65_536)
-    expect(await a.sync.run(b.libp2p.peerId, small.id)).toMatchObject({ sent: 0, received: 0 })
-    expect(b.records.size).toBe(290)
+    const [a, b] = [await member(hub.peer(1), x, { of: small }), await member(hub.peer(2), y, { of: small })]
+    expect([a.records.size, b.records.size]).toEqual([180, 180])
+    await a.sync.run(b.libp2p.peerId, small.id)
+    expect(await a.sync.run(b.libp2p.peerId, small.id)).toEqual({ equal: true, sent: 0, received: 0, added: 0 })
+    expect(keys(a)).toEqual(keys(b))
+    // in turns: as many of each author, or one more of the one that comes first
+    const kept = new Set(keys(a))
+    const [ofX, ofY] = [x, y].map(list => list.filter(({ key }) => kept.has(key)).length) as [number, number]
+    expect(kept).toEqual(new Set([...x.slice(0, ofX), ...y.slice(0, ofY)].map(({ key }) => key)))
+    expect(Math.abs(ofX - ofY)).toBeLessThanOrEqual(1)
+    expect(a.records.bytes).toBeGreaterThanOrEqual(65_536)
+    expect([a.faults, b.faults]).toEqual([[], []])
+  })
+
+  test('tells a member which peers speak as members, not who asks for the manifest', async () => {
+    const hub = streamHub()
+    const [a, b, c] = [await member(hub.peer(1), []), await member(hub.peer(2), []), await member(hub.peer(3), [])]
+    await c.sync.fetchManifest([a.libp2p.peerId], swarm.id)
+    expect(a.asMembers).toEqual([])
+    await b.sync.run(a.libp2p.peerId, swarm.id)
+    await c.sync.holds(a.libp2p.peerId, swarm.id, [swarm.id])
+    expect(a.asMembers).toEqual([b, c].map(({ libp2p }) => libp2p.peerId.toString()))
   })
 
   test('ends at an invalid record, blames its sender and keeps what was valid', async () => {
@@ -122,7 +147,7 @@ describe('sync', () => {
       const framed = frameStream(stream)
       await framed.read(16_384, never)
       const digest = new Uint8Array(4096).fill(1)
-      await framed.write(encodeMessage(digestSchema, { t: 'digest', swarm: swarm.id, digest, full: false }), never)
+      await framed.write(encodeMessage(digestSchema, { t: 'digest', swarm: swarm.id, digest }), never)
       await framed.read(300_000, never)
       const forged = Uint8Array.from(good.bytes)
       forged[forged.byteLength - 1] = (forged.at(-1) as number) ^ 1
@@ -184,7 +209,7 @@ describe('sync', () => {
     const a = await member(hub.peer(1), pool, { sessionLimit: { perSecond: 1e6, burst: 1e6 } })
     const attacker = hub.peer(9)
     const digest = new Uint8Array(4096).fill(1)
-    const opening = encodeMessage(requestSchema, { t: 'digest', swarm: swarm.id, digest, full: false })
+    const opening = encodeMessage(requestSchema, { t: 'digest', swarm: swarm.id, digest })
     const frames = fc.array(
       fc.oneof(
         fc.uint8Array({ maxLength: 300 }),

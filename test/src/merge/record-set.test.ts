@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { cborCid, encodeCbor, rawCid } from '../../../src/codec.ts'
 import { differingBuckets, setDigest, SET_DIGEST_BYTES } from '../../../src/merge/record-digest.ts'
-import { createRecordSet, isFull, join, type RecordSet } from '../../../src/merge/record-set.ts'
+import { compareRanks } from '../../../src/merge/ranking.ts'
+import { createRecordSet, join, type RecordSet } from '../../../src/merge/record-set.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 import type { RecordBody, SignedRecord } from '../../../src/publish/record.ts'
 
@@ -147,13 +148,10 @@ describe('insert', () => {
     expect(set.insert(low)).toBe('added')
     expect(set.insert(low)).toBe('duplicate')
     expect(set.equivocators()).toEqual(new Set())
-    expect(set.isForked(low.body.author, low.body.seq)).toBe(false)
     expect(set.insert(high)).toBe('added')
     expect(set.equivocators()).toEqual(new Set([peerIdOf(low.body.author)]))
-    expect(set.isForked(low.body.author, low.body.seq)).toBe(true)
-    expect(set.isForked(low.body.author, low.body.seq + 1)).toBe(false)
     expect(set.insert(middle)).toBe('replaced') // takes the place of `high`
-    expect(set.isForked(low.body.author, low.body.seq)).toBe(true)
+    expect(set.equivocators()).toEqual(new Set([peerIdOf(low.body.author)]))
     expect(set.has(high.key)).toBe(false)
     expect(set.insert(high)).toBe('superseded')
     expect(set.get(middle.key)).toBe(middle)
@@ -174,15 +172,66 @@ describe('insert', () => {
     for (let variant = 0; variant < 100; variant++)
       for (let seq = 0; seq < 3; seq++) set.insert(record(0, seq, variant))
     expect(set.size).toBe(6)
-    expect(set.bytes).toBe(set.records().reduce((sum, r) => sum + r.bytes.byteLength, 0))
     expect(set.nextSeq(new Uint8Array(32).fill(0))).toBe(3)
   })
 })
 
-test('isFull compares the bytes held with the quota', () => {
-  const set = createRecordSet([record(0, 0, 0)])
-  expect(isFull(set, { recordBytes: set.bytes })).toBe(true)
-  expect(isFull(set, { recordBytes: set.bytes + 1 })).toBe(false)
+describe('a set with a quota', () => {
+  const anyQuota = fc.integer({ min: 1, max: 3000 }).map(recordBytes => ({ recordBytes }))
+
+  test('keeps the records before which less than the quota lies, by sequence number, author, length and id', () => {
+    fc.assert(
+      fc.property(arbitraryRecords, anyQuota, (list, quotas) => {
+        let before = 0
+        const kept = [...createRecordSet(list).records()].sort(compareRanks).filter(({ bytes }) => {
+          const isKept = before < quotas.recordBytes
+          before += bytes.byteLength
+          return isKept
+        })
+        expect(observe(createRecordSet(list, quotas))).toEqual(observe(createRecordSet(kept)))
+      })
+    )
+  })
+
+  test('is the same in every order of arrival and for every split among members that sync', () => {
+    fc.assert(
+      fc.property(arbitraryRecords, arbitraryRecords, arbitraryRecords, anyQuota, (x, y, z, quotas) => {
+        const [a, b, c] = [x, y, z].map(list => createRecordSet(list, quotas)) as [RecordSet, RecordSet, RecordSet]
+        const all = observe(createRecordSet([...z, ...x, ...y], quotas))
+        expect(observe(join(a, join(b, c, quotas), quotas))).toEqual(all)
+        expect(observe(join(join(c, b, quotas), a, quotas))).toEqual(all)
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  test('says what gave way, and does not verify what it would not keep', () => {
+    const own = [0, 1, 2].map(seq => record(0, seq, 0))
+    const set = createRecordSet(own, { recordBytes: own.reduce((sum, { bytes }) => sum + bytes.byteLength, 0) })
+    const displaced: number[] = []
+    set.onDisplaced(({ body }) => displaced.push(body.seq))
+    const verify = (): void => {
+      throw new Error('not signed')
+    }
+    expect(set.fits(record(1, 3, 0))).toBe(false)
+    expect(set.insert(record(1, 3, 0), verify)).toBe('over-quota')
+    const early = record(1, 0, 0)
+    expect(set.fits(early)).toBe(true)
+    expect(() => set.insert(early, verify)).toThrow('not signed')
+    expect(set.has(early.key)).toBe(false)
+    expect(set.insert(early, () => {})).toBe('replaced')
+    expect(displaced).toEqual([2])
+    expect(set.nextSeq(new Uint8Array(32).fill(0))).toBe(2)
+  })
+
+  test('one author with any number of records displaces no record of an author with few', () => {
+    const few = [0, 1].map(seq => record(1, seq, 0))
+    const many = Array.from({ length: 50 }, (_, seq) => record(0, seq, 0))
+    const set = createRecordSet([...many, ...few], { recordBytes: 2000 })
+    for (const { key } of few) expect(set.has(key)).toBe(true)
+    expect(set.bytes).toBeGreaterThanOrEqual(2000)
+    expect(set.bytes).toBeLessThan(2000 + 400)
+  })
 })
 
 describe('setDigest', () => {

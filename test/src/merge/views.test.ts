@@ -2,13 +2,12 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Election } from '../../../src/align/candidate.ts'
 import { elect } from '../../../src/align/election.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
+import { MAX_SCORES_PER_AUTHOR } from '../../../src/merge/counted-scores.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import {
   assessmentKey,
   candidatesOf,
   ALIGNMENT_TOLERANCE,
-  countedScores,
-  MAX_SCORES_PER_AUTHOR,
   qualityKey,
   viewOf,
   type Evidence,
@@ -17,7 +16,15 @@ import {
 import type { Alignment, Result, Score, SignedRecord } from '../../../src/publish/record.ts'
 import type { Assessment } from '../../../src/align/gate.ts'
 import { testAssessment } from '../../helpers/test-evidence.ts'
-import { makeAlignment, makeResult, makeScore, makeSwarm, testCid, testPeer } from '../../helpers/swarm-factory.ts'
+import {
+  copyOf,
+  makeAlignment,
+  makeResult,
+  makeScore,
+  makeSwarm,
+  testCid,
+  testPeer
+} from '../../helpers/swarm-factory.ts'
 
 const [alice, bob, carol] = [testPeer('alice'), testPeer('bob'), testPeer('carol')]
 const GOOD = { looR2: 0.5, looCosine: 0.75 }
@@ -158,16 +165,30 @@ describe('a view', () => {
     }
   })
 
-  test('counts the scores with the lowest sequence numbers of an author, authors taking turns', async () => {
-    const many = await Promise.all(
-      Array.from({ length: MAX_SCORES_PER_AUTHOR + 3 }, async (_, i) =>
-        makeScore(swarm, alice, 100 + i, { uniformValue: -3.9, targets: testCid(`many ${i}`) })
+  test('can be made of more alignments of one partition than a call takes arguments', async () => {
+    const [result, alignment] = await work(bob, 1, close, 2)
+    // the set and the view never look at signatures: what the ids and sizes are is enough
+    const copies = Array.from({ length: 161_000 }, (_, i) => copyOf(alignment, i))
+    const { chosen } = view([result, ...copies])
+    expect(chosen.get(2)?.result.key).toBe(result.key)
+  })
+
+  test('leaves out results of a score that is not counted, whatever is known of its content', async () => {
+    const scores = await Promise.all(
+      Array.from({ length: MAX_SCORES_PER_AUTHOR + 1 }, async (_, i) =>
+        makeScore(swarm, bob, 100 + i, { uniformValue: -2, targets: testCid(`many ${i}`) })
       )
     )
-    const counted = countedScores(createRecordSet([...many, close]))
-    expect(counted).toHaveLength(MAX_SCORES_PER_AUTHOR + 1)
-    expect(counted.slice(0, 2).map(score => score.key)).toEqual([many[0]?.key, close.key])
-    expect(counted.some(score => score.body.seq >= 100 + MAX_SCORES_PER_AUTHOR)).toBe(false)
+    for (const { body } of scores) {
+      const assessment = { ...testAssessment(body.targets), uniformValue: -2, admissible: true }
+      evidence.assessments.set(assessmentKey(body), assessment)
+      evidence.qualities.set(qualityKey(body.targets, best.body.targets), GOOD)
+    }
+    const first = await work(bob, 200, scores[0] as SignedRecord<Score>, 0)
+    const last = await work(bob, 202, scores.at(-1) as SignedRecord<Score>, 1)
+    // without the score of bob that all tests share: there are as many before it as count
+    const set = createRecordSet([best, ...scores, ...first, ...last])
+    expect([...viewOf(swarm.manifest, set, evidence, electionOf(set, evidence)).chosen.keys()]).toEqual([0])
   })
 
   test('goes back to waiting when a better prior becomes the reference', async () => {

@@ -1,11 +1,13 @@
-import type { Libp2p } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerId, Topology } from '@libp2p/interface'
 import { NotFoundError } from '@libp2p/interface'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createAntiEntropy } from '../../../../node/swarms/exchange/anti-entropy.ts'
 import { silentLogger } from '../../../../node/process/logger.ts'
 import { SYNC_PROTOCOL } from '../../../../protocols/constants.ts'
-import type { Sync } from '../../../../protocols/sync/sync.ts'
-import { testSwarm } from '../../../helpers/signed-swarm.ts'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { SyncRefusedError, type Sync } from '../../../../protocols/sync/sync.ts'
+import { peerIdOf } from '../../../../src/peer-key.ts'
+import { testKey, testSwarm } from '../../../helpers/signed-swarm.ts'
 import { testNode } from '../../../helpers/test-network.ts'
 
 const swarm = await testSwarm()
@@ -37,7 +39,7 @@ async function metBy(error: Error): Promise<{ start(): Promise<void>; synced: st
     }
   }
   const rounds = createAntiEntropy(
-    { libp2p: seen, sync: sync as Sync, swarm: swarm.id, logger: silentLogger },
+    { libp2p: seen, sync, swarm: swarm.id, logger: silentLogger },
     { intervalMs: 1_000_000 }
   )
   return {
@@ -62,4 +64,52 @@ test('a connected peer that is not identified yet does not keep the others from 
 test('any other failure of the peer store is one', async () => {
   const { start } = await metBy(new Error('the store is broken'))
   await expect(start()).rejects.toThrow('the store is broken')
+})
+
+test('peers of other swarms are not members, and are not asked again and again', async () => {
+  const peers = Array.from({ length: 17 }, (_, i) => peerIdFromString(peerIdOf(testKey(8000 + i).key)))
+  const [member, ...strangers] = peers as [PeerId, ...PeerId[]]
+  const asked: string[] = []
+  const sync: Pick<Sync, 'run'> = {
+    run: async peer => {
+      asked.push(peer.toString())
+      if (!peer.equals(member)) throw new SyncRefusedError(peer, 'unknown-swarm')
+      return { equal: true, sent: 0, received: 0, added: 0 }
+    }
+  }
+  let topology: Topology = {}
+  const libp2p = {
+    getPeers: () => peers,
+    peerStore: { get: async () => ({ protocols: [SYNC_PROTOCOL] }) } as unknown as Libp2p['peerStore'],
+    register: async (_: string, given: Topology) => {
+      topology = given
+      return 'topology'
+    },
+    unregister: () => {}
+  }
+  let time = 0
+  const rounds = createAntiEntropy(
+    { libp2p, sync, swarm: swarm.id, logger: silentLogger },
+    { intervalMs: 1_000_000, now: () => time }
+  )
+  onTestFinished(async () => await rounds.stop())
+  await rounds.start()
+  await rounds.firstMember(new AbortController().signal)
+  expect(await rounds.syncAll()).toBe(true)
+  expect(rounds.members()).toEqual([member])
+
+  asked.length = 0
+  for (let i = 0; i < 10; i++) await rounds.syncAll()
+  expect(new Set(asked)).toEqual(new Set([member.toString()]))
+
+  // one of them joins, another connects anew
+  const [joining, back] = strangers as [PeerId, PeerId]
+  rounds.onMember(joining)
+  expect(rounds.members().map(String).sort()).toEqual([member, joining].map(String).sort())
+  await topology.onDisconnect?.(back)
+  await topology.onConnect?.(back, {} as Connection)
+  expect(asked).toContain(back.toString())
+  time = 31_000
+  await rounds.syncAll()
+  expect(new Set(asked)).toEqual(new Set(peers.map(String)))
 })

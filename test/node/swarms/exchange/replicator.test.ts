@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Content } from '../../../../node/content/content.ts'
 import { silentLogger } from '../../../../node/process/logger.ts'
 import { createReplicator } from '../../../../node/swarms/exchange/replicator.ts'
-import type { SwarmState } from '../../../../node/state/swarm-state.ts'
+import type { ReadableState } from '../../../../node/state/swarm-state.ts'
 import { rawCid } from '../../../../src/codec.ts'
+import { ContentUnavailableError } from '../../../../src/errors.ts'
 
 test('bundles are fetched, smallest first, as far as their limit goes, and the others are told once', async () => {
   const author = Uint8Array.of(1)
@@ -21,7 +22,7 @@ test('bundles are fetched, smallest first, as far as their limit goes, and the o
     swarm: { manifest: { partitions: [], dimension: 1 } },
     events,
     view: () => ({ chosen: new Map(chosen.map(one => [one.partition, one])), pending: new Map() })
-  } as unknown as SwarmState
+  } as unknown as ReadableState
   const asked = new EventTarget()
   const tried: string[] = []
   const content = {
@@ -45,4 +46,38 @@ test('bundles are fetched, smallest first, as far as their limit goes, and the o
   await replicator.stop()
   expect(tried).toEqual([cids[2], cids[0]].map(String))
   expect(told).toEqual([{ cid: `${cids[1]}`, bytes: 2 ** 31, maxBundleBytes: 1000 }])
+})
+
+test('a file that nobody sends is asked for less and less often, and not at all once the view does not want it', async () => {
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
+  try {
+    const author = Uint8Array.of(1)
+    const pending = new Map([[0, [{ partition: 0, result: { body: { raw: rawCid(author), author } } }]]])
+    const events = new EventTarget()
+    const state = {
+      swarm: { manifest: { partitions: [{ rows: 1 }], dimension: 1 } },
+      events,
+      view: () => ({ chosen: new Map(), pending })
+    } as unknown as ReadableState
+    let fetches = 0
+    const content = {
+      holds: async () => false,
+      fetch: async () => {
+        fetches++
+        throw new ContentUnavailableError('nobody has it')
+      }
+    } as unknown as Content
+    const replicator = createReplicator({ state, content, maxBundleBytes: 0, logger: silentLogger })
+    replicator.start()
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    // at once, after 5, 15, 35, 75, 155, 315, 615 s, then every 5 minutes
+    expect(fetches).toBe(8 + 9)
+    pending.clear()
+    events.dispatchEvent(new Event('change'))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(vi.getTimerCount()).toBe(0)
+    await replicator.stop()
+  } finally {
+    vi.useRealTimers()
+  }
 })

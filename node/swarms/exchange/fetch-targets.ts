@@ -1,0 +1,42 @@
+/** S_Y of a score: from the store, else from its author, else from any member. What was fetched is served from then on. */
+import type { PeerId } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import type { ReferenceClient } from '../../../protocols/reference/client.ts'
+import { decodeMatrix } from '../../../src/bytes.ts'
+import type { Swarm } from '../../../src/distribute/manifest.ts'
+import { ContentUnavailableError } from '../../../src/errors.ts'
+import type { Matrix32 } from '../../../src/matrix.ts'
+import { peerIdOf } from '../../../src/peer-key.ts'
+import { importMatrix } from '../../../src/publish/matrix-file.ts'
+import type { Score, SignedRecord } from '../../../src/publish/record.ts'
+import type { Content } from '../../content/content.ts'
+
+export type FetchTargets = (score: SignedRecord<Score>, options: { signal: AbortSignal }) => Promise<Matrix32>
+
+export interface FetchTargetsComponents {
+  swarm: Swarm
+  content: Pick<Content, 'holds' | 'matrix' | 'put'>
+  /** Without a network only what is in the store is available */
+  reference: Pick<ReferenceClient, 'fetchMatrix'> | undefined
+  members(): PeerId[]
+}
+
+/**
+ * The returned function throws `ContentUnavailableError`, or `InvalidContentError` where bytes that hash to the CID prove that it does not name
+ * such a matrix.
+ */
+export function createFetchTargets({ swarm, content, reference, members }: FetchTargetsComponents): FetchTargets {
+  const { shared, dimension } = swarm.manifest
+  return async (score, options) => {
+    const { targets, author } = score.body
+    if (await content.holds(targets)) return await content.matrix(targets, shared.rows, dimension, options)
+    if (reference === undefined)
+      throw new ContentUnavailableError(`${targets} is not in the store, and the network is not running`)
+    const from = peerIdFromString(peerIdOf(author))
+    const others = members().filter(peer => !peer.equals(from))
+    const bytes = await reference.fetchMatrix([from, ...others], targets, shared.rows * dimension * 4, options)
+    const matrix = decodeMatrix(bytes, shared.rows, dimension)
+    await importMatrix(matrix, content.put)
+    return matrix
+  }
+}
