@@ -176,7 +176,7 @@ it('a directory that fails while its files are fetched leaves no rejection behin
     }
     await expect(
       all(unixfsCandidates(`/ipfs/${cid}`, { remote: { get: failing }, signal: stop.signal }))
-    ).rejects.toThrow()
+    ).rejects.toThrow(/enough|not there/)
     for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
     expect(unhandled).toEqual([])
   } finally {
