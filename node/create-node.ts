@@ -1,21 +1,21 @@
 /**
- * Opens a home and returns everything that the commands can do, in process and typed: each operation checks its arguments, picks what it needs
- * from the runtime, and calls the folder that does the work.
+ * Everything that the commands can do, in process and typed: each operation picks what it needs from the runtime and calls the folder that does
+ * the work. Arguments are checked before, by the table of api/operations.ts.
  */
 import { resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
-import type { CallOptions } from './api/api.ts'
-import type { GatewayOptions } from './api/options.ts'
-import type { CoOptNode, CoOptNodeInit } from './api/library.ts'
+import type { CallOptions, CoOptApi, CoOptNode, CoOptNodeInit } from './api/api.ts'
+import { callSignal } from './api/call-signal.ts'
+import { withCheckedArguments } from './api/operations.ts'
 import { directoryCid } from './api/directory-cid.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { mergeToFolder } from './export/merge-to-folder.ts'
 import { assertNewFolder } from './store/new-file.ts'
 import { importCar } from './export/import-car.ts'
-import { startGateway, type Gateway } from './gateway/gateway.ts'
+import type { Gateway } from './gateway/gateway.ts'
 import { writeReport } from './lab/report/write-report.ts'
 import { checkJoinOptions } from './participant/join-options.ts'
 import { joinSwarm } from './participant/join-swarm.ts'
@@ -23,40 +23,17 @@ import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
 import { mergeSwarm, mergeUnlessKnown } from './merge/merge-swarm.ts'
 import { createIpnsNames } from './upkeep/ipns-names.ts'
+import { publishReport } from './publish/publish-report.ts'
 import { publishSwarm } from './publish/publish-swarm.ts'
 import { checkPriorIn } from './evaluate/preview/check-shared.ts'
 import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
 import { bundledPrior } from './priors/bundled.ts'
-import { openRuntime, type Runtime } from './runtime.ts'
+import type { Runtime } from './runtime.ts'
 import { swarmStatus } from './swarms/swarm-status.ts'
 import { upkeepOf } from './upkeep/upkeep.ts'
 import { verifyMerged } from './verify/verify-merged.ts'
 
 const UNTRAINED_PRIOR = bundledPrior('untrained')
-
-/** Errors as those of `openRuntime`. */
-export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
-  const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
-  const runtime = await openRuntime({ home, network, what, onEvent })
-  try {
-    return nodeOf(runtime, { ...init, gateway: await gatewayOf(runtime, init.gateway) })
-  } catch (error) {
-    await runtime.close()
-    throw error
-  }
-}
-
-/** The gateway on a runtime, if it is asked for and not turned off by the configuration. Throws like `startGateway`. */
-export async function gatewayOf(
-  { config, content, swarms, logger, network }: Runtime,
-  options: GatewayOptions | undefined
-): Promise<Gateway | undefined> {
-  if (options === undefined || !config.gateway.enabled) return undefined
-  return await startGateway(
-    { content, memberships: () => swarms.all(), logger, hasNetwork: network !== undefined },
-    { ...config.gateway, ...options }
-  )
-}
 
 /** The operations on a runtime, which `close` closes. */
 export function nodeOf(
@@ -70,19 +47,15 @@ export function nodeOf(
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
 
   const names = createIpnsNames(runtime.home.root)
-  const joined = new Map<string, string>() // swarm -> prior that takes part
+  const priorsAtWork = new Map<string, string>() // swarm -> prior that takes part
 
   const membershipOf = async (text: string, call: CallOptions): Promise<Membership> =>
-    await swarms.find(decodeInvite(text), anySignal(call))
+    await swarms.find(decodeInvite(text), callSignal(call))
 
   const inviteOf = ({ swarm }: Membership): string =>
     ownInvite(swarm, { current: addresses(), configured: config.network.listen, peer })
 
-  return {
-    peer,
-    addresses,
-    gateway: init.gateway?.url,
-
+  const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
       using writing = content.writing() // until the swarm is open, nothing names the blocks
       const { swarm, duplicates, leftOut } = await publishSwarm(
@@ -95,24 +68,13 @@ export function nodeOf(
           spool,
           untrainedPrior: UNTRAINED_PRIOR,
           onEvent: call.onEvent ?? onEvent,
-          signal: anySignal(call)
+          signal: callSignal(call)
         },
         source,
         options
       )
       const membership = await swarms.open(swarm, [])
-      const { manifest } = swarm
-      return {
-        manifest: swarm.id.toString(),
-        invite: inviteOf(membership),
-        samples: manifest.samples,
-        duplicates,
-        leftOut: [...leftOut],
-        partitions: manifest.partitions.length,
-        shared: manifest.shared.rows,
-        dimension: manifest.dimension,
-        bytes: manifest.partitions.reduce((sum, p) => sum + p.bytes, manifest.shared.bytes)
-      }
+      return { ...publishReport(swarm, { duplicates, leftOut }), invite: inviteOf(membership) }
     },
 
     join: async (invite, options, call = {}) => {
@@ -122,14 +84,14 @@ export function nodeOf(
       const never = new AbortController().signal
       const id = membership.swarm.id.toString()
       const prior = directoryCid(options.prior) === undefined ? resolve(options.prior) : options.prior
-      const first = joined.get(id)
+      const first = priorsAtWork.get(id)
       if (first !== undefined) {
         // both would take work by one view and lease it under one name, and one journal would be written by two
         throw new InvalidInputError(
           `this node already takes part in swarm ${id} with the prior ${first}: stop that first, or let ${prior} take part from another home`
         )
       }
-      joined.set(id, prior)
+      priorsAtWork.set(id, prior)
       using writing = content.writing() // blocks put for a record are kept until it is in the set
       const announce: Membership['announce'] = async record => {
         writing.release()
@@ -150,12 +112,12 @@ export function nodeOf(
         { ...options, prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
-      ).finally(() => joined.delete(id))
+      ).finally(() => priorsAtWork.delete(id))
     },
 
     status: async (invite, call = {}) => {
       const chosen = invite === undefined ? swarms.all() : [await membershipOf(invite, call)]
-      await Promise.all(chosen.map(async membership => await membership.state.untilJudged(anySignal(call))))
+      await Promise.all(chosen.map(async membership => await membership.state.untilJudged(callSignal(call))))
       const gateway = init.gateway === undefined ? {} : { gateway: init.gateway.url }
       return {
         peer,
@@ -191,11 +153,11 @@ export function nodeOf(
         },
         directoryCid(prior) === undefined ? resolve(prior) : prior,
         { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
-        { onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }
+        { onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }
       ),
 
     merge: async (invite, { out, name }, call = {}) => {
-      const signal = anySignal(call)
+      const signal = callSignal(call)
       if (out !== undefined) await assertNewFolder(out)
       const membership = await membershipOf(invite, call)
       const { state } = membership
@@ -227,13 +189,13 @@ export function nodeOf(
         options.rerun === undefined
           ? undefined
           : { rows: options.rerun, limits: config.inference, projector, batchSize: config.batchSize, spool }
-      return await verifyMerged(cid, { content, gemm, rerun }, anySignal(call))
+      return await verifyMerged(cid, { content, gemm, rerun }, callSignal(call))
     },
 
     export: async (text, options, call = {}) => {
       const cid = parseCid(text)
       await mergeUnlessKnown(cid, swarms.all(), content)
-      return await exportDataset(cid, options, { content, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) })
+      return await exportDataset(cid, options, { content, onEvent: call.onEvent ?? onEvent, signal: callSignal(call) })
     },
 
     evaluate: async (text, options, call = {}) => {
@@ -248,7 +210,7 @@ export function nodeOf(
         batchSize: config.batchSize,
         untrainedPrior: UNTRAINED_PRIOR,
         onEvent: call.onEvent ?? onEvent,
-        signal: anySignal(call)
+        signal: callSignal(call)
       }
       return options.report === undefined
         ? (await evaluateDataset(cid, options, components)).report
@@ -256,12 +218,18 @@ export function nodeOf(
     },
 
     import: async (file, call = {}) =>
-      await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: anySignal(call) }),
+      await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }),
 
     ...upkeepOf(runtime, { names, addresses, onEvent }),
 
-    stop: async () => init.onStop?.(),
+    stop: async () => init.onStop?.()
+  }
 
+  return {
+    ...withCheckedArguments(operations),
+    peer,
+    addresses,
+    gateway: init.gateway?.url,
     close: async () => {
       try {
         await init.gateway?.close()
@@ -270,10 +238,4 @@ export function nodeOf(
       }
     }
   }
-}
-
-// --- internal ---
-
-function anySignal({ signal, kill }: CallOptions): AbortSignal {
-  return AbortSignal.any([signal, kill].flatMap(s => (s === undefined ? [] : [s])))
 }

@@ -1,10 +1,8 @@
 /**
- * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in coopt-node.ts.
+ * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in create-node.ts.
  */
-import { readFile } from 'node:fs/promises'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { LevelDatastore } from 'datastore-level'
 import { createReferenceClient } from '../protocols/reference/client.ts'
 import { createReferenceServer } from '../protocols/reference/server.ts'
 import { createSync } from '../protocols/sync/sync.ts'
@@ -19,11 +17,16 @@ import { verify } from './process/verify-signature.ts'
 import { loadIdentity, type Identity } from './home/identity.ts'
 import { InferenceHost } from './compute/inference/host.ts'
 import { createOrtGemm } from './compute/inference/ort-gemm.ts'
+import { migrateHome } from './home/migrate.ts'
+import { readHomeVersion } from './home/version.ts'
 import { lockHome } from './home/lock.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { createProjector, type Projector } from './compute/projection/projector.ts'
 import { createMatrixServer } from './swarms/exchange/matrix-server.ts'
+import { assertCanListen } from './network/listen.ts'
 import { createNetwork, type Network } from './network/network.ts'
+import { readSwarmKey } from './network/swarm-key.ts'
+import { openDatastore } from './store/datastore.ts'
 import { DurableBlockstore } from './store/durable-blockstore.ts'
 import { createSwarms, type Swarms } from './swarms/swarms.ts'
 
@@ -31,7 +34,7 @@ export interface RuntimeInit {
   home: string
   /** Listen and dial */
   network: boolean
-  /** What this process does, told to whoever finds the home locked */
+  /** What this process does, shown to users who find the home locked */
   what: string
   onEvent(event: ApiEvent): void
 }
@@ -57,16 +60,18 @@ export interface Runtime {
 
 /**
  * Throws `HomeLockedError` when another process holds the home, `InvalidInputError` when there is none or its configuration is
- * wrong, `DamagedStoreError` when key or store are damaged.
+ * wrong, `HomeVersionError` when a newer version wrote it, `DamagedStoreError` when key or store are damaged.
  */
 export async function openRuntime({ home: root, network: online, what, onEvent }: RuntimeInit): Promise<Runtime> {
   await using starting = new AsyncDisposableStack()
   const home = homeAt(root)
+  await readHomeVersion(root) // first: a newer home may have keys in its configuration that would be called mistakes here
   const config = await loadConfig(home)
   const lock = await lockHome(root, { what })
   starting.defer(async () => await lock.release())
   await prepareHome(home)
   const logger = createLogger()
+  await migrateHome(root, { onStep: message => onEvent({ type: 'log', level: 'info', message }) })
   const identity = await loadIdentity(home.identity, { warn: message => logger.warn(message) })
 
   // stores
@@ -85,15 +90,15 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
   })
   starting.defer(async () => await local.close())
-  const datastore = new LevelDatastore(home.datastore)
 
   // network
   let network: Network | undefined
   if (online) {
-    await datastore.open()
+    const datastore = await openDatastore(home.datastore)
     starting.defer(async () => await datastore.close())
     const { swarmKey, ...init } = config.network
-    const key = swarmKey === undefined ? {} : { swarmKey: new Uint8Array(await readFile(swarmKey)) }
+    const key = swarmKey === undefined ? {} : { swarmKey: await readSwarmKey(swarmKey, home.config) }
+    await assertCanListen(init.listen, home.config)
     const { privateKey } = identity
     const running = await createNetwork({ blockstore: local, datastore, privateKey }, { ...init, ...key })
     starting.defer(async () => await running.stop())

@@ -1,9 +1,21 @@
 /**
  * Messages on streams: canonical dag-cbor maps that satisfy a schema. Anything else is a `ProtocolError`, whatever the bytes.
+ *
+ * A minor version may add hints under `ext` (src/extension.ts), which others ignore. A new kind of message, or a new meaning of an old one, is
+ * a new protocol id, which libp2p negotiates: `/coopt/sync/1.1.0` beside `/coopt/sync/1.0.0`.
  */
-import type { ZodType } from 'zod'
+import { z, type ZodType } from 'zod'
 import { decodeCbor, encodeCbor } from '../src/codec.ts'
 import { InvalidContentError, ProtocolError } from '../src/errors.ts'
+import { extensionsOf } from '../src/extension.ts'
+
+/** Bytes of `ext` in a message; the largest message leaves room for more. */
+const MAX_MESSAGE_EXTENSION_BYTES = 1024
+
+/** The closed schema of one kind of message. */
+export function messageSchema<S extends z.ZodRawShape>(shape: S) {
+  return z.strictObject({ ...shape, ext: extensionsOf(MAX_MESSAGE_EXTENSION_BYTES) })
+}
 
 /** Decode a frame of at most `maxBytes` bytes. Throws `ProtocolError`. */
 export function decodeMessage<T>(schema: ZodType<T>, frame: Uint8Array, maxBytes: number): T {

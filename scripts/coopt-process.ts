@@ -1,7 +1,9 @@
 /**
- * `coopt` as separate processes, for the demo: JSON lines in, events and the result out. Processes are ended by their own id.
+ * `coopt` as processes of their own, for the demo, benchmarks and tests: JSON lines in, signals out, ended by their own id.
+ *
+ * Guarantees that everything a process printed has been read when `ended` resolves, and that no rejection is left unhandled.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,79 +13,106 @@ import { apiEventSchema, type ApiEvent } from '../node/api/events.ts'
 const LAUNCHER = join(import.meta.dirname, '..', 'node', 'cli', 'bin.mjs')
 
 /** After SIGINT a process may finish its batch; longer than this it hangs. */
-const LEAVE_WITHIN_MS = 15_000
-const KEPT_STDERR = 4096
+const STOP_WITHIN_MS = 15_000
+/** The end of stderr is what tells a failure; a debug log of hours is not kept. */
+const KEPT_STDERR = 1024 * 1024
 
 const lineSchema = z.looseObject({ type: z.string().optional(), error: z.object({ message: z.string() }).optional() })
 
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** The last JSON line: the result, or what went wrong */
+  readonly last: unknown
+  /** All of stdout without `home` */
+  readonly out: string
+  /** stderr */
+  readonly said: string
+}
+
 export interface CoOptProcess {
   readonly pid: number | undefined
+  readonly ended: Promise<Ended>
   /** The last JSON line. Rejects when the process fails, with what it said. */
   readonly result: Promise<unknown>
+  kill(signal: NodeJS.Signals): void
   /** Ctrl-C, and after a while the end. Resolves when the process is gone. */
   end(): Promise<void>
 }
 
 export interface CoOptProcessInit {
-  home: string
+  /** Adds `--json --home HOME`, and reads JSON lines. Without it the arguments are all, and stdout is text. */
+  home?: string
+  /** @default nothing */
   onEvent?: (event: ApiEvent) => void
+  /** Called with each piece of stderr. @default nothing */
+  onSaid?: (text: string) => void
+  /** Besides the environment of this process */
+  env?: Readonly<Record<string, string>>
   /** Command that runs the rest of its arguments, such as `ip netns exec NAME` */
   within?: readonly string[]
 }
 
-/** Starts `coopt ARGS --json --home HOME`. */
-export function startCoOpt(
-  args: readonly string[],
-  { home, onEvent = () => undefined, within = [] }: CoOptProcessInit
-): CoOptProcess {
-  const command = [LAUNCHER, ...args, '--json', '--home', home]
-  const [wrapper, ...rest] = within
-  const child = spawn(
-    wrapper ?? process.execPath,
-    wrapper === undefined ? command : [...rest, process.execPath, ...command],
-    {
-      stdio: ['ignore', 'pipe', 'pipe']
-    }
-  )
-  const exited = once(child, 'close')
+/** Starts `coopt ARGS`. */
+export function startCoOpt(args: readonly string[], init: CoOptProcessInit): CoOptProcess {
+  const { home, onEvent = () => undefined, onSaid = () => undefined, env = {}, within = [] } = init
+  const command = [process.execPath, LAUNCHER, ...args, ...(home === undefined ? [] : ['--json', '--home', home])]
+  const [program = process.execPath, ...rest] = [...within, ...command]
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-KEPT_STDERR)
+    onSaid(text)
   })
-  const run = async (): Promise<unknown> => {
-    let last: z.infer<typeof lineSchema> | undefined
+
+  const read = async (): Promise<{ last: unknown; out: string }> => {
+    let last: unknown
+    let out = ''
     for await (const line of createInterface({ input: child.stdout })) {
-      last = lineSchema.parse(JSON.parse(line))
+      if (home === undefined) {
+        out += `${line}\n`
+        continue
+      }
+      last = JSON.parse(line)
       const event = apiEventSchema.safeParse(last)
       if (event.success) onEvent(event.data)
     }
-    const [code, signal] = await exited
-    if (code === 0) return last
-    const reason = last?.error?.message ?? (said.trim() || 'it said nothing')
-    throw new Error(`coopt ${args[0]} (process ${child.pid}) ended with ${signal ?? code}: ${reason}`)
+    return { last, out }
   }
-  const result = run()
-  // whoever does not wait for a daemon's result still learns of its failure from what it does not do
+  const ended = Promise.all([read(), exited]).then(([printed, [code, signal]]) => ({ code, signal, said, ...printed }))
+  const result = ended.then(end => resultOf(end, `coopt ${args[0]} (process ${child.pid})`))
+  // a caller that does not wait for a daemon's result still learns of its failure from what the daemon does not do
   result.catch(() => undefined)
-  return { pid: child.pid, result, end: async () => await end(child, exited) }
+
+  return {
+    pid: child.pid,
+    ended,
+    result,
+    kill: signal => void child.kill(signal),
+    end: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGINT')
+      const late = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS)
+      await exited
+      clearTimeout(late)
+    }
+  }
 }
 
-/** Runs one command to its end. */
-export async function coopt<T extends z.ZodType>(
+/** Runs one command to its end. Rejects when it fails, with what it said. */
+export async function coopt<T>(
   args: readonly string[],
-  schema: T,
-  init: CoOptProcessInit
-): Promise<z.infer<T>> {
+  schema: { parse(value: unknown): T },
+  init: CoOptProcessInit & { home: string }
+): Promise<T> {
   return schema.parse(await startCoOpt(args, init).result)
 }
 
-// --- internal ---
-
-async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) {
-    child.kill('SIGINT')
-    const late = setTimeout(() => child.kill('SIGKILL'), LEAVE_WITHIN_MS)
-    await exited
-    clearTimeout(late)
-  }
+/** What a command printed last; throws with what it said when it failed. */
+export function resultOf({ code, signal, last, said }: Ended, what: string): unknown {
+  if (code === 0) return last
+  const line = lineSchema.safeParse(last)
+  const reason = (line.success ? line.data.error?.message : undefined) ?? (said.trim() || 'it said nothing')
+  throw new Error(`${what} ended with ${signal ?? code}: ${reason}`)
 }

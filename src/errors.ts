@@ -84,6 +84,11 @@ export class HomeLockedError extends CoOptError {
   static override readonly name = 'HomeLockedError'
 }
 
+/** A newer version of CoOpt wrote the home directory; this one changed nothing in it. */
+export class HomeVersionError extends CoOptError {
+  static override readonly name = 'HomeVersionError'
+}
+
 /** Something in the home directory is damaged; the message says what and how to recover. */
 export class DamagedStoreError extends CoOptError {
   static override readonly name = 'DamagedStoreError'

@@ -1,14 +1,22 @@
 /**
- * What a command, the local HTTP API and a program can ask of a node, in plain JSON-able values.
+ * What can be asked of a node, in plain JSON-able values: the contract of the command line, the local HTTP API and the library.
  *
- * Two things implement `CoOptApi`: the node of this process (node/local-api.ts) and the client of a running daemon
- * (node/http-api/client.ts). A command does not know which one it talks to.
+ * Two things implement `CoOptApi`: the node of this process (../create-node.ts) and the client of a running daemon (http/client.ts). A command
+ * does not know which one it talks to. Both check arguments by the table in operations.ts and throw `InvalidInputError` for a wrong one.
  *
- * CIDs, peer ids and multiaddrs are text here, counts are numbers, bytes never cross. Values that may be unknown are left out.
+ * CIDs, peer ids and multiaddrs are text, counts are numbers, bytes never cross. Unknown values are left out. The types need none of the
+ * packages inside, so that a consumer's compiler resolves them.
  */
 import type { EvaluateOptions, EvaluateReport } from './evaluate.ts'
 import type { ApiEvent } from './events.ts'
-import type { PublishOptions, JoinOptions, PriorCheckOptions, MergeOptions, VerifyOptions } from './options.ts'
+import type {
+  GatewayOptions,
+  JoinOptions,
+  MergeOptions,
+  PriorCheckOptions,
+  PublishOptions,
+  VerifyOptions
+} from './options.ts'
 import type {
   PublishReport,
   JoinReport,
@@ -37,7 +45,7 @@ export interface CallOptions {
   onEvent?: (event: ApiEvent) => void
 }
 
-/** Errors are those of src/errors.ts, by name; node/exit-codes.ts maps them to exit codes. */
+/** Errors are those of src/errors.ts, by name; exit-codes.ts maps them to exit codes. */
 export interface CoOptApi {
   /**
    * `source`: absolute path of a folder of images, of a tar or Parquet file of them, of a folder of such files, or `/ipfs/CID[/path]` of
@@ -50,30 +58,63 @@ export interface CoOptApi {
   status(invite?: string, call?: CallOptions): Promise<StatusReport>
   peers(call?: CallOptions): Promise<PeerReport[]>
   /**
-   * `prior`: a path, or the CID of a bundle, which is fetched. A prior that cannot run is a report with refusals; only one that cannot be read is an error. With `shared` also what joining would come
-   * to: as `status` does, this opens the swarm here, and nothing is signed or published.
+   * `prior`: a path, or the CID of a bundle, which is fetched. A prior that cannot run is a report with refusals; only one that cannot be read
+   * is an error. With `shared` also what a swarm would make of it: this opens the swarm here, as `status` does; nothing is signed or published.
    */
   priorCheck(prior: string, options: PriorCheckOptions, call?: CallOptions): Promise<PriorReport>
   merge(invite: string, options: MergeOptions, call?: CallOptions): Promise<MergeReport>
-  /** `cid` is a merged root, its content is at hand or can be fetched. A failed check is a report with `ok: false`. */
+  /** `cid` is a merged root whose content is here or can be fetched. A failed check is a report with `ok: false`. */
   verify(cid: string, options?: VerifyOptions, call?: CallOptions): Promise<VerifyReport>
   /** `cid` is a merged root. What is written must not exist yet. */
   export(cid: string, options: ExportOptions, call?: CallOptions): Promise<ExportReport>
   /**
-   * `cid` is a merged root. Measures what it is worth with labels that nobody took part with. Paths are absolute; the report's file must
-   * not exist yet.
+   * `cid` is a merged root. Measures the dataset with labels that no participant saw. Paths are absolute; the report's file must not exist yet.
    */
   evaluate(cid: string, options: EvaluateOptions, call?: CallOptions): Promise<EvaluateReport>
   /** `file`: absolute path of a CAR v1. */
   import(file: string, call?: CallOptions): Promise<ImportReport>
   /** Free the blocks that no swarm and no pin needs. */
   gc(options: GcOptions, call?: CallOptions): Promise<GcReport>
-  /** Fetch all below a CID, keep it from `gc`, and have a remote pinning service keep it as well. */
+  /** Fetch a CID and everything below it, keep it from `gc`, and on request have a remote pinning service keep it too. */
   pin(cid: string, options: PinOptions, call?: CallOptions): Promise<PinReport>
   /** Resolves to whether it was pinned. */
   unpin(cid: string, call?: CallOptions): Promise<boolean>
-  /** Tell the DHT that this node has it. */
+  /** Announce in the DHT that this node has it. */
   provide(cid: string, call?: CallOptions): Promise<ProvideReport>
   /** Ends the daemon. Resolves when it has been asked to, not when it is gone. */
   stop(call?: CallOptions): Promise<void>
+}
+
+export interface CoOptNodeInit {
+  /** Home directory, made by `coopt init` or `initHome` */
+  home: string
+  /**
+   * Listen and dial; without it everything works that needs no peer
+   *
+   * @default true
+   */
+  network?: boolean
+  /**
+   * What this process does, shown to users who find the home locked
+   *
+   * @default 'a program using coopt as a library'
+   */
+  what?: string
+  /** Also serve HTTP, as configured but for what is given here. @default not */
+  gateway?: GatewayOptions
+  /** What happens outside of an operation: peers, logs. @default nothing */
+  onEvent?: (event: ApiEvent) => void
+  /** Called when `stop()` was asked for; the owner then closes the node. @default nothing */
+  onStop?: () => void
+}
+
+export interface CoOptNode extends CoOptApi {
+  /** 12D3KooW… */
+  readonly peer: string
+  /** Where others can dial this node, each ending in /p2p/PEER; none without a network */
+  addresses(): string[]
+  /** `http://127.0.0.1:18480`, when the HTTP gateway runs */
+  readonly gateway: string | undefined
+  /** Stop everything in reverse order and release the home. May be called twice. */
+  close(): Promise<void>
 }

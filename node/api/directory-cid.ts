@@ -1,4 +1,4 @@
-/** What a person named by text: a UnixFS directory (a merged dataset, a bundle of a prior), or something else. */
+/** Does an argument name a UnixFS directory (a merged dataset, a bundle of a prior) by its CID, or something else? */
 import * as dagPb from '@ipld/dag-pb'
 import { CID } from 'multiformats/cid'
 
@@ -8,6 +8,6 @@ export function directoryCid(text: string): CID | undefined {
     const cid = CID.parse(text)
     return cid.code === dagPb.code ? cid : undefined
   } catch {
-    return undefined // whoever reads invites or paths says what is wrong with it
+    return undefined // the reader of invites or paths says what is wrong with it
   }
 }

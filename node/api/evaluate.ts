@@ -1,4 +1,4 @@
-/** Options and report of `evaluate`: what a merged dataset is worth, measured with labels that no participant saw. See api.ts. */
+/** Options and report of `evaluate`: a merged dataset measured with labels that no participant saw. See api.ts. */
 import { z } from 'zod'
 
 const count = z.number().int().nonnegative()
@@ -9,20 +9,20 @@ const paths = z.array(text).min(1).max(256)
 export const evaluateOptionsSchema = z.strictObject({
   /** CSV `id,label`, or `name,label` with `images` */
   labels: text,
-  /** Where the images came from, as for `publish`: says which image a name is */
+  /** Source of the images, as for `publish`: maps names to images */
   images: paths.optional(),
-  /** Further images, with labels by name or id, that are in no dataset */
+  /** Held-out images, with labels by name or id */
   test: paths.optional(),
   testLabels: text.optional(),
-  /** Priors that give test images their targets; a linear student does without */
+  /** Priors that compute targets for the held-out images; a linear student by default */
   priors: paths.optional(),
   /** HTML file to write; must not exist yet */
   report: text.optional(),
-  /** JSON of `npm run reproduce`, for further figures of the report */
+  /** JSON of `npm run reproduce`, for further figures in the report */
   results: text.optional(),
   /** Of splits, samples and projections */
   seed: count.optional(),
-  /** Labelled rows looked at, drawn at random when there are more */
+  /** Labelled rows to use, drawn at random when there are more */
   rows: count.min(1).optional()
 })
 
@@ -117,7 +117,7 @@ export const evaluateReportSchema = z.object({
       results: z.array(z.object({ name: z.string(), looR2: z.number(), probes: probesSchema }))
     })
     .optional(),
-  /** What a reader has to know beside the figures */
+  /** What a reader has to know besides the figures */
   notes: z.array(z.string()),
   /** Absolute path of the report that was written */
   report: z.string().optional()

@@ -1,10 +1,9 @@
-/** What a long operation tells while it runs. Advice for people and tables: its result alone is complete. */
+/** Events of a long operation while it runs: hints for people and progress bars. Some may be dropped; the result is complete without them. */
 import { z } from 'zod'
 import { referenceSchema } from './reports.ts'
 
 const count = z.number().int().nonnegative()
 
-/** What a long operation tells while it runs. Advice for people and tables: the result alone is complete. */
 export const apiEventSchema = z.discriminatedUnion('type', [
   /** `publish`: `total` is left out while a tar is read for the first time */
   z.object({
@@ -17,7 +16,7 @@ export const apiEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('scoring'), done: count, rows: count }),
   z.object({ type: z.literal('score'), record: z.string(), uniformValue: z.number(), name: z.string() }),
   z.object({ type: z.literal('election'), reference: referenceSchema }),
-  /** `left`: somebody else finished it first */
+  /** `left`: another peer finished it first */
   z.object({ type: z.literal('partition'), partition: count, state: z.enum(['started', 'left', 'done']), rows: count }),
   z.object({ type: z.literal('batch'), partition: count, done: count, rows: count }),
   z.object({

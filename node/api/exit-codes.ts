@@ -1,7 +1,8 @@
 /**
- * Exit codes of `coopt`, and which failure has which. One table: the README prints it, the local API sends the code with an error.
+ * Exit codes of `coopt`, and which error has which. This is the only table: the README prints it (checked by scripts/check-readme.ts), and the
+ * local API sends the code with an error, so a command ends the same whether a daemon or its own process did the work.
  *
- * All below 126, which shells keep for "not executable", "not found" and signals.
+ * All are below 126: shells use the codes from there on for "not executable", "not found" and signals.
  */
 
 export const EXIT = {
@@ -9,13 +10,14 @@ export const EXIT = {
   failure: { code: 1, meaning: 'unexpected failure' },
   usage: { code: 2, meaning: 'wrong command, option or argument' },
   locked: { code: 3, meaning: 'another process holds the home directory' },
-  input: { code: 4, meaning: 'an image, prior, source, invite or manifest cannot be used' },
-  refused: { code: 5, meaning: "the prior does not pass the swarm's gate, or cannot be aligned well enough" },
-  unavailable: { code: 6, meaning: 'content or a peer cannot be reached in time; a daemon went away' },
-  verification: { code: 7, meaning: 'verification failed, or content differs from its promise' },
+  input: { code: 4, meaning: 'invalid input: an argument, setting, home, image, prior, source, invite or manifest' },
+  refused: { code: 5, meaning: "the prior does not pass the swarm's gate, or aligns too poorly" },
+  unavailable: { code: 6, meaning: 'content, a peer or the daemon cannot be reached in time' },
+  verification: { code: 7, meaning: 'verification failed, or content does not match its CID or record' },
   damaged: { code: 8, meaning: 'the home directory is damaged' },
   interrupted: { code: 9, meaning: 'stopped by Ctrl-C or a signal before the work was done' },
-  temporary: { code: 75, meaning: 'the disk is full or a quota is reached; works again once there is space' }
+  newer: { code: 10, meaning: 'a newer version of coopt wrote the home directory' },
+  temporary: { code: 75, meaning: 'the disk is full or a quota is reached: free space and try again' }
 } as const
 
 export type ExitName = keyof typeof EXIT
@@ -36,6 +38,7 @@ const BY_ERROR: Readonly<Record<string, ExitName>> = {
   DaemonUnavailableError: 'unavailable',
   InvalidContentError: 'verification',
   InvalidRecordError: 'verification',
+  HomeVersionError: 'newer',
   DamagedStoreError: 'damaged',
   AbortError: 'interrupted',
   StoreFullError: 'temporary'

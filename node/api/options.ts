@@ -1,4 +1,4 @@
-/** What the operations of api.ts are asked with. Checked on both sides of the local API. */
+/** Options of the operations in api.ts, as schemas. Every way to a node checks arguments by them (operations.ts). */
 import { z } from 'zod'
 import { TARGET_DTYPES } from '../../src/publish/target-dtype.ts'
 
@@ -7,7 +7,7 @@ export const SOURCE_KINDS = ['images', 'tar', 'parquet', 'arrow'] as const
 export type SourceKind = (typeof SOURCE_KINDS)[number]
 
 const count = z.number().int().nonnegative()
-/** Longer arguments are no path, CID or invite of ours. */
+/** No path, CID or invite is longer. */
 const text = z.string().min(1).max(16_384)
 
 export const publishOptionsSchema = z.strictObject({
@@ -19,18 +19,18 @@ export const publishOptionsSchema = z.strictObject({
   shared: count.min(1),
   /** n, dimensions of every target */
   dimension: count.min(1),
-  /** In which numbers shards store targets; float32 by default */
+  /** Number format of the targets in shards; float32 by default */
   targetDtype: z.enum(TARGET_DTYPES).optional(),
-  /** Prior whose features of the shared set the gate judges against; the bundled untrained one by default */
+  /** Prior whose features of the shared set the gate compares with; the bundled untrained one by default */
   referencePrior: text.optional(),
   election: z.enum(['uniformity', 'predictivity', 'consensus']).optional(),
   /** Uniform values of targets centred on S; by default of the targets as they are */
   centred: z.boolean().optional(),
-  /** Peer ids that may add records; everybody by default */
+  /** Peer ids that may add records; any by default */
   allow: z.array(text).max(4096).optional(),
   /** Further sources, read after the first as if they were one */
   more: z.array(text).max(4096).optional(),
-  /** Images whose bytes occurred before are left out; they are kept by default */
+  /** Drop images whose bytes occurred before; they are kept by default */
   dedupe: z.boolean().optional(),
   /** Column of Parquet or Arrow files that has the images; found by type and name by default */
   column: z.string().min(1).max(1024).optional(),
@@ -42,35 +42,35 @@ export const publishOptionsSchema = z.strictObject({
   maxPixels: count.min(1).optional(),
   /** Most bytes of an encoded image, part of the manifest; 64 MiB by default */
   maxImageBytes: count.min(1).optional(),
-  /** Images that cannot be used are left out, each with a `log` event; by default one such image is an error */
+  /** Skip unusable images and archives, with a `log` event for each; by default one is an error */
   skipBad: z.boolean().optional()
 })
 
 export const joinOptionsSchema = z.strictObject({
   /** An .onnx file, a folder with model.onnx and preprocessor_config.json, a .csv of labels, or a bundle as a folder or by its CID */
   prior: text,
-  /** Output to take as the feature instead of the one chosen by rule */
+  /** Output to use as the feature instead of the one chosen by rule */
   output: z.string().min(1).max(1024).optional(),
-  /** Leave when the dataset is complete */
+  /** Resolve when the dataset is complete */
   once: z.boolean(),
   /** Threads of the inference process */
   threads: count.min(1).max(256).optional(),
   /** Publish targets of at most this many partitions; with 0 the prior takes part in the election alone */
   maxPartitions: count.optional(),
-  /** How the prior is called in public */
+  /** Public name of the prior */
   name: z.string().min(1).max(64).optional(),
-  /** Licence of the prior, stated in public */
+  /** Public licence of the prior */
   license: z.string().min(1).max(128).optional()
 })
 
 export const priorCheckOptionsSchema = z.strictObject({
   image: text.optional(),
   output: z.string().max(1024).optional(),
-  /** Invite or manifest CID of a swarm, or root of a merged dataset: what would become of the prior there? */
+  /** Invite or manifest CID of a swarm, or root of a merged dataset: would it accept the prior? */
   shared: text.optional()
 })
 
-/** `out`: a folder that is made and filled with the dataset's files. */
+/** `out`: a new or empty folder for the files of the dataset. */
 export const mergeOptionsSchema = z.strictObject({
   out: text.optional(),
   /** Key of the home's key store, made on first use: an IPNS record under it points to the dataset */
@@ -78,7 +78,7 @@ export const mergeOptionsSchema = z.strictObject({
 })
 
 export const verifyOptionsSchema = z.strictObject({
-  /** Run the priors that came as bundles again on so many random rows of each */
+  /** Run bundled priors again on this many random rows of each */
   rerun: count.min(1).max(65_536).optional()
 })
 
@@ -88,10 +88,10 @@ export type JoinOptions = z.infer<typeof joinOptionsSchema>
 export type PriorCheckOptions = z.infer<typeof priorCheckOptionsSchema>
 export type MergeOptions = z.infer<typeof mergeOptionsSchema>
 
-/** Of the HTTP gateway that a node may serve besides; left-out fields are as configured. */
+/** Of the HTTP gateway; fields that are left out are as configured. */
 export interface GatewayOptions {
   port?: number
-  /** Serve everything that lies in the store */
+  /** Serve everything in the store */
   any?: boolean
 }
 

@@ -1,4 +1,4 @@
-/** What the operations of api.ts answer, in plain JSON-able values. */
+/** Results of the operations in api.ts, as schemas of plain JSON-able values. Unknown values are left out. */
 import { z } from 'zod'
 
 /** Why a file, an entry of an archive or an image of a source is not a sample. */
@@ -64,6 +64,8 @@ export const joinReportSchema = z.object({
   manifest: z.string(),
   peer: z.string(),
   prior: z.string(),
+  /** What nobody said about the images that the prior takes, and was taken for granted; left out where all was said */
+  assumed: z.array(z.string()).optional(),
   /** Partitions this participant worked on */
   partitions: count,
   complete: z.boolean(),

@@ -1,4 +1,4 @@
-/** Options and reports of what keeps datasets and takes them away: export, import, gc, pin, provide. See api.ts. */
+/** Options and reports of export, import, gc, pin and provide. See api.ts. */
 import { z } from 'zod'
 
 const count = z.number().int().nonnegative()
@@ -6,7 +6,7 @@ const text = z.string().min(1).max(16_384)
 
 /** Absolute paths of what is to be written; at least one. */
 export const exportOptionsSchema = z.strictObject({
-  /** Folder that gets the files */
+  /** New or empty folder for the files */
   out: text.optional(),
   /** CAR v1 of all blocks */
   car: text.optional(),

@@ -1,19 +1,25 @@
 /**
- * How a command gets at a node: the entry points of node/local-api.ts as an interface, so that tests can hand the commands
- * another one and `coopt --help` does not load a network stack.
+ * How a command gets at a node: what these functions do is the whole of it, so tests hand the commands others (`Backend`).
+ *
+ * Loaded when a command needs it, and each function loads what it needs: `coopt --help` starts no network stack, `coopt init` neither.
  */
-import type { CoOptApi } from '../api/api.ts'
+import type { CoOptNode } from '../api/api.ts'
 import type { ApiEvent } from '../api/events.ts'
-import type { PackOptions, PackReport } from '../priors/bundle/pack-report.ts'
 import type { GatewayOptions, InitOptions, PriorCheckOptions } from '../api/options.ts'
 import type { InitReport, PriorReport } from '../api/reports.ts'
 import type { SimulateOptions } from '../lab/simulate/simulate.ts'
+import type { PackOptions, PackReport } from '../priors/bundle/pack-report.ts'
+
+export interface Backend {
+  initHome: typeof initHome
+  openLocal: typeof openLocal
+  checkPrior: typeof checkPrior
+  packPrior: typeof packPrior
+  simulate: typeof simulate
+}
 
 /** The node of this process on one home directory: holds its lock until `close`. */
-export interface LocalApi extends CoOptApi {
-  /** May be called twice. */
-  close(): Promise<void>
-}
+export type LocalApi = Omit<CoOptNode, 'peer' | 'addresses' | 'gateway'>
 
 export interface OpenOptions {
   /** Listen and dial; without it the store alone is opened */
@@ -26,16 +32,43 @@ export interface OpenOptions {
   onEvent?: (event: ApiEvent) => void
 }
 
-/** The entry points of node/local-api.ts; tests hand the commands another one. */
-export interface Backend {
-  /** Identity (0600) and config in an empty or new directory. Throws `DamagedStoreError` on one that is half there. */
-  initHome(home: string, options: InitOptions): Promise<InitReport>
-  /** Throws `HomeLockedError` naming the process that holds the home, `InvalidInputError` when there is no home (run `coopt init`). */
-  openLocal(home: string, options: OpenOptions): Promise<LocalApi>
-  /** Looks at files of this machine only: needs no home. Errors as `CoOptApi.priorCheck`. */
-  checkPrior(prior: string, options: PriorCheckOptions): Promise<PriorReport>
-  /** Writes a bundle; needs no home. Throws `InvalidPriorError`, `InvalidInputError`. */
-  packPrior(prior: string, options: PackOptions): Promise<PackReport>
-  /** Swarms of a plan in this process: needs no home. Throws `InvalidInputError` naming the plan's field. */
-  simulate(plan: string, options: Omit<SimulateOptions, 'untrainedPrior'>): Promise<void>
+/** Identity (0600) and configuration in an empty or new directory. Throws `DamagedStoreError` for a home of which a part is missing. */
+export async function initHome(home: string, { listen, mdns = true }: InitOptions): Promise<InitReport> {
+  const { initHome: init } = await import('../home/init-home.ts')
+  return await init(home, {
+    network: { ...(listen === undefined ? {} : { listen: [...listen] }), ...(mdns ? {} : { mdns }) }
+  })
+}
+
+/** Throws `HomeLockedError` naming the process that holds the home, `InvalidInputError` when there is no home (run `coopt init`). */
+export async function openLocal(home: string, options: OpenOptions): Promise<LocalApi> {
+  const { createCoOptNode } = await import('../index.ts')
+  const node = await createCoOptNode({ home, what: options.network ? 'a coopt node' : 'a coopt command', ...options })
+  if (options.network)
+    options.onEvent?.({
+      type: 'listening',
+      peer: node.peer,
+      addresses: node.addresses(),
+      ...(node.gateway === undefined ? {} : { gateway: node.gateway })
+    })
+  return node
+}
+
+/** Looks at files of this machine only: needs no home. Errors as `CoOptApi.priorCheck`. */
+export async function checkPrior(prior: string, { image, output }: PriorCheckOptions): Promise<PriorReport> {
+  const { checkPrior: check } = await import('../priors/check-prior.ts')
+  return await check(prior, { ...(image === undefined ? {} : { image }), ...(output === undefined ? {} : { output }) })
+}
+
+/** Writes a bundle; needs no home. Throws `InvalidPriorError`, `InvalidInputError`. */
+export async function packPrior(prior: string, options: PackOptions): Promise<PackReport> {
+  const { packBundle } = await import('../priors/bundle/pack-bundle.ts')
+  return await packBundle(prior, options)
+}
+
+/** Swarms of a plan in this process: needs no home. Throws `InvalidInputError` naming the plan's field. */
+export async function simulate(plan: string, options: Omit<SimulateOptions, 'untrainedPrior'>): Promise<void> {
+  const { simulate: run } = await import('../lab/simulate/simulate.ts')
+  const { bundledPrior } = await import('../priors/bundled.ts')
+  await run(plan, { ...options, untrainedPrior: bundledPrior('untrained') })
 }

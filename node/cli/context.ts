@@ -1,6 +1,5 @@
 /**
- * What a command gets from its surroundings. Everything that touches the process comes in here, so that the commands run in tests
- * without one.
+ * What a command gets from its surroundings. All access to the process goes through this interface, so commands run in tests without one.
  */
 import type { Backend } from './backend.ts'
 import type { ExitName } from '../api/exit-codes.ts'
@@ -16,6 +15,8 @@ export interface CliContext {
   cwd: string
   /** Loaded when a command needs it: the network stack takes a second */
   loadBackend(): Promise<Backend>
+  /** How long to wait for a process that holds the home and does not answer: it may be starting or stopping */
+  patienceMs: number
   /** The first Ctrl-C: finish the batch, leave cleanly */
   signal: AbortSignal
   /** The second: stop at once */
@@ -28,6 +29,6 @@ export interface CliContext {
 export interface Invocation extends CliContext {
   home: string
   json: boolean
-  /** The command worked, and its answer is one that scripts must be able to tell from success */
+  /** The command worked, but scripts must be able to tell its answer from success */
   outcome(exit: ExitName): void
 }

@@ -8,10 +8,7 @@ export function evaluationText(report: EvaluateReport): string {
     fieldLines([
       ['dataset', `${report.name} (${report.cid})`],
       ['reference', report.reference],
-      [
-        'rows',
-        `${rows.total}, ${rows.withTarget} with a target, ${rows.labelled} with a label, ${rows.used} looked at`
-      ],
+      ['rows', `${rows.total}, ${rows.withTarget} with a target, ${rows.labelled} with a label, ${rows.used} used`],
       ['classes', `${classes.length}: ${shortList(classes.map(({ name, rows: count }) => `${name} (${count})`))}`],
       ['seed', report.seed]
     ]),

@@ -6,7 +6,7 @@ import { shortId } from './text-table.ts'
 export function eventText(event: ApiEvent): string | undefined {
   switch (event.type) {
     case 'score':
-      return `score: uniform value ${event.uniformValue.toFixed(4)} of prior ${event.name}`
+      return `score: prior ${event.name}, uniform value ${event.uniformValue.toFixed(4)}`
     case 'election':
       return `${event.reference.peer === undefined ? 'reference' : 'elected'}: ${referenceText(event.reference)}`
     case 'partition':
@@ -16,7 +16,7 @@ export function eventText(event: ApiEvent): string | undefined {
     case 'pinning':
       return `${event.service}: ${event.status}`
     case 'peer':
-      return `${event.connected ? 'connected to' : 'lost'} ${shortId(event.peer)}`
+      return `${event.connected ? 'connected to' : 'disconnected from'} ${shortId(event.peer)}`
     case 'listening':
       return (
         (event.addresses.length === 0 ? 'not listening' : `listening on ${event.addresses.join(', ')}`) +
@@ -31,7 +31,7 @@ export function eventText(event: ApiEvent): string | undefined {
   }
 }
 
-/** What is being counted, for events that say how far something is. */
+/** What a progress event counts, and how far it is; undefined for other events. */
 export function progressOf(event: ApiEvent): { key: string; done: number; total?: number } | undefined {
   switch (event.type) {
     case 'building':
@@ -63,7 +63,7 @@ export function progressOf(event: ApiEvent): { key: string; done: number; total?
 
 // --- internal ---
 
-const PARTITION_WORDS = { started: 'started', left: 'finished by somebody else', done: 'done' } as const
+const PARTITION_WORDS = { started: 'started', left: 'finished by another peer', done: 'done' } as const
 const EXPORTING_WORDS = {
   files: 'files written',
   car: 'blocks written',
@@ -72,12 +72,12 @@ const EXPORTING_WORDS = {
   import: 'blocks read'
 } as const
 const EVALUATING_WORDS = {
-  images: 'images named',
+  images: 'images matched',
   rows: 'rows read',
   alignments: 'alignments fitted',
   probes: 'probes',
   inconsistency: 'pairs compared',
-  student: 'images to learn from',
+  student: 'training images',
   test: 'test images',
   report: 'projections'
 } as const

@@ -1,4 +1,4 @@
-/** Which home directory a command works on: `--home`, else COOPT_HOME, else the XDG data directory (basedir-spec 0.8). */
+/** The home directory of a command: `--home`, else COOPT_HOME, else `coopt` in the XDG data directory (basedir-spec 0.8). */
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 

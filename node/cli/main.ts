@@ -9,8 +9,11 @@ import type { CliContext } from './context.ts'
 import { keepServing } from '../process/last-resort.ts'
 import { runProgram } from './program.ts'
 
-/** After the second Ctrl-C, how long the lock and the child processes may take to be let go. */
+/** After the second Ctrl-C, how long releasing the lock and ending the child processes may take. */
 const STOP_WITHIN_MS = 2000
+
+/** A daemon of a large home answers after a few seconds; one that stops finishes a batch, or a block from the network, first. */
+const PATIENCE_MS = 10_000
 
 const graceful = new AbortController()
 const kill = new AbortController()
@@ -22,7 +25,7 @@ function onSignal(): void {
     setTimeout(() => stopped.resolve(EXIT.interrupted.code), STOP_WITHIN_MS)
     return kill.abort(new DOMException('stopped', 'AbortError'))
   }
-  process.stderr.write('coopt: finishing what is in flight; again to stop at once\n')
+  process.stderr.write('coopt: finishing the current batch; press Ctrl-C again to stop at once\n')
   graceful.abort(new DOMException('interrupted', 'AbortError'))
 }
 
@@ -32,7 +35,8 @@ const context: CliContext = {
   terminal: process.stderr.isTTY,
   env: process.env,
   cwd: process.cwd(),
-  loadBackend: async () => await import('./local-api.ts'),
+  loadBackend: async () => await import('./backend.ts'),
+  patienceMs: PATIENCE_MS,
   signal: graceful.signal,
   kill: kill.signal,
   keepServing: () => keepServing(createLogger())
@@ -41,9 +45,9 @@ const context: CliContext = {
 process.on('SIGINT', onSignal)
 process.on('SIGTERM', onSignal)
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // `coopt status | head`: whoever read the results has seen enough
+  // `coopt status | head`: the reader has seen enough
   if (error.code !== 'EPIPE') throw error
-  kill.abort(new DOMException('nobody reads the results', 'AbortError'))
+  kill.abort(new DOMException('the reader of the results is gone', 'AbortError'))
   stopped.resolve(EXIT.ok.code)
 })
 

@@ -19,7 +19,7 @@ export function printReport(to: Printing, report: unknown, text: string): void {
   to.stdout(`${to.json ? JSON.stringify(report) : text}\n`)
 }
 
-/** The answer of a long command: the last of its JSON lines, told from the events by `type`. */
+/** The answer of a long command: the last of its JSON lines; its `type` sets it apart from the events. */
 export function printResult(to: Printing, report: object, text: string): void {
   printReport(to, { type: 'result', ...report }, text)
 }

@@ -1,4 +1,4 @@
-/** What `coopt prior check` shows to people. */
+/** How a report of `coopt prior check` is printed for people. */
 import type { PriorReport, SharedReport } from '../api/reports.ts'
 import { referenceText } from './swarm-text.ts'
 import { byteText, fieldLines, textTable } from './text-table.ts'
@@ -14,7 +14,7 @@ export function priorText(report: PriorReport): string {
       'trust',
       bundle === undefined
         ? undefined
-        : `${bundle.trust}: ${bundle.golden} golden features came out again, off by ${bundle.deviation.toExponential(1)} at most`
+        : `${bundle.trust}: ${bundle.golden} golden features reproduced within ${bundle.deviation.toExponential(1)}`
     ],
     ['input', input === undefined ? undefined : `${input.name} [${input.shape.join(', ')}]`],
     ['feature', output === undefined ? undefined : `${output.name}: ${output.rule}`],
@@ -70,7 +70,7 @@ function sharedText(shared: SharedReport): string {
       ['speed', imagesPerSecond === undefined ? undefined : `${imagesPerSecond.toFixed(1)} images/s on them`],
       ['uniform value', shared.uniformValue],
       ['priors there', priors === 0 ? 'none yet: this would be the first' : priors],
-      ['not judged yet', unjudged === 0 ? undefined : `${unjudged}: rank and reference may come out otherwise`],
+      ['not judged yet', unjudged === 0 ? undefined : `${unjudged}: rank and reference may change`],
       ['reference', referenceText(reference)]
     ]),
     textTable(

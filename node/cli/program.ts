@@ -78,9 +78,9 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     versionCommand
   ].map(create => create(invoke))
   const program = new Command('coopt')
-    .description('Independent peers turn one unlabeled image dataset into a training set together.')
+    .description('Turn one unlabeled image dataset into a training set together with independent peers.')
     .version(VERSION, '-V, --version')
-    .option('--home <dir>', 'home directory (default: COOPT_HOME, else the XDG data directory)')
+    .option('--home <dir>', 'home directory (default: $COOPT_HOME, else coopt in the XDG data directory)')
     .option('--json', 'machine-readable output on stdout')
     .helpCommand(true)
   for (const command of commands) program.addCommand(command)

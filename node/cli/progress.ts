@@ -5,7 +5,7 @@ import { MultiBar, Presets, type SingleBar } from 'cli-progress'
 import type { ApiEvent } from '../api/events.ts'
 import { eventText, progressOf } from './event-text.ts'
 
-/** In a log file, one line per piece of work and this long is enough to see that it moves. */
+/** In a log file, one line per operation in this time is enough to see that it moves. */
 const SPARSE_MS = 10_000
 
 export interface Progress {
@@ -28,7 +28,7 @@ export function createProgress({ terminal, write, now = () => performance.now() 
 // --- internal ---
 
 function sparseProgress(write: (text: string) => void, now: () => number): Progress {
-  const told = new Map<string, number>()
+  const printedAt = new Map<string, number>()
   return {
     event(event) {
       const text = eventText(event)
@@ -36,15 +36,15 @@ function sparseProgress(write: (text: string) => void, now: () => number): Progr
       const progress = progressOf(event)
       if (progress === undefined) return
       const { key, done, total } = progress
-      const last = told.get(key)
-      if (last === undefined) told.set(key, now())
-      if (done === total) told.delete(key)
+      const last = printedAt.get(key)
+      if (last === undefined) printedAt.set(key, now())
+      if (done === total) printedAt.delete(key)
       else if (last !== undefined && now() - last >= SPARSE_MS) {
-        told.set(key, now())
+        printedAt.set(key, now())
         write(`${key}: ${done}${total === undefined ? '' : ` of ${total}`}\n`)
       }
     },
-    stop: () => told.clear()
+    stop: () => printedAt.clear()
   }
 }
 

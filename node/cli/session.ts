@@ -1,14 +1,19 @@
 /**
  * An API to run one command on: the daemon of the home when one runs, else the node of this process.
  *
+ * Arguments are checked before anything is opened. A home that another process holds without answering yet, or no longer, is waited for: a daemon
+ * that starts needs seconds until it answers, one that stops finishes its batches first.
+ *
  * A command that brings up the network itself serves the local API while it runs, so `coopt status` in another terminal works the
  * same whether a daemon or a `coopt join` holds the home.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { CallOptions, CoOptApi } from '../api/api.ts'
 import type { ApiEvent } from '../api/events.ts'
-import type { LocalApi } from './backend.ts'
-import { connectApi } from '../api/http/client.ts'
+import { connectApi, isNeverReached } from '../api/http/client.ts'
 import { serveApi } from '../api/http/server.ts'
+import { apiOf, OPERATIONS } from '../api/operations.ts'
+import type { LocalApi } from './backend.ts'
 import type { Invocation } from './context.ts'
 
 export interface SessionInit {
@@ -17,36 +22,79 @@ export interface SessionInit {
   onEvent?: (event: ApiEvent) => void
 }
 
+/** Between looks at a home that another process holds. */
+const LOOK_MS = 100
+
+/** `run` gets an API whose first call connects to the daemon or opens the home; both are let go when `run` has ended. */
 export async function withApi<T>(
   invocation: Invocation,
   { network, onEvent = () => undefined }: SessionInit,
   run: (api: CoOptApi, call: CallOptions) => Promise<T>
 ): Promise<T> {
   const { home, signal, kill } = invocation
-  const daemon = await connectApi(home)
-  if (daemon !== undefined) return await run(daemon, { signal, kill, onEvent })
-  const backend = await invocation.loadBackend()
-  const letGo = network ? invocation.keepServing?.() : undefined
   const stop = new AbortController()
-  const local = await backend.openLocal(home, {
-    network,
-    onEvent,
-    onStop: () => stop.abort(new DOMException('the node was asked to stop', 'AbortError'))
-  })
-  return await closing(local, async () => {
-    const call = { signal: AbortSignal.any([signal, stop.signal]), kill, onEvent }
-    if (!network) return await run(local, call)
-    const server = await serveApi(local, { home })
-    try {
-      return await run(local, call)
-    } finally {
-      await server.close()
+  const call = { signal: AbortSignal.any([signal, stop.signal]), kill, onEvent }
+  const opened = new AsyncDisposableStack()
+  let local: LocalApi | undefined
+
+  const openLocal = async (): Promise<LocalApi> => {
+    const backend = await invocation.loadBackend()
+    const letGo = network ? invocation.keepServing?.() : undefined
+    opened.defer(() => letGo?.())
+    const node = await backend.openLocal(home, {
+      network,
+      onEvent,
+      onStop: () => stop.abort(new DOMException('the node was asked to stop', 'AbortError'))
+    })
+    opened.defer(async () => await node.close())
+    if (network) {
+      const server = await serveApi(node, { home })
+      opened.defer(async () => await server.close())
     }
-  }).finally(() => letGo?.())
+    return node
+  }
+
+  const api = apiOf(async (name, args, options) => {
+    const { outcome } = await whileHeld(invocation, async () => {
+      const target = local ?? (await connectApi(home)) ?? (local = await openLocal())
+      const invoked = OPERATIONS[name].invoke(target, args, options)
+      // what the operation itself throws ends the command, whatever it is
+      const outcome = invoked.catch((error: unknown) => {
+        if (isNeverReached(error)) throw error
+        return new Failure(error)
+      })
+      return { outcome: await outcome }
+    })
+    if (outcome instanceof Failure) throw outcome.error
+    return outcome
+  })
+  return await closing({ close: async () => await opened.disposeAsync() }, async () => await run(api, call))
+}
+
+/**
+ * Try again, for as long as the invocation waits, while another process holds the home and does not answer (`HomeLockedError`), or went away
+ * before it took the call. Says once on stderr that it waits, and for whom.
+ */
+export async function whileHeld<T>(
+  { stderr, signal, kill, patienceMs }: Invocation,
+  attempt: () => Promise<T>
+): Promise<T> {
+  const stopped = AbortSignal.any([signal, kill])
+  const giveUp = performance.now() + patienceMs
+  for (let first = true; ; first = false) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!(error instanceof Error) || (error.name !== 'HomeLockedError' && !isNeverReached(error))) throw error
+      if (performance.now() >= giveUp) throw error
+      if (first) stderr(`coopt: waiting up to ${patienceMs / 1000} s for another process: ${error.message}\n`)
+    }
+    await pause(LOOK_MS, undefined, { signal: stopped })
+  }
 }
 
 /** Runs and closes; an error of `run` is the one to tell, one of `close` is kept beside it. */
-export async function closing<T>(local: LocalApi, run: () => Promise<T>): Promise<T> {
+export async function closing<T>(local: Pick<LocalApi, 'close'>, run: () => Promise<T>): Promise<T> {
   let result: T
   try {
     result = await run()
@@ -58,4 +106,13 @@ export async function closing<T>(local: LocalApi, run: () => Promise<T>): Promis
   }
   await local.close()
   return result
+}
+
+// --- internal ---
+
+class Failure {
+  readonly error: unknown
+  constructor(error: unknown) {
+    this.error = error
+  }
 }

@@ -32,7 +32,7 @@ function isCid(text: string): boolean {
     CID.parse(text)
     return true
   } catch {
-    // that is the answer: the parser has no other way to say no
+    // the parser has no other way to say no
     return false
   }
 }

@@ -2,7 +2,7 @@
 import type { PeerRow, ReferenceReport } from '../api/reports.ts'
 import { fieldLines, shortId, textTable } from './text-table.ts'
 
-/** Reasons of a refusal stand below: they are sentences. */
+/** A row per prior. Reasons of refusals follow below the table, since they are sentences. */
 export function peerTable(peers: readonly PeerRow[]): string {
   const refused = peers.flatMap(({ peer, prior, refusals }) =>
     refusals.length === 0 ? [] : [[`${shortId(peer)} is refused`, `${prior}: ${refusals.join('; ')}`] as const]

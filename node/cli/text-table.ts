@@ -19,9 +19,9 @@ export function textTable(header: readonly string[], rows: readonly (readonly Ce
 
 /** `name  value` lines; values that are not known are left out. */
 export function fieldLines(fields: readonly (readonly [name: string, value: Cell])[]): string {
-  const known = fields.filter(([, value]) => value !== undefined)
-  const width = Math.max(0, ...known.map(([name]) => name.length))
-  return known.map(([name, value]) => `${name.padEnd(width)}  ${cellText(value)}`).join('\n')
+  const present = fields.filter(([, value]) => value !== undefined)
+  const width = Math.max(0, ...present.map(([name]) => name.length))
+  return present.map(([name, value]) => `${name.padEnd(width)}  ${cellText(value)}`).join('\n')
 }
 
 /** 1234567 -> 1.2 MB (powers of 1000, as disks are sold). */

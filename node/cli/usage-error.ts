@@ -1,6 +1,7 @@
+/** A wrong command line, as opposed to input that cannot be used. */
 import { CoOptError } from '../../src/errors.ts'
 
-/** The command line itself is wrong: exit code 2. */
+/** Exit code 2. */
 export class UsageError extends CoOptError {
   static override readonly name = 'UsageError'
 }

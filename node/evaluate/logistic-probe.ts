@@ -20,7 +20,7 @@ import {
   type ProbeResult,
   type RidgeProbeInit
 } from './ridge-probe.ts'
-import { splitForTest, splitRows, type Split } from './splits.ts'
+import { splitForTest, stratifiedSplit, type Split } from './splits.ts'
 
 /** Loss counts per row once divided by the rows: a decade each, from hardly fitted to hardly restrained. */
 export const C_GRID: readonly number[] = [1e-4, 1e-3, 0.01, 0.1, 1]
@@ -48,7 +48,7 @@ export async function logisticProbe(init: Omit<RidgeProbeInit, 'gemm'>): Promise
   checkRows(init)
   const rows = unitRows(features)
   if (test === undefined) {
-    const split = splitRows(labels, classes, seed)
+    const split = stratifiedSplit(labels, classes, seed)
     const held = { features: takeRows(rows, split.test), labels: takeLabels(labels, split.test) }
     const { c, result } = await chosen(rows, labels, classes, { ...split, signal }, held)
     return { ...result, rows: split.test, c }

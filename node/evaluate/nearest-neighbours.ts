@@ -16,7 +16,7 @@ import {
   type ProbeResult,
   type RidgeProbeInit
 } from './ridge-probe.ts'
-import { splitForTest, splitRows } from './splits.ts'
+import { splitForTest, stratifiedSplit } from './splits.ts'
 
 export const NEIGHBOUR_COUNTS: readonly number[] = [1, 5, 20]
 
@@ -33,7 +33,7 @@ export async function neighbourProbe(init: RidgeProbeInit): Promise<NeighbourPro
   checkRows(init)
   const rows = unitRows(features)
   const { fit, validate, ...rest } =
-    test === undefined ? splitRows(labels, classes, seed) : splitForTest(labels, classes, seed)
+    test === undefined ? stratifiedSplit(labels, classes, seed) : splitForTest(labels, classes, seed)
   const some = { features: takeRows(rows, fit), labels: takeLabels(labels, fit) }
   const held = takeRows(rows, validate)
   let best = { k: 1, accuracy: -1 }

@@ -10,7 +10,7 @@ import { columnMeans, normaliseRows, subtractRow, takeRows } from '../../src/ali
 import { NumericError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
 import { zeros, type Matrix, type Matrix64 } from '../../src/matrix.ts'
-import { crossSplits, splitForTest, splitRows, type Split } from './splits.ts'
+import { crossSplits, splitForTest, stratifiedSplit, type Split } from './splits.ts'
 
 /** Strengths as multiples of trace / min(n, m), strongest first: a decade each, from shrinking all to hardly at all. */
 export const RIDGE_GRID: readonly number[] = [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5]
@@ -53,7 +53,7 @@ export interface RidgeProbe extends ProbeResult {
 export async function ridgeProbe(init: RidgeProbeInit): Promise<RidgeProbe> {
   const { features, labels, classes, seed, gemm, test } = init
   checkRows(init)
-  if (test === undefined) return await probe(init, splitRows(labels, classes, seed))
+  if (test === undefined) return await probe(init, stratifiedSplit(labels, classes, seed))
   checkRows(test)
   if (test.features.columns !== features.columns)
     throw new NumericError(`test rows have ${test.features.columns} dimensions, the others ${features.columns}`)

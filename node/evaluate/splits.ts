@@ -17,18 +17,18 @@ export interface Split {
 }
 
 /** 60 % to fit, 20 % to validate, 20 % to test, of every class. Throws `InvalidInputError` when a class has too few rows. */
-export function splitRows(labels: Int32Array, classes: number, seed: number): Split {
+export function stratifiedSplit(labels: Int32Array, classes: number, seed: number): Split {
   const [test = [], validate = [], ...fit] = foldsOf(labels, classes, 5, seed)
   return { fit: rowsOf(fit), validate: rowsOf([validate]), test: rowsOf([test]) }
 }
 
-/** 80 % to fit, 20 % to validate, of every class: for rows whose test rows are others. Throws as `splitRows`. */
+/** 80 % to fit, 20 % to validate, of every class: for rows whose test rows are others. Throws as `stratifiedSplit`. */
 export function splitForTest(labels: Int32Array, classes: number, seed: number): Omit<Split, 'test'> {
   const [validate = [], ...fit] = foldsOf(labels, classes, 5, seed)
   return { fit: rowsOf(fit), validate: rowsOf([validate]) }
 }
 
-/** Every row once as a test row: part f tests, part f + 1 validates, the others fit. Throws as `splitRows`. */
+/** Every row once as a test row: part f tests, part f + 1 validates, the others fit. Throws as `stratifiedSplit`. */
 export function crossSplits(labels: Int32Array, classes: number, seed: number): Split[] {
   const folds = foldsOf(labels, classes, 5, seed)
   return folds.map((test, f) => {

@@ -57,7 +57,7 @@ ${up}${rows}
 }
 
 /** 1536 -> "1.5 KiB" */
-export function sizeText(bytes: number): string {
+function sizeText(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
   let value = bytes
   let unit = 0

@@ -21,7 +21,7 @@ export interface Negotiated {
 }
 
 export const RAW_TYPE = 'application/vnd.ipld.raw'
-export const CAR_TYPE = 'application/vnd.ipld.car'
+const CAR_TYPE = 'application/vnd.ipld.car'
 export const DAG_CBOR_TYPE = 'application/vnd.ipld.dag-cbor'
 
 const BY_PARAMETER: Readonly<Record<string, Format>> = { raw: 'raw', car: 'car', json: 'json', 'dag-cbor': 'dag-cbor' }

@@ -10,7 +10,7 @@ import { type EntityBytes, parseEntityBytes } from './byte-ranges.ts'
 import { type CarOptions, type Format, negotiate } from './formats.ts'
 import { HttpProblem } from './http-problem.ts'
 
-export type DagScope = 'block' | 'entity' | 'all'
+type DagScope = 'block' | 'entity' | 'all'
 
 export interface GatewayRequest {
   readonly root: CID

@@ -25,7 +25,7 @@ import { createKnownContent } from './known-content.ts'
 import { type BlockSource, respond } from './respond.ts'
 
 /** Not Kubo's 8080, and below the ports that systems give to outgoing connections. */
-export const DEFAULT_GATEWAY_PORT = 18_480
+const DEFAULT_GATEWAY_PORT = 18_480
 
 /** Request line and headers: a path of 64 names fits, and Node buffers no more for a client. */
 const MAX_HEADER_BYTES = 16 * 1024

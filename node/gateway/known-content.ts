@@ -147,6 +147,7 @@ export function createKnownContent({ memberships, content, peek }: KnownContentC
 function filesOf({ body }: SignedRecord): CID[] {
   if (body.type === 'score') return [body.targets, ...(body.prior.bundle === undefined ? [] : [body.prior.bundle.cid])]
   if (body.type === 'result') return [body.raw]
+  if (body.type === 'unknown') return []
   return [body.shard, body.reference]
 }
 

@@ -1,9 +1,8 @@
 /**
- * `config.json`: what the operator wants different from the defaults. Only changed keys are in the file, so that better defaults
- * of a later version reach every home; `{}` is a complete configuration.
+ * `config.json`: the operator's changes to the defaults. The file holds changed keys only, so that better defaults of a later version reach
+ * every home; `{}` is a complete configuration.
  *
- * A key that does not exist or a value of the wrong kind is an error that names key, value and expectation: a limit that is
- * misspelt and ignored would be worse than none. The limits of the network (`network.limits`) and of the inference process
+ * An unknown key or a wrong value is an error that names key, value and expectation: a misspelt limit that is ignored would be worse than none. The limits of the network (`network.limits`) and of the inference process
  * (`inference`) are described, with reasons, where they are used: network/limits.ts and inference/limits.ts.
  */
 import { z } from 'zod'
@@ -11,7 +10,7 @@ import { InvalidInputError } from '../../src/errors.ts'
 import type { Home } from './home.ts'
 import { DEFAULT_LIMITS, type LocalLimits } from '../compute/inference/limits.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from '../network/limits.ts'
-import { DEFAULT_LISTEN } from '../network/libp2p.ts'
+import { addressFault, DEFAULT_LISTEN, listenFault } from '../network/listen.ts'
 import { errorCode, nodeFileSystem, readFully, storeError, type FileSystem } from '../store/file-system.ts'
 
 /** A file written by hand is some kilobytes. */
@@ -24,7 +23,14 @@ const milliseconds = z
   .min(1)
   .max(2 ** 31 - 1) // what a Node timer can wait
 const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
-const address = z.string().min(1).max(512).startsWith('/', 'a multiaddr begins with /, like /ip4/0.0.0.0/tcp/4001')
+const address = (fault: (text: string) => string | undefined) =>
+  z
+    .string()
+    .max(512)
+    .superRefine((text, ctx) => {
+      const message = fault(text)
+      if (message !== undefined) ctx.addIssue({ code: 'custom', message })
+    })
 
 /** Single limits by name, every other one as shipped. */
 function someOf<K extends string>(defaults: Readonly<Record<K, number>>) {
@@ -38,18 +44,18 @@ function someOf<K extends string>(defaults: Readonly<Record<K, number>>) {
 const storeSchema = z.strictObject({
   /** Most bytes of blocks. Unlimited: how much a node can hold is known by its operator only, and the floor below protects the disk. */
   maxBytes: bytes.exactOptional(),
-  /** Free bytes left to the machine: room for the raw targets and logs of work in progress, and for whoever else writes there. */
+  /** Free bytes left to the machine: room for the raw targets and logs of work in progress, and for other programs. */
   minFreeBytes: bytes.default(512 * MIB)
 })
 
 const networkSchema = z.strictObject({
   /** Multiaddrs to listen on: any free TCP port. Fix the port (`/ip4/0.0.0.0/tcp/4001`) where a router forwards it. */
   listen: z
-    .array(address)
+    .array(address(listenFault))
     .max(32)
     .default(() => [...DEFAULT_LISTEN]),
-  /** Multiaddrs to tell others instead of those found, for a node behind a forwarded port. */
-  announce: z.array(address).max(32).exactOptional(),
+  /** Multiaddrs to advertise instead of those found, for a node behind a forwarded port. */
+  announce: z.array(address(addressFault)).max(32).exactOptional(),
   /** Find members on the local network by multicast DNS. */
   mdns: z.boolean().default(true),
   /** Relay for members that cannot be reached, if this node can be. */
@@ -60,7 +66,7 @@ const networkSchema = z.strictObject({
 })
 
 const timingSchema = z.strictObject({
-  /** To connect to a peer that probably has what is wanted; behind a slow link a handshake takes about a second. */
+  /** To connect to a peer that probably has the content; over a slow link a handshake takes about a second. */
   reachMs: milliseconds.default(5000),
   /** To get one block of up to 2 MiB (100 KB/s), after which another provider is asked. */
   blockMs: milliseconds.default(20_000),
@@ -72,22 +78,22 @@ const timingSchema = z.strictObject({
   syncMs: milliseconds.default(10_000),
   /** Mean pause between searches for further members. */
   discoveryMs: milliseconds.default(30_000),
-  /** How long an election must have stood before targets are aligned to it: scores of peers that start together trickle in. */
+  /** How long a reference must have stood before targets are aligned to it: scores of peers that start together trickle in. */
   settleMs: milliseconds.default(3000),
-  /** How long `join --once` waits until other members hold what was published before it leaves. */
+  /** How long `join --once` waits for other members to replicate what it published before it exits. */
   handoffMs: milliseconds.default(60_000),
-  /** How long `merge` waits to learn what the other members know. */
+  /** How long `merge` waits for the records of other members. */
   catchUpMs: milliseconds.default(10_000)
 })
 
 const gatewaySchema = z.strictObject({
   /** Serve HTTP at all. */
   enabled: z.boolean().default(true),
-  /** Address to listen on. The gateway asks nobody who they are: anything but loopback shows the datasets to that whole network. */
+  /** Address to listen on. The gateway does not authenticate: any address but loopback exposes the datasets to that whole network. */
   host: z.string().min(1).max(255).default('127.0.0.1'),
-  /** TCP port. Not set: 18480, or any free one where that is taken, as by a second node on one machine. */
+  /** TCP port. By default 18480, or any free port if that is taken, as by a second node on one machine. */
   port: z.number().int().min(1).max(65_535).exactOptional(),
-  /** Serve everything that lies in the store, not only the content of this node's swarms. */
+  /** Serve everything in the store, not only content of this node's swarms. */
   any: z.boolean().default(false),
   /** Requests at once: a browser opens six connections, DuckDB one per thread. Each holds a few blocks of up to 2 MiB. */
   maxRequests: z.number().int().min(1).max(10_000).default(64),

@@ -2,6 +2,8 @@
  * The home directory of a node and the names in it. No name is taken from the network: swarms are named by their checked CID,
  * journals by the hash of what they are about.
  *
+ *   version                 of this layout (version.ts)
+ *   backup-<version>/       files as they were before a migration (backup.ts); may be deleted
  *   config.json             what the operator changed (config.ts)
  *   identity.key            Ed25519 private key, 0600 (identity.ts)
  *   LOCK/                   the process that has the home (lock.ts)
@@ -96,7 +98,7 @@ export async function prepareSwarm(home: Home, id: CID, fs: FileSystem = nodeFil
   return paths
 }
 
-/** The swarms of this home; names that are no CIDs are left alone. */
+/** The swarms of this home; entries whose names are not CIDs are left alone. */
 export async function listSwarms(home: Home, fs: FileSystem = nodeFileSystem): Promise<CID[]> {
   let names: string[]
   try {

@@ -2,8 +2,8 @@
  * The node's own Ed25519 key.
  *
  * The key file holds libp2p's protobuf form of the private key and is readable by its owner only. It is written once, when the
- * home is created. A file that is damaged, empty or gone is an error that stops the node: a new identity made in silence would
- * orphan everything that was published under the old one.
+ * home is created. A damaged, empty or missing file is an error that stops the node: a new identity made silently would
+ * orphan everything published under the old one.
  */
 import { createPrivateKey, sign as ed25519Sign } from 'node:crypto'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
@@ -56,7 +56,9 @@ export async function loadIdentity(path: string, options: IdentityOptions = {}):
     const { mode } = await fs.stat(path)
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       await fs.chmod(path, FILE_MODE)
-      warn(`${path} could be used by other users of this machine (mode ${(mode & 0o777).toString(8)}); now only by you`)
+      warn(
+        `${path} was readable by other users of this machine (mode ${(mode & 0o777).toString(8)}); it is now readable by you only`
+      )
     }
     bytes = await readFully(fs, path, MAX_KEY_FILE_BYTES)
   } catch (error) {
@@ -89,7 +91,7 @@ function identityOf(privateKey: Ed25519PrivateKey, damaged: string): Identity {
   const sign = (message: Uint8Array): Uint8Array => Uint8Array.from(ed25519Sign(null, message, signer))
   // the file holds seed and public key: when they do not belong together, one of them is damaged
   if (!verify(key, PROBE, sign(PROBE))) {
-    throw new DamagedStoreError(`${damaged} (its two halves do not belong together)`)
+    throw new DamagedStoreError(`${damaged} (public and private key do not match)`)
   }
   return { peerId: peerIdOf(key), key, privateKey, sign }
 }

@@ -8,6 +8,7 @@ import { loadConfig, parseConfig, type ConfigFile } from './config.ts'
 import { homeAt, prepareHome } from './home.ts'
 import { createIdentity, loadIdentity } from './identity.ts'
 import { lockHome } from './lock.ts'
+import { HOME_VERSION, readHomeVersion, writeHomeVersion } from './version.ts'
 import { writeJsonAtomic } from '../store/atomic-file.ts'
 import { errorCode } from '../store/file-system.ts'
 
@@ -21,30 +22,32 @@ const END_PORT = 32_768
 /**
  * Make a home in a directory that has none yet, or report the one that is there; `config` is what shall differ from the defaults.
  *
- * Throws `DamagedStoreError` for a home whose key is missing or damaged, `HomeLockedError` when a process uses it, `InvalidInputError`
- * for a wrong configuration.
+ * Throws `DamagedStoreError` for a home whose key is missing or damaged, `HomeVersionError` for one of a newer version, `HomeLockedError` when
+ * a process uses it, `InvalidInputError` for a wrong configuration.
  */
 export async function initHome(path: string, config: ConfigFile = {}): Promise<InitReport> {
   const root = resolve(path)
   const home = homeAt(root)
   parseConfig(config, 'the configuration of the new home')
-  const known = async (): Promise<InitReport> => {
+  const existing = async (): Promise<InitReport> => {
+    await readHomeVersion(root)
     await loadConfig(home)
     return { home: root, peer: (await loadIdentity(home.identity)).peerId, created: false }
   }
-  if ((await exists(home.identity)) && (await exists(home.config))) return await known()
+  if ((await exists(home.identity)) && (await exists(home.config))) return await existing()
 
   const lock = await lockHome(root, { what: 'coopt init' })
   try {
     const hasKey = await exists(home.identity)
     const hasConfig = await exists(home.config)
-    if (hasKey && hasConfig) return await known() // somebody else was faster
+    if (hasKey && hasConfig) return await existing() // another process was faster
     if (hasConfig) {
       throw new DamagedStoreError(
         `${root} has a configuration but its key ${home.identity} is missing; restore the key, or make a home elsewhere`
       )
     }
     await prepareHome(home)
+    await writeHomeVersion(root, HOME_VERSION)
     // a key alone is what a crash in the middle of this left: go on with it
     const identity = hasKey ? await loadIdentity(home.identity) : await createIdentity(home.identity)
     await writeJsonAtomic(home.config, withPort(config)) // last: from here on the home counts as made

@@ -3,7 +3,7 @@
  *
  * Names are for messages to the operator only. Names inside an archive never become paths.
  */
-import { imageKind, MAX_IMAGE_BYTES } from '../../src/distribute/image-kind.ts'
+import { foreignImage, IMAGE_FORMATS, imageKind, MAX_IMAGE_BYTES } from '../../src/distribute/image-kind.ts'
 import type { LeftOutReason } from '../api/reports.ts'
 import { IMAGE_NAME, refusalOf } from './file-kinds.ts'
 import { isAppleDouble } from './hidden-names.ts'
@@ -41,7 +41,7 @@ export function judge(
   if (isImage) return { name, bytes }
   if (isAppleDouble(bytes)) return { name, leftOut: 'hidden' }
   // Passing over a damaged image would be to lose it in silence.
-  if (IMAGE_NAME.test(name)) return { name, fault: refusalOf(bytes) ?? NOT_AN_IMAGE }
+  if (IMAGE_NAME.test(name)) return { name, fault: reasonOf(bytes) }
   return { name, leftOut: 'other' }
 }
 
@@ -49,13 +49,13 @@ export function judge(
 export function judgeValue(name: string, bytes: Uint8Array | undefined, maxBytes?: number): Candidate {
   if (bytes === undefined) return { name, fault: NO_BYTES }
   const judged = judge(name, bytes, maxBytes === undefined ? {} : { maxBytes })
-  return judged.bytes === undefined && judged.fault === undefined
-    ? { name, fault: refusalOf(bytes) ?? NOT_AN_IMAGE }
-    : judged
+  return judged.bytes === undefined && judged.fault === undefined ? { name, fault: reasonOf(bytes) } : judged
 }
 
 export const NO_BYTES = 'it has no image bytes'
-const NOT_AN_IMAGE = 'it is not a JPEG, PNG or WebP image inside'
+/** Why some bytes that should be an image are none. */
+const reasonOf = (bytes: Uint8Array): string =>
+  foreignImage(bytes) ?? refusalOf(bytes) ?? `it is not an image of a known format (${IMAGE_FORMATS})`
 
 const tooManyBytes = (size: number, maxBytes: number): string =>
   `${size} bytes, at most ${maxBytes}${maxBytes < MAX_IMAGE_BYTES ? ' by --max-image-bytes' : ': encode it in a smaller file'}`

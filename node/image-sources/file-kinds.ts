@@ -13,8 +13,8 @@ const KIND_NAMES: Readonly<Record<SourceKind, string>> = {
 export const countOf = (count: number, kind: SourceKind): string =>
   `${count === 0 ? 'no' : count} ${KIND_NAMES[kind]}${count === 1 ? '' : 's'}`
 
-/** Files that their owner calls images */
-export const IMAGE_NAME = /\.(jpe?g|jpe|jfif|png|webp)$/i
+/** Files that their owner calls images: of the formats that are read, and of those that are refused by name */
+export const IMAGE_NAME = /\.(jpe?g|jpe|jfif|png|webp|gif|tiff?|avif|heic|heif|bmp|jxl|jp2|psd)$/i
 const TAR_NAME = /\.(tar|tgz|tar\.gz|tzst|tar\.zst|tar\.zstd)$/i
 const PARQUET_NAME = /\.(parquet|parq|pq)$/i
 const ARROW_NAME = /\.(arrow|arrows|feather|ipc)$/i

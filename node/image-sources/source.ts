@@ -2,11 +2,12 @@
  * A source of images: folders (with everything below), archives (tar, Parquet, Arrow) or directories on IPFS, read once from end to end,
  * then at random.
  *
- * JPEG, PNG and WebP are known by their magic bytes; anything else is left out and counted. A broken image or archive stops everything
+ * Images are known by their magic bytes; anything else is left out and counted. A broken image or archive stops everything
  * before a single block is made, unless broken ones are to be left out: an archive then with all that it gave before it broke. Kept for
  * each sample: 32 bytes of digest and where it is (image-places.ts). What cannot be read at random goes to one spool file.
  */
 import { createHash } from 'node:crypto'
+import { IMAGE_FORMATS } from '../../src/distribute/image-kind.ts'
 import { countDuplicates, firstOfEach, sortDigests } from '../../src/distribute/partition.ts'
 import { InvalidContentError, InvalidInputError } from '../../src/errors.ts'
 import type { Candidate } from './candidates.ts'
@@ -110,7 +111,7 @@ async function scan(paths: readonly string[], places: ImagePlaces, options: Sour
   if (faults.count > 0) tally.add('broken', faults.names, faults.count)
   if (digests.count === 0) {
     const others = tally.entries.map(leftOutText).join('; ')
-    throw new InvalidInputError(`${label} has no JPEG, PNG or WebP image${others === '' ? '' : `: ${others}`}`)
+    throw new InvalidInputError(`${label} has no image (${IMAGE_FORMATS})${others === '' ? '' : `: ${others}`}`)
   }
   const samples = samplesOf(digests.bytes, places, options.dedupe ?? false)
   if (options.dedupe === true && samples.duplicates > 0) tally.add('duplicate', [], samples.duplicates)

@@ -26,6 +26,9 @@ export interface MergedSwarm extends MergedDataset {
   readonly view: SwarmView
 }
 
+/** In place of the content: to learn what a merged directory is, without storing it. A full disk does not matter then. */
+export const UNSTORED: Pick<ContentWriter, 'put' | 'barrier'> = { put: async () => {}, barrier: async () => {} }
+
 /** Merge what this node knows. The directory's blocks are durable when this resolves. */
 export async function mergeSwarm(
   { swarm, state }: Mergeable,

@@ -20,6 +20,7 @@ import { KAD_PROTOCOL, MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
 import type { Conduct } from './peer-scoring.ts'
 import { guardRegistrar, RPC_LIMITS } from './gossip-guard.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
+import { DEFAULT_LISTEN } from './listen.ts'
 import { swarmKeyProtector } from './swarm-key.ts'
 
 export interface Services extends ServiceMap {
@@ -47,8 +48,6 @@ export interface NetworkInit {
   /** Replaces single limits. @default DEFAULT_NETWORK_LIMITS */
   limits?: Partial<NetworkLimits>
 }
-
-export const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']
 
 /** Gossip stops trusting a peer below these: one invalid message is forgiven, the second mutes it, three silence it. */
 const SCORE_THRESHOLDS = { gossipThreshold: -10, publishThreshold: -50, graylistThreshold: -80 }

@@ -8,8 +8,28 @@
  */
 import type { ConnectionProtector } from '@libp2p/interface'
 import { preSharedKey } from '@libp2p/pnet'
+import { readFile, stat } from 'node:fs/promises'
+import { InvalidInputError } from '../../src/errors.ts'
 
 const MAX_PIECE_BYTES = 32 * 1024
+
+/** Kubo's has 95 bytes. */
+const MAX_KEY_FILE_BYTES = 1024
+const KEY_FILE = /^\/key\/swarm\/psk\/1\.0\.0\/\r?\n\/base16\/\r?\n[0-9a-fA-F]{64}\s*$/
+
+/** The contents of the key file that `network.swarmKey` of `configFile` names. Throws `InvalidInputError` naming both. */
+export async function readSwarmKey(path: string, configFile: string): Promise<Uint8Array> {
+  const refused = (reason: string, cause?: unknown): InvalidInputError =>
+    new InvalidInputError(`${path} ("network.swarmKey" of ${configFile}) ${reason}`, { cause })
+  const { size } = await stat(path).catch((error: unknown) => {
+    throw refused(`cannot be read: ${error instanceof Error ? error.message : String(error)}`, error)
+  })
+  if (size > MAX_KEY_FILE_BYTES) throw refused(`has ${size} bytes: it is not a swarm.key file`)
+  const bytes = new Uint8Array(await readFile(path))
+  if (!KEY_FILE.test(new TextDecoder().decode(bytes)))
+    throw refused('is not a swarm.key file (/key/swarm/psk/1.0.0/, /base16/ and 64 hexadecimal digits, a line each)')
+  return bytes
+}
 
 /** `psk` holds the contents of the key file. Throws when it is not such a file. */
 export function swarmKeyProtector(psk: Uint8Array): () => ConnectionProtector {

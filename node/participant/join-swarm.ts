@@ -23,6 +23,7 @@ import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
 import { mergeSwarm } from '../merge/merge-swarm.ts'
 import { createTargetComputer } from '../priors/compute-targets.ts'
+import { assumptions } from '../priors/describe-preprocessing.ts'
 import { checkPublishedFacts } from './join-options.ts'
 import { participate } from './participant.ts'
 import { referenceReport } from '../swarms/peer-rows.ts'
@@ -76,6 +77,15 @@ export async function joinSwarm(
     onLicense: message => onEvent({ type: 'log', level: 'info', message }),
     signal: AbortSignal.any([signal, kill])
   })
+  const assumed = assumptions(prior.descriptor.preprocessing)
+  for (const what of assumed)
+    onEvent({ type: 'log', level: 'warn', message: `prior "${prior.descriptor.name}": ${what}` })
+  if (prior.descriptor.feature !== undefined)
+    onEvent({
+      type: 'log',
+      level: 'info',
+      message: `prior "${prior.descriptor.name}": its feature is ${prior.descriptor.feature}`
+    })
   let elected: string | undefined
   const onElection = (): void => {
     const reference = referenceReport(state, state.view().election)
@@ -94,7 +104,13 @@ export async function joinSwarm(
   try {
     const { dimension, name } = prior.descriptor
     checkPublishedFacts(prior.descriptor)
-    const computer = createTargetComputer({ swarm, prior, projector, batchSize: timing.batchSize })
+    const computer = createTargetComputer({
+      swarm,
+      prior,
+      projector,
+      batchSize: timing.batchSize,
+      onLargeProjection: message => onEvent({ type: 'log', level: 'info', message })
+    })
     if (!isIsometry(dimension, manifest.dimension)) {
       onEvent({
         type: 'log',
@@ -133,6 +149,7 @@ export async function joinSwarm(
       manifest: swarm.id.toString(),
       peer: peerIdOf(self),
       prior: name,
+      ...(assumed.length === 0 ? {} : { assumed }),
       partitions,
       complete,
       ...(merged === undefined ? {} : { mergedCid: merged.root.toString() })

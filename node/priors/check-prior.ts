@@ -2,8 +2,6 @@
  * What `coopt prior check` says of a prior: everything that `loadPrior` decides, with the refusals as facts instead of errors, and a
  * measured speed.
  */
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
 import {
@@ -13,16 +11,16 @@ import {
   InvalidPriorError,
   NonFiniteFeatureError
 } from '../../src/errors.ts'
-import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
-import type { Preprocessing } from '../../src/optimize/preprocess.ts'
 import { GOLDEN_IMAGES, type BundleFacts } from '../../src/publish/bundle.ts'
 import type { PriorReport } from '../api/reports.ts'
 import { openBundle } from './bundle/open-bundle.ts'
+import { describePreprocessing } from './describe-preprocessing.ts'
+import { hashFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
 import { readLabelFile } from './human-prior.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
 import { findPrior, loadOnnx } from './load-prior.ts'
-import type { OnnxPrior } from './onnx-prior.ts'
+import { checkModelSize, type OnnxPrior } from './onnx-prior.ts'
 import { syntheticPng } from './synthetic-image.ts'
 
 /** The speed is measured for about this long, at least over one batch. */
@@ -51,7 +49,14 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
   const files = await findPrior(path)
   const file = files.kind === 'onnx' ? files.model : files.labels
   const { size } = await stat(file)
-  let head: Head = { id: (await fileCid(file)).toString(), name: files.name, kind: files.kind, bytes: size }
+  // a file that nobody could load is not hashed first
+  if (files.kind === 'onnx') await checkModelSize(file, Infinity)
+  let head: Head = {
+    id: sha256Cid(await hashFile(file)).toString(),
+    name: files.name,
+    kind: files.kind,
+    bytes: size
+  }
   const refused = (error: unknown): PriorReport => ({
     ...head,
     dimension: 0,
@@ -79,31 +84,13 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
     return refused(error)
   }
   try {
+    head = { ...head, bytes: prior.model.data.reduce((sum, { bytes }) => sum + bytes, size) }
     return { ...head, ...describe(prior), ...(await measure(prior, options.image)), refusals: [] }
   } catch (error) {
     return { ...head, ...describe(prior), refusals: [refusal(error)] }
   } finally {
     await prior.close()
   }
-}
-
-/** One line per step, in order. */
-export function describePreprocessing(p: Preprocessing, input: Pick<ImageInput, 'layout' | 'channels'>): string[] {
-  const lines: string[] = []
-  if (p.assumed) lines.push('assumed, there is no preprocessor_config.json:')
-  lines.push(input.channels === 1 ? 'decode to grey (ITU-R 601)' : 'decode to RGB (no EXIF rotation, alpha dropped)')
-  if (p.resize !== undefined) {
-    const to =
-      'height' in p.resize ? `${p.resize.width} x ${p.resize.height}` : `shortest edge ${p.resize.shortestEdge}`
-    lines.push(`resize to ${to} (${p.filter})`)
-  }
-  if (p.crop !== undefined) lines.push(`crop the centre, ${p.crop.width} x ${p.crop.height}`)
-  if (p.rescale !== 1) lines.push(`multiply by ${p.rescale}`)
-  if (p.mean.some(v => v !== 0) || p.std.some(v => v !== 1)) {
-    lines.push(`subtract [${p.mean.join(', ')}], divide by [${p.std.join(', ')}]`)
-  }
-  lines.push(`tensor ${input.layout === 'nchw' ? 'N x C x H x W' : 'N x H x W x C'}, ${p.width} x ${p.height}`)
-  return lines
 }
 
 // --- internal ---
@@ -127,9 +114,10 @@ function describe({ model, descriptor, loaded }: OnnxPrior): Facts {
   const shape = facts.inputs.find(i => i.name === facts.image.name)?.shape ?? []
   const pooled =
     loaded.shape.length === 1 ? '' : `; [${loaded.shape.join(', ')}] per image, ${pooling(loaded.shape, choice.tokens)}`
+  const alone = loaded.alone === undefined ? '' : `; one image at a time: ${loaded.alone}`
   return {
     input: { name: facts.image.name, shape: shape.map(d => d ?? '?') },
-    output: { name: choice.tensor, rule: `${choice.reason}${pooled}` },
+    output: { name: choice.tensor, rule: `${choice.reason}${pooled}${alone}` },
     dimension: descriptor.dimension,
     preprocessing: describePreprocessing(preprocessing, facts.image)
   }
@@ -181,10 +169,4 @@ function refusal(error: unknown): string {
   const ours = [InvalidPriorError, InvalidImageError, NonFiniteFeatureError, InferenceError]
   if (ours.some(type => error instanceof type)) return (error as Error).message
   throw error
-}
-
-async function fileCid(path: string): Promise<ReturnType<typeof sha256Cid>> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk)
-  return sha256Cid(hash.digest())
 }

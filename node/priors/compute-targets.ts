@@ -25,7 +25,12 @@ export interface TargetComputerInit {
   projector: Projector
   /** Images per call of the prior; bounds memory and what a crash costs */
   batchSize: number
+  /** Called before the first targets when W is so large that making it takes a while. @default nothing */
+  onLargeProjection?: (message: string) => void
 }
+
+/** n l min(n, l): some seconds of making W, which takes a few operations for each */
+const LARGE_PROJECTION = 4e8
 
 type Samples = AsyncIterable<EncodedImage> | Iterable<EncodedImage>
 
@@ -52,15 +57,25 @@ export interface TargetComputer {
 }
 
 /** Throws `InvalidPriorError` when W would be too large. All operations throw what the prior throws, or the signal's reason. */
-export function createTargetComputer({ swarm, prior, projector, batchSize }: TargetComputerInit): TargetComputer {
+export function createTargetComputer({
+  swarm,
+  prior,
+  projector,
+  batchSize,
+  onLargeProjection
+}: TargetComputerInit): TargetComputer {
   const n = swarm.manifest.dimension
   checkProjection(prior, n)
+  const { dimension: l } = prior.descriptor
+  let isTold = n * l * Math.min(n, l) < LARGE_PROJECTION
 
   const ofImages: TargetComputer['ofImages'] = async (images, signal) => {
     const { features, absent } = await prior.embed(
       images.map(({ id, bytes }) => ({ id, bytes })),
       { signal }
     )
+    if (!isTold) onLargeProjection?.(`making the projection from ${l} to ${n} dimensions, once: this can take a minute`)
+    isTold = true
     const targets = await projector.project(swarm.id, n, features, { signal })
     for (const [i, isAbsent] of absent.entries()) if (isAbsent) targets.data.set(ABSENT(n), i * n)
     return targets

@@ -1,23 +1,21 @@
 /**
- * PRIOR as a person gives it -> `PriorModel`: an `.onnx` file, a folder with `model.onnx` (or `onnx/model.onnx`) and perhaps
- * `preprocessor_config.json` (Hugging Face layout), or a label file (`.csv`).
+ * PRIOR as a person gives it -> `PriorModel`: an `.onnx` file, a folder with `model.onnx` (or `onnx/model.onnx`), either with the settings
+ * of its images beside it (find-config.ts), or a label file (`.csv`).
  *
  * A folder with `bundle.json` is a bundle (src/publish/bundle.ts) and must be exactly what it says.
- *
- * A `preprocessor_config.json` beside an `.onnx` file counts too: it describes that model, or the folder was mixed up.
  */
-import { readFile, stat } from 'node:fs/promises'
-import { basename, dirname, extname, join } from 'node:path'
+import { readdir, stat } from 'node:fs/promises'
+import { basename, extname, join } from 'node:path'
 import { InvalidPriorError } from '../../src/errors.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import { isBundle, openBundle } from './bundle/open-bundle.ts'
+import { findConfig } from './find-config.ts'
 import { createHumanPrior, readLabelFile } from './human-prior.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { createOnnxPrior, scanModelFile, type OnnxPrior } from './onnx-prior.ts'
 
-const CONFIG = 'preprocessor_config.json'
-/** Such files have a few hundred bytes. */
-const MAX_CONFIG_BYTES = 65_536
+/** Of the .onnx files in a folder as many are named in an error. */
+const MAX_LISTED = 12
 /** A score record carries at most this. */
 const MAX_NAME_CHARACTERS = 64
 
@@ -38,7 +36,8 @@ export type PriorFiles =
   | {
       readonly kind: 'onnx'
       readonly model: string
-      readonly config: string | undefined
+      /** The folder that was given; absent where the file was. */
+      readonly folder?: string
       readonly name: string
       /** The folder, when it is a bundle (node/bundle/open-bundle.ts) */
       readonly bundle?: string
@@ -54,23 +53,32 @@ export async function findPrior(path: string): Promise<PriorFiles> {
   if (what === 'file') {
     const end = extname(path).toLowerCase()
     if (end === '.csv') return { kind: 'human', labels: path, name }
-    if (end === '.onnx') return { kind: 'onnx', model: path, config: await existing(join(dirname(path), CONFIG)), name }
+    if (end === '.onnx') return { kind: 'onnx', model: path, name }
     if (end === '.car')
       throw new InvalidPriorError(
         `${path} is an archive: take it into the home with "coopt import ${path}", then give the CID that it has`
       )
-    throw new InvalidPriorError(`${path} is no prior: an .onnx file, a folder with model.onnx, or labels.csv is needed`)
+    throw new InvalidPriorError(
+      `${path} is not a prior: an .onnx file, a folder with model.onnx, or labels.csv is needed`
+    )
   }
   for (const file of ['model.onnx', join('onnx', 'model.onnx')]) {
     const model = await existing(join(path, file))
     if (model === undefined) continue
-    const config = (await existing(join(path, CONFIG))) ?? (await existing(join(dirname(model), CONFIG)))
     const bundle = (await isBundle(path)) ? { bundle: path } : {}
-    return { kind: 'onnx', model, config, name: basename(path).slice(0, MAX_NAME_CHARACTERS) || 'prior', ...bundle }
+    return {
+      kind: 'onnx',
+      model,
+      folder: path,
+      name: basename(path).slice(0, MAX_NAME_CHARACTERS) || 'prior',
+      ...bundle
+    }
   }
   const labels = await existing(join(path, 'labels.csv'))
   if (labels !== undefined) return { kind: 'human', labels, name }
-  throw new InvalidPriorError(`folder ${path} has neither model.onnx nor onnx/model.onnx nor labels.csv`)
+  throw new InvalidPriorError(
+    `folder ${path} has neither model.onnx nor onnx/model.onnx nor labels.csv${await otherModels(path)}`
+  )
 }
 
 /**
@@ -92,7 +100,7 @@ export async function loadOnnx(
 ): Promise<OnnxPrior> {
   if (files.bundle !== undefined) return (await openBundle(files.bundle, options)).prior
   const maxBytes = options.limits?.modelBytes ?? DEFAULT_LIMITS.modelBytes
-  const config = files.config === undefined ? undefined : await readConfig(files.config)
+  const config = await findConfig(files.model, files.folder)
   const model = await scanModelFile(files.model, config, {
     maxBytes,
     ...(options.output === undefined ? {} : { output: options.output })
@@ -122,13 +130,23 @@ async function kindOf(path: string): Promise<'file' | 'folder' | undefined> {
 const existing = async (path: string): Promise<string | undefined> =>
   (await kindOf(path)) === 'file' ? path : undefined
 
-async function readConfig(path: string): Promise<unknown> {
-  const { size } = await stat(path)
-  if (size > MAX_CONFIG_BYTES)
-    throw new InvalidPriorError(`${path} has ${size} bytes, at most ${MAX_CONFIG_BYTES} are accepted`)
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as unknown
-  } catch (cause) {
-    throw new InvalidPriorError(`${path} is not JSON`, { cause })
+/** What a folder without the usual names holds instead, and how to give it. */
+async function otherModels(folder: string): Promise<string> {
+  const found = []
+  for (const below of ['', 'onnx', 'model', 'models']) {
+    const names = await readdir(join(folder, below)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return []
+      throw error
+    })
+    found.push(...names.filter(name => extname(name).toLowerCase() === '.onnx').map(name => join(folder, below, name)))
   }
+  if (found.length > 0) {
+    const rest = found.length > MAX_LISTED ? ` and ${found.length - MAX_LISTED} more` : ''
+    return `; give one of its models: ${found.toSorted().slice(0, MAX_LISTED).join(', ')}${rest}`
+  }
+  const names = await readdir(folder)
+  const weights = names.find(name => /\.(safetensors|bin|pt|pth|h5|ckpt|msgpack)$/i.test(name))
+  return weights === undefined
+    ? ''
+    : `; ${weights} has weights for another framework: export the model, for example with "optimum-cli export onnx --model ${folder} --task feature-extraction OUT"`
 }

@@ -3,13 +3,17 @@ import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { InferenceError, InvalidPriorError, NonFiniteFeatureError } from '../../src/errors.ts'
 import { matrix } from '../../src/matrix.ts'
-import { chooseFeature, outputSuffix, type FeatureChoice } from '../../src/optimize/feature-choice.ts'
+import { chooseFeature, outputName, outputSuffix, type FeatureChoice } from '../../src/optimize/feature-choice.ts'
+import { foreignFile } from '../../src/optimize/foreign-file.ts'
 import type { ModelFacts } from '../../src/optimize/onnx-facts.ts'
-import { scanModel } from '../../src/optimize/onnx-model.ts'
-import { parsePreprocessor, type Preprocessing } from '../../src/optimize/preprocess.ts'
+import { MAX_MODEL_BYTES, scanModel } from '../../src/optimize/onnx-model.ts'
+import { parsePreprocessor } from '../../src/optimize/preprocess.ts'
+import type { Preprocessing } from '../../src/optimize/preprocessing.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import { batches } from '../compute/inference/batches.ts'
+import { readExternalFiles, readHead, type DataFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
+import type { ConfigFile } from './find-config.ts'
 import { InferenceHost } from '../compute/inference/host.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
 import type { LoadReply, LoadRequest } from '../compute/inference/messages.ts'
@@ -30,6 +34,8 @@ export interface OnnxOptions {
 export interface ScannedModel {
   readonly path: string
   readonly digest: Uint8Array
+  /** Weights outside the file; empty for most models. */
+  readonly data: readonly DataFile[]
   readonly facts: ModelFacts
   readonly choice: FeatureChoice
   readonly preprocessing: Preprocessing
@@ -45,24 +51,37 @@ export interface OnnxPrior extends PriorModel {
 
 /**
  * Read a model file once: hash, scan, choice of the feature, preprocessing. The bytes are let go of; the worker reads the file again
- * and checks the hash. Throws `InvalidPriorError`.
+ * and checks the hash. `maxBytes`: of the file with its external data. Throws `InvalidPriorError`.
  */
 export async function scanModelFile(
   path: string,
-  config: unknown,
+  config: ConfigFile | undefined,
   options: { output?: string; maxBytes: number }
 ): Promise<ScannedModel> {
-  const { size } = await stat(path)
-  if (size > options.maxBytes) {
-    throw new InvalidPriorError(
-      `${path} has ${size} bytes, at most ${options.maxBytes} are accepted; use a smaller model`
-    )
-  }
+  await checkModelSize(path, options.maxBytes)
+  const foreign = foreignFile(await readHead(path))
+  if (foreign !== undefined) throw new InvalidPriorError(`${path}: not an ONNX model: ${foreign}`)
   const bytes = await readFile(path)
   const facts = named(path, () => scanModel(bytes, { maxBytes: options.maxBytes }))
   const choice = named(path, () => chooseFeature(facts, options.output === undefined ? {} : { output: options.output }))
-  const preprocessing = parsePreprocessor(config, facts.image)
-  return { path, digest: createHash('sha256').update(bytes).digest(), facts, choice, preprocessing }
+  const parsed = parsePreprocessor(config?.value, facts.image, config?.path)
+  const notes = [...(config?.notes ?? []), ...(parsed.notes ?? [])]
+  const preprocessing = notes.length === 0 ? parsed : { ...parsed, notes }
+  const data = await readExternalFiles(path, facts.external, options.maxBytes - bytes.byteLength)
+  return { path, digest: createHash('sha256').update(bytes).digest(), data, facts, choice, preprocessing }
+}
+
+/** By the file's size alone, before anything of it is read. Throws `InvalidPriorError`. */
+export async function checkModelSize(path: string, maxBytes: number): Promise<void> {
+  const { size } = await stat(path)
+  if (size > MAX_MODEL_BYTES)
+    throw new InvalidPriorError(
+      `${path} has ${size} bytes, and no ONNX file can have more than ${MAX_MODEL_BYTES} (protobuf's limit): save the model with its weights outside, onnx.save_model(model, "model.onnx", save_as_external_data=True)`
+    )
+  if (size > maxBytes)
+    throw new InvalidPriorError(
+      `${path} has ${size} bytes, at most ${maxBytes} are accepted; use a smaller model or raise the limit (inference.modelBytes)`
+    )
 }
 
 /** Start a worker and load the model. Throws `InvalidPriorError` or `InferenceError`; nothing is left running then. */
@@ -76,8 +95,9 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     type: 'load',
     path: model.path,
     sha256: Buffer.from(model.digest).toString('hex'),
-    suffix: choice.hidden ? outputSuffix(choice.tensor) : new Uint8Array(0),
-    tensor: choice.tensor,
+    data: model.data.map(({ location, digest }) => ({ location, sha256: Buffer.from(digest).toString('hex') })),
+    suffix: outputSuffix(choice),
+    tensor: outputName(choice),
     tokens: choice.tokens,
     input: facts.image,
     preprocessing,
@@ -98,6 +118,9 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     descriptor: {
       kind: 'onnx',
       id: sha256Cid(model.digest),
+      ...(model.data.length === 0
+        ? {}
+        : { data: model.data.map(({ location, digest }) => ({ location, cid: sha256Cid(digest) })) }),
       name: options.name,
       dimension: l,
       ...(options.license === undefined ? {} : { license: options.license }),

@@ -15,7 +15,7 @@ import { InvalidInputError } from '../../src/errors.ts'
 export const FAILPOINTS = {
   'optimize:batch': 'a batch of targets is in the progress journal',
   'publish:blocks': 'all blocks of a record are on disk, its sequence number is taken, the record is not logged',
-  'publish:log': 'the record is in the synced log, nobody was told',
+  'publish:log': 'the record is in the synced log, not yet announced',
   'publish:announce': 'the record was handed to the network',
   merge: 'the merged directory is computed, not all of its blocks are stored'
 } as const

@@ -6,7 +6,7 @@
 import { inspect } from 'node:util'
 import { InvalidInputError } from '../../src/errors.ts'
 
-/** From few lines to many. `error`: somebody must act; `warn`: went wrong, was coped with; `info`: milestones. */
+/** From few lines to many. `error`: the operator must act; `warn`: something failed and was handled; `info`: milestones. */
 export const LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const
 export type Level = (typeof LEVELS)[number]
 

@@ -26,6 +26,7 @@ import { type LeftOut, leftOutText } from '../image-sources/left-out.ts'
 import { openSource } from '../image-sources/source.ts'
 import { InferenceHost } from '../compute/inference/host.ts'
 import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
+import { assumptions } from '../priors/describe-preprocessing.ts'
 import { embedSamples } from '../priors/embed-samples.ts'
 import { loadPrior } from '../priors/load-prior.ts'
 import {
@@ -181,7 +182,7 @@ function once(tell: (text: string) => void): (text: string) => void {
 }
 
 async function loadReference(
-  { untrainedPrior, limits, spool: scratch }: PublishComponents,
+  { untrainedPrior, limits, spool: scratch, onEvent }: PublishComponents,
   { referencePrior }: PublishOptions
 ): Promise<ReferencePrior> {
   const prior = await loadPrior(referencePrior ?? untrainedPrior, { limits, scratch })
@@ -189,6 +190,8 @@ async function loadReference(
     await prior.close()
     throw new InvalidInputError('labels cannot be the reference prior: their features are too coarse for the gate')
   }
+  for (const what of assumptions(prior.descriptor.preprocessing))
+    onEvent({ type: 'log', level: 'warn', message: `reference prior "${prior.descriptor.name}": ${what}` })
   return Object.assign(prior, {
     source: referencePrior === undefined ? 'untrained (bundled default)' : prior.descriptor.name
   })

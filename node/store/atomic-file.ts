@@ -16,6 +16,7 @@ import {
   storeError,
   syncDirectory,
   writeFully,
+  type FileHandle,
   type FileSystem
 } from './file-system.ts'
 
@@ -102,8 +103,13 @@ async function throughTemporary(
   publish: (temporary: string) => Promise<void>
 ): Promise<void> {
   const temporary = `${path}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`
+  let handle: FileHandle
   try {
-    const handle = await fs.open(temporary, 'wx', mode)
+    handle = await fs.open(temporary, 'wx', mode)
+  } catch (error) {
+    throw storeError(error, 'write', path) // nothing was made, so nothing is left behind
+  }
+  try {
     try {
       await writeFully(handle, bytes, 0)
       await handle.sync()

@@ -24,14 +24,14 @@ export interface Collection extends Disposable {
 }
 
 /** What one operation writes: a dataset that is being published, the files of a record that is not signed yet. */
-export interface Hold {
+interface Hold {
   add(name: string): void
   /** What was added is named now, or of no use. The hold can be used again. */
   release(): void
 }
 
 /** One garbage collection, from before it looks for what is needed until its sweep is over. */
-export interface HoldsDuringCollection {
+interface HoldsDuringCollection {
   isHeld(name: string): boolean
   end(): void
 }

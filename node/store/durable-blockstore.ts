@@ -11,7 +11,7 @@
  * - A garbage collection deletes nothing that an open `writing()` put (block-holds.ts).
  */
 import { join } from 'node:path'
-import type { AbortOptions } from 'abort-error'
+import type { AbortOptions } from '@libp2p/interface'
 import { BaseBlockstore } from 'blockstore-core'
 import type { InputPair, Pair } from 'interface-blockstore'
 import { NotFoundError } from 'interface-store'

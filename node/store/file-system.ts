@@ -67,9 +67,11 @@ export function storeError(error: unknown, action: string, path: string): Error 
   const advice =
     code === 'EMFILE' || code === 'ENFILE'
       ? 'too many open files; raise the limit (ulimit -n)'
-      : code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
-        ? 'check the permissions of the directory'
-        : 'check the disk and the system log'
+      : code === 'EROFS'
+        ? 'the file system is read-only: remount it writable'
+        : code === 'EACCES' || code === 'EPERM'
+          ? 'check the permissions of the directory'
+          : 'check the disk and the system log'
   return new FileSystemError(code, `cannot ${action} ${path} (${code}); ${advice}`, cause)
 }
 

@@ -13,7 +13,7 @@ import { equalBytes } from '../../src/codec.ts'
 export const HEADER_BYTES = 16
 export const FRAME_HEAD_BYTES = 12
 
-/** Bytes that are no UTF-8 and no start of a CBOR array or map, so that the marker is rare in payloads. */
+/** Bytes that are neither UTF-8 nor the start of a CBOR array or map, so that the marker is rare in payloads. */
 const MARKER = Buffer.from([0xf8, 0xc0, 0x0f, 0xff])
 
 /** Part of a file that is not made of frames, [start, end). */
@@ -47,7 +47,7 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
   return bytes
 }
 
-/** Read a whole file. Never throws: what is no frame of at most `maxPayload` bytes is damage. */
+/** Read a whole file. Never throws: bytes that are not a frame of at most `maxPayload` bytes count as damage. */
 export function scanFrames(file: Uint8Array, magic: string, version: number, maxPayload: number): Scan {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
   const header = scanHeader(bytes, magic, version)

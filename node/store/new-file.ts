@@ -1,4 +1,4 @@
-/** Files and folders that must not be there yet: whole and synced, or gone again. */
+/** Output files and folders that must not exist yet: complete and synced, or removed again. */
 import { type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'

@@ -93,7 +93,7 @@ function createProgress(state: State): Progress {
     if (closed) throw new InvalidInputError(`${path} is closed`)
     if (rows.length === 0 || rows.length % columns !== 0 || done * columns + rows.length > data.length) {
       throw new InvalidInputError(
-        `${rows.length} values are no rows of ${columns} behind ${done} of ${data.length / columns} rows`
+        `${rows.length} values are not whole rows of ${columns} after ${done} of ${data.length / columns} rows`
       )
     }
     try {

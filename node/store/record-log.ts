@@ -1,12 +1,12 @@
 /**
  * Append-only log of the signed records of one swarm: the write-ahead log. A record counts as published when `append` with `sync`
- * has resolved, before anybody else hears of it.
+ * has resolved, before it is announced.
  *
  * - Appends are written in order, several at a time; those that want it share one sync (what arrives during a sync waits for the
  *   next one, so the group grows by itself with the latency of the disk).
  * - A failed append leaves the log as it was: what was written of it is cut off again.
- * - Opening never loses anything in silence: damaged stretches are copied to `<log>.damaged-<n>` and reported, whole frames behind
- *   them are kept. A record that is missing because of damage comes back from other peers; an own one, too, if anybody has it.
+ * - Opening never loses anything silently: damaged stretches are copied to `<log>.damaged-<n>` and reported, whole frames behind
+ *   them are kept. A record that is missing because of damage comes back from other peers; an own one, too, if any peer has it.
  */
 import { dirname } from 'node:path'
 import { MAX_ENVELOPE_OVERHEAD_BYTES } from '../../src/envelope.ts'
@@ -29,7 +29,7 @@ import { encodeFrame, encodeHeader, HEADER_BYTES, scanFrames } from './frames.ts
 const MAGIC = 'cooptlog'
 const VERSION = 1
 
-/** A sealed record; checked again by whoever opens the envelope. */
+/** A sealed record; checked again when its envelope is opened. */
 export const MAX_LOGGED_BYTES = MAX_RECORD_BYTES + MAX_ENVELOPE_OVERHEAD_BYTES
 
 /** 16 times the default quota of a swarm's records (64 MiB): beyond it the file is not what this node wrote. */
@@ -38,7 +38,7 @@ const MAX_LOG_BYTES = 1024 * 1024 * 1024
 export interface LogReport {
   /** Whole records found */
   readonly recovered: number
-  /** Bytes that are no records, 0 for a sound log */
+  /** Bytes that are not part of a record, 0 for a sound log */
   readonly lostBytes: number
   /** Where these bytes were put, if there were any */
   readonly damagedFile?: string

@@ -120,7 +120,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
   starting.defer(async () => await state.stop())
   const leases = createLeaseTable({ self, ttlMs: init.leaseMs })
   state.events.addEventListener('record', ({ detail: { record } }) => {
-    if (record.body.type !== 'score') leases.delivered(record.body.author, record.body.partition)
+    if ('partition' in record.body) leases.delivered(record.body.author, record.body.partition)
   })
 
   if (network !== undefined) {

@@ -3,7 +3,7 @@ import { peerIdOf } from '../../src/peer-key.ts'
 import type { SwarmStatus } from '../api/reports.ts'
 import type { Content } from '../content/content.ts'
 import type { Membership } from './membership.ts'
-import { mergeSwarm } from '../merge/merge-swarm.ts'
+import { mergeSwarm, UNSTORED } from '../merge/merge-swarm.ts'
 import { peerRows, referenceReport } from './peer-rows.ts'
 
 /** Members answer from their file system; those that do not within this are left out. */
@@ -11,7 +11,7 @@ const ASK_MS = 5000
 
 type StatusSource = Pick<Membership, 'holders' | 'state' | 'swarm'>
 
-/** `peer` is this node. A complete dataset is merged for the report. */
+/** `peer` is this node. The CID of a complete dataset is computed, and nothing stored: asking works on a full disk. */
 export async function swarmStatus(
   membership: StatusSource,
   { content, peer, invite, network }: { content: Content; peer: string; invite: string; network: boolean }
@@ -41,7 +41,7 @@ export async function swarmStatus(
     coverage: view.chosen.size / total,
     complete: view.complete,
     ...(network ? { shards: await shardCopies(membership, content) } : {}),
-    ...(view.complete ? { mergedCid: (await mergeSwarm(membership, content)).root.toString() } : {})
+    ...(view.complete ? { mergedCid: (await mergeSwarm(membership, UNSTORED)).root.toString() } : {})
   }
 }
 

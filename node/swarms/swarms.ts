@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
+import { equalBytes } from '../../src/codec.ts'
 import { openManifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { Invite } from '../../src/distribute/invite.ts'
 import { ContentUnavailableError, DamagedStoreError } from '../../src/errors.ts'
@@ -23,6 +24,7 @@ import { openMembership, type Membership } from './membership.ts'
 import type { MembershipNetwork } from './membership-network.ts'
 import { createDiscovery, type Discovery } from '../network/discovery.ts'
 import { readJson, writeFileAtomic, writeJsonAtomic } from '../store/atomic-file.ts'
+import { errorCode, storeError } from '../store/file-system.ts'
 
 /** More addresses than this do not help to find more members. */
 const MAX_KNOWN_ADDRESSES = 64
@@ -117,7 +119,7 @@ export function createSwarms({ identity, config, home, content, network, logger 
   const prepareAndOpen = async (swarm: Swarm, addresses: readonly string[]): Promise<Membership> => {
     const { timing } = config
     const paths = await prepareSwarm(home, swarm.id)
-    await writeFileAtomic(paths.manifest, swarm.bytes)
+    if (!(await holdsBytes(paths.manifest, swarm.bytes))) await writeFileAtomic(paths.manifest, swarm.bytes)
     await discover(swarm.id, addresses)
     return await openMembership(
       {
@@ -229,6 +231,16 @@ export function createSwarms({ identity, config, home, content, network, logger 
 }
 
 // --- internal ---
+
+/** A manifest that is there already is not written again: on a full disk the swarm still opens, so that `coopt gc` knows what it needs. */
+async function holdsBytes(path: string, bytes: Uint8Array): Promise<boolean> {
+  try {
+    return equalBytes(await readFile(path), bytes)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    throw storeError(error, 'read', path)
+  }
+}
 
 /** Wait no longer than the signal allows; the work goes on for others who wait for it. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

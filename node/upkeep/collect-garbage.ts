@@ -16,7 +16,7 @@ import type { GcReport } from '../api/upkeep.ts'
 import type { Content } from '../content/content.ts'
 import { inlineBlock } from '../content/dag/blocks.ts'
 import { linksOf } from '../content/dag/entity.ts'
-import { mergeSwarm, type Mergeable } from '../merge/merge-swarm.ts'
+import { mergeSwarm, UNSTORED, type Mergeable } from '../merge/merge-swarm.ts'
 import { blockName } from '../store/block-files.ts'
 import type { DurableBlockstore } from '../store/durable-blockstore.ts'
 import { neededRoots } from './needed-roots.ts'
@@ -62,7 +62,7 @@ export async function collectGarbage(
   for (const membership of open) {
     await membership.state.untilJudged(signal)
     for (const cid of neededRoots(membership, components.self)) await mark(cid, needed, content, signal)
-    for (const { cid } of (await mergeSwarm(membership, content)).blocks) need(cid, needed)
+    for (const { cid } of (await mergeSwarm(membership, UNSTORED)).blocks) need(cid, needed)
   }
   let blocks = 0
   let bytes = 0

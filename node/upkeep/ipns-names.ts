@@ -23,7 +23,7 @@ const VALID_MS = 365 * 24 * 3600 * 1000
 const RECORD = '.ipns-record'
 const TTL_NS = 3600n * 10n ** 9n
 
-export interface PublishedName {
+interface PublishedName {
   /** `k51…` */
   name: string
   /** Path of the signed record */

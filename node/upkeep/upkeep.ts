@@ -4,7 +4,8 @@ import type { CID } from 'multiformats/cid'
 import { DIAL_TIMEOUT_MS, KAD_PROTOCOL } from '../../protocols/constants.ts'
 import { parseCid } from '../../src/codec.ts'
 import { ContentUnavailableError, InvalidInputError } from '../../src/errors.ts'
-import type { CallOptions, CoOptApi } from '../api/api.ts'
+import type { CoOptApi } from '../api/api.ts'
+import { callSignal } from '../api/call-signal.ts'
 import type { ApiEvent } from '../api/events.ts'
 import { collectGarbage } from './collect-garbage.ts'
 import { withInline } from '../content/dag/blocks.ts'
@@ -72,13 +73,13 @@ export function upkeepOf(
               content,
               store
             },
-            { dryRun, signal: signalOf(call) }
+            { dryRun, signal: callSignal(call) }
           )
       ),
 
     pin: async (text, { service, name }, call = {}) => {
       const cid = cidOf(text)
-      const signal = signalOf(call)
+      const signal = callSignal(call)
       const tell = call.onEvent ?? onEvent
       if (service !== undefined) {
         serviceUrl(service.url)
@@ -113,7 +114,7 @@ export function upkeepOf(
 
     provide: async (text, call = {}) => {
       const cid = cidOf(text)
-      const signal = signalOf(call)
+      const signal = callSignal(call)
       if (network === undefined)
         throw new InvalidInputError('providing needs a network: start the daemon with "coopt up"')
       if (!(await content.has(cid)))
@@ -132,10 +133,6 @@ export function upkeepOf(
 }
 
 // --- internal ---
-
-function signalOf({ signal, kill }: CallOptions): AbortSignal {
-  return AbortSignal.any([signal, kill].filter(given => given !== undefined))
-}
 
 /** An argument of a command, not of the network. */
 function cidOf(text: string): CID {

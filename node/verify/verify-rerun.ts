@@ -34,7 +34,7 @@ import { createTargetComputer } from '../priors/compute-targets.ts'
  * Distance of a target from the one computed again, relative to its length. Features of other machines differ by 1e-6 (1e-3 in 8-bit models), which an
  * ill-conditioned map onto the reference may enlarge tenfold; targets of another image or model are off by about 1.
  */
-export const RERUN_TOLERANCE = 0.01
+const RERUN_TOLERANCE = 0.01
 
 export interface RerunInit {
   /** Rows of each prior */

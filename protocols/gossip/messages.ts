@@ -8,6 +8,8 @@ import { MAX_LEASE_BYTES } from '../constants.ts'
 
 export const RECORD_TAG = 0x01
 export const LEASE_TAG = 0x02
+/** Tags up to this belong to later versions, whose messages are ignored; all above are nobody's. */
+export const MAX_RESERVED_TAG = 0x7f
 
 export interface GossipMessage {
   kind: 'record' | 'lease'
@@ -22,6 +24,12 @@ export function encodeGossip(message: GossipMessage): Uint8Array {
   out[0] = message.kind === 'record' ? RECORD_TAG : LEASE_TAG
   out.set(message.bytes, 1)
   return out
+}
+
+/** Is this a message of a kind that a later version may have added? */
+export function isReserved(data: Uint8Array): boolean {
+  const [tag = 0] = data
+  return tag > LEASE_TAG && tag <= MAX_RESERVED_TAG && data.byteLength <= 1 + MAX_RECORD_BYTES
 }
 
 /** Split without copying. Throws `ProtocolError` on an unknown tag or a size over the limit of its kind. */

@@ -6,14 +6,16 @@
  * Nothing is fetched here; what a record says about content is judged later.
  *
  * Order: size, tag, then everything that `takeRecord` or `openLease` checks, the signature last.
+ *
+ * A message of a kind that a later version added is ignored: its sender may have seen it pass elsewhere.
  */
 import { InvalidRecordError, ProtocolError, type RecordFault } from '../../src/errors.ts'
 import type { Verify } from '../../src/envelope.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { InsertOutcome } from '../../src/merge/record-set.ts'
 import type { Taken } from '../../src/merge/take-record.ts'
-import { openLease, type Lease } from '../../src/publish/record.ts'
-import { decodeGossip } from './messages.ts'
+import { openLease, type Lease } from '../../src/publish/lease.ts'
+import { decodeGossip, isReserved } from './messages.ts'
 
 export interface GossipState {
   swarm: Pick<Swarm, 'id' | 'manifest'>
@@ -27,7 +29,7 @@ export interface GossipState {
 export type Verdict =
   | { action: 'accept'; kind: 'record' }
   | { action: 'accept'; kind: 'lease'; lease: Lease }
-  | { action: 'ignore'; reason: Exclude<InsertOutcome, 'added'> | 'stale'; message: string }
+  | { action: 'ignore'; reason: Exclude<InsertOutcome, 'added'> | 'stale' | 'unknown-tag'; message: string }
   | { action: 'reject'; reason: RecordFault | 'unknown-tag'; message: string }
 
 /**
@@ -42,6 +44,8 @@ const IGNORED: Readonly<Record<Exclude<InsertOutcome, 'added'>, string>> = {
 }
 
 export function validateGossip(data: Uint8Array, state: GossipState): Verdict {
+  if (isReserved(data))
+    return { action: 'ignore', reason: 'unknown-tag', message: `a message of a later version (tag ${data[0]})` }
   try {
     const { kind, bytes } = decodeGossip(data)
     return kind === 'record' ? validateRecord(bytes, state) : validateLease(bytes, state)

@@ -2,10 +2,11 @@
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { isSafeCid } from '../../src/codec.ts'
+import { messageSchema } from '../message.ts'
 
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
-export const referenceRequestSchema = z.strictObject({
+export const referenceRequestSchema = messageSchema({
   cid: z.custom<CID>(isSafeCid, 'not a safe CID'),
   /** First byte wanted: 0, or where an interrupted transfer goes on */
   offset: count,
@@ -15,8 +16,8 @@ export const referenceRequestSchema = z.strictObject({
 
 export const referenceHeaderSchema = z.discriminatedUnion('t', [
   /** `min(length, total - offset)` raw bytes follow */
-  z.strictObject({ t: z.literal('found'), total: count }),
-  z.strictObject({ t: z.literal('refused'), reason: z.enum(['not-found', 'out-of-range', 'busy', 'rate-limited']) })
+  messageSchema({ t: z.literal('found'), total: count }),
+  messageSchema({ t: z.literal('refused'), reason: z.enum(['not-found', 'out-of-range', 'busy', 'rate-limited']) })
 ])
 
 export type ReferenceHeader = z.infer<typeof referenceHeaderSchema>

@@ -26,7 +26,7 @@ import { sessionHandler, within, type OnFault } from '../session.ts'
 import { referenceHeaderSchema, referenceRequestSchema, type ReferenceHeader } from './messages.ts'
 
 /** Content that this node can serve. */
-export interface Content {
+export interface ServedContent {
   /** Its length */
   readonly bytes: number
   /** Bytes `start` (inclusive) to `end` (exclusive), all of them */
@@ -36,7 +36,7 @@ export interface Content {
 export interface ReferenceServerComponents {
   libp2p: Pick<Libp2p, 'handle' | 'unhandle' | 'dialProtocol' | 'logger'>
   /** Target matrices that this node holds completely; nothing else is served, and nothing is fetched for it. */
-  read(cid: CID, options: AbortOptions): Promise<Content | undefined>
+  read(cid: CID, options: AbortOptions): Promise<ServedContent | undefined>
 }
 
 export interface ReferenceServerInit {

@@ -6,30 +6,31 @@ import { BUCKETS, RECORD_DIGEST_BYTES, SET_DIGEST_BYTES } from '../../src/merge/
 import { MAX_MANIFEST_BYTES } from '../../src/distribute/manifest.ts'
 import { MAX_RECORD_BYTES } from '../../src/publish/record.ts'
 import { MAX_CIDS_PER_HOLDS, NAMES_PER_PAGE } from '../constants.ts'
+import { messageSchema } from '../message.ts'
 
 const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
 const bytes = (test: (length: number) => boolean, message: string) =>
   z.custom<Uint8Array>(v => v instanceof Uint8Array && test(v.byteLength), message)
 
 /** What a peer holds: the digest of its set. */
-export const digestSchema = z.strictObject({
+export const digestSchema = messageSchema({
   t: z.literal('digest'),
   swarm: cid,
   digest: bytes(n => n === SET_DIGEST_BYTES, `not ${SET_DIGEST_BYTES} bytes`)
 })
 
-export const holdsSchema = z.strictObject({
+export const holdsSchema = messageSchema({
   t: z.literal('holds'),
   swarm: cid,
   cids: z.array(cid).min(1).max(MAX_CIDS_PER_HOLDS)
 })
 
-export const manifestRequestSchema = z.strictObject({ t: z.literal('manifest'), swarm: cid })
+export const manifestRequestSchema = messageSchema({ t: z.literal('manifest'), swarm: cid })
 
 /** The first frame of a stream. */
 export const requestSchema = z.discriminatedUnion('t', [digestSchema, holdsSchema, manifestRequestSchema])
 
-export const refusalSchema = z.strictObject({
+export const refusalSchema = messageSchema({
   t: z.literal('refused'),
   reason: z.enum(['unknown-swarm', 'busy', 'rate-limited'])
 })
@@ -37,7 +38,7 @@ export const refusalSchema = z.strictObject({
 export const digestReplySchema = z.discriminatedUnion('t', [digestSchema, refusalSchema])
 
 /** A page of record digests of buckets in which both hold records and differ; ascending. */
-export const namesSchema = z.strictObject({
+export const namesSchema = messageSchema({
   t: z.literal('names'),
   names: bytes(n => n % RECORD_DIGEST_BYTES === 0 && n <= NAMES_PER_PAGE * RECORD_DIGEST_BYTES, 'not whole names'),
   /** Buckets below this number are complete. The last page says how far this session goes. */
@@ -45,14 +46,14 @@ export const namesSchema = z.strictObject({
   more: z.boolean()
 })
 
-export const recordsSchema = z.strictObject({
+export const recordsSchema = messageSchema({
   t: z.literal('records'),
   records: z.array(bytes(n => n <= MAX_RECORD_BYTES, `over ${MAX_RECORD_BYTES} bytes`)),
   more: z.boolean()
 })
 
 export const heldReplySchema = z.discriminatedUnion('t', [
-  z.strictObject({
+  messageSchema({
     t: z.literal('held'),
     /** Bit i (least significant first) stands for the i-th CID of the request */
     held: bytes(n => n >= 1 && n <= MAX_CIDS_PER_HOLDS / 8, 'not a bitmap')
@@ -61,7 +62,7 @@ export const heldReplySchema = z.discriminatedUnion('t', [
 ])
 
 export const manifestReplySchema = z.discriminatedUnion('t', [
-  z.strictObject({
+  messageSchema({
     t: z.literal('manifest'),
     swarm: cid,
     bytes: bytes(n => n <= MAX_MANIFEST_BYTES, 'too large a manifest')

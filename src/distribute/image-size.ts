@@ -13,9 +13,9 @@ export interface ImageSize {
 /** Undefined for other formats and damaged headers: the decoder has the last word. */
 export function imageSize(bytes: Uint8Array): ImageSize | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const readers = { jpg: jpegSize, png: pngSize, webp: webpSize, gif: gifSize, tif: unknown, avif: unknown }
   const kind = imageKind(bytes)
-  const size =
-    kind === 'jpg' ? jpegSize(view) : kind === 'png' ? pngSize(view) : kind === 'webp' ? webpSize(view) : undefined
+  const size = kind === undefined ? undefined : readers[kind](view)
   return size !== undefined && size.width > 0 && size.height > 0 ? size : undefined
 }
 
@@ -42,6 +42,14 @@ const hasNoLength = (marker: number): boolean => marker === 0x01 || (marker >= 0
 function pngSize(view: DataView): ImageSize | undefined {
   return view.byteLength < 24 ? undefined : { width: view.getUint32(16), height: view.getUint32(20) }
 }
+
+/** The logical screen: https://www.w3.org/Graphics/GIF/spec-gif89a.txt, section 18 */
+function gifSize(view: DataView): ImageSize | undefined {
+  return view.byteLength < 10 ? undefined : { width: view.getUint16(6, true), height: view.getUint16(8, true) }
+}
+
+/** TIFF and AVIF keep it anywhere in the file. */
+const unknown = (): undefined => undefined
 
 /** RFC 9649: a frame of VP8 (RFC 6386, 9.1), of VP8L, or an extended header with the canvas. */
 function webpSize(view: DataView): ImageSize | undefined {

@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { cborCid, decodeCbor, equalBytes, isSafeCid } from '../codec.ts'
 import { decodeEnvelope, isSignedBy, PEER_KEY_BYTES, seal, type PeerKey, type Sign, type Verify } from '../envelope.ts'
 import { CoOptError, InvalidManifestError } from '../errors.ts'
+import { extensionName, extensionsOf, MAX_EXTENSIONS } from '../extension.ts'
 import { MAX_IMAGE_BYTES } from './image-kind.ts'
 import { DEFAULT_IMAGE_LIMITS, type ImageLimits, MAX_IMAGE_PIXELS } from './image-limits.ts'
 
@@ -47,6 +48,12 @@ export const text = (max: number) =>
 
 /** A content-addressed UnixFS file of known size. `dagBytes` counts all its blocks (the Tsize of a link to it). */
 const file = z.strictObject({ cid, bytes: count, dagBytes: count })
+
+/** What a minor version may add to the rules of a swarm; an allow-list of 1,000 keys would fit. */
+export const MAX_MANIFEST_EXTENSION_BYTES = 65_536
+
+/** Names in `crit` that this version understands. */
+const UNDERSTOOD: ReadonlySet<string> = new Set()
 
 export const manifestSchema = z.strictObject({
   v: z.literal(1),
@@ -116,7 +123,11 @@ export const manifestSchema = z.strictObject({
     /** Bytes of all records together */
     recordBytes: z.number().int().min(65_536).max(1_073_741_824)
   }),
-  admission: z.union([z.literal('open'), z.array(bytesOf(PEER_KEY_BYTES)).min(1).max(4096)])
+  admission: z.union([z.literal('open'), z.array(bytesOf(PEER_KEY_BYTES)).min(1).max(4096)]),
+  /** What later versions add (src/extension.ts) */
+  ext: extensionsOf(MAX_MANIFEST_EXTENSION_BYTES),
+  /** Names in `ext` without which nobody can take part, ascending */
+  crit: z.array(extensionName).min(1).max(MAX_EXTENSIONS).optional()
 })
 
 export type Manifest = z.infer<typeof manifestSchema>
@@ -181,9 +192,11 @@ function isDefault({ maxPixels, maxBytes }: ImageLimits): boolean {
 }
 
 function check(value: unknown): Manifest {
+  checkVersion(value)
   const parsed = manifestSchema.safeParse(value)
   if (!parsed.success) throw new InvalidManifestError(`not a valid manifest:\n${z.prettifyError(parsed.error)}`)
   const m = parsed.data
+  checkCritical(m)
   const rows = m.partitions.reduce((sum, p) => sum + p.rows, 0)
   if (rows !== m.samples)
     throw new InvalidManifestError(`the partitions hold ${rows} rows, the manifest says ${m.samples}`)
@@ -208,4 +221,26 @@ function check(value: unknown): Manifest {
     )
   }
   return m
+}
+
+/** Says of a manifest of another major version that it is one, rather than which of its fields are strange. */
+function checkVersion(value: unknown): void {
+  const marks = z.looseObject({ v: z.int(), kind: z.literal('coopt-manifest'), protocol: z.string() }).safeParse(value)
+  if (!marks.success || (marks.data.v === 1 && marks.data.protocol === '1.0.0')) return
+  throw new InvalidManifestError(
+    `a manifest of format ${marks.data.v}, protocol "${marks.data.protocol.slice(0, 32)}"; this version of coopt takes part in swarms of ` +
+      'format 1, protocol 1.0.0: update it'
+  )
+}
+
+function checkCritical({ crit = [], ext = {} }: Manifest): void {
+  for (const [i, name] of crit.entries()) {
+    if (i > 0 && name <= (crit[i - 1] ?? '')) throw new InvalidManifestError('"crit" is not in ascending order')
+    if (!Object.hasOwn(ext, name)) throw new InvalidManifestError(`"crit" names "${name}", which "ext" does not have`)
+  }
+  const strange = crit.filter(name => !UNDERSTOOD.has(name))
+  if (strange.length === 0) return
+  throw new InvalidManifestError(
+    `taking part in this swarm requires ${strange.map(name => `"${name}"`).join(', ')}, unknown to this version of coopt: update it`
+  )
 }

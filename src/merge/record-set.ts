@@ -13,6 +13,8 @@
  * `join` is associative, commutative and idempotent because the rules fit together: within a slot the rank has the same order, and a record
  * gives way to one that is at least as long, so that records never move back under the quota.
  *
+ * Records of types that this version does not know are kept and counted like any other (publish/record.ts); no index below lists them.
+ *
  * Nothing is validated here: records come from `takeRecord` or `openRecord`.
  */
 import { compareBytes } from '../codec.ts'

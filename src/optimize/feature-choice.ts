@@ -5,20 +5,24 @@
  * 2. a graph output whose name says that it is a pooled feature or an embedding (`FEATURE_NAMES`, best first);
  * 3. the last two-dimensional graph output that is not the result of a classifier (a Gemm/MatMul with constant weights);
  * 4. a single output that is a map or a sequence of tokens, pooled;
- * 5. the data input of the last Gemm/MatMul with constant weights: the penultimate tensor of a classifier.
+ * 5. the data input of the last Gemm/MatMul with constant weights: the penultimate tensor of a classifier, before it is quantised.
  *
  * A 4-D map [N, C, H, W] is averaged over space. Tokens [N, T, D] are averaged over T, unless the tensor's name says that its first
- * token is the summary ("cls"): whether a model has such a token cannot be seen in the file.
+ * token is the summary ("cls"): whether a model has such a token cannot be seen in the file. A tensor of 8-bit integers is dequantised
+ * where the graph says by what (quantised-tensor.ts).
  */
 import { InvalidPriorError } from '../errors.ts'
 import type { ModelFacts, NodeFacts, TensorFacts } from './onnx-facts.ts'
 import { bytesField, message } from './protobuf.ts'
+import { dequantizer, floatTensor, quantisationOf, type Quantisation } from './quantised-tensor.ts'
 
 export interface FeatureChoice {
   /** Name of the tensor. */
   readonly tensor: string
-  /** True when the tensor is no output of the graph yet: see `exposeOutput`. */
+  /** True when the tensor is no output of the graph yet: see `outputSuffix`. */
   readonly hidden: boolean
+  /** How the integers in it become numbers; absent where it holds floating-point numbers. */
+  readonly quantisation?: Quantisation
   /** What to do with tokens [N, T, D]. */
   readonly tokens: 'mean' | 'first'
   /** For people: why this tensor. */
@@ -32,22 +36,42 @@ const FEATURE_NAMES: readonly RegExp[] = [
 ]
 /** Operators between a classifier's product and the graph's output. */
 const AFTER_PRODUCT = new Set(
-  'Softmax LogSoftmax Sigmoid Identity Add Cast Reshape Flatten Squeeze QuantizeLinear DequantizeLinear Clip Div Mul'.split(
+  'Softmax LogSoftmax Sigmoid Identity Add Cast Reshape Flatten Squeeze QuantizeLinear DequantizeLinear Clip Div Mul QLinearAdd QLinearSoftmax BiasAdd'.split(
     ' '
   )
 )
-const PRODUCTS = new Set(['Gemm', 'MatMul', 'QLinearMatMul', 'MatMulInteger'])
+/** Where a product has its weights among its inputs; its data is the first. Those from `QGemm` on are ONNX Runtime's. */
+const WEIGHT_INPUT: Readonly<Record<string, number>> = {
+  Gemm: 1,
+  MatMul: 1,
+  MatMulInteger: 1,
+  QLinearMatMul: 3,
+  QGemm: 3,
+  FusedGemm: 1,
+  FusedMatMul: 1,
+  FusedMatMulActivation: 1,
+  DynamicQuantizeMatMul: 1,
+  MatMulIntegerToFloat: 1,
+  MatMulNBits: 1,
+  MatMulBnb4: 1,
+  MatMulFpQ4: 1
+}
 const OF_CONSTANT = new Set(['DequantizeLinear', 'Transpose', 'Cast', 'Identity', 'Reshape', 'Unsqueeze', 'Squeeze'])
 
 /** Throws `InvalidPriorError` when `output` is no tensor of the model, or nothing can be chosen without it. */
 export function chooseFeature(facts: ModelFacts, options: { output?: string } = {}): FeatureChoice {
   const isOutput = new Set(facts.outputs.map(o => o.name))
-  const choice = (tensor: string, reason: string): FeatureChoice => ({
-    tensor,
-    hidden: !isOutput.has(tensor),
-    tokens: /(^|[._/-])(cls|class)([._/-]?token)?([._/-]|$)/i.test(tensor) ? 'first' : 'mean',
-    reason
-  })
+  const makers = new Map(facts.nodes.flatMap(n => n.outputs.map(o => [o, n] as const)))
+  const choice = (tensor: string, reason: string): FeatureChoice => {
+    const quantisation = quantisationOf(tensor, makers)
+    return {
+      tensor,
+      hidden: !isOutput.has(tensor),
+      ...(quantisation === undefined ? {} : { quantisation }),
+      tokens: /(^|[._/-])(cls|class)([._/-]?token)?([._/-]|$)/i.test(tensor) ? 'first' : 'mean',
+      reason
+    }
+  }
   if (options.output !== undefined) {
     const name = options.output
     if (!isOutput.has(name) && !facts.nodes.some(n => name !== '' && n.outputs.includes(name))) {
@@ -57,7 +81,6 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
     }
     return choice(name, `tensor "${name}", as asked`)
   }
-  const makers = new Map(facts.nodes.flatMap(n => n.outputs.map(o => [o, n] as const)))
   for (const pattern of FEATURE_NAMES) {
     const named = facts.outputs.find(o => pattern.test(o.name))
     if (named) return choice(named.name, `output "${named.name}", by its name`)
@@ -72,9 +95,9 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
   if (only?.shape?.length === 3) return choice(only.name, `output "${only.name}", a sequence of tokens`)
   const last =
     facts.outputs.map(classifier).findLast(n => n !== undefined) ??
-    facts.nodes.findLast(n => PRODUCTS.has(n.op) && isConstant(weightOf(n)) && !isConstant(n.inputs[0] ?? ''))
+    facts.nodes.findLast(n => isProduct(n) && isConstant(weightOf(n)) && !isConstant(n.inputs[0] ?? ''))
   if (last) {
-    const tensor = last.inputs[0] as string
+    const { tensor } = floatTensor(last.inputs[0] as string, makers)
     return choice(
       tensor,
       `tensor "${tensor}", the input of the last ${last.op} with constant weights (the layer before the classifier)`
@@ -86,19 +109,29 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
   throw new InvalidPriorError('the model has no output; name a tensor with --output')
 }
 
-/** Bytes that, appended to a model file, make `tensor` an output: protobuf merges a `graph` that occurs twice. */
-export function outputSuffix(tensor: string): Uint8Array {
-  return bytesField(7, bytesField(12, bytesField(1, tensor)))
+/** The graph output that holds the feature as floating-point numbers, once `outputSuffix` is appended. */
+export function outputName({ tensor, quantisation }: Pick<FeatureChoice, 'tensor' | 'quantisation'>): string {
+  return quantisation === undefined ? tensor : `${tensor}/coopt-dequantised`
 }
 
-/** The model with `tensor` as one more output; nothing else changes. */
+/** Bytes that, appended to a model file, make the feature an output: protobuf merges a `graph` that occurs twice. */
+export function outputSuffix(choice: Pick<FeatureChoice, 'tensor' | 'hidden' | 'quantisation'>): Uint8Array {
+  const { tensor, hidden, quantisation } = choice
+  if (!hidden && quantisation === undefined) return new Uint8Array(0)
+  const output = outputName(choice)
+  const node = quantisation === undefined ? [] : [bytesField(1, dequantizer(tensor, quantisation, output))]
+  return bytesField(7, message(...node, bytesField(12, bytesField(1, output))))
+}
+
+/** The model with a hidden tensor as one more output; nothing else changes. */
 export function exposeOutput(bytes: Uint8Array, tensor: string): Uint8Array {
-  return message(bytes, outputSuffix(tensor))
+  return message(bytes, outputSuffix({ tensor, hidden: true }))
 }
 
 // --- internal ---
 
-const weightOf = (n: NodeFacts): string => (n.op === 'QLinearMatMul' ? n.inputs[3] : n.inputs[1]) ?? ''
+const isProduct = ({ op }: NodeFacts): boolean => Object.hasOwn(WEIGHT_INPUT, op)
+const weightOf = ({ op, inputs }: NodeFacts): string => inputs[WEIGHT_INPUT[op] as number] ?? ''
 
 function constantTest(facts: ModelFacts, makers: ReadonlyMap<string, NodeFacts>): (name: string) => boolean {
   return name => {
@@ -125,7 +158,7 @@ function classifierOf(
   for (let steps = 0; steps < 16; steps++) {
     const maker = makers.get(at)
     if (maker === undefined) return undefined
-    if (PRODUCTS.has(maker.op)) return isConstant(weightOf(maker)) ? maker : undefined
+    if (isProduct(maker)) return isConstant(weightOf(maker)) ? maker : undefined
     if (!AFTER_PRODUCT.has(maker.op)) return undefined
     const [a = '', b = ''] = maker.inputs
     at = isConstant(a) ? b : a

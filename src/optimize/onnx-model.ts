@@ -2,13 +2,14 @@
  * Reads of an ONNX file (github.com/onnx/onnx, onnx.proto3) the few facts that decide whether it may be loaded and which tensor is the
  * feature: opset, input, outputs, nodes, initializers without their data.
  *
- * A model file is hostile until `scanModel` returned: no external data, no control flow, nothing random, only listed operators of
- * the standard domain (onnx-operators.ts), no constant shape above `MAX_ELEMENTS`. What cannot be seen without running (shapes that
- * are computed) is left to the worker's memory and time limits.
+ * A model file is hostile until `scanModel` returned: no loops, nothing random, only listed operators (onnx-operators.ts), external data
+ * only under plain names, no constant shape above `MAX_ELEMENTS`. What cannot be seen without running (shapes that are computed) is
+ * left to the worker's memory and time limits.
  */
 import { InvalidPriorError } from '../errors.ts'
 import {
   ELEMENT,
+  elementName,
   type Dimension,
   type GraphFacts,
   type ImageInput,
@@ -20,7 +21,7 @@ import { readModel } from './onnx-reader.ts'
 
 /** Elements of the largest tensor that a constant shape may ask for (256 MiB of float32). */
 export const MAX_ELEMENTS = 64 * 1024 * 1024
-/** Protobuf's own limit on a message. Models above it need external data, which is refused anyway. */
+/** Protobuf's own limit on a message. The weights of larger models are external data. */
 export const MAX_MODEL_BYTES = 2 ** 31 - 1
 /** Pixels of an input with a fixed size; matches the decoder's limit on images. */
 const MAX_INPUT_PIXELS = 4_000_000
@@ -39,21 +40,29 @@ export function scanModel(bytes: Uint8Array, limits: { maxBytes?: number } = {})
   return { ...graph, image: imageInput(graph) }
 }
 
-/** The one input of the graph, which must be a batch of images: float32 or uint8, [N, C, H, W] or [N, H, W, C], C = 3 or 1. */
+const INPUT_TYPES: ReadonlyMap<number, ImageInput['elementType']> = new Map([
+  [ELEMENT.float, 'float32'],
+  [ELEMENT.float16, 'float16'],
+  [ELEMENT.uint8, 'uint8']
+])
+
+/** The one input of the graph, which must be a batch of images: float32, float16 or uint8, [N, C, H, W] or [N, H, W, C], C = 3 or 1. */
 function imageInput(graph: GraphFacts): ImageInput {
   const inputs = graph.inputs.filter(i => !graph.initializers.has(i.name))
   if (inputs.length !== 1) {
     const names = inputs.map(i => `"${i.name}"`).join(', ')
     throw new InvalidPriorError(
-      `the model has ${inputs.length} inputs${names === '' ? '' : ` (${names})`}; exactly one, the image, is supported: export the image tower alone`
+      `the model has ${inputs.length} inputs${names === '' ? '' : ` (${names})`}; exactly one, the image, is supported: take the image tower alone, such as onnx/vision_model.onnx of the same repository, or export it (torch.onnx.export(model.vision_model, pixel_values, "vision_model.onnx"))`
     )
   }
   const { name, elementType, shape } = inputs[0] as TensorFacts
   const refuse = (why: string) =>
     new InvalidPriorError(`input "${name}" is not a batch of images: ${why}; [N, 3, H, W] or [N, H, W, 3] is supported`)
-  if (elementType !== ELEMENT.float && elementType !== ELEMENT.uint8) {
-    throw refuse(`element type ${elementType} (float32 and uint8 are supported)`)
-  }
+  const type = INPUT_TYPES.get(elementType)
+  if (type === undefined)
+    throw refuse(
+      `its numbers are ${elementName(elementType)} (float32, float16 and uint8 are supported): export it again with a float32 input`
+    )
   if (shape === undefined || shape.length !== 4)
     throw refuse(shape ? `it has ${shape.length} dimensions` : 'no shape is declared')
   const [n, a, b, c] = shape
@@ -71,7 +80,7 @@ function imageInput(graph: GraphFacts): ImageInput {
     name,
     layout,
     channels: channels === 1 ? 1 : 3,
-    elementType: elementType === ELEMENT.uint8 ? 'uint8' : 'float32',
+    elementType: type,
     batch,
     height,
     width

@@ -1,11 +1,12 @@
 /**
  * Which operators a prior may be made of: an allow-list, so that an operator unknown to this version is refused and not tried.
  *
- * Left out on purpose: control flow (Loop, Scan, If, SequenceMap: unbounded time, cannot be cancelled), randomness (targets must be
- * reproducible), strings, sequences, optionals, image decoding and every domain but the standard one.
+ * Left out on purpose: loops (Loop, Scan, SequenceMap: unbounded time, cannot be cancelled), randomness (targets must be reproducible),
+ * strings, sequences, optionals, image decoding and every domain but the standard one and `com.microsoft`, of which those are listed
+ * that ONNX Runtime's own optimiser and quantiser write. An `If` runs one of two branches once; both are looked at like the graph itself.
  */
 import { InvalidPriorError } from '../errors.ts'
-import type { GraphFacts, NodeFacts } from './onnx-facts.ts'
+import type { GraphPart, NodeFacts } from './onnx-facts.ts'
 
 /** Vision backbones: convolutional nets, transformers, image towers, normalisations, quantised models. */
 const ALLOWED = new Set(
@@ -14,18 +15,34 @@ const ALLOWED = new Set(
   BitwiseOr BitwiseXor Cast CastLike Ceil Celu CenterCropPad Clip Col2Im Compress Concat Constant ConstantOfShape Conv ConvInteger
   ConvTranspose Cos Cosh CumSum DFT DeformConv DepthToSpace DequantizeLinear Det Div Dropout DynamicQuantizeLinear Einsum Elu Equal
   Erf Exp Expand EyeLike Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater
-  GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN
+  GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity If InstanceNormalization IsInf IsNaN LRN
   LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean
   MeanVarianceNormalization Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear
   RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
-  ReduceSum ReduceSumSquare Relu Reshape Resize RotaryEmbedding Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin
+  ReduceSum ReduceSumSquare Relu Reshape Resize RotaryEmbedding Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign SimplifiedLayerNormalization Sin
   Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK
   Transpose Trilu Unsqueeze Upsample Where Xor
   `
     .trim()
     .split(/\s+/)
 )
-const CONTROL_FLOW = new Set(['Loop', 'Scan', 'If', 'SequenceMap'])
+/** Of the domain `com.microsoft`: what session optimisation, transformers.optimizer, the quantisers and matmul_nbits_quantizer write. */
+const ALLOWED_MICROSOFT = new Set(
+  `
+  Attention BiasAdd BiasGelu BiasSoftmax BiasSplitGelu ConvTransposeWithDynamicPads DequantizeLinear DynamicQuantizeMatMul FastGelu
+  FusedConv FusedGemm FusedMatMul FusedMatMulActivation GatherBlockQuantized Gelu GemmFastGelu GroupNorm MatMulBnb4 MatMulFpQ4
+  MatMulInteger16 MatMulIntegerToFloat MatMulNBits MultiHeadAttention NhwcConv NhwcFusedConv NhwcMaxPool Pad QAttention QGemm
+  QLinearAdd QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearReduceMean
+  QLinearSigmoid QLinearSoftmax QLinearWhere QuantizeLinear QuickGelu SimplifiedLayerNormalization SkipGroupNorm
+  SkipLayerNormalization SkipSimplifiedLayerNormalization TransposeMatMul Trilu
+  `
+    .trim()
+    .split(/\s+/)
+)
+const MICROSOFT = 'com.microsoft'
+/** Written at the highest level of optimisation, for the instruction set of the machine that wrote the file. */
+const MACHINE_DOMAINS = new Set(['com.microsoft.nchwc', 'com.ms.internal.nhwc'])
+const CONTROL_FLOW = new Set(['Loop', 'Scan', 'SequenceMap'])
 const RANDOM = new Set([
   'Bernoulli',
   'Multinomial',
@@ -38,9 +55,14 @@ const RANDOM = new Set([
 const MAX_ENLARGEMENT = 65_536
 
 /** Throws `InvalidPriorError` naming the operator and the reason. `maxElements` bounds every shape that is constant. */
-export function checkOperators(graph: GraphFacts, maxElements: number): void {
+export function checkOperators(graph: GraphPart, maxElements: number): void {
   if (graph.nodes.length === 0) throw new InvalidPriorError('not an ONNX model: its graph has no operators')
-  const constants = new Map<string, readonly number[]>()
+  checkPart(graph, new Map(), maxElements)
+}
+
+/** `outer`: constants of the graphs around it, whose names a branch may use. */
+function checkPart(graph: GraphPart, outer: ReadonlyMap<string, readonly number[]>, maxElements: number): void {
+  const constants = new Map(outer)
   for (const t of graph.initializers.values()) if (t.values !== undefined) constants.set(t.name, t.values)
   for (const n of graph.nodes) {
     const output = n.outputs[0]
@@ -50,13 +72,22 @@ export function checkOperators(graph: GraphFacts, maxElements: number): void {
     checkName(node)
     checkTraining(node, constants)
     checkAmplification(node, constants, maxElements)
+    for (const branch of node.branches) checkPart(branch, constants, maxElements)
   }
 }
 
 function checkName({ op, domain }: NodeFacts): void {
   const refuse = (why: string) =>
     new InvalidPriorError(`the model is refused: operator ${domain === '' ? '' : `${domain}.`}${op} ${why}`)
-  if (domain !== '') throw refuse('is not of the standard domain ai.onnx; export without fused or custom operators')
+  if (MACHINE_DOMAINS.has(domain))
+    throw refuse(
+      'is made for the machine that optimised the file; take the file from before, or optimise it with graph_optimization_level=ORT_ENABLE_EXTENDED at most'
+    )
+  if (domain === MICROSOFT && ALLOWED_MICROSOFT.has(op)) return
+  if (domain !== '')
+    throw refuse(
+      'is not one of the standard domain ai.onnx or of those that ONNX Runtime itself writes; export the model again without custom or fused operators (optimum-cli export onnx without --optimize)'
+    )
   if (CONTROL_FLOW.has(op)) throw refuse('is control flow, which cannot be bounded or cancelled')
   if (RANDOM.has(op)) throw refuse('is random: the same image must give the same feature')
   if (!ALLOWED.has(op)) throw refuse('is not on the list of accepted operators')

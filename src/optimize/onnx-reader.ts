@@ -2,13 +2,15 @@
  * ModelProto -> facts. Field numbers are those of onnx.proto3; unknown fields are skipped.
  *
  * Protobuf merges a singular message that occurs twice, so every reader here adds to an accumulator: what is scanned is what ONNX
- * Runtime will see. Nothing recurses: subgraphs are refused where they occur.
+ * Runtime will see. Only the branches of an `If` are read as subgraphs, to a fixed depth; others are refused where they occur.
  */
 import { InvalidPriorError } from '../errors.ts'
 import {
   ELEMENT,
   type Dimension,
+  type ExternalFile,
   type GraphFacts,
+  type GraphPart,
   type InitializerFacts,
   type NodeFacts,
   type TensorFacts
@@ -27,21 +29,34 @@ import { MessageReader } from './protobuf.ts'
 /** Largest counts seen in vision models are a few thousand. */
 const MAX_NODES = 100_000
 const MAX_NAMES_PER_NODE = 4096
+/** Exporters nest `If` once or twice. */
+const MAX_DEPTH = 4
+
+/** What the parts of one model add to. */
+interface Context {
+  readonly external: Map<string, ExternalFile>
+  /** Nodes and weights of all graphs so far. */
+  parts: number
+}
 
 /** Throws `InvalidPriorError`. */
 export function readModel(bytes: Uint8Array): GraphFacts {
   const model = { irVersion: 0, producer: '', opsets: new Map<string, number>(), graphs: 0 }
   const graph = emptyGraph()
+  const context: Context = { external: new Map(), parts: 0 }
   const r = new MessageReader(bytes)
   while (r.next()) {
     if (r.field === 1) model.irVersion = r.takeInteger()
     else if (r.field === 2) model.producer = r.takeText()
     else if (r.field === 7) {
       model.graphs++
-      readGraph(graph, r.takeMessage())
+      readGraph(graph, r.takeMessage(), context, 0)
     } else if (r.field === 8) readOpset(model.opsets, r.takeMessage())
     else if (r.field === 20) throw refuse('it has training information; export it for inference')
-    else if (r.field === 25) throw refuse('it defines its own functions; only standard operators are accepted')
+    else if (r.field === 25)
+      throw refuse(
+        'it defines its own functions; write them out: onnx.save(onnx.inliner.inline_local_functions(onnx.load("model.onnx")), "inlined.onnx")'
+      )
   }
   if (model.graphs === 0 || model.irVersion < 1)
     throw new InvalidPriorError('not an ONNX model: it has no graph or no IR version')
@@ -49,8 +64,16 @@ export function readModel(bytes: Uint8Array): GraphFacts {
   if (opset === undefined)
     throw new InvalidPriorError('not an ONNX model: it names no version of the standard operator set')
   if (opset < 7)
-    throw refuse(`operator set ${opset} is too old (7 or later); convert it with the ONNX version converter`)
-  return { irVersion: model.irVersion, opset, producer: model.producer, ...graph }
+    throw refuse(
+      `operator set ${opset} is too old (7 or later); convert it: onnx.save(onnx.version_converter.convert_version(onnx.load("model.onnx"), 17), "converted.onnx")`
+    )
+  return {
+    irVersion: model.irVersion,
+    opset,
+    producer: model.producer,
+    ...graph,
+    external: [...context.external.values()].toSorted((a, b) => (a.location < b.location ? -1 : 1))
+  }
 }
 
 interface GraphAccumulator {
@@ -74,22 +97,24 @@ function readOpset(into: Map<string, number>, r: MessageReader): void {
   into.set(domain === 'ai.onnx' ? '' : domain, version)
 }
 
-function readGraph(into: GraphAccumulator, r: MessageReader): void {
+function readGraph(into: GraphAccumulator, r: MessageReader, context: Context, depth: number): void {
   while (r.next()) {
-    if (r.field === 1) into.nodes.push(readNode(r.takeMessage()))
-    else if (r.field === 5) {
-      const tensor = finishTensor(addTensor(emptyTensor(), r.takeMessage()))
+    if (r.field === 1) {
+      context.parts++
+      into.nodes.push(readNode(r.takeMessage(), context, depth))
+    } else if (r.field === 5) {
+      context.parts++
+      const tensor = finishTensor(addTensor(emptyTensor(), r.takeMessage()), context.external)
       into.initializers.set(tensor.name, tensor)
     } else if (r.field === 11) into.inputs.push(readValue(r.takeMessage()))
     else if (r.field === 12) into.outputs.push(readValue(r.takeMessage()))
     else if (r.field === 15) throw refuse('it has sparse tensors')
-    if (into.nodes.length > MAX_NODES || into.initializers.size > MAX_NODES)
-      throw refuse(`more than ${MAX_NODES} nodes or weights`)
+    if (context.parts > MAX_NODES) throw refuse(`more than ${MAX_NODES} nodes and weights`)
     if (into.inputs.length + into.outputs.length > MAX_NODES) throw refuse(`more than ${MAX_NODES} inputs and outputs`)
   }
 }
 
-function readNode(r: MessageReader): NodeFacts {
+function readNode(r: MessageReader, context: Context, depth: number): NodeFacts {
   const inputs: string[] = []
   const outputs: string[] = []
   const integers = new Map<string, number>()
@@ -101,19 +126,22 @@ function readNode(r: MessageReader): NodeFacts {
     else if (r.field === 2) outputs.push(r.takeText())
     else if (r.field === 4) op = r.takeText()
     else if (r.field === 7) domain = r.takeText()
-    else if (r.field === 5) attributes.push(readAttribute(r.takeMessage()))
+    else if (r.field === 5) attributes.push(readAttribute(r.takeMessage(), context, depth))
     if (inputs.length + outputs.length + attributes.length > MAX_NAMES_PER_NODE) {
       throw refuse(`a node has more than ${MAX_NAMES_PER_NODE} inputs, outputs and attributes`)
     }
   }
   let constant: InitializerFacts | undefined
+  const branches: GraphPart[] = []
   for (const a of attributes) {
-    if (a.graph) throw refuse(`operator ${op} has a subgraph (control flow); export the model without ${op}`)
+    if (a.graph !== undefined && op === 'If') branches.push(a.graph)
+    else if (a.graph !== undefined)
+      throw refuse(`operator ${op} has a subgraph (control flow); export the model without ${op}`)
     if (a.sparse) throw refuse(`operator ${op} has a sparse tensor`)
     if (a.integer !== undefined) integers.set(a.name, a.integer)
     if (op === 'Constant') constant ??= constantOf(a)
   }
-  return { op, domain: domain === 'ai.onnx' ? '' : domain, inputs, outputs, integers, constant }
+  return { op, domain: domain === 'ai.onnx' ? '' : domain, inputs, outputs, integers, constant, branches }
 }
 
 interface Attribute {
@@ -122,18 +150,18 @@ interface Attribute {
   integers: number[]
   floats: number[]
   tensor: InitializerFacts | undefined
-  graph: boolean
+  graph: GraphAccumulator | undefined
   sparse: boolean
 }
 
-function readAttribute(r: MessageReader): Attribute {
+function readAttribute(r: MessageReader, context: Context, depth: number): Attribute {
   const a: Attribute = {
     name: '',
     integer: undefined,
     integers: [],
     floats: [],
     tensor: undefined,
-    graph: false,
+    graph: undefined,
     sparse: false
   }
   let tensor: TensorAccumulator | undefined
@@ -141,15 +169,17 @@ function readAttribute(r: MessageReader): Attribute {
     if (r.field === 1) a.name = r.takeText()
     else if (r.field === 3) a.integer = r.takeInteger()
     else if (r.field === 5) tensor = addTensor(tensor ?? emptyTensor(), r.takeMessage())
-    else if (r.field === 6 || r.field === 11) a.graph = true
-    else if (r.field === 2) a.floats.push(r.takeFloat32())
+    else if (r.field === 6 || r.field === 11) {
+      if (depth >= MAX_DEPTH) throw refuse(`its control flow is nested more than ${MAX_DEPTH} deep`)
+      readGraph((a.graph ??= emptyGraph()), r.takeMessage(), context, depth + 1)
+    } else if (r.field === 2) a.floats.push(r.takeFloat32())
     else if (r.field === 7) r.takeFloats(a.floats, MAX_VALUES)
     else if (r.field === 8) r.takeIntegers(a.integers, MAX_VALUES)
-    else if (r.field === 10) finishTensor(addTensor(emptyTensor(), r.takeMessage()))
+    else if (r.field === 10) finishTensor(addTensor(emptyTensor(), r.takeMessage()), context.external)
     else if (r.field === 22 || r.field === 23) a.sparse = true
     if (a.floats.length > MAX_VALUES) a.floats.length = MAX_VALUES
   }
-  if (tensor !== undefined) a.tensor = finishTensor(tensor)
+  if (tensor !== undefined) a.tensor = finishTensor(tensor, context.external)
   return a
 }
 

@@ -9,7 +9,7 @@ const MAX_DIMENSION = 1_048_576
 
 /** rows x l, row-major. Throws `InvalidPriorError` on any other shape. */
 export function poolFeatures(
-  data: Float32Array | Float64Array,
+  data: Float32Array | Float64Array | Float16Array,
   dims: readonly number[],
   rows: number,
   tokens: 'mean' | 'first'

@@ -1,8 +1,11 @@
 /**
- * What is done to an image -> `preprocessor_config.json`, with every key that `parsePreprocessor` (preprocess.ts) reads said out loud: what was
- * assumed or implied by defaults of older files is written down, so that another reader does the same.
+ * What is done to an image -> `preprocessor_config.json`, with every key that `parsePreprocessor` reads said out loud: what was assumed
+ * or implied by defaults is written down, so that another reader does the same.
+ *
+ * Keys are those of transformers. Three are our own, for what timm and open_clip do and transformers cannot say: `size_mode` ("inside",
+ * "cover"), `crop_rounding` ("half-even") and `fill_color`. A reader that ignores the last two is one pixel off, or pads with black.
  */
-import type { Filter, Preprocessing } from './preprocess.ts'
+import type { Filter, Preprocessing, ResizeTo } from './preprocessing.ts'
 
 /** Pillow's numbers. */
 const RESAMPLE: Readonly<Record<Filter, number>> = {
@@ -14,18 +17,29 @@ const RESAMPLE: Readonly<Record<Filter, number>> = {
   hamming: 5
 }
 
-/** As a value for JSON. Read again for the same model it gives the same steps, `assumed` apart. */
-export function preprocessorConfig({ resize, filter, crop, rescale, mean, std }: Preprocessing): object {
+/** As a value for JSON. Read again for the same model it gives the same steps, `assumed` and `notes` apart. */
+export function preprocessorConfig(p: Preprocessing): object {
+  const { resize, filter, crop, cropRounding, fill, channelOrder, rescale, mean, std } = p
   const normalises = mean.some(v => v !== 0) || std.some(v => v !== 1)
   return {
     do_resize: resize !== undefined,
-    ...(resize === undefined ? {} : { size: 'height' in resize ? resize : { shortest_edge: resize.shortestEdge } }),
+    ...(resize === undefined ? {} : sizeOf(resize)),
     resample: RESAMPLE[filter],
     do_center_crop: crop !== undefined,
     ...(crop === undefined ? {} : { crop_size: crop }),
+    ...(cropRounding === undefined ? {} : { crop_rounding: cropRounding }),
+    ...(fill === undefined ? {} : { fill_color: fill }),
+    ...(channelOrder === undefined ? {} : { do_flip_channel_order: true }),
     do_rescale: rescale !== 1,
     ...(rescale === 1 ? {} : { rescale_factor: rescale }),
     do_normalize: normalises,
     ...(normalises ? { image_mean: mean, image_std: std } : {})
   }
+}
+
+function sizeOf(resize: ResizeTo): object {
+  if ('shortestEdge' in resize) return { size: { shortest_edge: resize.shortestEdge } }
+  if ('inside' in resize) return { size: resize.inside, size_mode: 'inside' }
+  if ('cover' in resize) return { size: resize.cover, size_mode: 'cover' }
+  return { size: resize }
 }

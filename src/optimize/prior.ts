@@ -5,7 +5,7 @@
 import type { CID } from 'multiformats/cid'
 import { cborCid, encodeCbor } from '../codec.ts'
 import type { Matrix32 } from '../matrix.ts'
-import type { Preprocessing } from './preprocess.ts'
+import type { Preprocessing } from './preprocessing.ts'
 
 /** One sample as it lies in a partition. */
 export interface EncodedImage {
@@ -26,6 +26,8 @@ export interface PriorDescriptor {
   readonly kind: 'onnx' | 'human'
   /** CIDv1 raw sha2-256 of the model (or label) file: names the prior without giving it away. */
   readonly id: CID
+  /** Files beside the model file that hold weights, by location: name and CIDv1 raw of each */
+  readonly data?: ReadonlyArray<{ readonly location: string; readonly cid: CID }>
   readonly name: string
   /** l */
   readonly dimension: number
@@ -54,10 +56,19 @@ export interface PriorModel {
 
 /**
  * The identity of psi itself: another layer or other preprocessing of the same model is another function, with other targets. CIDv1
- * dag-cbor of model, tensor and preprocessing; of labels it is the file's own CID.
+ * dag-cbor of model, files of weights, tensor and preprocessing; of labels it is the file's own CID.
  */
-export function priorIdentity({ kind, id, tensor, preprocessing }: PriorDescriptor): CID {
+export function priorIdentity({ kind, id, data = [], tensor, preprocessing }: PriorDescriptor): CID {
   if (kind === 'human') return id
-  const steps = Object.entries(preprocessing ?? {}).filter(([key, value]) => key !== 'assumed' && value !== undefined)
-  return cborCid(encodeCbor({ model: id, tensor: tensor ?? null, preprocessing: Object.fromEntries(steps) }))
+  const steps = Object.entries(preprocessing ?? {}).filter(
+    ([key, value]) => key !== 'assumed' && key !== 'notes' && value !== undefined
+  )
+  return cborCid(
+    encodeCbor({
+      model: id,
+      ...(data.length === 0 ? {} : { data: data.map(({ location, cid }) => ({ location, cid })) }),
+      tensor: tensor ?? null,
+      preprocessing: Object.fromEntries(steps)
+    })
+  )
 }

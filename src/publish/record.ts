@@ -9,7 +9,11 @@
  *   result     my raw targets of a partition are at this CID
  *   alignment  those raw targets, aligned to that reference, make this shard
  *
- * A lease is not a record: it is advice about who is working on what, expires on the observer's own clock and is never stored.
+ * A record of any other type comes from a later version. It is checked as far as its head goes, kept, counted against the quota and passed on,
+ * and no view looks at it: nodes of different versions hold the same set, hence agree on who forked and on the merged dataset. The same holds
+ * for the extensions of a known type (`ext`, src/extension.ts).
+ *
+ * A lease is not a record (lease.ts).
  */
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
@@ -27,17 +31,22 @@ import {
   type Verify
 } from '../envelope.ts'
 import { InvalidContentError, InvalidRecordError } from '../errors.ts'
+import { extensionsOf } from '../extension.ts'
 import { bundleLinkSchema } from './bundle.ts'
 
 /** Small enough that gossip stays cheap and one peer's quota stays bounded. */
 export const MAX_RECORD_BYTES = 4096
 
-const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
-const key = z.custom<PeerKey>(v => v instanceof Uint8Array && v.byteLength === PEER_KEY_BYTES, 'not a peer key')
-const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+/** A record without extensions has some 600 bytes. */
+export const MAX_RECORD_EXTENSION_BYTES = 1024
+
+export const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
+export const key = z.custom<PeerKey>(v => v instanceof Uint8Array && v.byteLength === PEER_KEY_BYTES, 'not a peer key')
+export const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 const finite = z.number().refine(Number.isFinite, 'not finite')
 
 const head = { v: z.literal(1), swarm: cid, author: key, seq: count }
+const ext = extensionsOf(MAX_RECORD_EXTENSION_BYTES)
 
 /** S_Y(k): the targets of one prior on the shared set, a row-major little-endian float32 matrix, `shared.rows` x `dimension`. */
 export const scoreSchema = z.strictObject({
@@ -58,7 +67,8 @@ export const scoreSchema = z.strictObject({
   /** Rows that have a target: all of them unless the prior is human. Rows without are whole rows of the canonical NaN. */
   present: count,
   /** Claimed uniform value V; everybody recomputes it */
-  uniformValue: finite
+  uniformValue: finite,
+  ext
 })
 
 /** Raw targets y = W psi(x) of one partition: float32 matrix, rows in the partition's order. */
@@ -69,7 +79,8 @@ export const resultSchema = z.strictObject({
   /** The record id of the score of the prior that made them */
   score: cid,
   raw: cid,
-  present: count
+  present: count,
+  ext
 })
 
 /** Raw targets mapped onto a reference. Anybody who holds the raw targets can make one. */
@@ -87,18 +98,38 @@ export const alignmentSchema = z.strictObject({
   dagBytes: count,
   lambda: finite,
   looR2: finite,
-  looCosine: finite
+  looCosine: finite,
+  ext
 })
 
 export const recordSchema = z.discriminatedUnion('type', [scoreSchema, resultSchema, alignmentSchema])
 
+const KNOWN_TYPES: ReadonlySet<string> = new Set(['score', 'result', 'alignment'])
+
+/** What a type of a later version may be called; `lease` is signed for another purpose and never a record. */
+const unknownSchema = z
+  .looseObject({ ...head, type: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'not the name of a type') })
+  .refine(({ type }) => !KNOWN_TYPES.has(type) && type !== 'lease', 'not a type of a later version')
+
 export type Score = z.infer<typeof scoreSchema>
 export type Result = z.infer<typeof resultSchema>
 export type Alignment = z.infer<typeof alignmentSchema>
+/** What this version can say. */
 export type RecordBody = Score | Result | Alignment
 
+/** A record of a type that this version does not know: its head, and what its type is called. */
+export interface UnknownRecord {
+  v: 1
+  swarm: CID
+  author: PeerKey
+  seq: number
+  type: 'unknown'
+  /** `type` on the wire */
+  name: string
+}
+
 /** A record that passed `openRecord` (or that we sealed ourselves). */
-export interface SignedRecord<T extends RecordBody = RecordBody> {
+export interface SignedRecord<T extends RecordBody | UnknownRecord = RecordBody | UnknownRecord> {
   /** CID of the payload: the record's identity */
   readonly id: CID
   /** `id` as text, for maps */
@@ -132,7 +163,7 @@ export interface DecodedRecord {
  * ranges. Throws `InvalidRecordError`.
  */
 export function decodeRecord(bytes: Uint8Array, swarm: { id: CID; manifest: Manifest }, verify: Verify): DecodedRecord {
-  const envelope = open(bytes)
+  const envelope = openStatement(bytes)
   const body = parseBody(envelope)
   checkHead(body, swarm)
   if (body.seq >= swarm.manifest.quotas.recordsPerPeer) {
@@ -159,50 +190,10 @@ export function openRecord(bytes: Uint8Array, swarm: { id: CID; manifest: Manife
   return record
 }
 
-// --- leases ---
+// --- shared with leases (lease.ts) ---
 
-export const leaseSchema = z.strictObject({
-  v: z.literal(1),
-  swarm: cid,
-  author: key,
-  type: z.literal('lease'),
-  partition: count,
-  task: z.enum(['optimize', 'align']),
-  /** Grows with every renewal; an older one is ignored */
-  counter: count,
-  /** Rows done so far */
-  done: count,
-  /** The work was finished or given up: others may take it at once */
-  released: z.boolean()
-})
-
-export type Lease = z.infer<typeof leaseSchema>
-
-export async function sealLease(lease: Lease, sign: Sign): Promise<Uint8Array> {
-  return await seal('coopt/1/lease\0', lease, sign)
-}
-
-/** Same checks as `openRecord`, for a lease. Throws `InvalidRecordError`. */
-export function openLease(bytes: Uint8Array, swarm: { id: CID; manifest: Manifest }, verify: Verify): Lease {
-  const envelope = open(bytes)
-  const parsed = leaseSchema.safeParse(decodePayload(envelope))
-  if (!parsed.success) throw new InvalidRecordError('schema', `not a lease: ${z.prettifyError(parsed.error)}`)
-  const lease = parsed.data
-  checkHead(lease, swarm)
-  const rows = swarm.manifest.partitions[lease.partition]?.rows
-  if (rows === undefined) {
-    throw new InvalidRecordError('out-of-range', `partition ${lease.partition} of ${swarm.manifest.partitions.length}`)
-  }
-  if (lease.done > rows) throw new InvalidRecordError('out-of-range', `${lease.done} of ${rows} rows done`)
-  if (!isSignedBy(envelope, 'coopt/1/lease\0', lease.author, verify)) {
-    throw new InvalidRecordError('bad-signature', 'the signature is not that of the author')
-  }
-  return lease
-}
-
-// --- internal ---
-
-function open(bytes: Uint8Array): Envelope {
+/** The envelope of a record or lease: size and canonical form. Throws `InvalidRecordError`. */
+export function openStatement(bytes: Uint8Array): Envelope {
   if (bytes.byteLength > MAX_RECORD_BYTES) {
     throw new InvalidRecordError('too-large', `${bytes.byteLength} bytes, at most ${MAX_RECORD_BYTES}`)
   }
@@ -213,18 +204,32 @@ function open(bytes: Uint8Array): Envelope {
   }
 }
 
-function parseBody(envelope: Envelope): RecordBody {
-  const parsed = recordSchema.safeParse(decodePayload(envelope))
-  if (!parsed.success) throw new InvalidRecordError('schema', `not a record: ${z.prettifyError(parsed.error)}`)
-  return parsed.data
-}
-
-function decodePayload(envelope: Envelope): unknown {
+/** The signed value, canonical. Throws `InvalidRecordError`. */
+export function decodeStatement(envelope: Envelope): unknown {
   try {
     return decodeCbor(envelope.payload, MAX_RECORD_BYTES)
   } catch (cause) {
     throw notCanonical(cause)
   }
+}
+
+/** Of this swarm, and by an author that it admits. Throws `InvalidRecordError`. */
+export function checkHead(body: { swarm: CID; author: PeerKey }, swarm: { id: CID; manifest: Manifest }): void {
+  if (!body.swarm.equals(swarm.id)) throw new InvalidRecordError('wrong-swarm', `a record of swarm ${body.swarm}`)
+  if (!isAdmitted(swarm.manifest, body.author))
+    throw new InvalidRecordError('not-admitted', 'the author is not on the list of this swarm')
+}
+
+// --- internal ---
+
+function parseBody(envelope: Envelope): RecordBody | UnknownRecord {
+  const payload = decodeStatement(envelope)
+  const parsed = recordSchema.safeParse(payload)
+  if (parsed.success) return parsed.data
+  const later = unknownSchema.safeParse(payload)
+  if (!later.success) throw new InvalidRecordError('schema', `not a record: ${z.prettifyError(parsed.error)}`)
+  const { v, swarm, author, seq, type } = later.data
+  return { v, swarm, author, seq, type: 'unknown', name: type }
 }
 
 function notCanonical(cause: unknown): unknown {
@@ -233,13 +238,8 @@ function notCanonical(cause: unknown): unknown {
     : cause
 }
 
-function checkHead(body: { swarm: CID; author: PeerKey }, swarm: { id: CID; manifest: Manifest }): void {
-  if (!body.swarm.equals(swarm.id)) throw new InvalidRecordError('wrong-swarm', `a record of swarm ${body.swarm}`)
-  if (!isAdmitted(swarm.manifest, body.author))
-    throw new InvalidRecordError('not-admitted', 'the author is not on the list of this swarm')
-}
-
-function checkRanges(body: RecordBody, manifest: Manifest): void {
+function checkRanges(body: RecordBody | UnknownRecord, manifest: Manifest): void {
+  if (body.type === 'unknown') return
   const outOfRange = (message: string) => new InvalidRecordError('out-of-range', message)
   if (body.type === 'score') {
     // On the unit sphere V cannot leave these bounds; the lower one is Jensen's.

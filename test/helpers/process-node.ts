@@ -3,24 +3,20 @@
  *
  * Nothing here waits for a time: tests wait for events and for the end of a process.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { parseCid } from '../../src/codec.ts'
 import { openManifest } from '../../src/distribute/manifest.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { openRecord, type SignedRecord } from '../../src/publish/record.ts'
-import { apiEventSchema, type ApiEvent } from '../../node/api/events.ts'
+import type { ApiEvent } from '../../node/api/events.ts'
 import type { ConfigFile } from '../../node/home/config.ts'
 import { homeAt } from '../../node/home/home.ts'
 import { verify } from '../../node/process/verify-signature.ts'
 import { initHome } from '../../node/home/init-home.ts'
 import { openRecordLog } from '../../node/store/record-log.ts'
-
-const LAUNCHER = join(import.meta.dirname, '..', '..', 'node', 'cli', 'bin.mjs')
+import { resultOf, startCoOpt, type Ended } from '../../scripts/coopt-process.ts'
 
 /** Everything that a node waits for, short; loopback only. */
 const TEST_CONFIG = {
@@ -28,15 +24,6 @@ const TEST_CONFIG = {
   timing: { leaseMs: 3000, settleMs: 500, syncMs: 1000, discoveryMs: 2000, catchUpMs: 5000, handoffMs: 20_000 },
   batchSize: 16
 } satisfies ConfigFile
-
-export interface Ended {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  /** The last JSON line: the result, or what went wrong */
-  readonly last: unknown
-  /** Everything on stderr */
-  readonly said: string
-}
 
 export interface ProcessNode {
   readonly pid: number
@@ -53,10 +40,10 @@ export interface ProcessNode {
 export interface StartOptions {
   /** COOPT_FAILPOINT */
   failpoint?: string
-  /** Path of a module that the process loads first */
-  import?: string
   /** TMPDIR */
   temporary?: string
+  /** Path of a module that the process loads first */
+  import?: string
 }
 
 /** Compiled sources are kept from process to process: a start takes two thirds of the time. */
@@ -103,19 +90,13 @@ export async function createProcessNodes(): Promise<ProcessNodes> {
       await node.until(event => event.type === 'listening')
       return node
     },
-    run: async (home, schema, ...args) => schema.parse(succeeded(await start(home, args).ended)),
+    run: async (home, schema, ...args) => schema.parse(resultOf(await start(home, args).ended, `coopt ${args[0]}`)),
     [Symbol.asyncDispose]: async () => {
       for (const node of running) node.kill('SIGKILL')
       await Promise.all([...running].map(async node => await node.ended))
       await rm(root, { recursive: true, force: true })
     }
   }
-}
-
-/** What a command printed last; throws with what it said when it failed. */
-export function succeeded({ code, signal, last, said }: Ended): unknown {
-  if (code !== 0) throw new Error(`ended with ${signal ?? code}: ${said.trim() || JSON.stringify(last)}`)
-  return last
 }
 
 /** Records in the log of a home, own and others', as the node itself would read them. The home may be in use. */
@@ -155,41 +136,29 @@ export const recordsOf = (records: readonly SignedRecord[], peer: string): Signe
 function startProcess(
   home: string,
   args: readonly string[],
-  { failpoint, import: first, temporary, cache }: StartOptions & { cache: string }
+  { failpoint, temporary, import: first, cache }: StartOptions & { cache: string }
 ): ProcessNode {
-  const before = first === undefined ? [] : ['--import', first]
-  const child = spawn(process.execPath, [...before, LAUNCHER, ...args, '--json', '--home', home], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      NODE_COMPILE_CACHE: cache,
-      ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint }),
-      ...(temporary === undefined ? {} : { TMPDIR: temporary })
-    }
-  })
-  const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   const events: ApiEvent[] = []
   const waiting = new Set<() => void>()
   const listening = new Set<() => void>()
   let said = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text
-    for (const hear of listening) hear()
-  })
-
-  const read = async (): Promise<unknown> => {
-    let last: unknown
-    for await (const line of createInterface({ input: child.stdout })) {
-      last = JSON.parse(line)
-      const event = apiEventSchema.safeParse(last)
-      if (!event.success) continue
-      events.push(event.data)
-      for (const tell of waiting) tell()
+  const { pid, ended, kill } = startCoOpt(args, {
+    home,
+    env: {
+      NODE_COMPILE_CACHE: cache,
+      ...(failpoint === undefined ? {} : { COOPT_FAILPOINT: failpoint }),
+      ...(temporary === undefined ? {} : { TMPDIR: temporary }),
+      ...(first === undefined ? {} : { NODE_OPTIONS: `--import ${first}` })
+    },
+    onEvent: event => {
+      events.push(event)
+      for (const look of waiting) look()
+    },
+    onSaid: text => {
+      said += text
+      for (const look of listening) look()
     }
-    return last
-  }
-  const reading = read()
-  const ended = Promise.all([reading, exited]).then(([last, [code, signal]]) => ({ code, signal, last, said }))
+  })
 
   /** `look` until it finds something: now, and whenever one of `calls` is made. Rejects when the process ends before. */
   const found = async <T>(calls: Set<() => void>, look: () => T | undefined) => {
@@ -208,10 +177,10 @@ function startProcess(
   }
 
   return {
-    pid: child.pid ?? -1,
+    pid: pid ?? -1,
     events,
     ended,
-    kill: signal => void child.kill(signal),
+    kill,
     until: async (isIt, from = 0) => await found(waiting, () => events.slice(from).find(isIt)),
     untilSaid: async text => void (await found(listening, () => said.includes(text) || undefined))
   }

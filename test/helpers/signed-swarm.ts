@@ -3,7 +3,8 @@ import { createPrivateKey, createPublicKey, sign as signBytes, verify as verifyB
 import { rawCid } from '../../src/codec.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { PeerKey, Sign, Verify } from '../../src/envelope.ts'
-import { sealLease, sealRecord, type Lease, type Result, type SignedRecord } from '../../src/publish/record.ts'
+import { sealLease, type Lease } from '../../src/publish/lease.ts'
+import { sealRecord, type Result, type SignedRecord } from '../../src/publish/record.ts'
 
 export interface TestKey {
   /** 32 bytes; also the seed of the libp2p key pair */

@@ -1,5 +1,6 @@
 /**
- * A disk in memory that keeps exactly what POSIX promises and no more, so that tests can fail any call and cut the power anywhere.
+ * A disk in memory that keeps exactly what POSIX promises and no more, so that tests can fail any call and cut the power anywhere. What
+ * survives a cut is decided in simulated-inode.ts:
  *
  * - File data is durable after (data)sync of the file; before that a cut keeps any mixture of 512-byte sectors.
  * - A name is durable after sync of its directory; before that a cut keeps some prefix of the directory's changes, and a rename
@@ -8,20 +9,8 @@
  */
 import { basename, dirname } from 'node:path'
 import type { FileHandle, FileSystem } from '../../node/store/file-system.ts'
-
-interface Inode {
-  data: Buffer
-  durable: Buffer
-  dirty: boolean
-}
-type Entry = Inode | 'directory'
-type Change = Array<[name: string, entry: Entry | undefined]>
-
-interface Directory {
-  now: Map<string, Entry>
-  durable: Map<string, Entry>
-  changes: Change[]
-}
+import { directoryHandle, fileHandle, type DiskCalls } from './simulated-handle.ts'
+import { apply, change, emptyDirectory, errno, survivor, type Directory, type Inode } from './simulated-inode.ts'
 
 export interface Call {
   /** 1, 2, 3, ... over all calls to this disk */
@@ -32,8 +21,6 @@ export interface Call {
 
 /** What to do to a call: nothing, read or write only half of the bytes, stop for good, or fail with this errno. */
 export type Fault = undefined | 'short' | 'power-cut' | `E${string}`
-
-const SECTOR = 512
 
 export class SimulatedDisk implements FileSystem {
   readonly #directories = new Map<string, Directory>([['/', emptyDirectory()]])
@@ -60,7 +47,7 @@ export class SimulatedDisk implements FileSystem {
       change(inDirectory, [[basename(path), entry]])
     }
     this.openHandles++
-    return entry === 'directory' ? this.#directoryHandle(path) : this.#fileHandle(path, entry)
+    return entry === 'directory' ? directoryHandle(path, this.#disk()) : fileHandle(path, entry, this.#disk())
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -206,124 +193,15 @@ export class SimulatedDisk implements FileSystem {
     change(this.#parent(path), [[basename(path), 'directory']])
   }
 
-  #fileHandle(path: string, inode: Inode): FileHandle {
-    const sync = (operation: string): void => {
-      try {
-        this.#call(operation, path)
-      } catch (error) {
-        inode.dirty = false // the kernel gives up on these pages
-        throw error
-      }
-      if (inode.dirty) inode.durable = Buffer.from(inode.data)
-      inode.dirty = false
-    }
+  #disk(): DiskCalls {
     return {
-      read: async (buffer, offset, length, position) => {
-        const short = this.#call('read', path) === 'short'
-        const end = Math.min(inode.data.byteLength, position + (short ? Math.ceil(length / 2) : length))
-        return { bytesRead: position < end ? inode.data.copy(buffer, offset, position, end) : 0 }
-      },
-      write: async (buffer, offset, length, position) => {
-        let written = length
-        try {
-          if (this.#call('write', path) === 'short') written = Math.ceil(length / 2)
-        } catch (error) {
-          this.#write(inode, buffer.subarray(offset, offset + Math.floor(length / 2)), position) // torn
-          throw error
-        }
-        this.#write(inode, buffer.subarray(offset, offset + written), position)
-        return { bytesWritten: written }
-      },
-      truncate: async length => {
-        this.#call('truncate', path)
-        inode.data = Buffer.concat([
-          inode.data.subarray(0, length),
-          Buffer.alloc(Math.max(0, length - inode.data.byteLength))
-        ])
-        inode.dirty = true
-      },
-      datasync: async () => sync('datasync'),
-      sync: async () => sync('sync'),
-      stat: async () => {
-        this.#call('fstat', path)
-        return { size: inode.data.byteLength }
-      },
-      close: this.#closer(path)
-    }
-  }
-
-  /** Closing a second time does nothing, as in Node. */
-  #closer(path: string): () => Promise<void> {
-    let open = true
-    return async () => {
-      if (!open) return
-      open = false
-      this.openHandles--
-      this.#call('close', path)
-    }
-  }
-
-  #write(inode: Inode, bytes: Uint8Array, position: number): void {
-    const size = Math.max(inode.data.byteLength, position + bytes.byteLength)
-    const data = Buffer.alloc(size)
-    inode.data.copy(data)
-    data.set(bytes, position)
-    inode.data = data
-    inode.dirty = true
-  }
-
-  #directoryHandle(path: string): FileHandle {
-    const unsupported = async (): Promise<never> => {
-      throw errno('EISDIR', 'use as a file', path)
-    }
-    return {
-      read: unsupported,
-      write: unsupported,
-      truncate: unsupported,
-      datasync: unsupported,
-      stat: unsupported,
-      sync: async () => {
-        this.#call('sync directory', path)
+      call: (operation, path) => this.#call(operation, path),
+      closed: () => this.openHandles--,
+      settle: path => {
         const directory = this.#directory(path)
         directory.durable = new Map(directory.now)
         directory.changes = []
-      },
-      close: this.#closer(path)
+      }
     }
   }
-}
-
-// --- internal ---
-
-function emptyDirectory(): Directory {
-  return { now: new Map(), durable: new Map(), changes: [] }
-}
-
-function apply(names: Map<string, Entry>, step: Change): void {
-  for (const [name, entry] of step) {
-    if (entry === undefined) names.delete(name)
-    else names.set(name, entry)
-  }
-}
-
-function change(directory: Directory, step: Change): void {
-  apply(directory.now, step)
-  directory.changes.push(step)
-}
-
-/** Data after a cut: the synced version, the written one, or sectors of both. */
-function survivor(inode: Inode, keep: (n: number) => number): Inode {
-  const { data, durable } = inode
-  if (data.equals(durable)) return { data, durable, dirty: false }
-  const length = durable.byteLength + keep(Math.max(0, data.byteLength - durable.byteLength))
-  const left = Buffer.alloc(length)
-  durable.copy(left)
-  for (let at = 0; at < left.byteLength; at += SECTOR) {
-    if (keep(1) === 1) data.copy(left, at, at, Math.min(at + SECTOR, left.byteLength, data.byteLength))
-  }
-  return { data: left, durable: Buffer.from(left), dirty: false }
-}
-
-function errno(code: string, operation: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${operation} '${path}'`), { code })
 }

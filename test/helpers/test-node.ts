@@ -5,7 +5,6 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { peerIdFromString } from '@libp2p/peer-id'
 import { onTestFinished } from 'vitest'
 import { bundledPrior } from '../../node/priors/bundled.ts'
 import type { ApiEvent } from '../../node/api/events.ts'
@@ -13,8 +12,7 @@ import type { JoinOptions, PublishOptions } from '../../node/api/options.ts'
 import type { PublishReport } from '../../node/api/reports.ts'
 import type { ConfigFile } from '../../node/home/config.ts'
 import { nodeOf } from '../../node/create-node.ts'
-import type { CoOptNode } from '../../node/api/library.ts'
-import { blockFileOf } from '../../node/store/block-files.ts'
+import type { CoOptNode } from '../../node/api/api.ts'
 import { initHome } from '../../node/home/init-home.ts'
 import type { Membership } from '../../node/swarms/membership.ts'
 import type { Network } from '../../node/network/network.ts'
@@ -22,7 +20,6 @@ import { openRuntime, type Runtime } from '../../node/runtime.ts'
 import { makeSample } from '../../scripts/make-sample.ts'
 import { rawCid } from '../../src/codec.ts'
 import { cifarImages, cifarLabels, hasSharedData } from './cifar.ts'
-import type { CID } from 'multiformats/cid'
 
 export { bundledPrior }
 
@@ -194,6 +191,11 @@ export async function folderOf(images: readonly Picture[]): Promise<string> {
   return folder
 }
 
+/** What an operation left in the spool, apart from the working directories of inference processes that still run. */
+export async function leftInSpool({ home }: Pick<TestNode, 'home'>): Promise<string[]> {
+  return (await readdir(join(home, 'spool'))).filter(name => !name.startsWith('coopt-worker-'))
+}
+
 /** The path of a label file, as a participant with eyes would write it; kinds that are undefined are left out. */
 export async function labelFile(labels: Iterable<{ bytes: Uint8Array; kind: string | undefined }>): Promise<string> {
   const lines = ['id,label']
@@ -215,50 +217,4 @@ export async function priorFolder(model: Uint8Array): Promise<string> {
 /** Connect two nodes; resolves when both members know each other in this swarm. */
 export async function dial(from: TestNode, to: TestNode): Promise<void> {
   await from.network.libp2p.dial(to.network.libp2p.getMultiaddrs())
-}
-
-/** Where the block lies in a home. */
-export function blockPath(home: string, cid: CID): string {
-  const file = blockFileOf(join(home, 'blocks'), cid)
-  if (file === undefined) throw new Error(`${cid} is never stored`)
-  return file.path
-}
-
-/** Let two groups neither keep nor make connections with each other. Returns what heals it. */
-export function split(left: readonly TestNode[], right: readonly TestNode[]): () => void {
-  const undo = [...left, ...right].map(one => {
-    const others = new Set((left.includes(one) ? right : left).map(({ peer }) => peer))
-    const { conduct, libp2p } = one.network
-    const before = conduct.isDenied.bind(conduct)
-    conduct.isDenied = peer => others.has(peer) || before(peer)
-    return {
-      heal: () => {
-        conduct.isDenied = before
-      },
-      cut: () => {
-        for (const peer of others)
-          for (const c of libp2p.getConnections(peerIdFromString(peer))) c.abort(new Error('the network is split'))
-      }
-    }
-  })
-  for (const { cut } of undo) cut()
-  return () => {
-    for (const { heal } of undo) heal()
-  }
-}
-
-/** Resolve when `test` holds for the state of a swarm, looking after each of its changes. */
-export async function whenState(membership: Membership, test: () => boolean): Promise<void> {
-  if (test()) return
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const look = (): void => {
-    if (test()) resolve()
-  }
-  membership.state.events.addEventListener('change', look)
-  try {
-    look()
-    await promise
-  } finally {
-    membership.state.events.removeEventListener('change', look)
-  }
 }

@@ -8,6 +8,8 @@ declare module 'vitest' {
     python: string
     /** Is PyTorch in it? */
     train: boolean
+    /** Path of the python that has transformers, timm and open_clip; empty where there is none */
+    models: string
   }
 }
 
@@ -19,6 +21,10 @@ export default async function setup(project: TestProject): Promise<void> {
       `skipped: ${environment.missing}; pyarrow, pandas, polars, DuckDB, datasets, mlcroissant and PyTorch are not tried\n`
     )
   else if (!train) process.stderr.write('skipped: COOPT_INTEROP_TRAIN is "no"; PyTorch is not installed or tried\n')
+  const models = train ? await pythonEnvironment({ models: true }) : { missing: 'COOPT_INTEROP_TRAIN is "no"' }
+  if ('missing' in models)
+    process.stderr.write(`skipped: ${models.missing}; transformers, timm, open_clip and exporters are not tried\n`)
+  project.provide('models', 'python' in models ? models.python : '')
   project.provide('python', 'python' in environment ? environment.python : '')
   project.provide('train', 'python' in environment && train)
 }

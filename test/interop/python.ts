@@ -43,9 +43,13 @@ export interface Seen {
 }
 
 /** Standard output of a script in the environment. */
-export async function python(cache: string, args: readonly string[]): Promise<string> {
+export async function python(
+  cache: string,
+  args: readonly string[],
+  interpreter: string = inject('python')
+): Promise<string> {
   const { PATH = '' } = process.env
-  const { stdout } = await run(inject('python'), args, {
+  const { stdout } = await run(interpreter, args, {
     env: { PATH, HOME: cache, HF_HOME: cache, HF_HUB_DISABLE_TELEMETRY: '1', PYTHONWARNINGS: 'ignore' },
     maxBuffer: 1024 * 1024 * 1024,
     timeout: LIMIT_MS

@@ -1,5 +1,5 @@
 /**
- * Lines of a byte stream, bounded: a line longer than `MAX_LINE_BYTES` is an error before it is held in memory.
+ * Lines of a byte stream, bounded: a line longer than `MAX_LINE_BYTES` is an error before all of it is in memory.
  */
 import { ProtocolError } from '../../../src/errors.ts'
 

@@ -1,6 +1,6 @@
 /**
- * `api.json` in the home directory (0600): where the daemon of this home listens, and the token that opens it. Who can read the
- * file may command the node; nobody else can.
+ * `api.json` in the home directory (0600): the port of the home's daemon, and the token for its local API. Reading the file is what gives
+ * control of the node.
  */
 import { join } from 'node:path'
 import { z } from 'zod'

@@ -9,15 +9,22 @@ import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { CoOptError, ProtocolError } from '../../../src/errors.ts'
 import type { CallOptions, CoOptApi } from '../api.ts'
-import type { PeerReport } from '../reports.ts'
 import { readLines } from './answer-lines.ts'
 import { readApiFile, type ApiEndpoint } from './api-file.ts'
-import { answerLineSchema, CALL_HEADER, OPERATIONS, type OperationName } from './operations.ts'
+import { apiOf, OPERATIONS, type OperationName } from '../operations.ts'
+import { answerLineSchema, CALL_HEADER } from './wire.ts'
 import { fromWireError } from './wire-error.ts'
 
 /** The daemon could not be reached, or went away during the call. */
 export class DaemonUnavailableError extends CoOptError {
   static override readonly name = 'DaemonUnavailableError'
+}
+
+/** Did a call fail because nothing listened any more? Then it did not begin, and may be tried again. */
+export function isNeverReached(error: unknown): boolean {
+  return (
+    error instanceof DaemonUnavailableError && isConnectionError(error.cause) && error.cause.code === 'ECONNREFUSED'
+  )
 }
 
 /** How long a daemon may take to answer that it is there; it may be busy hashing. */
@@ -30,7 +37,7 @@ export async function connectApi(home: string): Promise<CoOptApi | undefined> {
 }
 
 export function createApiClient(endpoint: ApiEndpoint): CoOptApi {
-  const call = async <T>(name: OperationName, args: unknown[], options: CallOptions = {}): Promise<T> => {
+  const call = async (name: OperationName, args: unknown[], options: CallOptions): Promise<unknown> => {
     const { signal, kill, onEvent } = options
     kill?.throwIfAborted()
     signal?.throwIfAborted()
@@ -47,7 +54,7 @@ export function createApiClient(endpoint: ApiEndpoint): CoOptApi {
         const answer = answerLineSchema.parse(JSON.parse(line))
         if ('event' in answer) onEvent?.(answer.event)
         else if ('error' in answer) throw fromWireError(answer.error)
-        else return OPERATIONS[name].result.parse(answer.result) as T
+        else return OPERATIONS[name].result.parse(answer.result)
       }
       throw new DaemonUnavailableError('the daemon ended before it answered; see what it printed and start it again')
     } catch (error) {
@@ -57,25 +64,7 @@ export function createApiClient(endpoint: ApiEndpoint): CoOptApi {
       signal?.removeEventListener('abort', leave)
     }
   }
-  return {
-    publish: (source, options, o) => call('publish', [source, options], o),
-    join: (invite, options, o) => call('join', [invite, options], o),
-    status: (invite, o) => call('status', [invite ?? null], o),
-    peers: o => call<PeerReport[]>('peers', [], o),
-    priorCheck: (prior, options, o) => call('priorCheck', [prior, options], o),
-    merge: (invite, options, o) => call('merge', [invite, options], o),
-    verify: (cid, options = {}, o) => call('verify', [cid, options], o),
-    export: (cid, options, o) => call('export', [cid, options], o),
-    evaluate: (cid, options, o) => call('evaluate', [cid, options], o),
-    import: (file, o) => call('import', [file], o),
-    gc: (options, o) => call('gc', [options], o),
-    pin: (cid, options, o) => call('pin', [cid, options], o),
-    unpin: (cid, o) => call('unpin', [cid], o),
-    provide: (cid, o) => call('provide', [cid], o),
-    stop: async o => {
-      await call('stop', [], o)
-    }
-  }
+  return apiOf(call)
 }
 
 // --- internal ---
@@ -102,7 +91,7 @@ async function send(
   return response
 }
 
-/** The connection of the call itself tells what becomes of it, so a failure here has nobody to be told to. */
+/** A failure to connect is not reported: the connection of the call itself fails then, too. */
 async function askToEnd(endpoint: ApiEndpoint, id: string): Promise<void> {
   try {
     const response = await send(endpoint, 'DELETE', `/v1/calls/${id}`, '')

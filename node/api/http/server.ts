@@ -11,19 +11,19 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { z } from 'zod'
 import { InvalidInputError } from '../../../src/errors.ts'
 import type { CoOptApi } from '../api.ts'
 import type { ApiEvent } from '../events.ts'
 import { removeApiFile, writeApiFile } from './api-file.ts'
-import { CALL_HEADER, callIdSchema, isOperation, OPERATIONS } from './operations.ts'
+import { checkArguments, isOperation, OPERATIONS, type OperationName } from '../operations.ts'
+import { CALL_HEADER, callIdSchema } from './wire.ts'
 import { toWireError } from './wire-error.ts'
 
 /** An allow list of 4,096 peer ids is 250 KB of JSON, everything else far less. */
 const MAX_BODY_BYTES = 1024 * 1024
 /** Commands are typed by people and scripts; more at once is a runaway loop. */
 const MAX_CALLS = 64
-/** Events are advice: a reader that is this far behind misses some rather than filling the daemon's memory. */
+/** Events are hints: a reader that is this far behind misses some, so that it cannot fill the daemon's memory. */
 const MAX_UNREAD_BYTES = 1024 * 1024
 
 export interface ApiServerInit {
@@ -55,7 +55,7 @@ export async function serveApi(api: CoOptApi, { home, port = 0 }: ApiServerInit)
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (!isLoopbackHost(request.headers.host) || request.headers.origin !== undefined) {
-      return refuse(response, 403, 'this API answers local programs only')
+      return refuse(response, 403, 'this API serves local programs only')
     }
     if (!isAuthorized(request.headers.authorization, token)) return refuse(response, 401, 'the bearer token is wrong')
     const [, version, name = '', id] = (request.url ?? '').split('/')
@@ -74,7 +74,7 @@ export async function serveApi(api: CoOptApi, { home, port = 0 }: ApiServerInit)
     const graceful = new AbortController()
     calls.set(call.data, graceful)
     try {
-      await answer(response, OPERATIONS[name], body, graceful.signal)
+      await answer(response, name, body, graceful.signal)
     } finally {
       calls.delete(call.data)
     }
@@ -82,7 +82,7 @@ export async function serveApi(api: CoOptApi, { home, port = 0 }: ApiServerInit)
 
   const answer = async (
     response: ServerResponse,
-    operation: (typeof OPERATIONS)[keyof typeof OPERATIONS],
+    name: OperationName,
     body: string,
     signal: AbortSignal
   ): Promise<void> => {
@@ -95,9 +95,9 @@ export async function serveApi(api: CoOptApi, { home, port = 0 }: ApiServerInit)
       if (response.writable && response.writableLength < MAX_UNREAD_BYTES) send({ event })
     }
     try {
-      const args = parseArguments(operation.args, body)
-      const result = await operation.invoke(api, args, { signal, kill: kill.signal, onEvent })
-      send({ result: operation.result.parse(result) })
+      const args = checkArguments(name, parseBody(body))
+      const result = await OPERATIONS[name].invoke(api, args, { signal, kill: kill.signal, onEvent })
+      send({ result: OPERATIONS[name].result.parse(result) })
     } catch (error) {
       if (response.writable) send({ error: toWireError(error) })
     }
@@ -105,7 +105,11 @@ export async function serveApi(api: CoOptApi, { home, port = 0 }: ApiServerInit)
   }
 
   server.listen({ host: '127.0.0.1', port })
-  await once(server, 'listening')
+  await once(server, 'listening').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EADDRINUSE' && cause.code !== 'EACCES') throw cause
+    const reason = cause.code === 'EACCES' ? 'needs more rights than this process has' : 'is taken by another program'
+    throw new InvalidInputError(`port ${port} for the local API ${reason}: give another with --api-port`, { cause })
+  })
   const { port: bound } = server.address() as AddressInfo
   await writeApiFile(home, { pid: process.pid, port: bound, token })
 
@@ -147,16 +151,15 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function parseArguments(schema: z.ZodType<unknown[]>, body: string): unknown[] {
+function parseBody(body: string): unknown[] {
   let value: unknown
   try {
     value = JSON.parse(body)
   } catch (cause) {
     throw new InvalidInputError('the arguments are not JSON', { cause })
   }
-  const parsed = schema.safeParse(value)
-  if (!parsed.success) throw new InvalidInputError(`the arguments are wrong:\n${z.prettifyError(parsed.error)}`)
-  return parsed.data
+  if (!Array.isArray(value)) throw new InvalidInputError('the arguments are not a JSON array')
+  return value
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {

@@ -1,10 +1,10 @@
 /**
- * An error on its way from the daemon to a command: name, message and exit code. The stack and the cause stay where they were.
+ * An error as the daemon sends it to a command: name, message and exit code, without stack and cause.
  */
 import { z } from 'zod'
 import { exitCodeOf } from '../exit-codes.ts'
 
-/** A message longer than this helps nobody. */
+/** Longer messages are cut. */
 const MAX_MESSAGE = 16_384
 
 export const wireErrorSchema = z.object({
@@ -20,7 +20,7 @@ export function toWireError(error: unknown): WireError {
   return { name: name.slice(0, 128), message: message.slice(0, MAX_MESSAGE), exitCode: exitCodeOf(error) }
 }
 
-/** The same name and message again; `instanceof` does not survive the way, `name` does. */
+/** An error of the same name and message. Test `name`: `instanceof` does not work across processes. */
 export function fromWireError({ name, message }: WireError): Error {
   const error = new Error(message)
   error.name = name

@@ -1,4 +1,4 @@
-/** coopt gc: frees the blocks that no swarm of this home and no pin needs; safe while something is being published. */
+/** coopt gc: frees the blocks that no swarm of this home and no pin needs. Safe while a publication is in progress, and on a full disk. */
 import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
 import { printReport } from '../output.ts'
@@ -6,8 +6,8 @@ import { byteText, fieldLines } from '../text-table.ts'
 
 export function gcCommand(invoke: Invoke): Command {
   return new Command('gc')
-    .description('free what no swarm and no pin needs')
-    .option('--dry-run', 'only tell what would be freed', false)
+    .description('free blocks that no swarm and no pin needs')
+    .option('--dry-run', 'only show what would be freed', false)
     .action(async ({ dryRun }: { dryRun: boolean }) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')

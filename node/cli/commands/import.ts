@@ -1,4 +1,4 @@
-/** coopt import: a CAR into the store; a merged dataset in it brings its swarm and records along. */
+/** coopt import: reads a CAR into the store, and joins the swarm of a merged dataset in it with its records. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
@@ -8,7 +8,7 @@ import { byteText, fieldLines } from '../text-table.ts'
 
 export function importCommand(invoke: Invoke): Command {
   return new Command('import')
-    .description('take the blocks of a CAR, and the swarm and records of a merged dataset in it')
+    .description('import the blocks of a CAR, with the swarm and records of a merged dataset in it')
     .argument('<file>', '.car, as coopt export or ipfs dag export write it', someText)
     .action(async (file: string) => {
       await invoke(async invocation => {

@@ -1,4 +1,4 @@
-/** coopt init: identity and config in the home directory. */
+/** coopt init: creates the home directory with an identity and a configuration. */
 import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
 import { printReport } from '../output.ts'
@@ -6,14 +6,14 @@ import { fieldLines } from '../text-table.ts'
 
 export function initCommand(invoke: Invoke): Command {
   return new Command('init')
-    .description('make the home directory: identity and config')
+    .description('create the home directory with an identity and a configuration')
     .option('--listen <multiaddr...>', 'addresses to listen on, e.g. /ip4/0.0.0.0/tcp/4001')
-    .option('--no-mdns', 'do not look for members on the local network')
+    .option('--no-mdns', 'do not search the local network for members')
     .action(async (options: { listen?: string[]; mdns: boolean }) => {
       await invoke(async invocation => {
         const backend = await invocation.loadBackend()
         const report = await backend.initHome(invocation.home, options)
-        const note = report.created ? undefined : 'was there already, nothing changed'
+        const note = report.created ? undefined : 'existed already, nothing changed'
         printReport(
           invocation,
           report,

@@ -1,4 +1,4 @@
-/** coopt join: takes part in a swarm with a prior, until the dataset is complete (and on, unless --once). */
+/** coopt join: takes part in a swarm with a prior until the dataset is complete, and on unless --once. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { JoinOptions } from '../../api/options.ts'
@@ -16,20 +16,18 @@ export function joinCommand(invoke: Invoke): Command {
       '.onnx file, folder with model.onnx, labels.csv, or a bundle (folder or CID)',
       someText
     )
-    .option('--output <name>', 'output of the model to take as the feature', someText)
-    .option('--once', 'leave when the dataset is complete', false)
+    .option('--output <name>', 'model output to use as the feature', someText)
+    .option('--once', 'exit when the dataset is complete', false)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
-    .option('--max-partitions <number>', 'take at most this many partitions', wholeNumber(1))
-    .option('--name <name>', 'how the prior is called in public (default: from its file)', someText)
-    .option('--license <text>', 'licence of the prior, stated in public', someText)
+    .option('--max-partitions <number>', 'work on at most this many partitions', wholeNumber(1))
+    .option('--name <name>', 'public name of the prior (default: from its file)', someText)
+    .option('--license <text>', 'public licence of the prior', someText)
     .action(async (invite: string, options: JoinOptions) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const { decodeInvite } = await import('../../../src/distribute/invite.ts')
         const { directoryCid } = await import('../../api/directory-cid.ts')
         const isBundle = directoryCid(options.prior) !== undefined
         const prior = isBundle ? options.prior : resolve(invocation.cwd, options.prior)
-        decodeInvite(invite) // a cut invite is told before the network comes up
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
           api.join(invite, { ...options, prior }, call)
@@ -38,6 +36,7 @@ export function joinCommand(invoke: Invoke): Command {
           ['manifest', report.manifest],
           ['peer', report.peer],
           ['prior', report.prior],
+          ['assumed', report.assumed?.join('; ')],
           ['partitions', report.partitions],
           ['complete', report.complete ? 'yes' : 'no'],
           ['merged', report.mergedCid]

@@ -1,7 +1,7 @@
 /**
  * coopt merge: the merged CID, provisional while partitions are missing; --out also writes the files.
  *
- * Catches up with the swarm first, so that whoever comes late computes the same CID as everybody else.
+ * Catches up with the swarm first, so that a late node computes the same CID as the others.
  */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
@@ -15,14 +15,12 @@ export function mergeCommand(invoke: Invoke): Command {
   return new Command('merge')
     .description('print the merged CID of a swarm')
     .argument('<invite>', 'invite, or manifest CID', someText)
-    .option('--out <dir>', 'also write the merged dataset into this new folder', someText)
-    .option('--name <key>', 'publish it under this key of the home, as an IPNS record', someText)
-    .option('--offline', 'use what this home has, ask no peers', false)
+    .option('--out <dir>', 'also write the dataset to this new or empty folder', someText)
+    .option('--name <key>', 'publish it as an IPNS record under this key of the home', someText)
+    .option('--offline', 'use local records only, contact no peers', false)
     .action(async (invite: string, { out, name, offline }: { out?: string; name?: string; offline: boolean }) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const { decodeInvite } = await import('../../../src/distribute/invite.ts')
-        decodeInvite(invite)
         const options = {
           ...(out === undefined ? {} : { out: resolve(invocation.cwd, out) }),
           ...(name === undefined ? {} : { name })

@@ -1,4 +1,4 @@
-/** coopt peers: who this node knows and is connected to. */
+/** coopt peers: the peers that this node knows, and whether it is connected to them. */
 import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
 import { printReport } from '../output.ts'

@@ -1,5 +1,5 @@
 /**
- * coopt pin, coopt unpin: what gc leaves alone. With --service a remote pinning service keeps it too; the command ends when that has it.
+ * coopt pin, coopt unpin: what gc keeps. With --service a remote pinning service keeps it too; the command ends when the service has it.
  */
 import { Command } from 'commander'
 import type { PinOptions } from '../../api/upkeep.ts'
@@ -17,7 +17,7 @@ interface Options {
 
 export function pinCommand(invoke: Invoke): Command {
   return new Command('pin')
-    .description('keep all below a CID, here and with a remote pinning service')
+    .description('keep a CID and everything below it, here and with a remote pinning service')
     .argument('<cid>', 'root of a merged dataset, or anything else', someText)
     .option(
       '--service <url>',
@@ -25,7 +25,7 @@ export function pinCommand(invoke: Invoke): Command {
       someText
     )
     .option('--token-env <name>', 'environment variable that holds the access token of the service', someText)
-    .option('--name <name>', 'how the pin is called there', someText)
+    .option('--name <name>', 'name of the pin at the service', someText)
     .action(async (cid: string, { service, tokenEnv, name }: Options) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
@@ -33,7 +33,7 @@ export function pinCommand(invoke: Invoke): Command {
           ...(name === undefined ? {} : { name }),
           ...(service === undefined ? {} : { service: { url: service, token: tokenOf(invocation.env, tokenEnv) } })
         }
-        if (service === undefined && tokenEnv !== undefined) throw new UsageError('--token-env is for --service URL')
+        if (service === undefined && tokenEnv !== undefined) throw new UsageError('--token-env needs --service URL')
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
           api.pin(cid, options, call)
@@ -50,8 +50,8 @@ export function pinCommand(invoke: Invoke): Command {
 
 export function unpinCommand(invoke: Invoke): Command {
   return new Command('unpin')
-    .description('no longer keep a CID for its own sake')
-    .argument('<cid>', 'what was pinned', someText)
+    .description('stop pinning a CID')
+    .argument('<cid>', 'CID that was pinned', someText)
     .action(async (cid: string) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')

@@ -1,4 +1,4 @@
-/** coopt prior check: what a node, and with --shared a swarm, would make of a prior. coopt prior pack: a bundle of it. */
+/** coopt prior check: how a node reads a prior, and with --shared whether a swarm would accept it. coopt prior pack: a bundle of it. */
 import { extname, resolve } from 'node:path'
 import { Command } from 'commander'
 import type { PriorCheckOptions } from '../../api/options.ts'
@@ -13,13 +13,13 @@ import { priorText } from '../prior-text.ts'
 
 export function priorCommand(invoke: Invoke): Command {
   const check = new Command('check')
-    .description('show input, feature, preprocessing and speed, or why it is refused')
+    .description('show input, feature, preprocessing and speed, or why the prior is refused')
     .argument('<prior>', '.onnx file, folder with model.onnx, labels.csv, or a bundle (folder or CID)', someText)
     .option('--image <file>', 'also compute the feature of this image', someText)
-    .option('--output <name>', 'output of the model to take as the feature', someText)
+    .option('--output <name>', 'model output to use as the feature', someText)
     .option(
       '--shared <invite>',
-      'also: what would become of it in this swarm or merged dataset (invite or CID)',
+      'also show whether this swarm or merged dataset would accept it (invite or CID)',
       someText
     )
     .action(async (prior: string, { image, output, shared }: PriorCheckOptions) => {
@@ -41,22 +41,22 @@ export function priorCommand(invoke: Invoke): Command {
       })
     })
   const pack = new Command('pack')
-    .description('make a bundle of a model, by which anybody can run it again')
+    .description('pack a model into a bundle that others can run again')
     .argument('<prior>', '.onnx file or folder with model.onnx', someText)
     .requiredOption('--out <path>', 'new FILE.car, or a new folder', someText)
-    .option('--license <spdx>', 'licence of the model, stated in public', someText)
-    .option('--name <name>', 'how the prior is called in public (default: from its file)', someText)
-    .option('--output <name>', 'output of the model to take as the feature', someText)
+    .option('--license <spdx>', 'public licence of the model', someText)
+    .option('--name <name>', 'public name of the prior (default: from its file)', someText)
+    .option('--output <name>', 'model output to use as the feature', someText)
     .option(
       '--images <source>',
-      'folder, tar or Parquet file to take the golden images from (default: synthetic)',
+      'folder, tar or Parquet file to draw the golden images from (default: synthetic)',
       someText
     )
-    .option('--store', 'also keep it in the home: stored, pinned and served', false)
+    .option('--store', 'also store, pin and serve it from the home', false)
     .action(async (prior: string, options: PackArguments) => {
       await invoke(async invocation => await packPrior(invocation, prior, options))
     })
-  return new Command('prior').description('look at prior models').addCommand(check).addCommand(pack)
+  return new Command('prior').description('check and pack prior models').addCommand(check).addCommand(pack)
 }
 
 // --- internal ---
@@ -78,7 +78,7 @@ async function packPrior(
   const { cwd, home } = invocation
   const path = resolve(cwd, out)
   const isCar = extname(path).toLowerCase() === '.car'
-  if (store && !isCar) throw new UsageError('--store takes the bundle from the CAR file: give --out FILE.car with it')
+  if (store && !isCar) throw new UsageError('--store imports the bundle from a CAR file: use it with --out FILE.car')
   const backend = await invocation.loadBackend()
   const report = await backend.packPrior(resolve(cwd, prior), {
     ...options,
@@ -104,14 +104,12 @@ async function packPrior(
   printReport(invocation, { ...report, stored: store }, text)
 }
 
-/** A swarm's members are asked, or those who have a bundle; a merged dataset alone is looked at without anybody. */
+/** Needs peers for a swarm, and for a bundle that has to be fetched; a merged dataset in the store needs none. */
 async function checkInHome(invocation: Invocation, prior: string, options: PriorCheckOptions): Promise<PriorReport> {
   const { withApi } = await import('../session.ts')
-  const { decodeInvite } = await import('../../../src/distribute/invite.ts')
   const { directoryCid } = await import('../../api/directory-cid.ts')
   const { shared } = options
   const isDataset = shared !== undefined && directoryCid(shared) !== undefined
-  if (shared !== undefined && !isDataset) decodeInvite(shared) // a cut invite is told before the network comes up
   const network = !isDataset || directoryCid(prior) !== undefined
   // one JSON object, as without --shared: progress is for people
   const reporter = invocation.json ? undefined : createReporter(invocation)

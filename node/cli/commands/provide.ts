@@ -1,4 +1,4 @@
-/** coopt provide: tells the DHT that this node has a CID. What a swarm needs is provided anyway, again and again. */
+/** coopt provide: announces in the DHT that this node has a CID. Content of swarms is announced without it. */
 import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
@@ -7,7 +7,7 @@ import { fieldLines } from '../text-table.ts'
 
 export function provideCommand(invoke: Invoke): Command {
   return new Command('provide')
-    .description('tell the DHT that this node has a CID')
+    .description('announce in the DHT that this node has a CID')
     .argument('<cid>', 'content of this home', someText)
     .action(async (cid: string) => {
       await invoke(async invocation => {
@@ -15,7 +15,7 @@ export function provideCommand(invoke: Invoke): Command {
         const report = await withApi(invocation, { network: true }, (api, call) => api.provide(cid, call))
         const text = fieldLines([
           ['provided', report.cid],
-          ['peers of the DHT', report.peers]
+          ['DHT peers', report.peers]
         ])
         printReport(invocation, report, text)
       })

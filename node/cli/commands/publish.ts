@@ -1,4 +1,4 @@
-/** coopt publish: images in folders, tars, Parquet files or on IPFS become a swarm; prints its manifest CID and the invite. */
+/** coopt publish: starts a swarm from images in folders, tars, Parquet files or on IPFS; prints its manifest CID and the invite. */
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { InvalidInputError } from '../../../src/errors.ts'
@@ -33,36 +33,36 @@ interface Options {
 
 export function publishCommand(invoke: Invoke): Command {
   return new Command('publish')
-    .description('turn images (JPEG, PNG, WebP) into a swarm')
+    .description('publish images (JPEG, PNG, WebP) as a new swarm')
     .argument(
       '<source...>',
       'folder of images, tar or WebDataset shards (also .gz, .zst), Parquet or Arrow files with an image column, folder of such files, CID of a directory on IPFS, or - for a tar on stdin',
       (text: string, before: string[] | undefined) => [...(before ?? []), someText(text)]
     )
     .requiredOption('--name <name>', 'name of the dataset', someText)
-    .option('--partitions <number>', 'pieces of work', wholeNumber(1), 16)
-    .option('--shared <rows>', 'rows of the shared set', wholeNumber(1), 1000)
-    .option('--dim <number>', 'dimensions of every target', wholeNumber(1), 256)
+    .option('--partitions <number>', 'number of partitions, the units of work', wholeNumber(1), 16)
+    .option('--shared <rows>', 'size of the shared set, in images', wholeNumber(1), 1000)
+    .option('--dim <number>', 'dimensions of the targets', wholeNumber(1), 256)
     .addOption(
-      new Option('--target-dtype <type>', 'numbers of the targets in the dataset (default: float32)').choices(
+      new Option('--target-dtype <type>', 'number format of the targets in the dataset (default: float32)').choices(
         TARGET_DTYPES
       )
     )
     .option('--license <text>', 'licence of the images, stated in the manifest', someText)
     .option(
       '--reference-prior <prior>',
-      'prior for the features the gate judges against (default: the bundled untrained one)'
+      'prior whose features the gate compares with (default: the bundled untrained one)'
     )
     .addOption(
       new Option(
         '--election <policy>',
-        'how the reference comes about (default: consensus with --allow, else predictivity)'
+        'how the reference is elected (default: consensus with --allow, else predictivity)'
       ).choices(['uniformity', 'predictivity', 'consensus'])
     )
-    .option('--centred', 'uniform values of centred targets (default: as they are)')
-    .option('--allow <peer...>', 'peer ids that may take part (default: everybody)')
-    .option('--dedupe', 'keep images of equal bytes once (default: keep all)')
-    .option('--skip-bad', 'leave out images and archives that cannot be used, and list them (default: stop)')
+    .option('--centred', 'centre targets before their uniform value is computed (default: no)')
+    .option('--allow <peer...>', 'peer ids that may take part (default: any)')
+    .option('--dedupe', 'drop duplicate images (default: keep them)')
+    .option('--skip-bad', 'skip unusable images and archives, and list them (default: stop)')
     .option(
       '--column <name>',
       'column of Parquet or Arrow files that has the images (default: by type and name)',
@@ -104,7 +104,7 @@ export function publishCommand(invoke: Invoke): Command {
           ['manifest', report.manifest],
           [
             'samples',
-            `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, ${rest.dedupe === true ? 'left out' : 'kept'})`}`
+            `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, ${rest.dedupe === true ? 'dropped' : 'kept'})`}`
           ],
           ...report.leftOut.map(entry => ['left out', leftOutText(entry)] as const),
           ['partitions', report.partitions],

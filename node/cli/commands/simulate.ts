@@ -1,11 +1,11 @@
-/** coopt simulate: a whole swarm in this process, many times over. JSON lines on stdout whether or not --json is given. */
+/** coopt simulate: runs the swarms of a plan in this process. Prints JSON lines with or without --json. */
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 
-interface Given {
+interface Options {
   out?: string
   only?: string[]
   cache?: string
@@ -14,13 +14,13 @@ interface Given {
 
 export function simulateCommand(invoke: Invoke): Command {
   return new Command('simulate')
-    .description('run swarms of a plan in this process, one JSON line for each of its configurations')
-    .argument('<plan>', 'PLAN.json: images, priors, participants, rules (see node/simulate/simulate.md)', someText)
+    .description('simulate the swarms of a plan, one JSON line per configuration')
+    .argument('<plan>', 'PLAN.json: images, priors, participants, rules (see node/lab/simulate/simulate.md)', someText)
     .option('--out <dir>', 'write the merged targets: NAME.npy, NAME.npy.ids.txt, NAME.provenance.csv', someText)
-    .option('--only <name...>', 'run these configurations of the plan only')
-    .option('--cache <dir>', 'keep the features of each prior here (default: the XDG cache directory)', someText)
+    .option('--only <name...>', 'run only these configurations of the plan')
+    .option('--cache <dir>', 'cache features of priors here (default: coopt in the XDG cache directory)', someText)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
-    .action(async (plan: string, { out, only, cache, threads }: Given) => {
+    .action(async (plan: string, { out, only, cache, threads }: Options) => {
       await invoke(async ({ cwd, env, loadBackend, stdout, stderr, signal }) => {
         const backend = await loadBackend()
         await backend.simulate(resolve(cwd, plan), {

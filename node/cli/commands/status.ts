@@ -8,8 +8,8 @@ import { fieldLines } from '../text-table.ts'
 
 export function statusCommand(invoke: Invoke): Command {
   return new Command('status')
-    .description('show swarms, election and progress')
-    .argument('[invite]', 'only this swarm')
+    .description('show swarms, elections and progress')
+    .argument('[invite]', 'show this swarm only')
     .action(async (invite: string | undefined) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
@@ -27,7 +27,7 @@ function statusText({ peer, addresses, gateway, opening, swarms }: StatusReport)
     ['addresses', addresses.length === 0 ? 'none, the network is not running' : addresses.join(' ')],
     ['gateway', gateway],
     ['swarms', swarms.length],
-    ['opening', opening === undefined ? undefined : `${opening.join(' ')}, waiting for content of other members`]
+    ['opening', opening === undefined ? undefined : `${opening.join(' ')}, waiting for content from other members`]
   ])
   return [head, ...swarms.map(swarmText)].join('\n\n')
 }
@@ -38,9 +38,9 @@ function swarmText(swarm: SwarmStatus): string {
     ['swarm', swarm.name],
     ['manifest', swarm.manifest],
     ['role', swarm.role],
-    ['partitions', `${done} of ${total} done, ${mine} of them mine`],
+    ['partitions', `${done} of ${total} done, ${mine} by this node`],
     ['coverage', coverageText(swarm.coverage)],
-    ['reference', referenceText(swarm.reference) ?? 'none elected yet'],
+    ['reference', referenceText(swarm.reference) ?? 'not elected yet'],
     ['merged', swarm.complete ? swarm.mergedCid : undefined],
     ['copies', copiesText(swarm.shards)],
     ['invite', swarm.invite]
@@ -48,18 +48,18 @@ function swarmText(swarm: SwarmStatus): string {
   return swarm.peers.length === 0 ? fields : `${fields}\n\n${peerTable(swarm.peers)}`
 }
 
-/** `shards held by others: 14 by 2 or more, 1 by one, 1 by none (partition 7)` */
+/** `of 16 shards: 14 held by two or more other peers, 1 by one, 1 by none (partition 7)` */
 function copiesText(shards: SwarmStatus['shards']): string | undefined {
   if (shards === undefined || shards.length === 0) return undefined
   const alone = shards.filter(shard => shard.holders === 0)
-  const once = shards.filter(shard => shard.holders === 1).length
+  const single = shards.filter(shard => shard.holders === 1).length
   const names = alone.slice(0, MAX_NAMED).map(({ partition, here }) => `${partition}${here ? '' : ', not here either'}`)
   const more = alone.length > MAX_NAMED ? ', …' : ''
   return [
-    `of ${shards.length} shards others hold`,
-    `${shards.length - once - alone.length} twice or more,`,
-    `${once} once,`,
-    alone.length === 0 ? '0 never' : `${alone.length} never (partition ${names.join('; ')}${more})`
+    `of ${shards.length} shards:`,
+    `${shards.length - single - alone.length} held by two or more other peers,`,
+    `${single} by one,`,
+    alone.length === 0 ? '0 by none' : `${alone.length} by none (partition ${names.join('; ')}${more})`
   ].join(' ')
 }
 

@@ -1,4 +1,4 @@
-/** coopt version: of this package, and what it runs on. */
+/** coopt version: versions of this package and of Node, and the platform. */
 import { Command } from 'commander'
 import { VERSION } from '../../api/version.ts'
 import type { Invoke } from '../invoke.ts'

@@ -18,3 +18,10 @@ export function checkImage(bytes: Uint8Array, { imagePixels, imageBytes }: Decod
       `${width} x ${height} = ${width * height} pixels, at most ${imagePixels} by --max-pixels of publish`
     )
 }
+
+/** What libvips says of TIFF and AVIF, whose size only it can read, in the same words. */
+export function withLimit(reason: string, { imagePixels }: DecodeLimits): string {
+  return reason.includes('exceeds pixel limit')
+    ? `too many pixels, at most ${imagePixels} by --max-pixels of publish`
+    : reason
+}

@@ -1,29 +1,26 @@
 /**
  * Encoded image -> 8-bit pixels, in the worker: bytes of strangers meet a native decoder nowhere else.
  *
- * Only JPEG, PNG and WebP, told by their first bytes and with every other loader of libvips blocked. Pixels are those that Pillow
- * gives: no rotation by EXIF, no colour profile applied, the first frame of an animation; 8 bits per channel.
+ * Only the formats of `imageKind`, told by their first bytes and with every other loader of libvips blocked. Pixels are those that
+ * Pillow's `convert('RGB')` gives: no rotation by EXIF but in TIFF (image processors of transformers and
+ * torchvision's datasets do not rotate either), no colour profile applied, CMYK by Pillow's formula, the first frame of an animation and the first page of a TIFF; 8 bits per channel.
+ *
+ * Three differences are on purpose or out of reach. 16-bit grey keeps its upper 8 bits, like 16-bit colour, where Pillow makes everything
+ * above 255 white. AVIF is decoded by libheif, which applies a rotation in the container that Pillow leaves to EXIF, and rounds colours
+ * of subsampled images another way. A TIFF of other than 1, 8 or 16 bits per channel or in L*a*b* is refused.
  */
 import type { Sharp, SharpOptions } from 'sharp'
+import { foreignImage, IMAGE_FORMATS, imageKind, type ImageKind } from '../../../src/distribute/image-kind.ts'
 import { InvalidImageError } from '../../../src/errors.ts'
+import { cmykToRgb } from '../../../src/optimize/cmyk.ts'
 import type { Pixels } from '../../../src/optimize/resize.ts'
-import { checkImage } from './check-image.ts'
+import { checkImage, withLimit } from './check-image.ts'
+import { jpegComponents } from './jpeg-components.ts'
 import type { DecodeLimits, ImageFacts } from './messages.ts'
-
-export type ImageFormat = 'jpeg' | 'png' | 'webp'
 
 /** 100 megapixels take 3 s on an idle core; the whole worker is killed later if the decoder ignores it. */
 const DECODE_SECONDS = 40
-const FORMATS = 'JPEG, PNG and WebP are supported'
-
-/** The format by its magic bytes, else undefined. */
-export function sniff(bytes: Uint8Array): ImageFormat | undefined {
-  const starts = (at: number, ...magic: number[]) => magic.every((m, i) => bytes[at + i] === m)
-  if (starts(0, 0xff, 0xd8, 0xff)) return 'jpeg'
-  if (starts(0, 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return 'png'
-  if (starts(0, 0x52, 0x49, 0x46, 0x46) && starts(8, 0x57, 0x45, 0x42, 0x50)) return 'webp'
-  return undefined
-}
+const LOADERS = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map(name => `VipsForeignLoad${name}Buffer`)
 
 export interface ImageDecoder {
   /** Throws `InvalidImageError`. */
@@ -37,10 +34,10 @@ export async function createImageDecoder(limits: DecodeLimits): Promise<ImageDec
   sharp.concurrency(1) // a partition's images are decoded two at a time; threads within one would only compete
   sharp.cache(false)
   sharp.block({ operation: ['VipsForeignLoad'] })
-  sharp.unblock({ operation: ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'] })
+  sharp.unblock({ operation: LOADERS })
   const options: SharpOptions = {
     limitInputPixels: limits.imagePixels,
-    limitInputChannels: 4,
+    limitInputChannels: 5, // CMYK and an extra one
     // decoders' warnings (a stray byte before a marker) are common in real collections and decode like anywhere else; errors and
     // truncation do not
     failOn: 'error',
@@ -48,21 +45,30 @@ export async function createImageDecoder(limits: DecodeLimits): Promise<ImageDec
     ignoreIcc: true,
     pages: 1
   }
-  const open = (bytes: Uint8Array): Sharp => {
+  const check = (bytes: Uint8Array): ImageKind => {
     checkImage(bytes, limits)
-    if (sniff(bytes) === undefined) throw new InvalidImageError(`not an image of a known format (${FORMATS})`)
-    return sharp(bytes, options).timeout({ seconds: DECODE_SECONDS })
+    const kind = imageKind(bytes)
+    if (kind === undefined)
+      throw new InvalidImageError(
+        foreignImage(bytes) ?? `not an image of a known format (${IMAGE_FORMATS} are supported)`
+      )
+    return kind
   }
+  const open = (bytes: Uint8Array): Sharp => sharp(bytes, options).timeout({ seconds: DECODE_SECONDS })
   const decode = async (bytes: Uint8Array): Promise<Pixels> => {
-    const image = open(bytes)
+    const kind = check(bytes)
     try {
-      const { data, info } = await image
-        .toColourspace('srgb')
-        .raw({ depth: 'uchar' })
-        .toBuffer({ resolveWithObject: true })
-      return { data, height: info.height, width: info.width, channels: info.channels }
+      const cmyk = kind === 'tif' ? await isCmykTiff(open(bytes)) : kind === 'jpg' && jpegComponents(bytes) === 4
+      // Pillow turns a TIFF as its orientation says, and no other format
+      const upright = kind === 'tif' ? open(bytes).autoOrient() : open(bytes)
+      const image = cmyk ? upright.pipelineColourspace('cmyk').toColourspace('cmyk') : upright.toColourspace('srgb')
+      const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+      const { width, height, channels } = info
+      if (!cmyk) return { data, height, width, channels }
+      if (channels !== 4) throw new InvalidImageError(`CMYK with ${channels} channels`)
+      return { data: cmykToRgb(data), height, width, channels: 3 }
     } catch (cause) {
-      throw new InvalidImageError(`cannot be decoded: ${reason(cause)}`, { cause })
+      throw new InvalidImageError(`cannot be decoded: ${withLimit(reason(cause), limits)}`, { cause })
     }
   }
   return {
@@ -70,12 +76,24 @@ export async function createImageDecoder(limits: DecodeLimits): Promise<ImageDec
     async inspect(bytes) {
       try {
         const { width, height } = await decode(bytes)
-        return { width, height, format: sniff(bytes) as ImageFormat }
+        return { width, height, format: check(bytes) }
       } catch (error) {
         return { error: reason(error) }
       }
     }
   }
+}
+
+// --- internal ---
+
+/** Throws `InvalidImageError` for numbers that have no 8-bit meaning. */
+async function isCmykTiff(image: Sharp): Promise<boolean> {
+  const { space, depth } = await image.metadata()
+  if (!['uchar', 'ushort'].includes(depth ?? '') || space === 'lab')
+    throw new InvalidImageError(
+      `a TIFF of ${depth} numbers in ${space}; convert it to 8 bits per channel, for example with "magick image.tif -depth 8 image.png"`
+    )
+  return space === 'cmyk'
 }
 
 /** First line only: libvips appends its whole log. */

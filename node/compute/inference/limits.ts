@@ -20,7 +20,7 @@ export interface InferenceLimits {
   readonly imagePixels: number
   /** Bytes of an encoded image. */
   readonly imageBytes: number
-  /** Bytes of a model file; 2^31 - 1 is what protobuf allows. */
+  /** Bytes of a model with its external data. The `.onnx` file itself can have 2^31 - 1, which is what protobuf allows. */
   readonly modelBytes: number
 }
 
@@ -31,7 +31,7 @@ export const DEFAULT_LIMITS: InferenceLimits = {
   retries: 2,
   recycleAfter: 500,
   ...decodeLimits(DEFAULT_IMAGE_LIMITS),
-  modelBytes: 2 ** 31 - 1
+  modelBytes: 8 * 1024 ** 3
 }
 
 /** Limits that an operator may set for a node. */

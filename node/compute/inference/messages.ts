@@ -2,8 +2,9 @@
  * What the node and its inference worker say to each other: one request at a time, one reply each, over Node's IPC channel with
  * structured clone ("advanced" serialisation), so bytes and numbers travel as they are.
  */
+import type { ImageKind } from '../../../src/distribute/image-kind.ts'
 import type { ImageInput } from '../../../src/optimize/onnx-facts.ts'
-import type { Preprocessing } from '../../../src/optimize/preprocess.ts'
+import type { Preprocessing } from '../../../src/optimize/preprocessing.ts'
 
 export interface DecodeLimits {
   readonly imagePixels: number
@@ -16,8 +17,11 @@ export interface LoadRequest {
   readonly path: string
   /** Hex sha-256 of the file as scanned by the parent. */
   readonly sha256: string
+  /** Files of weights in the model's folder, as hashed by the parent. */
+  readonly data: ReadonlyArray<{ readonly location: string; readonly sha256: string }>
   /** Appended to the file's bytes: makes a hidden tensor an output. */
   readonly suffix: Uint8Array
+  /** A graph output once the suffix is there. */
   readonly tensor: string
   readonly tokens: 'mean' | 'first'
   readonly input: ImageInput
@@ -60,6 +64,8 @@ export interface LoadReply {
   readonly dimension: number
   /** Milliseconds per image of the model alone, on the probe that found the shape. */
   readonly milliseconds: number
+  /** Why images go through the model one by one; absent where they go in batches. */
+  readonly alone?: string | undefined
 }
 
 export interface EmbedReply {
@@ -68,7 +74,7 @@ export interface EmbedReply {
 }
 
 export type ImageFacts =
-  | { readonly width: number; readonly height: number; readonly format: 'jpeg' | 'png' | 'webp' }
+  | { readonly width: number; readonly height: number; readonly format: ImageKind }
   | { readonly error: string }
 
 export interface InspectReply {

@@ -20,13 +20,14 @@ export type Answer = z.infer<typeof answerSchema>
 const loadSchema = z.object({
   shape: z.array(count).max(3),
   dimension: count.min(1).max(MAX_DIMENSION),
-  milliseconds: z.number().nonnegative()
+  milliseconds: z.number().nonnegative(),
+  alone: z.string().max(MAX_MESSAGE_CHARACTERS).optional()
 })
 const embedSchema = z.object({ features: z.instanceof(Float32Array) })
 const inspectSchema = z.object({
   images: z.array(
     z.union([
-      z.object({ width: count, height: count, format: z.enum(['jpeg', 'png', 'webp']) }),
+      z.object({ width: count, height: count, format: z.enum(['jpg', 'png', 'webp', 'gif', 'tif', 'avif']) }),
       z.object({ error: z.string().max(MAX_MESSAGE_CHARACTERS) })
     ])
   )

@@ -1,29 +1,23 @@
 /**
- * ONNX Runtime in the worker: a loaded prior (images -> features) and the float64 product. `InferenceSession.create` and `run` block
- * the thread they are called on, which is why this runs in a process of its own.
+ * A prior loaded in the worker: images -> features. Creating and running a session of ONNX Runtime blocks the thread, which is why this
+ * runs in a process of its own.
  */
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type * as Runtime from 'onnxruntime-node'
 import { InvalidImageError, InvalidPriorError } from '../../../src/errors.ts'
-import { buildGemmModel } from '../../../src/optimize/gemm-model.ts'
 import { createTensorWriter } from '../../../src/optimize/pixels.ts'
 import { poolFeatures } from '../../../src/optimize/pooling.ts'
 import type { Pixels } from '../../../src/optimize/resize.ts'
+import { externalPath, hashFile } from './external-data.ts'
 import type { ImageDecoder } from './images.ts'
-import type { EmbedRequest, GemmRequest, LoadReply, LoadRequest } from './messages.ts'
+import type { EmbedRequest, LoadReply, LoadRequest } from './messages.ts'
+import { planBatch, type Probe } from './plan-batch.ts'
+import { createSession, floatingPoint, loadRuntime, reason } from './runtime-session.ts'
 
 /** Two decodes in flight keep one core busy; more only hold memory. */
 const DECODES = 2
-/** 32 images at 32 px, 8 at 224 px: the memory of the activations, not speed, sets it. */
-const SMALL_PIXELS = 64 * 64
-const SMALL_BATCH = 32
-const LARGE_BATCH = 8
-
-/** Images per run of a model with this input. */
-export function batchSize(height: number, width: number): number {
-  return height * width <= SMALL_PIXELS ? SMALL_BATCH : LARGE_BATCH
-}
 
 export interface PriorSession {
   readonly facts: LoadReply
@@ -31,53 +25,59 @@ export interface PriorSession {
   embed(images: EmbedRequest['images'], decoder: ImageDecoder): Promise<Float32Array>
 }
 
-/** Throws `InvalidPriorError`: the file changed since it was scanned, or the runtime refuses it. */
+/** Throws `InvalidPriorError`: a file changed since it was scanned, or the runtime refuses the model. */
 export async function loadSession(request: LoadRequest): Promise<PriorSession> {
   const { input, preprocessing: p } = request
-  const runtime = await import('onnxruntime-node')
+  const runtime = await loadRuntime()
   const bytes = await readChecked(request)
-  const session = await create(runtime, bytes, request.threads)
+  await checkData(request)
+  const session = await createSession(runtime, bytes, {
+    threads: request.threads,
+    ...(request.data.length === 0 ? {} : { folder: dirname(request.path) })
+  })
   const writer = createTensorWriter(p, input)
   const shape = input.layout === 'nchw' ? [input.channels, p.height, p.width] : [p.height, p.width, input.channels]
-  const perRun = input.batch ?? batchSize(p.height, p.width)
-  const numbers = (n: number) => (input.elementType === 'uint8' ? new Uint8Array(n) : new Float32Array(n))
+  const numbers = (count: number) => new NUMBERS[input.elementType](count * writer.size)
+  let dims: number[] = []
 
-  const run = async (data: Float32Array | Uint8Array, count: number): Promise<Float32Array> => {
+  const run = async (data: TensorNumbers, count: number): Promise<Float32Array> => {
     const tensor = new runtime.Tensor(input.elementType, data, [count, ...shape])
     let output: Runtime.Tensor | undefined
     try {
       output = (await session.run({ [input.name]: tensor }, [request.tensor]))[request.tensor]
     } catch (cause) {
-      throw new InvalidPriorError(`the model does not run: ${firstLine(cause)}`, { cause })
+      throw new InvalidPriorError(`the model does not run with a batch of ${count}: ${reason(cause)}`, { cause })
     }
-    if (output === undefined || !(output.data instanceof Float32Array || output.data instanceof Float64Array)) {
+    const values = output === undefined ? undefined : floatingPoint(output)
+    if (output === undefined || values === undefined) {
       throw new InvalidPriorError(
         `tensor "${request.tensor}" holds ${output?.type ?? 'nothing'}, not floating-point numbers; choose another with --output`
       )
     }
     dims = output.dims.slice(1)
-    return poolFeatures(output.data, output.dims, count, request.tokens)
+    return poolFeatures(values, output.dims, count, request.tokens)
   }
-  let dims: number[] = []
-  const started = performance.now()
-  const probed = input.batch ?? 1
-  const probe = await run(numbers(probed * writer.size), probed)
-  const milliseconds = (performance.now() - started) / probed
-  const dimension = probe.length / probed
+
+  const probe: Probe = async images => {
+    const data = numbers(images.length)
+    images.forEach((image, i) => writer.write(image, data, i * writer.size))
+    return await run(data, images.length)
+  }
+  const { rows, milliseconds, dimension, alone } = await planBatch(input, p, probe)
 
   return {
-    facts: { shape: dims, dimension, milliseconds },
+    facts: { shape: dims, dimension, milliseconds, ...(alone === undefined ? {} : { alone }) },
     async embed(images, decoder) {
       const out = new Float32Array(images.length * dimension)
-      for (let first = 0; first < images.length; first += perRun) {
-        const part = images.slice(first, first + perRun)
-        const rows = input.batch ?? part.length // a fixed batch is filled up with zeros
-        const data = numbers(rows * writer.size)
+      for (let first = 0; first < images.length; first += rows) {
+        const part = images.slice(first, first + rows)
+        const count = input.batch ?? part.length // a fixed batch is filled up with zeros
+        const data = numbers(count)
         await decodeInto(part, decoder, (pixels, i) => writer.write(pixels, data, i * writer.size))
-        const features = await run(data, rows)
-        if (features.length !== rows * dimension) {
+        const features = await run(data, count)
+        if (features.length !== count * dimension) {
           throw new InvalidPriorError(
-            `the size of the feature changes between images (${features.length / rows} and ${dimension})`
+            `the size of the feature changes between images (${features.length / count} and ${dimension})`
           )
         }
         out.set(features.subarray(0, part.length * dimension), first * dimension)
@@ -86,6 +86,12 @@ export async function loadSession(request: LoadRequest): Promise<PriorSession> {
     }
   }
 }
+
+// --- internal ---
+
+type TensorNumbers = Float32Array | Uint16Array | Uint8Array
+/** float16 goes to the runtime as the bits of its numbers. */
+const NUMBERS = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array } as const
 
 async function decodeInto(
   images: EmbedRequest['images'],
@@ -130,37 +136,10 @@ async function readChecked({ path, sha256, suffix }: LoadRequest): Promise<Uint8
   }
 }
 
-async function create(runtime: typeof Runtime, bytes: Uint8Array, threads: number): Promise<Runtime.InferenceSession> {
-  try {
-    return await runtime.InferenceSession.create(bytes, {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      logSeverityLevel: 3,
-      // waiting threads sleep instead of spinning: less CPU for the same wall time
-      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } }
-    })
-  } catch (cause) {
-    throw new InvalidPriorError(`ONNX Runtime refuses the model: ${firstLine(cause)}`, { cause })
+/** Files of weights as the parent hashed them; the runtime reads them by itself right after. */
+async function checkData({ path, data }: LoadRequest): Promise<void> {
+  for (const { location, sha256 } of data) {
+    if (Buffer.from(await hashFile(externalPath(path, location))).toString('hex') !== sha256)
+      throw new InvalidPriorError(`${location} changed while it was in use; start again with the files that are meant`)
   }
 }
-
-/** op(A) op(B) in float64; keeps the (at most four) tiny sessions. */
-export function createGemmRunner(): (request: GemmRequest) => Promise<Float64Array> {
-  const sessions = new Map<string, Promise<Runtime.InferenceSession>>()
-  return async ({ a, b, transposeA, transposeB, threads }) => {
-    const runtime = await import('onnxruntime-node')
-    const key = `${transposeA} ${transposeB} ${threads}`
-    const session = sessions.get(key) ?? create(runtime, buildGemmModel({ transposeA, transposeB }), threads)
-    sessions.set(key, session)
-    const tensor = (m: GemmRequest['a']) => new runtime.Tensor('float64', m.data, [m.rows, m.columns])
-    const { c } = await (await session).run({ a: tensor(a), b: tensor(b) })
-    if (!(c?.data instanceof Float64Array)) throw new TypeError('the product is not float64')
-    return c.data
-  }
-}
-
-const firstLine = (error: unknown): string =>
-  ((error instanceof Error ? error.message : String(error)).split('\n')[0] as string).slice(0, 400)

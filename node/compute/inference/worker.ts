@@ -7,9 +7,10 @@
  */
 import { setPriority } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { createGemmRunner } from './gemm-runner.ts'
 import { createImageDecoder, type ImageDecoder } from './images.ts'
 import type { Envelope, Replies, Request, Setup, WorkerAnswer } from './messages.ts'
-import { createGemmRunner, loadSession, type PriorSession } from './session.ts'
+import { loadSession, type PriorSession } from './session.ts'
 
 /** Below everything interactive, above idle. */
 const NICENESS = 10

@@ -29,7 +29,7 @@ export type Entity =
   | { readonly kind: 'symlink'; readonly data: Uint8Array }
   | { readonly kind: 'data'; readonly value: unknown; readonly links: Link[] }
 
-export interface Piece extends Link {
+interface Piece extends Link {
   /** Bytes of the file that lie below this link */
   readonly bytes: number
 }

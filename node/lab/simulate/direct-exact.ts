@@ -46,7 +46,7 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
     uniformValue: async targets => uniformValue(targets, manifest.uniformity),
     elect: async candidates => {
       if (candidates.length < exact.expected) return { ranking: [] }
-      const withTargets = candidates.map((c): Candidate => ({ ...c, targets: draw.known(c.targetsCid) }))
+      const withTargets = candidates.map((c): Candidate => ({ ...c, targets: draw.sharedMatrix(c.targetsCid) }))
       const { ranking, reference } = elect(manifest, withTargets, draw.memo)
       const chosen = await referenceOf({ ranking, ...(reference === undefined ? {} : { reference }) }, withTargets)
       return chosen === undefined ? { ranking } : { ranking, reference: chosen }

@@ -58,7 +58,7 @@ export interface Draw extends Layout {
   /** Give a matrix its CID and keep it. */
   publish(targets: Matrix32): Promise<Published>
   /** A matrix on the shared set that was published here. Throws where it was not. */
-  known(cid: CID): Matrix32
+  sharedMatrix(cid: CID): Matrix32
   assess(cid: CID, kind: 'onnx' | 'human', uniformity: Manifest['uniformity']): Assessment
   /** T, bit-exact, with its figures. Throws `NumericError`. */
   fit(from: CID, to: CID, grid: readonly number[]): Promise<Transform>
@@ -144,7 +144,7 @@ export function createDraw(layout: Layout, referenceFeatures: Matrix32): Draw {
     if (m.rows === shared.length) matrices.set(cid.toString(), m)
     return { cid, matrix: m, present: presentOf(m) }
   }
-  const known = (cid: CID): Matrix32 => {
+  const sharedMatrix = (cid: CID): Matrix32 => {
     const found = matrices.get(cid.toString())
     if (found === undefined) throw new Error(`matrix ${cid} was never made`)
     return found
@@ -157,7 +157,7 @@ export function createDraw(layout: Layout, referenceFeatures: Matrix32): Draw {
     referenceFeatures,
     targets,
     publish,
-    known,
+    sharedMatrix,
     sharedTargets: async prior =>
       await remember(`shared ${prior.id}`, async () => await publish(targets(prior, shared))),
     partitionTargets: async (prior, partition) =>
@@ -168,11 +168,11 @@ export function createDraw(layout: Layout, referenceFeatures: Matrix32): Draw {
       }),
     assess: (cid, kind, uniformity) =>
       remember(`assess ${cid} ${kind} ${uniformity.t} ${uniformity.centred}`, () =>
-        assess({ ...manifest, uniformity }, { targets: known(cid), kind }, referenceFeatures)
+        assess({ ...manifest, uniformity }, { targets: sharedMatrix(cid), kind }, referenceFeatures)
       ),
     fit: async (from, to, grid) =>
       await remember(`fit ${from} ${to} ${grid.join()}`, async () =>
-        fitTransform({ from: known(from), to: known(to), grid, gemm: plainGemm })
+        fitTransform({ from: sharedMatrix(from), to: sharedMatrix(to), grid, gemm: plainGemm })
       )
   }
 }

@@ -58,7 +58,8 @@ export async function mergedTargets(swarm: SimulatedSwarm, options: MergeOptions
   const targets = matrix(data.length, n, new Float32Array(data.length * n))
   data.forEach((target, row) => targets.data.set(target, row * n))
   const reference = swarm.view().election.reference?.cid
-  const weights = options.unaligned || reference === undefined ? undefined : rowWeights(targets, draw.known(reference))
+  const weights =
+    options.unaligned || reference === undefined ? undefined : rowWeights(targets, draw.sharedMatrix(reference))
   return { targets, weights, images: Uint32Array.from(images), author: Uint16Array.from(author), authors }
 }
 

@@ -188,20 +188,20 @@ function checkReferences(
   { participants, alignTo, upgrades, human, shared, partitions, rows }: Settings,
   { priors, labels, where }: { priors: Record<string, string>; labels: string | undefined; where: readonly string[] }
 ): void {
-  const known = (path: readonly PropertyKey[], prior: string): void => {
+  const checkPrior = (path: readonly PropertyKey[], prior: string): void => {
     if (!Object.hasOwn(priors, prior)) throw fault([...where, ...path], `prior "${prior}" is not in "priors"`)
   }
   const names = new Set<string>()
   for (const [i, { prior, name: own }] of participants.entries()) {
-    if (prior !== undefined) known(['participants', i, 'prior'], prior)
+    if (prior !== undefined) checkPrior(['participants', i, 'prior'], prior)
     if (own === undefined) continue
     if (names.has(own)) throw fault([...where, 'participants', i, 'name'], `"${own}" comes twice`)
     names.add(own)
   }
-  if (alignTo.startsWith('prior:')) known(['alignTo'], alignTo.slice('prior:'.length))
+  if (alignTo.startsWith('prior:')) checkPrior(['alignTo'], alignTo.slice('prior:'.length))
   for (const [from, to] of Object.entries(upgrades)) {
-    known(['upgrades', from], from)
-    known(['upgrades', from], to)
+    checkPrior(['upgrades', from], from)
+    checkPrior(['upgrades', from], to)
   }
   if (human !== undefined && labels === undefined) throw fault([...where, 'human'], 'people need "labels"')
   if (rows !== undefined && rows < Math.max(shared, partitions))

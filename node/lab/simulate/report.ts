@@ -22,7 +22,7 @@ export interface RankingReport {
   readonly reason?: string
 }
 
-export interface ParticipantReport {
+export interface SimulatedParticipantReport {
   readonly participant: string
   readonly prior: string
   readonly attack?: Attack
@@ -63,7 +63,7 @@ export interface ConfigurationReport {
     readonly from: readonly string[]
   }
   readonly ranking: readonly RankingReport[]
-  readonly participants: readonly ParticipantReport[]
+  readonly participants: readonly SimulatedParticipantReport[]
   readonly rows: number
   readonly coverage: number
   readonly rounds: readonly RoundReport[]
@@ -120,7 +120,7 @@ export async function reportOf({
     done.set(author, (done.get(author) ?? 0) + 1)
   }
 
-  const reports: ParticipantReport[] = []
+  const reports: SimulatedParticipantReport[] = []
   const before: Matrix32[] = []
   const after: Matrix32[] = []
   for (const p of participants.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {

@@ -10,7 +10,8 @@ import { applyTransform } from '../../../src/align/transform.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { plainGemm } from '../../../src/gemm.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../../src/merge/views.ts'
-import { sealRecord, type Lease, type RecordBody, type Score, type SignedRecord } from '../../../src/publish/record.ts'
+import type { Lease } from '../../../src/publish/lease.ts'
+import { sealRecord, type RecordBody, type Score, type SignedRecord } from '../../../src/publish/record.ts'
 import { verify } from '../../process/verify-signature.ts'
 import { createLeaseTable, type LeaseTable } from '../../state/leases.ts'
 import { createLogger } from '../../process/logger.ts'
@@ -89,7 +90,7 @@ export function createSimulatedSwarm({
     log: { append: async () => {} },
     sequence: { next: async known => known },
     exact,
-    fetchTargets: async score => draw.known(score.body.targets)
+    fetchTargets: async score => draw.sharedMatrix(score.body.targets)
   })
   state.start()
 

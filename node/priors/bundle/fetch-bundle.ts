@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { CoOptError, InvalidPriorError } from '../../../src/errors.ts'
+import { MAX_MODEL_BYTES } from '../../../src/optimize/onnx-model.ts'
 import {
   BUNDLE_LIMITS,
   FACTS_FILE,
@@ -48,7 +49,7 @@ export async function bundleEntries(root: CID, maxModelBytes: number, get: GetBl
     [FACTS_FILE, BUNDLE_LIMITS.facts],
     [PREPROCESSOR_FILE, BUNDLE_LIMITS.preprocessor],
     [LICENSE_FILE, BUNDLE_LIMITS.license],
-    [MODEL_FILE, maxModelBytes]
+    [MODEL_FILE, Math.min(maxModelBytes, MAX_MODEL_BYTES)]
   ]
   const entries = [
     ...limits.map(([name, maxBytes]) => ({ path: name, cid: take(top, name), maxBytes })),

@@ -90,7 +90,11 @@ export async function openBundle(folder: string, options: OpenBundleOptions = {}
   const maxBytes = options.limits?.modelBytes ?? DEFAULT_LIMITS.modelBytes
   await checkSize(folder, MODEL_FILE, maxBytes)
   const path = join(folder, MODEL_FILE)
-  const model = await scanModelFile(path, config, { output: facts.feature.tensor, maxBytes })
+  const model = await scanModelFile(
+    path,
+    { path: join(folder, PREPROCESSOR_FILE), value: config, notes: [] },
+    { output: facts.feature.tensor, maxBytes }
+  )
   const license = options.license ?? facts.license
   const prior = await createOnnxPrior(model, {
     name: options.name ?? facts.name,

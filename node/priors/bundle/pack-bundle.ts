@@ -4,7 +4,7 @@
  */
 import { createReadStream } from 'node:fs'
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
-import { dirname, extname, join } from 'node:path'
+import { basename, dirname, extname, join } from 'node:path'
 import { compareBytes, rawCid } from '../../../src/codec.ts'
 import type { ContentFile, PutBlock } from '../../../src/distribute/unixfs-import.ts'
 import { InvalidInputError, InvalidPriorError } from '../../../src/errors.ts'
@@ -20,6 +20,7 @@ import {
   GOLDEN_FOLDER,
   GOLDEN_IMAGES,
   goldenOf,
+  isGoldenKind,
   LICENSE_FILE,
   MODEL_FILE,
   parseBundleJson,
@@ -45,6 +46,12 @@ export async function packBundle(path: string, options: PackOptions): Promise<Pa
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.limits === undefined ? {} : { limits: options.limits })
   })
+  if (prior.model.data.length > 0) {
+    await prior.close()
+    throw new InvalidInputError(
+      `${found.model} has its weights in other files, and a bundle has one model file: save it as one, onnx.save_model(onnx.load("${basename(found.model)}"), "one-file.onnx")`
+    )
+  }
   let files: BundleFiles
   const name = options.name ?? found.name
   const identity = priorIdentity(prior.descriptor)
@@ -128,7 +135,7 @@ async function imagesOf(prior: OnnxPrior, source: string | undefined): Promise<U
   if (source === undefined) return goldenImages(resize === undefined ? { width, height } : undefined)
   let chosen: { digest: Uint8Array; bytes: Uint8Array }[] = []
   for await (const { bytes } of sourceCandidates([source], {})) {
-    if (bytes === undefined || bytes.byteLength > BUNDLE_LIMITS.image) continue
+    if (bytes === undefined || bytes.byteLength > BUNDLE_LIMITS.image || !isGoldenKind(bytes)) continue
     const { digest } = rawCid(bytes).multihash
     if (chosen.some(one => compareBytes(one.digest, digest) === 0)) continue
     chosen.push({ digest, bytes: Uint8Array.from(bytes) })
@@ -136,7 +143,7 @@ async function imagesOf(prior: OnnxPrior, source: string | undefined): Promise<U
   }
   if (chosen.length < GOLDEN_IMAGES)
     throw new InvalidInputError(
-      `${source} has ${chosen.length} different images of at most ${BUNDLE_LIMITS.image} bytes, a bundle needs ${GOLDEN_IMAGES}`
+      `${source} has ${chosen.length} different JPEG, PNG or WebP images of at most ${BUNDLE_LIMITS.image} bytes, a bundle needs ${GOLDEN_IMAGES}`
     )
   return chosen.map(({ bytes }) => bytes)
 }

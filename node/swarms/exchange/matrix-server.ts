@@ -7,7 +7,7 @@
  */
 import type { AbortOptions } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
-import type { Content as Served } from '../../../protocols/reference/server.ts'
+import type { ServedContent as Served } from '../../../protocols/reference/server.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { InvalidContentError } from '../../../src/errors.ts'
 import { greatest } from '../../../src/extremes.ts'

@@ -15,6 +15,7 @@ import { honestOn, joinWith } from '../../helpers/own-prior.ts'
 import {
   bundledPrior,
   dial,
+  leftInSpool,
   openNode,
   PARTITIONS,
   pictures,
@@ -46,11 +47,6 @@ async function fileOf(node: TestNode, root: string, path: string): Promise<strin
   const out = join(await temporaryFolder(), 'dataset')
   await node.node.export(root, { out })
   return await readFile(join(out, path), 'utf8')
-}
-
-/** Folders of models in the spool; working directories of inference processes that run may be there too. */
-async function leftIn({ home }: TestNode): Promise<string[]> {
-  return (await readdir(join(home, 'spool'))).filter(name => !name.startsWith('coopt-worker-'))
 }
 
 async function sharedIds(node: TestNode, manifest: string): Promise<Set<string>> {
@@ -111,7 +107,7 @@ test('a packed prior joins, its rows are reexecutable, others run it again from 
     // a merged dataset has no partitions: said, because another shard's images would do as well
     /^32 rows of ([1-4]) shards come out again, off by \d\.\de[+-]\d+ at most; \1 of the shards have no partition available to compare their images with; licence of the prior: Apache-2.0$/
   )
-  expect(await leftIn(reader), 'no model is left behind').toEqual([])
+  expect(await leftInSpool(reader), 'no model is left behind').toEqual([])
   expect(swarm.manifest.partitions).toHaveLength(PARTITIONS)
 })
 
@@ -133,7 +129,7 @@ test('a bundle is joined with by its CID, and the shards of a prior beside it st
     message: 'prior "superclass2" is under the licence: Apache-2.0'
   })
   expect(await heldBundle(cid, lab.runtime.content)).toBeDefined()
-  expect(await leftIn(lab)).toEqual([])
+  expect(await leftInSpool(lab)).toEqual([])
   const { chosen } = lab.membership(manifest).state.view()
   for (const choice of chosen.values()) {
     const isBundle = choice.score.body.prior.name === 'superclass2'

@@ -4,15 +4,8 @@ import { createReferenceClient } from '../../../protocols/reference/client.ts'
 import { decodeMatrix } from '../../../src/bytes.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
 import { isAlignment } from '../../../src/merge/views.ts'
-import {
-  bundledPrior,
-  IMAGES,
-  PARTITIONS,
-  pictures,
-  startNode,
-  whenState,
-  type TestNode
-} from '../../helpers/test-node.ts'
+import { whenState } from '../../helpers/node-conditions.ts'
+import { bundledPrior, IMAGES, PARTITIONS, pictures, startNode, type TestNode } from '../../helpers/test-node.ts'
 
 test('several priors make the reference; one that joins late changes it, and all align again from raw targets', async () => {
   const [publisher, a, b, c, late] = await Promise.all([

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { peerIdOf } from '../../../src/peer-key.ts'
+import { blockPath, split, whenState } from '../../helpers/node-conditions.ts'
 import {
-  blockPath,
   bundledPrior,
   closeShared,
   dial,
@@ -12,9 +12,7 @@ import {
   PARTITIONS,
   pictures,
   shared,
-  split,
   startNode,
-  whenState,
   type TestNode
 } from '../../helpers/test-node.ts'
 

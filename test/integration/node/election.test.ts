@@ -11,6 +11,7 @@ import type { Score, SignedRecord } from '../../../src/publish/record.ts'
 import { hasSharedData, zooModel } from '../../helpers/cifar.ts'
 import { noiseModel } from '../../helpers/noise-model.ts'
 import { normal } from '../../helpers/synthetic-priors.ts'
+import { whenState } from '../../helpers/node-conditions.ts'
 import {
   bundledPrior,
   folderOf,
@@ -22,7 +23,6 @@ import {
   priorFolder,
   startNode,
   temporaryFolder,
-  whenState,
   type TestNode
 } from '../../helpers/test-node.ts'
 
@@ -129,7 +129,7 @@ test('people take part with labels: rows without one are null, and labels are ne
   })
   const joined = await Promise.all([
     machine.join(invite, bundledPrior('superclass2'), { maxPartitions: 2 }),
-    people.join(invite, labels, { maxPartitions: 2, name: 'eyes' })
+    people.join(invite, labels, { name: 'eyes' }) // without a limit: both may begin with the same partition
   ])
   expect(joined.map(r => r.complete)).toEqual([true, true])
   const out = join(await temporaryFolder(), 'dataset')
@@ -163,4 +163,27 @@ test('people take part with labels: rows without one are null, and labels are ne
   expect(rows).toBeLessThan(IMAGES)
   const report = await publisher.node.verify(merged.mergedCid)
   expect(report.checks.filter(c => !c.ok)).toEqual([])
+})
+
+test('what people labelled in part is complete for now, and completed by the next machine that joins', async () => {
+  const images = await labelledPictures()
+  const labels = await labelFile(images.map(({ bytes, kind }, i) => ({ bytes, kind: i % 7 === 3 ? undefined : kind })))
+  const [publisher, machine, people] = await Promise.all([startNode(), startNode(), startNode()])
+  const { invite, manifest } = await publisher.publish(await folderOf(images), {
+    referencePrior: bundledPrior('resnet20')
+  })
+  const prior = bundledPrior('superclass2')
+  // people have no targets that others could be aligned to
+  const [, joined] = await Promise.all([
+    machine.join(invite, prior, { maxPartitions: 0 }),
+    people.join(invite, labels, { name: 'eyes' })
+  ])
+  expect(joined).toMatchObject({ complete: true, partitions: PARTITIONS })
+  const { state } = machine.membership(manifest)
+  expect(state.view()).toMatchObject({ complete: true, incomplete: [0, 1, 2, 3] })
+  expect(state.view().rows).toBeLessThan(IMAGES)
+
+  expect(await machine.join(invite, prior)).toMatchObject({ complete: true, partitions: PARTITIONS })
+  expect(state.view()).toMatchObject({ rows: IMAGES, incomplete: [] })
+  expect([...state.view().chosen.values()].every(({ score }) => score.body.prior.kind === 'onnx')).toBe(true)
 })

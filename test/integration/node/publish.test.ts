@@ -7,7 +7,14 @@ import { describe, expect, test } from 'vitest'
 import { floats, model, node as operator, value } from '../../helpers/onnx.ts'
 import { bytesField, integerField, message } from '../../../src/optimize/protobuf.ts'
 import { ELEMENT } from '../../../src/optimize/onnx-facts.ts'
-import { bundledPrior, pictures, priorFolder, startNode, temporaryFolder } from '../../helpers/test-node.ts'
+import {
+  bundledPrior,
+  leftInSpool,
+  pictures,
+  priorFolder,
+  startNode,
+  temporaryFolder
+} from '../../helpers/test-node.ts'
 
 const SMALL = { partitions: 2, shared: 16, dimension: 64 }
 
@@ -56,7 +63,7 @@ describe('a source of images', () => {
     })
     expect((await node.node.status()).swarms).toEqual([])
     expect(await filesBelow(join(node.home, 'blocks')), 'no block was made').toEqual([])
-    expect(await readdir(join(node.home, 'spool')), 'nothing is left in the spool').toEqual([])
+    expect(await leftInSpool(node), 'nothing is left in the spool').toEqual([])
   })
 
   test('that is empty, too small, missing or no source at all is refused with the reason', async () => {

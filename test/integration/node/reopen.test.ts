@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { homeAt } from '../../../node/home/home.ts'
 import { parseCid } from '../../../src/codec.ts'
-import { blockPath, bundledPrior, openNode, pictures, startNode } from '../../helpers/test-node.ts'
+import { blockPath } from '../../helpers/node-conditions.ts'
+import { bundledPrior, openNode, pictures, startNode } from '../../helpers/test-node.ts'
 
 const SMALL = { partitions: 2, shared: 16, dimension: 16 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { bundledPrior, dial, IMAGES, pictures, split, startNode, type TestNode } from '../../helpers/test-node.ts'
+import { split } from '../../helpers/node-conditions.ts'
+import { bundledPrior, dial, IMAGES, pictures, startNode, type TestNode } from '../../helpers/test-node.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 
 test('a network split during the work heals to one set of records and one CID', async () => {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { walkDag } from '../../../node/content/dag/walk.ts'
 import { parseCid } from '../../../src/codec.ts'
 import { importBytes } from '../../../src/distribute/unixfs-import.ts'
@@ -69,6 +69,22 @@ test('gc frees what nobody needs, and the dataset, its proofs and pins stay whol
   expect(await again.node.unpin(`${pinned}`)).toBe(true)
   expect(await again.node.unpin(`${pinned}`)).toBe(false)
   expect((await again.node.gc({ dryRun: true })).blocks).toBe(4)
+})
+
+test('a node that closes closes its store, after everything that writes to it', async () => {
+  const node = await startNode()
+  const closed: string[] = []
+  const { store, network } = node.runtime
+  vi.spyOn(store, 'close').mockImplementation(async () => void closed.push('store'))
+  const { helia } = network ?? {}
+  if (helia === undefined) throw new Error('the node has no network')
+  const stop = helia.stop.bind(helia)
+  vi.spyOn(helia, 'stop').mockImplementation(async () => {
+    closed.push('network')
+    return await stop()
+  })
+  await node.node.close()
+  expect(closed).toEqual(['network', 'store'])
 })
 
 test('gc over and over while a dataset is published, aligned and merged takes nothing of it', async () => {

@@ -8,14 +8,8 @@ import {
   type PublishReport
 } from '../../../node/api/reports.ts'
 import type { SignedRecord } from '../../../src/publish/record.ts'
-import {
-  createProcessNodes,
-  loggedRecords,
-  recordsOf,
-  succeeded,
-  type Ended,
-  type ProcessNodes
-} from '../../helpers/process-node.ts'
+import { createProcessNodes, loggedRecords, recordsOf, type ProcessNodes } from '../../helpers/process-node.ts'
+import { resultOf, type Ended } from '../../../scripts/coopt-process.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm } from '../../helpers/sample-swarm.ts'
 
 const BATCH = 40
@@ -117,7 +111,7 @@ function createVictim(name: string, partitions: number) {
     /** Live to the end: nothing is lost, and the publisher has it all. */
     finish: async (): Promise<{ batches: number; redone: number }> => {
       const life = join()
-      const report = joinReportSchema.parse(succeeded(await life.ended))
+      const report = joinReportSchema.parse(resultOf(await life.ended, 'coopt'))
       note(life.events)
       await check()
       expect(report).toMatchObject({ complete: true })

@@ -10,10 +10,10 @@ import {
   isComplete,
   isPublished,
   loggedRecords,
-  succeeded,
   type ProcessNode,
   type ProcessNodes
 } from '../../helpers/process-node.ts'
+import { resultOf } from '../../../scripts/coopt-process.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '../../helpers/sample-swarm.ts'
 
 const PARTITIONS = 4
@@ -49,7 +49,7 @@ describe('a better prior that joins late', () => {
     const seen = staying.map(({ events }) => events.length)
 
     const late = (await nodes.home('late')).path
-    const report = joinReportSchema.parse(succeeded(await start(late, 'resnet20', '--once').ended))
+    const report = joinReportSchema.parse(resultOf(await start(late, 'resnet20', '--once').ended, 'coopt'))
     expect(report).toMatchObject({ complete: true, partitions: 0 })
 
     const after = []

@@ -12,10 +12,10 @@ import {
   isPublished,
   loggedRecords,
   recordsOf,
-  succeeded,
   type ProcessNode,
   type ProcessNodes
 } from '../../helpers/process-node.ts'
+import { resultOf } from '../../../scripts/coopt-process.ts'
 import { IMAGES, makeImages, priorPath, publishSwarm, type BundledPrior } from '../../helpers/sample-swarm.ts'
 
 let nodes: ProcessNodes
@@ -62,7 +62,7 @@ describe('when members are lost', () => {
     const inFlight = last?.type === 'partition' ? last.partition : -1
     const before = other.events.length
 
-    const report = joinReportSchema.parse(succeeded(await other.ended))
+    const report = joinReportSchema.parse(resultOf(await other.ended, 'coopt'))
     expect(report).toMatchObject({ complete: true })
     const started = other.events.map(e => (e.type === 'partition' && e.state === 'started' ? e.partition : -1))
     expect(started.slice(before), 'taken over').toContain(inFlight)

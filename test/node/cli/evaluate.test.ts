@@ -5,28 +5,17 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { evaluateReportSchema } from '../../../node/api/evaluate.ts'
 import { evaluationText } from '../../../node/cli/evaluation-text.ts'
-import { runProgram } from '../../../node/cli/program.ts'
 import { rawCid } from '../../../src/codec.ts'
-import { evaluateReport, fakeApi, fakeBackend } from '../../helpers/fake-api.ts'
+import { type fakeApi } from '../../helpers/fake-api.ts'
+import { evaluateReport } from '../../helpers/fake-reports.ts'
+import { runCommand } from '../../helpers/run-command.ts'
 
 const CID = rawCid(new Uint8Array([7])).toString()
 
 async function run(args: string[], answers: Parameters<typeof fakeApi>[0] = {}) {
   const home = await mkdtemp(join(tmpdir(), 'coopt-cli-'))
   onTestFinished(async () => await rm(home, { recursive: true }))
-  const api = fakeApi(answers)
-  const printed = { out: '', err: '' }
-  const code = await runProgram(['evaluate', ...args, '--home', home], {
-    stdout: text => void (printed.out += text),
-    stderr: text => void (printed.err += text),
-    terminal: false,
-    env: {},
-    cwd: '/work-dir',
-    loadBackend: async () => fakeBackend(api),
-    signal: new AbortController().signal,
-    kill: new AbortController().signal
-  })
-  return { code, api, ...printed }
+  return await runCommand(['evaluate', ...args, '--home', home], answers)
 }
 
 test('paths are made absolute, and only what is given is asked for', async () => {

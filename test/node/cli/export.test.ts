@@ -3,29 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { runProgram } from '../../../node/cli/program.ts'
 import { rawCid } from '../../../src/codec.ts'
-import { fakeApi, fakeBackend, statusReport } from '../../helpers/fake-api.ts'
+import { type fakeApi } from '../../helpers/fake-api.ts'
+import { statusReport } from '../../helpers/fake-reports.ts'
+import { runCommand } from '../../helpers/run-command.ts'
 
 const CID = rawCid(new Uint8Array([7])).toString()
 
 async function run(args: string[], answers: Parameters<typeof fakeApi>[0] = {}, signal = new AbortController().signal) {
   const home = await mkdtemp(join(tmpdir(), 'coopt-cli-'))
   onTestFinished(async () => await rm(home, { recursive: true }))
-  const api = fakeApi(answers)
-  const backend = fakeBackend(api)
-  const printed = { out: '', err: '' }
-  const code = await runProgram([...args, '--home', home], {
-    stdout: text => void (printed.out += text),
-    stderr: text => void (printed.err += text),
-    terminal: false,
-    env: {},
-    cwd: '/work-dir',
-    loadBackend: async () => backend,
-    signal,
-    kill: new AbortController().signal
-  })
-  return { code, api, backend, ...printed }
+  return await runCommand([...args, '--home', home], answers, { signal })
 }
 
 test('export asks for what is given, with absolute paths', async () => {

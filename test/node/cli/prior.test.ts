@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CoOptApi } from '../../../node/api/api.ts'
 import type { SharedReport } from '../../../node/api/reports.ts'
-import { runProgram } from '../../../node/cli/program.ts'
 import { initHome } from '../../../node/home/init-home.ts'
-import * as localApi from '../../../node/cli/local-api.ts'
+import * as localApi from '../../../node/cli/backend.ts'
 import { pbCid, rawCid } from '../../../src/codec.ts'
 import { encodeInvite } from '../../../src/distribute/invite.ts'
-import { MANIFEST, PEER, fakeApi, fakeBackend, priorReport } from '../../helpers/fake-api.ts'
+import { MANIFEST, PEER, priorReport } from '../../helpers/fake-reports.ts'
+import { runCommand } from '../../helpers/run-command.ts'
 import { bundledPrior } from '../../helpers/test-node.ts'
 
 const INVITE = encodeInvite({ swarm: rawCid(Uint8Array.of(1)), addresses: ['/ip4/127.0.0.1/tcp/4001'] })
@@ -48,20 +48,11 @@ beforeEach(async () => {
 afterEach(async () => await rm(folder, { recursive: true, maxRetries: 5 }))
 
 async function run(args: string[], answers: Partial<CoOptApi> = {}, backend?: typeof localApi) {
-  const api = fakeApi(answers)
-  const fake = fakeBackend(api)
-  const printed = { out: '', err: '' }
-  const code = await runProgram([...args, '--home', join(folder, 'home')], {
-    stdout: text => void (printed.out += text),
-    stderr: text => void (printed.err += text),
-    terminal: false,
-    env: {},
+  const { backend: fake, ...ran } = await runCommand([...args, '--home', join(folder, 'home')], answers, {
     cwd: folder,
-    loadBackend: async () => (backend === undefined ? fake : { ...fake, ...backend }),
-    signal: new AbortController().signal,
-    kill: new AbortController().signal
+    ...(backend === undefined ? {} : { backend })
   })
-  return { code, ...printed, api, fake }
+  return { ...ran, fake }
 }
 
 describe('coopt prior check --shared', () => {

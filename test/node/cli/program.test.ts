@@ -19,19 +19,17 @@ import {
   PriorRefusedError,
   StoreFullError
 } from '../../../src/errors.ts'
+import { batch, fakeApi, fakeBackend, untilAborted } from '../../helpers/fake-api.ts'
 import {
-  batch,
-  fakeApi,
-  fakeBackend,
   joinReport,
   MERGED,
   mergeReport,
   PEER,
   priorReport,
   publishReport,
-  statusReport,
-  untilAborted
-} from '../../helpers/fake-api.ts'
+  statusReport
+} from '../../helpers/fake-reports.ts'
+import { commandContext, jsonLines, runCommand } from '../../helpers/run-command.ts'
 
 const SWARM = rawCid(new Uint8Array([1]))
 const INVITE = encodeInvite({ swarm: SWARM, addresses: ['/ip4/127.0.0.1/tcp/4001'] })
@@ -44,50 +42,10 @@ afterEach(async () => {
   await rm(home, { recursive: true })
 })
 
-interface Run {
-  code: number
-  out: string
-  err: string
-}
-
-function context(
-  backend: Backend,
-  more: Partial<CliContext> = {}
-): { context: CliContext; printed: { out: string; err: string } } {
-  const printed = { out: '', err: '' }
-  return {
-    printed,
-    context: {
-      stdout: text => void (printed.out += text),
-      stderr: text => void (printed.err += text),
-      terminal: false,
-      env: {},
-      cwd: '/work-dir',
-      loadBackend: async () => backend,
-      signal: new AbortController().signal,
-      kill: new AbortController().signal,
-      ...more
-    }
-  }
-}
-
-async function run(
-  args: string[],
-  answers: Partial<CoOptApi> = {},
-  more: Partial<CliContext> = {}
-): Promise<Run & { api: ReturnType<typeof fakeApi>; backend: ReturnType<typeof fakeBackend> }> {
-  const api = fakeApi(answers)
-  const backend = fakeBackend(api)
-  const { context: given, printed } = context(backend, more)
-  const code = await runProgram(args[0] === '--home' ? args : [...args, '--home', home], given)
-  return { code, ...printed, api, backend }
-}
-
-const json = (text: string): unknown[] =>
-  text
-    .trimEnd()
-    .split('\n')
-    .map(line => JSON.parse(line) as unknown)
+const run = async (args: string[], answers: Partial<CoOptApi> = {}, more: Partial<CliContext> = {}) =>
+  await runCommand(args[0] === '--home' ? args : [...args, '--home', home], answers, more)
+const context = commandContext
+const json = jsonLines
 
 describe('coopt', () => {
   it('prints one JSON object per short command, equal to the report', async () => {
@@ -161,7 +119,7 @@ describe('coopt', () => {
         ]
       })
     })
-    expect(published.out).toContain('3 duplicates, left out')
+    expect(published.out).toContain('3 duplicates, dropped')
     expect(published.out).toContain('5 hidden files and files of the system (._a.jpg, ._b.jpg, ._c.jpg, …)')
     expect(published.out).toContain('2 images and archives that cannot be used (x.jpg, y.tar)')
     expect(published.api.calls[0]?.args).toEqual([
@@ -237,7 +195,7 @@ describe('coopt', () => {
     const merged = await run(['merge', INVITE, '--out', 'data'])
     expect(merged.api.calls[0]?.args).toEqual([INVITE, { out: '/work-dir/data' }])
     expect(joined.backend.opened).toMatchObject([{ home, options: { network: true } }])
-    expect(checked.backend.opened).toEqual([]) // a prior is looked at without a home
+    expect(checked.backend.opened).toEqual([]) // checking a prior needs no home
   })
 
   it('takes the defaults that the help names', async () => {

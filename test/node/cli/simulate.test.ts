@@ -1,27 +1,17 @@
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { runProgram } from '../../../node/cli/program.ts'
-import type { CliContext } from '../../../node/cli/context.ts'
 import type { Backend } from '../../../node/cli/backend.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
-import { fakeApi, fakeBackend } from '../../helpers/fake-api.ts'
+import { runCommand } from '../../helpers/run-command.ts'
 
 type Run = Backend['simulate']
 
 async function run(args: string[], simulate: Run): Promise<{ code: number; out: string; err: string }> {
-  const printed = { out: '', err: '' }
-  const context: CliContext = {
-    stdout: text => void (printed.out += text),
-    stderr: text => void (printed.err += text),
-    terminal: false,
-    env: { HOME: '/nobody', XDG_CACHE_HOME: 'relative' },
-    cwd: '/somewhere',
-    loadBackend: async () => ({ ...fakeBackend(fakeApi()), simulate }),
-    signal: new AbortController().signal,
-    kill: new AbortController().signal
-  }
-  const code = await runProgram(args, context)
-  return { code, ...printed }
+  return await runCommand(
+    args,
+    {},
+    { env: { HOME: '/nobody', XDG_CACHE_HOME: 'relative' }, cwd: '/somewhere', backend: { simulate } }
+  )
 }
 
 test('reports are lines on stdout, progress is on stderr, paths are those of the folder one is in', async () => {

@@ -3,10 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { runProgram } from '../../../node/cli/program.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { encodeInvite } from '../../../src/distribute/invite.ts'
-import { fakeApi, fakeBackend, mergeReport } from '../../helpers/fake-api.ts'
+import { type fakeApi } from '../../helpers/fake-api.ts'
+import { mergeReport } from '../../helpers/fake-reports.ts'
+import { runCommand } from '../../helpers/run-command.ts'
 
 const CID = rawCid(new Uint8Array([7])).toString()
 const SERVICE = 'https://pins.example/v1'
@@ -14,19 +15,8 @@ const SERVICE = 'https://pins.example/v1'
 async function run(args: string[], answers: Parameters<typeof fakeApi>[0] = {}, env: Record<string, string> = {}) {
   const home = await mkdtemp(join(tmpdir(), 'coopt-cli-'))
   onTestFinished(async () => await rm(home, { recursive: true }))
-  const api = fakeApi(answers)
-  const printed = { out: '', err: '' }
-  const code = await runProgram([...args, '--home', home], {
-    stdout: text => void (printed.out += text),
-    stderr: text => void (printed.err += text),
-    terminal: false,
-    env,
-    cwd: '/work-dir',
-    loadBackend: async () => fakeBackend(api),
-    signal: new AbortController().signal,
-    kill: new AbortController().signal
-  })
-  return { code, calls: api.calls.map(({ name, args }) => [name, ...args]), ...printed }
+  const { api, ...ran } = await runCommand([...args, '--home', home], answers, { env })
+  return { ...ran, calls: api.calls.map(({ name, args }) => [name, ...args]) }
 }
 
 test.each([
@@ -81,7 +71,7 @@ test.each([
 test('provide tells to how many peers', async () => {
   const { code, calls, out } = await run(['provide', CID], { provide: async cid => ({ cid, peers: 12 }) })
   expect({ code, calls }).toEqual({ code: 0, calls: [['provide', CID]] })
-  expect(out).toMatch(/peers of the DHT +12\n/)
+  expect(out).toMatch(/DHT peers +12\n/)
 })
 
 test('merge --name says under which name and where the record is', async () => {

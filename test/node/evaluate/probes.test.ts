@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { fitLogistic, logisticOutputs, logisticProbe } from '../../../node/evaluate/logistic-probe.ts'
 import { neighbourClasses, neighbourProbe } from '../../../node/evaluate/nearest-neighbours.ts'
 import { classesOf, crossRidgeProbe, fitRidge, ridgeProbe, unitRows } from '../../../node/evaluate/ridge-probe.ts'
-import { crossSplits, splitRows } from '../../../node/evaluate/splits.ts'
+import { crossSplits, stratifiedSplit } from '../../../node/evaluate/splits.ts'
 import { plainGemm as gemm } from '../../../src/gemm.ts'
 import { matrix } from '../../../src/matrix.ts'
 import { createRandomStream } from '../../../src/random.ts'
@@ -126,7 +126,7 @@ describe('splits', () => {
   it('deal every row to one part, and every class in equal shares', () => {
     fc.assert(
       fc.property(labels, fc.nat(), (given, seed) => {
-        const { fit, validate, test } = splitRows(given, 4, seed)
+        const { fit, validate, test } = stratifiedSplit(given, 4, seed)
         expect([...fit, ...validate, ...test].sort((a, b) => a - b)).toEqual([...given.keys()])
         for (let c = 0; c < 4; c++) {
           const all = given.filter(label => label === c).length

@@ -47,7 +47,7 @@ test('is given to one process, and the next is told who has it', async () => {
   const lock = await lockHome(home, { what: 'coopt up', now: () => new Date(0) })
   await expect(lockHome(home, { what: 'coopt join' })).rejects.toMatchObject({
     name: 'HomeLockedError',
-    message: `${home} is in use by process ${process.pid} (coopt up, since 1970-01-01T00:00:00.000Z); stop it, or use another home`
+    message: `${home} is in use by process ${process.pid} (coopt up, since 1970-01-01T00:00:00.000Z); stop it, or use another home (--home)`
   })
   await lock.release()
   await lock.release()

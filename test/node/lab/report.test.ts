@@ -7,7 +7,7 @@ import type { Results } from '../../../node/lab/report/results-file.ts'
 import type { EvaluateReport } from '../../../node/api/evaluate.ts'
 import { matrix } from '../../../src/matrix.ts'
 import { createRandomStream } from '../../../src/random.ts'
-import { evaluateReport } from '../../helpers/fake-api.ts'
+import { evaluateReport } from '../../helpers/fake-reports.ts'
 
 const HOSTILE = `<script src="https://evil.example/x.js">alert('x')</script>"><img src=x onerror=alert(1)>&lt;`
 

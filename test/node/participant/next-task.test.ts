@@ -6,7 +6,8 @@ import { elect } from '../../../src/align/election.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Quality } from '../../../src/merge/views.ts'
-import type { Lease, Result, Score, SignedRecord } from '../../../src/publish/record.ts'
+import type { Lease } from '../../../src/publish/lease.ts'
+import type { Result, Score, SignedRecord } from '../../../src/publish/record.ts'
 import {
   makeAlignment,
   makeResult,

@@ -100,6 +100,23 @@ describe('targets of a prior', () => {
     expect(again.calls).toEqual([2])
   })
 
+  test('that need a large projection are announced, once', async () => {
+    const wide = await makeSwarm({ dimension: 800 })
+    const told: string[] = []
+    const one = createTargetComputer({
+      swarm: wide,
+      prior: prior(720),
+      projector: {
+        project: async (_, n, { rows }) => matrix(rows, n, new Float32Array(rows * n)),
+        close: async () => {}
+      },
+      batchSize: 4,
+      onLargeProjection: message => told.push(message)
+    })
+    for (let i = 0; i < 2; i++) await one.ofImages(samples(1), signal)
+    expect(told).toEqual([expect.stringContaining('from 720 to 800 dimensions')])
+  })
+
   test('of another number of samples than expected are refused', async () => {
     for (const rows of [9, 11])
       await expect(computer(prior()).ofSamples(samples(10), rows, { signal })).rejects.toMatchObject({

@@ -182,7 +182,7 @@ describe('loadPrior', () => {
   it.each([
     ['missing.onnx', /does not exist/],
     ['empty', /neither model.onnx/],
-    ['notes.txt', /is no prior/]
+    ['notes.txt', /is not a prior/]
   ])('says what is missing at %s', async (name, why) => {
     await mkdir(join(home, 'empty'), { recursive: true })
     await writeFile(join(home, 'notes.txt'), 'hello')

@@ -4,7 +4,7 @@ import { createSwarmState, type Draft, type SwarmState } from '../../../node/sta
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { MAX_SCORES_PER_AUTHOR } from '../../../src/merge/counted-scores.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
-import type { Score, SignedRecord } from '../../../src/publish/record.ts'
+import type { Result, Score, SignedRecord } from '../../../src/publish/record.ts'
 import { copyOf, makeResult, makeScore, makeSwarm, testCid, testPeer, verify } from '../../helpers/swarm-factory.ts'
 
 const [self, bob] = [testPeer('self'), testPeer('bob')]
@@ -60,7 +60,7 @@ function stateOf(records: Iterable<SignedRecord>, seq = 0): SwarmState {
 }
 
 /** More results than the swarm keeps, of authors that take turns, `perAuthor` each. */
-async function filling(perAuthor: number): Promise<SignedRecord[]> {
+async function filling(perAuthor: number): Promise<SignedRecord<Result>[]> {
   const result = await makeResult(swarm, bob, 0, score, 0)
   return Array.from({ length: 256 }, (_, i) => {
     const author = new Uint8Array(32).fill(Math.floor(i / perAuthor) + 1)

@@ -76,7 +76,9 @@ describe('validateGossip', () => {
     ['a lease sent as a record', asRecord(lease), {}, 'reject', 'schema'],
     ['a record sent as a lease', asLease(record.bytes), {}, 'reject', 'schema'],
     ['an empty message', new Uint8Array(), {}, 'reject', 'unknown-tag'],
-    ['an unknown tag', Uint8Array.of(3, 1, 2), {}, 'reject', 'unknown-tag'],
+    ['a tag that a later version may have', Uint8Array.of(3, 1, 2), {}, 'ignore', 'unknown-tag'],
+    ['one with more bytes than any message', new Uint8Array(MAX_RECORD_BYTES + 2).fill(3), {}, 'reject', 'unknown-tag'],
+    ['a tag that no version has', Uint8Array.of(0x80, 1, 2), {}, 'reject', 'unknown-tag'],
     ['no cbor', Uint8Array.of(1, 0xff), {}, 'reject', 'not-canonical'],
     ['too many bytes', new Uint8Array(MAX_RECORD_BYTES + 2).fill(1), {}, 'reject', 'unknown-tag'],
     ['a partition that does not exist', asLease(nowhere), {}, 'reject', 'out-of-range']

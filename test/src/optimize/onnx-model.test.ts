@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidPriorError } from '../../../src/errors.ts'
-import { chooseFeature, exposeOutput } from '../../../src/optimize/feature-choice.ts'
+import { chooseFeature } from '../../../src/optimize/feature-choice.ts'
 import { ELEMENT } from '../../../src/optimize/onnx-facts.ts'
 import { scanModel } from '../../../src/optimize/onnx-model.ts'
 import { bytesField, integerField, message } from '../../../src/optimize/protobuf.ts'
@@ -36,8 +36,6 @@ const withNode = (...nodes: Uint8Array[]): ModelParts => ({
   nodes: [...FLAT, ...nodes],
   outputs: [value('out', ['N', 3])]
 })
-const choose = (parts: ModelParts, output?: string) =>
-  chooseFeature(scanModel(model(parts)), output === undefined ? {} : { output })
 
 describe('scanModel', () => {
   it.each([...bundled, ...zoo].map(f => [f.pathname.split('/').slice(-2).join('/'), f] as const))(
@@ -69,20 +67,48 @@ describe('scanModel', () => {
   })
 
   const loop = node('Loop', ['a', 'b'], ['out'], { attributes: [graphAttribute('body', new Uint8Array(0))] })
-  const external = message(
-    integerField(1, 4),
-    integerField(2, ELEMENT.float),
-    bytesField(8, 'w'),
-    bytesField(13, message(bytesField(1, 'location'), bytesField(2, '../../secret'))),
-    integerField(14, 1)
-  )
+  const external = (location: string, ...more: [string, string][]) =>
+    message(
+      integerField(1, 4),
+      integerField(2, ELEMENT.float),
+      bytesField(8, 'w'),
+      ...[['location', location] as const, ...more].map(([k, v]) =>
+        bytesField(13, message(bytesField(1, k), bytesField(2, v)))
+      ),
+      integerField(14, 1)
+    )
+  const branch = (...nodes: Uint8Array[]) => message(...nodes.map(n => bytesField(1, n)))
+  const choice = (then: Uint8Array, otherwise: Uint8Array) =>
+    node('If', ['flag'], ['out'], {
+      attributes: [graphAttribute('then_branch', then), graphAttribute('else_branch', otherwise)]
+    })
+  const relu = branch(node('Relu', ['flat'], ['chosen']))
   const hostile: [string, ModelParts, RegExp][] = [
     ['a Loop', withNode(loop), /Loop.*control flow/],
     ['a Loop without its body', withNode(node('Loop', ['a'], ['out'])), /Loop.*control flow/],
+    ['a Loop in a branch of an If', withNode(choice(relu, branch(loop))), /Loop.*control flow/],
     [
-      'an If',
-      withNode(node('If', ['a'], ['out'], { attributes: [graphAttribute('then_branch', new Uint8Array(0))] })),
-      /If/
+      'random numbers in a branch',
+      withNode(choice(branch(node('RandomNormal', [], ['r'])), relu)),
+      /RandomNormal is random/
+    ],
+    [
+      'a bomb in a branch, with a size from outside',
+      {
+        ...withNode(choice(relu, branch(node('Expand', ['flat', 's'], ['x'])))),
+        initializers: [integers('s', [1e5, 1e5])]
+      },
+      /Expand asks/
+    ],
+    [
+      'an If in an If in an If in an If in an If',
+      withNode([1, 2, 3, 4].reduce(inner => choice(relu, branch(inner)), choice(relu, relu))),
+      /nested more than 4 deep/
+    ],
+    [
+      'a subgraph of another operator',
+      withNode(node('Relu', ['flat'], ['out'], { attributes: [graphAttribute('body', relu)] })),
+      /Relu has a subgraph/
     ],
     [
       'a Loop in a second graph that protobuf merges',
@@ -92,19 +118,61 @@ describe('scanModel', () => {
     ['random numbers', withNode(node('RandomNormalLike', ['flat'], ['out'])), /RandomNormalLike is random/],
     [
       'another domain',
-      withNode(node('FusedGemm', ['flat'], ['out'], { domain: 'com.microsoft' })),
-      /com\.microsoft\.FusedGemm/
+      withNode(node('Relu', ['flat'], ['out'], { domain: 'com.example' })),
+      /com\.example\.Relu is not one of/
+    ],
+    [
+      'an operator of ONNX Runtime that no optimiser writes for vision',
+      withNode(node('Tokenizer', ['flat'], ['out'], { domain: 'com.microsoft' })),
+      /com\.microsoft\.Tokenizer is not one of .*optimum-cli/
+    ],
+    [
+      'a file optimised for one machine',
+      withNode(node('Conv', ['flat'], ['out'], { domain: 'com.microsoft.nchwc' })),
+      /nchwc\.Conv is made for the machine.*ORT_ENABLE_EXTENDED/
     ],
     [
       'an unlisted operator',
       withNode(node('StringNormalizer', ['flat'], ['out'])),
       /StringNormalizer is not on the list/
     ],
-    ['external data', { ...withNode(), initializers: [external] }, /"w" is external data/],
+    ...(
+      [
+        '../../secret',
+        '/etc/passwd',
+        'C:\\weights',
+        'a/../../b',
+        'a//b',
+        './w',
+        '',
+        '*/_ORT_MEM_ADDR_/*',
+        'a\0b',
+        'x'.repeat(2000)
+      ] as const
+    ).map((location): [string, ModelParts, RegExp] => [
+      `external data at ${JSON.stringify(location.slice(0, 20))}`,
+      { ...withNode(), initializers: [external(location)] },
+      /"w" is external data at .* not a file in the model's folder.*save_as_external_data/
+    ]),
     [
-      'external data in a constant',
-      withNode(node('Constant', [], ['c'], { attributes: [tensorAttribute('value', external)] })),
+      'external data in a constant, out of the folder',
+      withNode(node('Constant', [], ['c'], { attributes: [tensorAttribute('value', external('../x'))] })),
       /external/
+    ],
+    [
+      'external data in a branch, out of the folder',
+      withNode(choice(relu, message(bytesField(5, external('../x')), bytesField(1, node('Relu', ['flat'], ['x']))))),
+      /external/
+    ],
+    [
+      'external data in two places at once',
+      { ...withNode(), initializers: [external('a', ['location', 'b'])] },
+      /two values of "location"/
+    ],
+    [
+      'external data at no offset',
+      { ...withNode(), initializers: [external('a', ['offset', '-1'])] },
+      /offset of its external data is "-1"/
     ],
     [
       'training dropout',
@@ -116,7 +184,11 @@ describe('scanModel', () => {
       withNode(node('BatchNormalization', ['flat'], ['out'], { attributes: [intAttribute('training_mode', 1)] })),
       /training mode/
     ],
-    ['own functions', { ...withNode(), more: [bytesField(25, bytesField(1, 'f'))] }, /functions/],
+    [
+      'own functions',
+      { ...withNode(), more: [bytesField(25, bytesField(1, 'f'))] },
+      /functions.*inline_local_functions/
+    ],
     ['training information', { ...withNode(), more: [bytesField(20, new Uint8Array(0))] }, /training information/],
     ['sparse tensors', { ...withNode(), moreGraph: [bytesField(15, new Uint8Array(0))] }, /sparse/],
     [
@@ -152,18 +224,18 @@ describe('scanModel', () => {
       { ...withNode(node('Pad', ['image', 'p'], ['out'])), initializers: [integers('p', [0, 0, 0, 0, 0, 0, 0, 1e9])] },
       /Pad asks/
     ],
-    ['an old operator set', { ...withNode(), opset: 6 }, /operator set 6 is too old/],
+    ['an old operator set', { ...withNode(), opset: 6 }, /operator set 6 is too old.*convert_version/],
     [
       'two inputs',
       { ...withNode(), inputs: [IMAGE, value('input_ids', ['N', 'T'], ELEMENT.int64)] },
-      /2 inputs \("image", "input_ids"\)/
+      /2 inputs \("image", "input_ids"\).*vision_model\.onnx/
     ],
     ['no input', { ...withNode(), inputs: [] }, /0 inputs/],
     ['text for an image', { ...withNode(), inputs: [value('ids', ['N', 'T'])] }, /"ids" is not a batch of images/],
     [
-      'half-precision images',
-      { ...withNode(), inputs: [value('image', ['N', 3, 4, 4], ELEMENT.float16)] },
-      /element type 10/
+      'images of double precision',
+      { ...withNode(), inputs: [value('image', ['N', 3, 4, 4], ELEMENT.double)] },
+      /numbers are float64 \(float32, float16 and uint8/
     ],
     ['a wall of an image', { ...withNode(), inputs: [value('image', [1, 3, 1e5, 1e5])] }, /100000 x 100000 pixels/],
     ['five channels', { ...withNode(), inputs: [value('image', [1, 5, 8, 8])] }, /5 channels/],
@@ -172,6 +244,34 @@ describe('scanModel', () => {
   it.each(hostile)('refuses %s', (_, parts, why) => {
     expect(() => scanModel(model(parts))).toThrow(InvalidPriorError)
     expect(() => scanModel(model(parts))).toThrow(why)
+  })
+
+  it('takes an If, half precision and the operators that ONNX Runtime writes', () => {
+    expect(scanModel(model(withNode(choice(relu, relu)))).nodes.at(-1)?.branches).toHaveLength(2)
+    const half = { ...withNode(), inputs: [value('image', ['N', 3, 4, 4], ELEMENT.float16)] }
+    expect(scanModel(model(half)).image.elementType).toBe('float16')
+    for (const op of [
+      'FusedConv',
+      'FusedMatMul',
+      'Gelu',
+      'SkipLayerNormalization',
+      'QGemm',
+      'MatMulNBits',
+      'NhwcFusedConv'
+    ])
+      expect(() => scanModel(model(withNode(node(op, ['flat'], ['out'], { domain: 'com.microsoft' }))))).not.toThrow()
+  })
+
+  it('names each file of weights once, with the bytes that it needs', () => {
+    const initializers = [
+      external('model.onnx.data', ['offset', '64'], ['length', '16']),
+      external('model.onnx.data', ['length', '4']),
+      external('more/w.bin')
+    ]
+    expect(scanModel(model({ ...withNode(), initializers })).external).toEqual([
+      { location: 'model.onnx.data', bytes: 80, weight: 'w' },
+      { location: 'more/w.bin', bytes: 0, weight: 'w' }
+    ])
   })
 
   it('refuses what is no model, and a file above the cap', () => {
@@ -217,74 +317,6 @@ describe('scanModel', () => {
       fc.property(fc.uint8Array({ maxLength: 300 }), bytes => fault(bytes) === undefined),
       { numRuns: 5000 }
     )
-  })
-})
-
-describe('chooseFeature', () => {
-  it('takes the tensor that is asked for, output or hidden, and names what there is otherwise', () => {
-    const facts = scanModel(classifier())
-    expect(chooseFeature(facts, { output: 'flat' })).toMatchObject({ tensor: 'flat', hidden: true })
-    expect(chooseFeature(facts, { output: 'output' })).toMatchObject({ tensor: 'output', hidden: false })
-    expect(() => chooseFeature(facts, { output: 'nope' })).toThrow(/no tensor "nope".*"output"/)
-  })
-
-  it('takes the layer before the classifier, through softmax, bias and a quantised weight', () => {
-    expect(chooseFeature(scanModel(classifier()))).toMatchObject({
-      tensor: 'hidden',
-      hidden: true,
-      reason: expect.stringMatching(/last Gemm/) as string
-    })
-    const matmul = withNode(
-      node('Relu', ['flat'], ['features_in']),
-      node('DequantizeLinear', ['w', 's'], ['weight']),
-      node('MatMul', ['features_in', 'weight'], ['product']),
-      node('Add', ['product', 'b'], ['out'])
-    )
-    const initializers = [
-      floats('w', [3, 3], Array<number>(9).fill(1)),
-      floats('s', [], [1]),
-      floats('b', [3], [0, 0, 0])
-    ]
-    expect(choose({ ...matmul, initializers })).toMatchObject({ tensor: 'features_in', hidden: true })
-  })
-
-  it('prefers outputs that are named as features, the pooled one first', () => {
-    const outputs = [
-      value('last_hidden_state', ['N', 5, 3]),
-      value('image_embeds', ['N', 3]),
-      value('logits', ['N', 9])
-    ]
-    const nodes = [
-      ...FLAT,
-      ...['last_hidden_state', 'image_embeds', 'logits', 'pooler_output'].map(o => node('Relu', ['flat'], [o]))
-    ]
-    expect(choose({ nodes, outputs })).toMatchObject({ tensor: 'image_embeds' })
-    expect(choose({ nodes, outputs: [value('pooler_output', ['N', 3]), ...outputs] })).toMatchObject({
-      tensor: 'pooler_output'
-    })
-  })
-
-  it('takes a flat output that no classifier made, else a map or tokens', () => {
-    expect(choose({ nodes: [...FLAT, node('Relu', ['flat'], ['y'])], outputs: [value('y', ['N', 3])] })).toMatchObject({
-      tensor: 'y'
-    })
-    const one = (name: string, ...shape: (number | string)[]) =>
-      choose({ nodes: [node('Relu', ['image'], [name])], outputs: [value(name, shape)] })
-    expect(one('map', 'N', 3, 4, 4)).toMatchObject({ tensor: 'map', hidden: false })
-    expect(one('last_hidden_state', 'N', 'T', 3)).toMatchObject({ tokens: 'mean' })
-    expect(one('cls_token', 'N', 'T', 3)).toMatchObject({ tokens: 'first' })
-  })
-
-  it('ends on a graph that runs in a circle', () => {
-    const nodes = [node('Identity', ['b'], ['a']), node('Identity', ['a'], ['b']), node('MatMul', ['a', 'b'], ['y'])]
-    expect(choose({ nodes, outputs: [value('a', ['N', 3])] })).toMatchObject({ tensor: 'a' })
-  })
-
-  it('exposes a tensor by appending bytes only', () => {
-    const bytes = classifier()
-    const exposed = exposeOutput(bytes, 'hidden')
-    expect(exposed.subarray(0, bytes.byteLength)).toEqual(bytes)
-    expect(scanModel(exposed).outputs.map(o => o.name)).toEqual(['output', 'hidden'])
   })
 })
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { rawCid } from '../../../src/codec.ts'
 import { priorIdentity, type PriorDescriptor } from '../../../src/optimize/prior.ts'
-import type { Preprocessing } from '../../../src/optimize/preprocess.ts'
+import type { Preprocessing } from '../../../src/optimize/preprocessing.ts'
 
 const preprocessing: Preprocessing = {
   assumed: false,

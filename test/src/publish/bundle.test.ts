@@ -197,7 +197,7 @@ describe('preprocessing written down', () => {
 
   test('and when images must have the size of the model already', () => {
     const input: ImageInput = { ...any, height: 32, width: 32 }
-    const steps = parsePreprocessor({ do_resize: false }, input)
+    const steps = parsePreprocessor({ do_resize: false, do_rescale: true }, input)
     expect(steps.resize).toBeUndefined()
     expect(parsePreprocessor(preprocessorConfig(steps), input)).toEqual(steps)
   })

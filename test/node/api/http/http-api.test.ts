@@ -10,16 +10,14 @@ import type { ApiEvent } from '../../../../node/api/events.ts'
 import { apiFilePath, readApiFile } from '../../../../node/api/http/api-file.ts'
 import { connectApi, createApiClient } from '../../../../node/api/http/client.ts'
 import { serveApi } from '../../../../node/api/http/server.ts'
+import { rawCid } from '../../../../src/codec.ts'
+import { encodeInvite } from '../../../../src/distribute/invite.ts'
 import { HomeLockedError } from '../../../../src/errors.ts'
-import {
-  batch,
-  fakeApi,
-  joinReport,
-  priorReport,
-  publishReport,
-  statusReport,
-  untilAborted
-} from '../../../helpers/fake-api.ts'
+import { batch, fakeApi, untilAborted } from '../../../helpers/fake-api.ts'
+import { joinReport, priorReport, publishReport, statusReport } from '../../../helpers/fake-reports.ts'
+
+const CID = rawCid(Uint8Array.of(2)).toString()
+const INVITE = encodeInvite({ swarm: rawCid(Uint8Array.of(1)), addresses: ['/ip4/127.0.0.1/tcp/4001'] })
 
 const teardown: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -69,21 +67,21 @@ describe('local API', () => {
     const publishOptions = { name: 'sample', partitions: 16, shared: 500, dimension: 128 }
     const joinOptions = { prior: '/priors/a', once: true }
     expect(await client.publish('/images', publishOptions)).toEqual(publishReport)
-    expect(await client.join('coopt1abc', joinOptions)).toEqual(joinReport)
+    expect(await client.join(INVITE, joinOptions)).toEqual(joinReport)
     expect(await client.status()).toEqual(statusReport)
     expect(await client.priorCheck('/priors/a', { image: '/x.png' })).toEqual(priorReport)
     expect(await client.peers()).toHaveLength(1)
-    expect((await client.merge('coopt1abc', { out: '/out' })).rows).toBe(2000)
-    expect((await client.verify('bafy', { rerun: 4 })).ok).toBe(true)
+    expect((await client.merge(INVITE, { out: '/out' })).rows).toBe(2000)
+    expect((await client.verify(CID, { rerun: 4 })).ok).toBe(true)
     await client.stop()
     expect(api.calls.map(({ name, args }) => [name, ...args])).toEqual([
       ['publish', '/images', publishOptions],
-      ['join', 'coopt1abc', joinOptions],
+      ['join', INVITE, joinOptions],
       ['status', undefined],
       ['priorCheck', '/priors/a', { image: '/x.png' }],
       ['peers'],
-      ['merge', 'coopt1abc', { out: '/out' }],
-      ['verify', 'bafy', { rerun: 4 }],
+      ['merge', INVITE, { out: '/out' }],
+      ['verify', CID, { rerun: 4 }],
       ['stop']
     ])
   })
@@ -96,7 +94,7 @@ describe('local API', () => {
       }
     })
     const events: ApiEvent[] = []
-    await client.join('coopt1abc', { prior: '/p', once: true }, { onEvent: event => events.push(event) })
+    await client.join(INVITE, { prior: '/p', once: true }, { onEvent: event => events.push(event) })
     expect(events).toEqual(Array.from({ length: 50 }, (_, i) => batch(i + 1)))
   })
 
@@ -138,7 +136,7 @@ describe('local API', () => {
     })
     const graceful = new AbortController()
     const report = await client.join(
-      'coopt1abc',
+      INVITE,
       { prior: '/p', once: true },
       { signal: graceful.signal, onEvent: () => graceful.abort() }
     )
@@ -155,11 +153,7 @@ describe('local API', () => {
       }
     })
     const kill = new AbortController()
-    const running = client.join(
-      'coopt1abc',
-      { prior: '/p', once: true },
-      { kill: kill.signal, onEvent: () => kill.abort() }
-    )
+    const running = client.join(INVITE, { prior: '/p', once: true }, { kill: kill.signal, onEvent: () => kill.abort() })
     await expect(running).rejects.toMatchObject({ name: 'AbortError' })
     await killed.promise
   })
@@ -275,7 +269,7 @@ describe('local API', () => {
       }
     })
     const started = Promise.withResolvers<void>()
-    const running = client.join('coopt1abc', { prior: '/p', once: false }, { onEvent: () => started.resolve() })
+    const running = client.join(INVITE, { prior: '/p', once: false }, { onEvent: () => started.resolve() })
     await started.promise
     await server.close()
     order.push('server')

@@ -26,7 +26,7 @@ const images = Array.from({ length: 100 }, (_, i) => ({
 }))
 
 const load = (limits = {}, path = PRIOR): Promise<OnnxPrior> =>
-  loadOnnx({ kind: 'onnx', model: path, config: undefined, name: 'test' }, { limits })
+  loadOnnx({ kind: 'onnx', model: path, name: 'test' }, { limits })
 const isRunning = (pid: number): boolean => {
   try {
     process.kill(pid, 0)

@@ -1,0 +1,99 @@
+/**
+ * Addresses to listen on, checked before libp2p sees them: its own errors name neither the key nor the file that the address came from.
+ *
+ * `listenFault` looks at the text only; `assertCanListen` binds each address for a moment, which finds ports that are taken, and addresses
+ * that this machine does not have. Only TCP is spoken here (libp2p.ts).
+ */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { multiaddr } from '@multiformats/multiaddr'
+import { InvalidInputError } from '../../src/errors.ts'
+
+/** All IPv4 and IPv6 addresses, any free port. */
+export const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']
+
+const EXPECTED = 'expected /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT'
+const MAX_PORT = 65_535
+const HOSTS: ReadonlySet<string> = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6'])
+
+interface TcpAddress {
+  host: string
+  port: number
+  isIpv6: boolean
+}
+
+/** Why this node cannot listen on the address, or undefined. */
+export function listenFault(text: string): string | undefined {
+  const parsed = parse(text)
+  return typeof parsed === 'string' ? parsed : undefined
+}
+
+/** Why the text is not an address that others could be told, or undefined. */
+export function addressFault(text: string): string | undefined {
+  const parsed = components(text)
+  return typeof parsed === 'string' ? parsed : undefined
+}
+
+/**
+ * Throws `InvalidInputError` for the first address that cannot be bound, naming it, the reason and the key `network.listen` of `configFile`.
+ * An IPv6 address on a machine without IPv6 is left to libp2p, which goes on with the others.
+ */
+export async function assertCanListen(addresses: readonly string[], configFile: string): Promise<void> {
+  for (const text of addresses) {
+    const parsed = parse(text)
+    if (typeof parsed === 'string') throw new InvalidInputError(`"network.listen" of ${configFile}: ${text}: ${parsed}`)
+    if (parsed === undefined) continue
+    const reason = await bindFault(parsed)
+    if (reason !== undefined)
+      throw new InvalidInputError(`${reason} (${text}): choose another in "network.listen" of ${configFile}`)
+  }
+}
+
+// --- internal ---
+
+interface Component {
+  readonly name: string
+  readonly value?: string | undefined
+}
+
+/** The components of a multiaddr, or what is wrong with it. */
+function components(text: string): readonly Component[] | string {
+  const port = /\/(?:tcp|udp)\/(\d+)(?:\/|$)/.exec(text)?.[1]
+  if (port !== undefined && Number(port) > MAX_PORT) return `port ${port} is not between 0 and ${MAX_PORT}`
+  try {
+    return multiaddr(text).getComponents()
+  } catch (error) {
+    return `not a multiaddr (${error instanceof Error ? error.message : String(error)}); ${EXPECTED}`
+  }
+}
+
+/** Undefined for an address at a relay: nothing is bound there. */
+function parse(text: string): TcpAddress | undefined | string {
+  const all = components(text)
+  if (typeof all === 'string') return all
+  if (all.at(-1)?.name === 'p2p-circuit') return undefined
+  const [host, tcp, ...rest] = all.filter(({ name }) => name !== 'ip6zone')
+  if (host === undefined || !HOSTS.has(host.name) || tcp?.name !== 'tcp' || rest.length > 0) {
+    const others = all.filter(({ name }) => !HOSTS.has(name) && name !== 'tcp').map(({ name }) => `/${name}`)
+    return others.length === 0 ? EXPECTED : `only TCP is spoken here, not ${others.join('')}; ${EXPECTED}`
+  }
+  return { host: host.value ?? '', port: Number(tcp.value), isIpv6: host.name === 'ip6' }
+}
+
+async function bindFault({ host, port, isIpv6 }: TcpAddress): Promise<string | undefined> {
+  const server = createServer()
+  try {
+    server.listen({ host, port, ipv6Only: isIpv6 })
+    await once(server, 'listening')
+    server.close()
+    await once(server, 'close')
+    return undefined
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') return `port ${port} is taken by another program`
+    if (code === 'EACCES') return `port ${port} needs more rights than this process has`
+    if (isIpv6 && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')) return undefined
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return `this machine does not have the address ${host}`
+    throw error
+  }
+}
