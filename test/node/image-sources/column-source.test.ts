@@ -183,7 +183,9 @@ describe('a Parquet file', () => {
     await writeParquet(join(folder, 'part-0.parquet'), images)
     await writeParquet(join(folder, 'part-1.parquet'), [])
     expect(await contents(await read(folder))).toEqual(images)
-    await expect(read(join(folder, 'part-1.parquet'))).rejects.toThrow('no JPEG, PNG or WebP image')
+    await expect(read(join(folder, 'part-1.parquet'))).rejects.toThrow(
+      'has no image (JPEG, PNG, WebP, GIF, TIFF and AVIF)'
+    )
   })
 })
 

@@ -86,6 +86,14 @@ describe('a folder of images', () => {
     expect(error).toContain('d.jpg: it is a web page')
   })
 
+  it('names formats that are not read, with a way to those that are', async () => {
+    const heic = Buffer.from('\0\0\0\u0018ftypheic\0\0\0\0mif1heic', 'latin1')
+    await put({ 'a.jpg': image(1), 'b.heic': heic, 'c.bmp': Buffer.from('BM\u0001\0\0\0\0\0\0\0', 'latin1') })
+    const error = String(await read().catch((caught: unknown) => caught))
+    expect(error).toMatch(/b\.heic: HEIC .*heif-convert/)
+    expect(error).toMatch(/c\.bmp: BMP cannot be read here; convert it to JPEG or PNG/)
+  })
+
   it('has components too, where one is asked for', async () => {
     await put({ '0.jpg': image(1), '0.seg.png': image(2), '1.jpg': image(3) })
     const source = await read({ component: 'jpg' })

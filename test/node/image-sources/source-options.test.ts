@@ -97,7 +97,7 @@ describe('broken images', () => {
   it('that are all there is leave nothing to publish', async () => {
     const path = await folder({ 'a.jpg': fakeImage(4, 20), 'b.txt': 'x' })
     await expect(openSource(path, { spool, inspect, onBroken: () => undefined })).rejects.toThrow(
-      'no JPEG, PNG or WebP image: 1 file of another kind (b.txt); 1 image or archive that cannot be used (a.jpg)'
+      'has no image (JPEG, PNG, WebP, GIF, TIFF and AVIF): 1 file of another kind (b.txt); 1 image or archive that cannot be used (a.jpg)'
     )
   })
 

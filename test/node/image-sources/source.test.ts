@@ -138,7 +138,7 @@ describe('openSource', () => {
     await expect(openSource(join(root, 'text'), { spool })).rejects.toThrow('neither a folder nor a tar')
     await writeFile(join(root, 'x.tar.gz'), Uint8Array.of(0x1f, 0x8b, 8, 0))
     await expect(openSource(join(root, 'x.tar.gz'), { spool })).rejects.toThrow('unexpected end of file')
-    await expect(openSource(await folder({ 'notes.txt': 'x' }), { spool })).rejects.toThrow('no JPEG')
+    await expect(openSource(await folder({ 'notes.txt': 'x' }), { spool })).rejects.toThrow('has no image (JPEG')
     const cut = await tarOf({ 'a.jpg': fakeImage(1, 10), 'b.jpg': fakeImage(2, 100_000) })
     await truncate(cut, 50_000)
     await expect(openSource(cut, { spool })).rejects.toThrow(InvalidInputError)
