@@ -1,5 +1,6 @@
 /** Options of the operations in api.ts, as schemas. Every way to a node checks arguments by them (operations.ts). */
 import { z } from 'zod'
+import { POLICY_NAMES } from '../../src/distribute/manifest.ts'
 import { TARGET_DTYPES } from '../../src/publish/target-dtype.ts'
 
 /** Kinds of files that hold images. */
@@ -23,7 +24,7 @@ export const publishOptionsSchema = z.strictObject({
   targetDtype: z.enum(TARGET_DTYPES).optional(),
   /** Prior whose features of the shared set the gate compares with; the bundled untrained one by default */
   referencePrior: text.optional(),
-  election: z.enum(['uniformity', 'predictivity', 'consensus']).optional(),
+  election: z.enum(POLICY_NAMES).optional(),
   /** Uniform values of targets centred on S; by default of the targets as they are */
   centred: z.boolean().optional(),
   /** Peer ids that may add records; any by default */

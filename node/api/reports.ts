@@ -119,15 +119,15 @@ export const sharedReportSchema = z.object({
   rows: count,
   present: count,
   uniformValue: z.number(),
-  /** Every figure that the gate looks at; `ok` when the value is not below the threshold */
-  gate: z.array(
-    z.object({
-      figure: z.enum(['r2-above-noise', 'r2-above-chance', 'neighbour-lift', 'effective-rank']),
-      value: z.number(),
-      threshold: z.number(),
-      ok: z.boolean()
-    })
-  ),
+  /** The gate's test of independence: standard deviations above noise, the swarm's threshold, and how far z is above it */
+  gate: z.object({
+    z: z.number(),
+    threshold: z.number(),
+    margin: z.number(),
+    ok: z.boolean(),
+    /** Below the threshold: about how many shared rows an honest prior would need; left out where z says nothing of that */
+    rowsNeeded: count.optional()
+  }),
   /** Electable priors that are there already */
   priors: count,
   /** Scores there whose targets could not be had */
@@ -146,9 +146,7 @@ export const sharedReportSchema = z.object({
   ),
   /** The present reference, and how well the prior maps onto it; left out while there is none */
   reference: referenceSchema.omit({ uniformValue: true }).optional(),
-  alignment: z
-    .object({ looR2: z.number(), looCosine: z.number(), minLooR2: z.number(), minLooCosine: z.number() })
-    .optional(),
+  alignment: z.object({ looR2: z.number(), looCosine: z.number(), looZ: z.number(), minLooZ: z.number() }).optional(),
   /** On the shared images; left out for labels of people */
   imagesPerSecond: z.number().optional(),
   /** Would `join` go on? */

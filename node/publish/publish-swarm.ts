@@ -7,8 +7,8 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { defaultGate } from '../../src/align/gate.ts'
-import { DEFAULT_GRID } from '../../src/align/transform.ts'
+import { DEFAULT_GATE } from '../../src/align/gate.ts'
+import { DEFAULT_GRID, DEFAULT_MIN_LOO_Z } from '../../src/align/transform.ts'
 import { encodeMatrix } from '../../src/bytes.ts'
 import { DEFAULT_IMAGE_LIMITS, type ImageLimits } from '../../src/distribute/image-limits.ts'
 import { MIN_SHARED_ROWS, sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
@@ -151,8 +151,8 @@ export async function publishSwarm(
     referenceFeatures,
     uniformity: { t: 2, centred: options.centred === true },
     election: { policy: options.election ?? defaultPolicy(options), margin: 0.02, human: false },
-    gate: defaultGate(built.shared.rows),
-    alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
+    gate: DEFAULT_GATE,
+    alignment: { grid: [...DEFAULT_GRID], minLooZ: DEFAULT_MIN_LOO_Z },
     // scores, and a peer that does every partition can follow fifteen changes of the reference
     quotas: { recordsPerPeer: 16 * options.partitions + 256, recordBytes: 64 * 1024 * 1024 },
     admission

@@ -182,10 +182,11 @@ export function createReplica(init: ReplicaInit): Replica {
     if (reference === undefined) return false
     const quality = testQuality(score.body.targets, reference)
     if (belowFloor(manifest, quality) !== undefined) return false
+    const { looR2, looCosine } = quality
     const shard = testCid(`shard of ${result.key} to ${reference}`)
     const { partition } = result.body
     const sizes = { bytes: 21_000, dagBytes: 21_000 }
-    const what = { partition, result: result.id, reference, shard, ...sizes, lambda: 1, ...quality }
+    const what = { partition, result: result.id, reference, shard, ...sizes, lambda: 1, looR2, looCosine }
     await publish({ type: 'alignment', ...what }, crash)
     return true
   }

@@ -1,6 +1,7 @@
 /** coopt publish: starts a swarm from images in folders, tars, Parquet files or on IPFS; prints its manifest CID and the invite. */
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import { POLICY_NAMES } from '../../../src/distribute/manifest.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
 import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
 import { type PublishOptions, SOURCE_KINDS, type SourceKind } from '../../api/options.ts'
@@ -19,7 +20,7 @@ interface Options {
   dim: number
   targetDtype?: TargetDtype
   referencePrior?: string
-  election?: 'uniformity' | 'predictivity' | 'consensus'
+  election?: PublishOptions['election']
   centred?: boolean
   allow?: string[]
   dedupe?: boolean
@@ -56,8 +57,8 @@ export function publishCommand(invoke: Invoke): Command {
     .addOption(
       new Option(
         '--election <policy>',
-        'how the reference is elected (default: consensus with --allow, else predictivity)'
-      ).choices(['uniformity', 'predictivity', 'consensus'])
+        'how the reference is elected (default: consensus with --allow, else corroboration)'
+      ).choices(POLICY_NAMES)
     )
     .option('--centred', 'centre targets before their uniform value is computed (default: no)')
     .option('--allow <peer...>', 'peer ids that may take part (default: any)')

@@ -173,7 +173,7 @@ describe('a manifest signed by its publisher', () => {
     ['a negative count', { samples: -5 }],
     ['no partitions', { partitions: [] }],
     ['an endless quota', { quotas: { recordsPerPeer: 2 ** 40, recordBytes: 2 ** 50 } }],
-    ['a grid that is not finite', { alignment: { grid: [Number.MAX_VALUE], minLooR2: 0, minLooCosine: 0 } }]
+    ['a grid that is not finite', { alignment: { grid: [Number.MAX_VALUE], minLooZ: 0 } }]
   ]
   test.each(hostile)('with %s is refused on joining, without a trace', async (_, change) => {
     const { manifest: honest } = publisher.membership(manifest).swarm

@@ -43,7 +43,7 @@ test('the manifest has the rules that were asked for, and else those of its kind
     const found = node.runtime.swarms.get(manifest)?.swarm.manifest
     return { uniformity: found?.uniformity, policy: found?.election.policy }
   }
-  expect(await rules({})).toEqual({ uniformity: { t: 2, centred: false }, policy: 'predictivity' })
+  expect(await rules({})).toEqual({ uniformity: { t: 2, centred: false }, policy: 'corroboration' })
   expect((await rules({ allow: [node.peer] })).policy).toBe('consensus')
   expect(await rules({ centred: true, election: 'consensus' })).toEqual({
     uniformity: { t: 2, centred: true },

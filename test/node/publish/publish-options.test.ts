@@ -28,7 +28,7 @@ const refused = (call: () => unknown): unknown => {
 
 describe('options of publish', () => {
   test('elect by what known members, or anybody, can be trusted with', () => {
-    expect(defaultPolicy(good)).toBe('predictivity')
+    expect(defaultPolicy(good)).toBe('corroboration')
     expect(defaultPolicy({ ...good, allow: [testPeer('alice').id] })).toBe('consensus')
   })
 

@@ -59,7 +59,7 @@ describe('a manifest', () => {
 
   test('keeps the id that it had when this test was written', () => {
     // a known answer: another value means that swarms made by earlier versions can no longer be joined
-    expect(swarm.id.toString()).toBe('bafyreifkq6q55qvwmzmjxzersuugxsrl4dk2lxwsoqbmehxpmejey3uo4y')
+    expect(swarm.id.toString()).toBe('bafyreid4e33hymncyqrfb6otlep6exfvegvyow6nwempgmgx3tc3wzmv2u')
   })
 
   test('says how large an image may be, or means the usual limits', async () => {
@@ -187,7 +187,18 @@ describe('a manifest', () => {
     ['a margin below zero', { election: { ...m.election, margin: -1 } }, /margin/],
     ['no ridge strengths', { alignment: { ...m.alignment, grid: [] } }, /grid/],
     ['a ridge strength of zero', { alignment: { ...m.alignment, grid: [0] } }, /grid/],
-    ['no neighbours', { gate: { ...m.gate, neighbours: 0 } }, /neighbours/],
+    ['a gate that is not a number', { gate: { minZ: '5' } }, /minZ/],
+    ['a floor that nothing reaches', { alignment: { ...m.alignment, minLooZ: 1e9 } }, /minLooZ/],
+    [
+      'the gate of a version before 1.0',
+      { gate: { ridge: 0.3, minR2: 0.1, neighbours: 5, minNeighbourLift: 2, minEffectiveRank: 1.5 } },
+      /"gate.ridge", which is from a version before 1.0 .* publish the dataset again/
+    ],
+    [
+      'the floors of a version before 1.0',
+      { alignment: { grid: [1], minLooR2: 0.05, minLooCosine: 0.1 } },
+      /"alignment.minLooR2", which is from a version before 1.0/
+    ],
     ['a quota of no records', { quotas: { ...m.quotas, recordsPerPeer: 0 } }, /recordsPerPeer/],
     ['a quota of a terabyte', { quotas: { ...m.quotas, recordBytes: 2 ** 40 } }, /recordBytes/],
     ['an empty admission list', { admission: [] }, /admission/],
