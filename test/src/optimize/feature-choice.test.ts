@@ -103,7 +103,7 @@ describe('chooseFeature', () => {
 
   it('exposes a tensor by appending bytes only', () => {
     const bytes = classifier()
-    const exposed = Buffer.concat([bytes, outputSuffix({ tensor: 'hidden', hidden: true })])
+    const exposed = new Uint8Array(Buffer.concat([bytes, outputSuffix({ tensor: 'hidden', hidden: true })]))
     expect(exposed.subarray(0, bytes.byteLength)).toEqual(bytes)
     expect(scanModel(exposed).outputs.map(o => o.name)).toEqual(['output', 'hidden'])
   })
