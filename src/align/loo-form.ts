@@ -13,7 +13,7 @@ import { ridgeFactor, ridgeStrength, ridgeSystem, type RidgeSystem } from './rid
 import { columnMeans, normaliseRows, subtractRow, takeRows } from './rows.ts'
 
 /** Ridge strengths, as multiples of trace / min(n, m): a pair takes the one that serves it best. */
-export const STRENGTHS = [0.01, 0.1, 1] as const
+export const STRENGTHS = [0.003, 0.03, 0.3, 3] as const
 
 /** Lower triangles, row by row. */
 export interface LooForm {
