@@ -3,6 +3,10 @@ import { z } from 'zod'
 import { POLICY_NAMES } from '../../src/distribute/manifest.ts'
 import { TARGET_DTYPES } from '../../src/publish/target-dtype.ts'
 
+/** Kinds of files that hold images. */
+export const SOURCE_KINDS = ['images', 'tar', 'parquet', 'arrow'] as const
+export type SourceKind = (typeof SOURCE_KINDS)[number]
+
 const count = z.number().int().nonnegative()
 /** No path, CID or invite is longer. */
 const text = z.string().min(1).max(16_384)
@@ -29,7 +33,17 @@ export const publishOptionsSchema = z.strictObject({
   more: z.array(text).max(4096).optional(),
   /** Drop images whose bytes occurred before; they are kept by default */
   dedupe: z.boolean().optional(),
-  /** Skip unusable images, with a `log` event for each; by default the first one is an error */
+  /** Column of Parquet or Arrow files that has the images; found by type and name by default */
+  column: z.string().min(1).max(1024).optional(),
+  /** Component of WebDataset samples that is the image, such as `jpg`, or `all`; needed where a sample has several */
+  component: z.string().min(1).max(256).optional(),
+  /** The kind of files to read in a folder that has several */
+  only: z.enum(SOURCE_KINDS).optional(),
+  /** Most pixels of an image, part of the manifest; as many as Pillow opens by default */
+  maxPixels: count.min(1).optional(),
+  /** Most bytes of an encoded image, part of the manifest; 64 MiB by default */
+  maxImageBytes: count.min(1).optional(),
+  /** Skip unusable images and archives, with a `log` event for each; by default one is an error */
   skipBad: z.boolean().optional()
 })
 

@@ -1,6 +1,19 @@
 /** Results of the operations in api.ts, as schemas of plain JSON-able values. Unknown values are left out. */
 import { z } from 'zod'
 
+/** Why a file, an entry of an archive or an image of a source is not a sample. */
+export const LEFT_OUT_REASONS = [
+  'hidden',
+  'other',
+  'metadata',
+  'kind',
+  'component',
+  'link',
+  'duplicate',
+  'broken'
+] as const
+export type LeftOutReason = (typeof LEFT_OUT_REASONS)[number]
+
 const count = z.number().int().nonnegative()
 
 export const publishReportSchema = z.object({
@@ -11,8 +24,8 @@ export const publishReportSchema = z.object({
   samples: count,
   /** Images whose bytes occurred before: kept, or left out with `dedupe` */
   duplicates: count,
-  /** Images left out with `skipBad`; left out for none */
-  broken: count.optional(),
+  /** Files, rows and images that are not samples, by their reason, with the first names of each; reasons that occurred only */
+  leftOut: z.array(z.object({ reason: z.enum(LEFT_OUT_REASONS), count, examples: z.array(z.string()) })),
   partitions: count,
   shared: count,
   dimension: count,

@@ -2,6 +2,8 @@
  * Checks the options of `publish` against the limits of a manifest before a single image is read: hashing a dataset takes minutes, and the
  * manifest is made last.
  */
+import { MAX_IMAGE_BYTES } from '../../src/distribute/image-kind.ts'
+import { DEFAULT_IMAGE_LIMITS, type ImageLimits, MAX_IMAGE_PIXELS } from '../../src/distribute/image-limits.ts'
 import {
   MAX_DIMENSION,
   MAX_MATRIX_BYTES,
@@ -35,6 +37,15 @@ export function checkPublishOptions(options: PublishOptions): Manifest['admissio
   const admission = manifestSchema.shape.admission.safeParse([...new Set(allow)].map(peerKeyOf))
   if (!admission.success) throw new InvalidInputError('option "allow": 1 to 4096 peer ids')
   return admission.data
+}
+
+/** How large an image may be. Throws `InvalidInputError` naming the option. */
+export function imageLimits(options: Pick<PublishOptions, 'maxPixels' | 'maxImageBytes'>): ImageLimits {
+  const { maxPixels = DEFAULT_IMAGE_LIMITS.maxPixels, maxImageBytes: maxBytes = DEFAULT_IMAGE_LIMITS.maxBytes } =
+    options
+  checkWhole('max-pixels', maxPixels, 1, MAX_IMAGE_PIXELS)
+  checkWhole('max-image-bytes', maxBytes, 1, MAX_IMAGE_BYTES)
+  return { maxPixels, maxBytes }
 }
 
 /**

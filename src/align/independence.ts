@@ -24,7 +24,7 @@
  */
 import { NumericError } from '../errors.ts'
 import { exactCubeRoot } from '../exact-math.ts'
-import { multiplyByTranspose, transpose } from '../gemm.ts'
+import { gramOfColumns, multiplyByTranspose, transpose } from '../gemm.ts'
 import type { Matrix64 } from '../matrix.ts'
 import { choleskyFactor, solveLower } from './cholesky.ts'
 import { columnMeans, subtractRow } from './rows.ts'
@@ -130,8 +130,7 @@ export function rowsFor(z: number, found: Independence, m: number): number {
  * Throws `NumericError` when nothing varies.
  */
 export function flattened(x: Matrix64, ridge: number): Matrix64 {
-  const crossed = transpose(x)
-  const gram = multiplyByTranspose(crossed, crossed)
+  const gram = gramOfColumns(x)
   let trace = 0
   for (let i = 0; i < gram.rows; i++) trace += gram.data[i * gram.rows + i] as number
   const lambda = (ridge * trace) / Math.min(x.rows, x.columns)

@@ -6,13 +6,14 @@
  *
  * Plain float64 + - * / sqrt in a fixed order.
  */
-import { multiplyByTranspose, transpose } from '../gemm.ts'
+import { gramOfColumns, multiplyByTranspose } from '../gemm.ts'
 import { zeros, type Matrix, type Matrix64 } from '../matrix.ts'
-import { choleskyFactor, solveLower } from './cholesky.ts'
+import { solveLower } from './cholesky.ts'
+import { ridgeFactor, ridgeStrength, ridgeSystem, type RidgeSystem } from './ridge-system.ts'
 import { columnMeans, normaliseRows, subtractRow, takeRows } from './rows.ts'
 
 /** Ridge strengths, as multiples of trace / min(n, m). Each pair uses the one that fits it best. */
-export const STRENGTHS = [0.01, 0.1, 1] as const
+export const STRENGTHS = [0.003, 0.03, 0.3, 3] as const
 
 /** Lower triangles, row by row. */
 export interface LooForm {
@@ -26,7 +27,7 @@ export interface LooForm {
   readonly rank: number
 }
 
-/** The form of the chosen rows: centred, scaled to unit rows, centred again. Throws `NumericError` if they are not finite or all the same. */
+/** The form of the chosen rows: centred, scaled to unit rows, centred again. Throws `NumericError` unless they are finite and vary. */
 export function createForm(targets: Matrix, rows: ArrayLike<number>): LooForm {
   const x = takeRows(targets, rows)
   normaliseRows(subtractRow(x, columnMeans(x)))
@@ -37,7 +38,8 @@ export function createForm(targets: Matrix, rows: ArrayLike<number>): LooForm {
   let square = 0
   for (let i = 0; i < x.rows; i++) trace += products.data[i * x.rows + i] as number
   for (const value of products.data) square += value * value
-  const residuals = STRENGTHS.map(strength => lowerTriangle(residualForm(x, products, strength), 2))
+  const system = ridgeSystem(x)
+  const residuals = STRENGTHS.map(strength => lowerTriangle(residualForm(x, system, strength), 2))
   return { residuals, gram, trace, rank: square > 0 ? (trace * trace) / square : 0 }
 }
 
@@ -55,46 +57,34 @@ export function formR2(of: LooForm, by: LooForm): number {
 
 // --- internal ---
 
-/** A^T A, m x m. Throws `NumericError` when all rows are equal. */
-function residualForm(x: Matrix64, products: Matrix64, strength: number): Matrix64 {
+/** A^T A, m x m. */
+function residualForm(x: Matrix64, system: RidgeSystem, strength: number): Matrix64 {
   const m = x.rows
-  const rest = restOf(x, products, strength)
+  const rest = restOf(x, system, strength)
   // rows of A; 1 - h_i - 1/m is positive for a positive ridge, and rounding must not turn it into a division by zero
   for (let i = 0; i < m; i++) {
     const free = Math.max((rest.data[i * m + i] as number) - 1 / m, Number.EPSILON)
     for (let j = 0; j < m; j++) rest.data[i * m + j] = (rest.data[i * m + j] as number) / free
   }
-  const crossed = transpose(rest)
-  return multiplyByTranspose(crossed, crossed)
+  return gramOfColumns(rest)
 }
 
 /** I - H, from whichever of X^T X and X X^T is smaller. */
-function restOf(x: Matrix64, products: Matrix64, strength: number): Matrix64 {
+function restOf(x: Matrix64, system: RidgeSystem, strength: number): Matrix64 {
   const m = x.rows
-  const dual = m <= x.columns
-  let gram: Matrix64
-  if (dual) gram = { ...products, data: products.data.slice() }
-  else {
-    const crossed = transpose(x)
-    gram = multiplyByTranspose(crossed, crossed)
-  }
-  const size = gram.rows
-  let trace = 0
-  for (let i = 0; i < size; i++) trace += gram.data[i * size + i] as number
-  const lambda = (strength * trace) / size
-  for (let i = 0; i < size; i++) gram.data[i * size + i] = (gram.data[i * size + i] as number) + lambda
-  const factor = choleskyFactor(gram)
-  if (dual) {
+  const lambda = ridgeStrength(system, strength)
+  const factor = ridgeFactor(system, lambda)
+  if (system.isDual) {
     const root = solveLower(factor, identity(m))
     const inverse = multiplyByTranspose(root, root)
     for (let at = 0; at < inverse.data.length; at++) inverse.data[at] = (inverse.data[at] as number) * lambda
     return inverse
   }
   const basis = solveLower(factor, x)
-  const hat = multiplyByTranspose(basis, basis)
-  for (let at = 0; at < hat.data.length; at++) hat.data[at] = -(hat.data[at] as number)
-  for (let i = 0; i < m; i++) hat.data[i * m + i] = (hat.data[i * m + i] as number) + 1
-  return hat
+  const rest = multiplyByTranspose(basis, basis)
+  for (let at = 0; at < rest.data.length; at++) rest.data[at] = -(rest.data[at] as number)
+  for (let i = 0; i < m; i++) rest.data[i * m + i] = (rest.data[i * m + i] as number) + 1
+  return rest
 }
 
 function identity(size: number): Matrix64 {

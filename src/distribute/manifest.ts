@@ -11,6 +11,8 @@ import { cborCid, decodeCbor, equalBytes, isSafeCid } from '../codec.ts'
 import { decodeEnvelope, isSignedBy, PEER_KEY_BYTES, seal, type PeerKey, type Sign, type Verify } from '../envelope.ts'
 import { CoOptError, InvalidManifestError } from '../errors.ts'
 import { extensionName, extensionsOf, MAX_EXTENSIONS } from '../extension.ts'
+import { MAX_IMAGE_BYTES } from './image-kind.ts'
+import { DEFAULT_IMAGE_LIMITS, type ImageLimits, MAX_IMAGE_PIXELS } from './image-limits.ts'
 
 /** A bitswap block may have 2 MiB at most (Kubo refuses larger ones), and a manifest is one block. */
 export const MAX_MANIFEST_BYTES = 2 * 1024 * 1024
@@ -79,6 +81,17 @@ export const manifestSchema = z.strictObject({
     rows: count.min(MIN_SHARED_ROWS).max(MAX_SHARED_ROWS),
     bytes: count.min(1).max(MAX_PARTITION_BYTES)
   }),
+  /**
+   * How large an image may be: every participant refuses one that is larger. Left out for `DEFAULT_IMAGE_LIMITS`, so that one manifest has
+   * one encoding
+   */
+  images: z
+    .strictObject({
+      maxPixels: count.min(1).max(MAX_IMAGE_PIXELS),
+      maxBytes: count.min(1).max(MAX_IMAGE_BYTES)
+    })
+    .refine(images => !isDefault(images), 'limits of images that are left out')
+    .optional(),
   /** n, the dimensions of every target */
   dimension: z.number().int().min(MIN_DIMENSION).max(MAX_DIMENSION),
   /** Number format of targets in shards; omitted for float32, so that one manifest has one encoding */
@@ -170,7 +183,14 @@ export function isAdmitted(manifest: Manifest, key: PeerKey): boolean {
   return manifest.admission === 'open' || manifest.admission.some(k => equalBytes(k, key))
 }
 
+/** How large an image of the dataset may be. */
+export const imageLimitsOf = ({ images }: Pick<Manifest, 'images'>): ImageLimits => images ?? DEFAULT_IMAGE_LIMITS
+
 // --- internal ---
+
+function isDefault({ maxPixels, maxBytes }: ImageLimits): boolean {
+  return maxPixels === DEFAULT_IMAGE_LIMITS.maxPixels && maxBytes === DEFAULT_IMAGE_LIMITS.maxBytes
+}
 
 function check(value: unknown): Manifest {
   checkVersion(value)

@@ -41,7 +41,7 @@ export const MAX_ROW_GROUP_IMAGE_BYTES = 8_388_608
 export const MAX_ROW_GROUP_ROWS = 1000
 
 /** Padding is added only if more than this would lie in the last, shared chunk. */
-const UNPADDED_BYTES = 32_768
+export const UNPADDED_BYTES = 32_768
 
 /** Column chunks with page headers and lengths, of a row group at its largest: one image of the largest size. */
 const MAX_CHUNK_BYTES = MAX_IMAGE_BYTES + 1_048_576

@@ -1,5 +1,5 @@
 /**
- * Records: the signed statements that peers exchange. The state of a swarm is a grow-only set of valid records, and every view
+ * Records: the signed statements that peers exchange. The state of a swarm is a set of valid records (merge/record-set.ts), and every view
  * of it is a pure function of the set.
  *
  * Validity is a pure function of (record bytes, manifest): not of time, connection, order or sender. What a record says about content (a uniform

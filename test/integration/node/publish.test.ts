@@ -74,9 +74,9 @@ describe('a source of images', () => {
         name: 'InvalidInputError',
         message: expect.stringMatching(message) as string
       })
-    await refused(empty, {}, /no JPEG, PNG or WebP/)
+    await refused(empty, {}, /has no image \(JPEG/)
     await writeFile(join(empty, 'notes.txt'), 'no image')
-    await refused(empty, {}, /1 other files/)
+    await refused(empty, {}, /1 file of another kind \(notes.txt\)/)
     await refused(join(empty, 'nowhere'), {}, /nowhere cannot be read/)
     await refused(join(empty, 'notes.txt'), {}, /neither a folder nor a tar/)
     const few = await pictures(20)

@@ -110,7 +110,7 @@ describe('coopt prior pack and what takes bundles', () => {
     const checked = await run(['prior', 'check', 'b'], {}, localApi)
     expect(checked.code).toBe(0)
     expect(checked.out).toMatch(/bundle +bafy/)
-    expect(checked.out).toContain('reexecutable: 8 golden features came out again')
+    expect(checked.out).toContain('reexecutable: 8 golden features reproduced within')
     const facts = join(folder, 'b', 'bundle.json')
     await writeFile(facts, (await readFile(facts, 'utf8')).replace('"dimension": ', '"dimension": 1'))
     const spoilt = await run(['prior', 'check', 'b'], {}, localApi)

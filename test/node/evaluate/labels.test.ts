@@ -66,7 +66,7 @@ describe('labels of an evaluation', () => {
   it('are an error when a name stands for two images, or no image has one', async () => {
     const source = await folder({ 'cat/1.png': image(4), 'dog/1.png': image(5) })
     const labels = await readLabels(await file('name,label\n1.png,cat\n2.png,dog\n'))
-    await expect(all(labelledImages([source], labels, {}))).rejects.toThrow('"1.png" is the name of several images')
+    await expect(all(labelledImages([source], labels, {}))).rejects.toThrow('"1.png" matches several images')
     const others = await readLabels(await file('name,label\nq.png,cat\nr.png,dog\n'))
     await expect(all(labelledImages([source], others, {}))).rejects.toThrow(/no name in .* matches an image of/)
   })

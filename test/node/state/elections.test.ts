@@ -112,5 +112,5 @@ test('of too many figures those for past references are forgotten, and none for 
   for (let i = 0; i < MAX_QUALITIES; i++) qualities.set(`${i} past`, { looR2: 0, looCosine: 0, looZ: 50 })
   await elections.now()
   expect([...qualities.keys()]).toEqual([present])
-  expect(qualities.get(present)).toEqual({ looR2: 0.5, looCosine: 0.5 })
+  expect(qualities.get(present)).toEqual({ looR2: 0.5, looCosine: 0.5, looZ: 50 })
 })

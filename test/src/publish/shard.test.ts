@@ -187,7 +187,7 @@ describe('appendTargets', () => {
       )
     const data = [1, 2]
     const named = new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'weight', data, type: 'INT32' }] }))
-    await expect(append(named, targetsOf(2, 2), {}, weightsOf(2))).rejects.toThrow('a column "weight" already')
+    await expect(append(named, targetsOf(2, 2), {}, weightsOf(2))).rejects.toThrow('already has a column "weight"')
     await expect(append(named, targetsOf(2, 2))).resolves.toBeDefined()
   })
 
