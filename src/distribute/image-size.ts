@@ -1,5 +1,5 @@
 /**
- * Width and height of an encoded image by its header, without decoding a pixel: what decides whether it is decoded at all, and with
+ * Reads width and height of an encoded image from its header, without decoding pixels. They decide whether it is decoded at all, and together with
  * how many others. As stored, before any rotation.
  */
 import { imageKind } from './image-kind.ts'

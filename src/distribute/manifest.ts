@@ -82,8 +82,7 @@ export const manifestSchema = z.strictObject({
     bytes: count.min(1).max(MAX_PARTITION_BYTES)
   }),
   /**
-   * How large an image may be: every participant refuses one that is larger. Left out for `DEFAULT_IMAGE_LIMITS`, so that one manifest has
-   * one encoding
+   * Largest accepted image; every participant refuses larger ones. Omitted for `DEFAULT_IMAGE_LIMITS`, so that one manifest has one encoding
    */
   images: z
     .strictObject({
