@@ -56,7 +56,9 @@ export async function ridgeProbe(init: RidgeProbeInit): Promise<RidgeProbe> {
   if (test === undefined) return await probe(init, stratifiedSplit(labels, classes, seed))
   checkRows(test)
   if (test.features.columns !== features.columns)
-    throw new NumericError(`test rows have ${test.features.columns} dimensions, the others ${features.columns}`)
+    throw new NumericError(
+      `test rows have ${test.features.columns} dimensions, but the others have ${features.columns}`
+    )
   const { fit, validate } = splitForTest(labels, classes, seed)
   const ridge = await chooseRidge(init, { fit, validate })
   const all = await fitRidge(unitRows(features), labels, classes, ridge, gemm)

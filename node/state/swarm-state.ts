@@ -69,7 +69,7 @@ export interface ReadableState {
 
 /** Takes records from elsewhere. */
 export interface RecordIntake {
-  /** Take a record as it was sent. Throws `InvalidRecordError` (take-record.ts). */
+  /** Take an encoded record. Throws `InvalidRecordError` (take-record.ts). */
   receive(bytes: Uint8Array): Taken
   /** Take a record that passed `openRecord`. */
   add(record: SignedRecord): InsertOutcome

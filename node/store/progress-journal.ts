@@ -157,7 +157,7 @@ function createProgress(state: State): Progress {
 
 interface Recovered {
   done: number
-  /** Offset behind the last good batch */
+  /** Offset after the last intact batch */
   end: number
   discardedBytes: number
 }

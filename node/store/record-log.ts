@@ -5,7 +5,7 @@
  * - Appends are written in order, several at a time; those that ask for a sync share one (appends during a sync wait for the next, so the group grows
  *   with the latency of the disk).
  * - A failed append leaves the log unchanged: partial data is cut off again.
- * - Opening never loses anything silently: damaged parts are copied to `<log>.damaged-<n>` and reported, and intact frames behind them are kept.
+ * - Opening never loses anything silently: damaged parts are copied to `<log>.damaged-<n>` and reported, and intact frames after them are kept.
  *   Records lost to damage come back from other peers, own ones included if any peer has them.
  */
 import { dirname } from 'node:path'
@@ -94,7 +94,7 @@ interface Pending {
 function createLog(path: string, handle: FileHandle, start: number, report: LogReport): RecordLog {
   /** Offset of the next frame; everything before it is intact */
   let end = start
-  /** There may be bytes of a failed append behind `end` */
+  /** There may be bytes of a failed append after `end` */
   let untidy = false
   let unsynced = false
   let queue: Pending[] = []

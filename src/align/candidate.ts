@@ -52,7 +52,7 @@ export interface Reference {
 }
 
 export interface Election {
-  /** Absent while nobody is electable */
+  /** Absent while no candidate is electable */
   readonly reference?: Reference
   /** Electable candidates first, the best at the top; then the others */
   readonly ranking: readonly Ranked[]

@@ -179,7 +179,7 @@ function leader(
   return best
 }
 
-/** The leading candidate and its linear maps, if they are linear maps of the consensus of the others; otherwise nobody. */
+/** The leading candidate and its linear maps, if they are linear maps of the consensus of the others; otherwise empty. */
 function mixture(
   first: PredictivityCandidate,
   candidates: readonly PredictivityCandidate[],

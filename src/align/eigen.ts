@@ -11,7 +11,7 @@ import { zeros, type Matrix64 } from '../matrix.ts'
 
 const EPSILON = 2.220446049250313e-16
 
-/** QL needs one or two steps per eigenvalue; this many mean that the input was not finite. */
+/** QL needs one or two steps per eigenvalue; more than this means that the input was not finite. */
 const MAX_STEPS = 60
 
 export interface Eigen {

@@ -1,5 +1,5 @@
 /**
- * The election: which matrix is the reference S*_Y that everybody aligns to (CoOpt step 3).
+ * The election: which matrix is the reference S*_Y that all peers align to (CoOpt step 3).
  *
  * A pure function of the manifest and a set of candidates, independent of their order: candidates are totally ordered (the policy's value rounded to
  * 1e-6, then the record key), and every value is a bit-exact function of published bytes. The policy decides what is valued (policies.ts).

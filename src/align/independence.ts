@@ -62,7 +62,7 @@ export interface Independence {
 /** Centres `x` in place. Throws `NumericError` with fewer than `MIN_TEST_ROWS` rows. */
 export function sideOf(x: Matrix64): Side {
   if (x.rows < MIN_TEST_ROWS)
-    throw new NumericError(`a test of independence needs ${MIN_TEST_ROWS} rows, there are ${x.rows}`)
+    throw new NumericError(`a test of independence needs ${MIN_TEST_ROWS} rows, but there are ${x.rows}`)
   const before = squares(x)
   subtractRow(x, columnMeans(x))
   // equal rows minus their mean leave only rounding errors, which must not pass for a direction

@@ -22,7 +22,7 @@ export function imageKind(bytes: Uint8Array): ImageKind | undefined {
   return brands(bytes).some(brand => brand === 'avif' || brand === 'avis') ? 'avif' : undefined
 }
 
-/** What a file is that is an image and not accepted, and what to do about it; undefined where it is none that is known. */
+/** Names a known image format that is not accepted, and the remedy; undefined for other files. */
 export function foreignImage(bytes: Uint8Array): string | undefined {
   const convert = (format: string, tool: string): string =>
     `${format} cannot be read here; convert it to JPEG or PNG, for example with ${tool}`

@@ -21,7 +21,7 @@ export function imageSize(bytes: Uint8Array): ImageSize | undefined {
 
 // --- internal ---
 
-/** ISO/IEC 10918-1, B.2: a frame header (SOF) behind any number of other segments. */
+/** ISO/IEC 10918-1, B.2: a frame header (SOF) after any number of other segments. */
 function jpegSize(view: DataView): ImageSize | undefined {
   for (let at = 2; at + 9 <= view.byteLength;) {
     if (view.getUint8(at) !== 0xff) return undefined

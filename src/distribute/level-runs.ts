@@ -70,6 +70,6 @@ export function readLevels(bytes: Uint8Array, bitWidth: number, count: number): 
       }
     }
   }
-  if (at !== bytes.byteLength) throw new InvalidContentError('a Parquet page with bytes behind its levels')
+  if (at !== bytes.byteLength) throw new InvalidContentError('a Parquet page with bytes after its levels')
   return levels
 }

@@ -89,7 +89,7 @@ export interface RowGroup {
 /** Fetch and decode the footer of `file`. */
 export async function readFooter(file: ByteRanges): Promise<Footer> {
   const { byteLength } = file
-  if (byteLength < 12) throw new InvalidContentError(`${byteLength} bytes are no Parquet file`)
+  if (byteLength < 12) throw new InvalidContentError(`${byteLength} bytes are not a Parquet file`)
   const tail = await file.slice(byteLength - 8, byteLength)
   const length = new DataView(tail.buffer, tail.byteOffset, 8).getUint32(0, true)
   if (MAGIC.some((byte, i) => tail[4 + i] !== byte))
@@ -118,7 +118,7 @@ export function rowGroupOf(encoded: Uint8Array, footer: Footer): RowGroup {
   const rawColumns = need(listOf(fieldOf(fields, 1, LIST), MAX_SCHEMA_ELEMENTS), 'columns of a row group').items
   const rows = need(integerOf(fieldOf(fields, 3, I64)), 'rows of a row group')
   if (rows < 0) throw new InvalidContentError(`a Parquet row group of ${rows} rows`)
-  // of no rows there are no bytes either, and writers say so in various ways
+  // without rows there are no bytes, which writers express in various ways
   const columns = rows === 0 ? [] : rawColumns.map(raw => columnChunk(raw, footer.start))
   return { fields, rawColumns, columns, rows }
 }

@@ -7,7 +7,7 @@
  * reader checks it. `path` is the position in the file, e.g. `00000042.jpg`: names from the source are not used.
  *
  * The column chunks are padded with zeros up to a chunk of the UnixFS import (a gap before the footer, as the format allows):
- * a shard is this file with a column appended, and without the gap it would store up to 1 MiB of images anew (publish/shard.ts).
+ * a shard is this file with a column appended, and without the gap it would store up to 1 MiB of images again (publish/shard.ts).
  *
  * Memory of both directions: one row group.
  */
@@ -175,7 +175,7 @@ function drain(out: ByteWriter): Uint8Array {
   return bytes
 }
 
-/** The id and image columns of a row group. They lie one behind the other, so nothing can be read twice by overlap. */
+/** The id and image columns of a row group. They must not overlap, so that no bytes are read twice. */
 function checkColumns(group: RowGroup, after: number): [ColumnChunk, ColumnChunk] {
   const [ids, images] = group.columns
   if (ids === undefined || images === undefined || COLUMNS.some((path, i) => group.columns[i]?.path !== path)) {

@@ -41,7 +41,7 @@ export interface List {
 
 // --- reading ---
 
-/** The fields of the struct at `start`, in file order, and the offset behind it. */
+/** The fields of the struct at `start`, in file order, and the offset after it. */
 export function readStruct(bytes: Uint8Array, start = 0): { fields: Field[]; end: number } {
   const fields: Field[] = []
   const cursor = { bytes, at: start }
@@ -58,7 +58,7 @@ export function readStruct(bytes: Uint8Array, start = 0): { fields: Field[]; end
   }
 }
 
-/** The field `id` of type `type`, or undefined when it is not there. Throws when it is of another type or there twice. */
+/** The field `id` of type `type`, or undefined if it is missing. Throws if it has another type or occurs twice. */
 export function fieldOf(fields: readonly Field[], id: number, type: number): Field | undefined {
   const found = fields.filter(field => field.id === id)
   if (found.length > 1 || (found[0] !== undefined && found[0].type !== type)) {
@@ -207,7 +207,7 @@ function advance(cursor: Cursor, length: number): void {
   cursor.at += length
 }
 
-/** Move behind a value. Booleans are a byte here: inside a list; as a struct field they have none and do not come here. */
+/** Skip a value. Booleans are a byte inside a list; as struct fields they have no value and are not skipped here. */
 function skip(cursor: Cursor, type: number, depth: number): void {
   if (depth > MAX_DEPTH) throw new InvalidContentError(`thrift: nested deeper than ${MAX_DEPTH}`)
   if (type === TRUE || type === FALSE || type === BYTE) advance(cursor, 1)

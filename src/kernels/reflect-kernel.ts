@@ -1,7 +1,7 @@
 /**
  * Kernels of orthogonal transformations: Householder reflections, the update of a tridiagonalisation, Givens rotations.
  *
- * All work on strips: `STRIP` columns of a matrix side by side, so that number c of row i lies i * STRIP + c numbers behind the start.
+ * All work on strips: `STRIP` columns of a matrix side by side, so that number c of row i lies i * STRIP + c numbers after the start.
  * Lanes are columns, which are independent: sums run over rows in ascending order, as in the plain loop.
  */
 import { f64x2, i32, increase, kernel, whileLess, type KernelFunction } from './assembler.ts'

@@ -13,7 +13,7 @@ export interface Tridiagonal {
   readonly beside: Float64Array
   /** n x n: row k holds the k-th reflection vector v from element k + 1 on */
   readonly vectors: Float64Array
-  /** 2 / (v.v); 0 where nothing has to be reflected */
+  /** 2 / (v.v); 0 without a reflection */
   readonly factors: Float64Array
 }
 

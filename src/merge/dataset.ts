@@ -8,7 +8,7 @@
  *   data/train-00000-of-00016.parquet      the chosen shard of each finished partition (missing ones are left out)
  *   manifest.cbor                          the signed manifest
  *   records.car                            the chosen records, every admissible score and the proofs of equivocation that bar
- *                                          one from election, so that anybody can replay
+ *                                          one from election, so that anyone can replay
  *   priors/<bundle CID>/                   the reexecutable ones of the priors behind targets or reference; no folder if there are none
  *   evidence/shared.parquet                the shared set S_X
  *   evidence/reference-features.f32        what the gate judges against

@@ -104,8 +104,7 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
     )
   }
   const fallback = facts.outputs.at(-1)
-  if (fallback)
-    return choice(fallback.name, `output "${fallback.name}", the last one: no other layer could be told apart`)
+  if (fallback) return choice(fallback.name, `output "${fallback.name}", the last one: no other candidate was found`)
   throw new InvalidPriorError('the model has no output; name a tensor with --output')
 }
 

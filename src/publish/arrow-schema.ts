@@ -114,7 +114,7 @@ function table(fields: Readonly<Record<number, Scalar | Write>>): Write {
     }
     const entries = Math.max(-1, ...places.keys()) + 1
     align(out)
-    if (entries % 2 !== 0) put16(out, 0) // aligns the table behind the vtable to 4 bytes
+    if (entries % 2 !== 0) put16(out, 0) // aligns the table after the vtable to 4 bytes
     const vtable = out.length
     put16(out, 4 + 2 * entries)
     put16(out, end)

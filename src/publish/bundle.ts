@@ -148,7 +148,7 @@ export function checkGolden({ images }: Golden, features: Matrix32): number {
   const data = new Float32Array(GOLDEN_IMAGES * l)
   images.forEach(({ file, feature }, i) => {
     if (feature.length !== l)
-      throw new InvalidPriorError(`golden feature of ${file} has ${feature.length} numbers, the prior gives ${l}`)
+      throw new InvalidPriorError(`golden feature of ${file} has ${feature.length} numbers, but the prior gives ${l}`)
     data.set(feature, i * l)
   })
   const golden = { rows: GOLDEN_IMAGES, columns: l, data }

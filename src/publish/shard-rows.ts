@@ -59,7 +59,7 @@ export async function* readTargets(
     start += rows
   }
   if (start !== footer.rows)
-    throw new InvalidContentError(`row groups of ${start} rows, the footer says ${footer.rows}`)
+    throw new InvalidContentError(`row groups of ${start} rows, but the footer says ${footer.rows}`)
 }
 
 // --- internal ---

@@ -80,10 +80,10 @@ export async function appendTargets(
     if (names.includes(name)) throw new InvalidInputError(`the file already has a column "${name}"`)
   const rows = footer.rowGroups.reduce((sum, encoded) => sum + rowGroupOf(encoded, footer).rows, 0)
   if (rows !== targets.rows || footer.rows !== targets.rows) {
-    throw new InvalidInputError(`targets for ${targets.rows} rows, the file has ${footer.rows}`)
+    throw new InvalidInputError(`targets for ${targets.rows} rows, but the file has ${footer.rows}`)
   }
   if (weights !== undefined && weights.length !== rows)
-    throw new InvalidInputError(`weights for ${weights.length} rows, the file has ${rows}`)
+    throw new InvalidInputError(`weights for ${weights.length} rows, but the file has ${rows}`)
   const columns = columnsOf(targets, weights, dtype)
   const shape = { length: targets.columns, dtype, weighted: weights !== undefined }
   const fields = withSchema(withKeyValues(footer, shape, metadata), footer, columns)

@@ -39,7 +39,7 @@ const REPETITION_BITS = 1
 /** Overhead of levels and page headers per row: more than 4 bytes only if n > 8,191. */
 const LEVEL_BYTES_PER_ROW = 16
 
-/** The three schema elements, encoded, to be appended behind the last column. */
+/** The three schema elements, encoded, to be appended after the last column. */
 export function targetSchema(dtype: TargetDtype): Uint8Array[] {
   return [
     writeStruct([
@@ -169,6 +169,6 @@ function decodePage(page: Page, columns: number, dtype: TargetDtype): Float32Arr
       throw new InvalidContentError('a target of NaN')
     data.set(absent ? ABSENT(columns) : row(values, used++), i * columns)
   }
-  if (at !== page.entries) throw new InvalidContentError('a page with levels behind its last row')
+  if (at !== page.entries) throw new InvalidContentError('a page with levels after its last row')
   return data
 }

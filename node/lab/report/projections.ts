@@ -13,7 +13,7 @@ import type { Point } from './chart.ts'
 /** More points do not make the picture clearer, and they take longer. */
 const MAX_POINTS = 1500
 const MAX_PARTICIPANTS = 8
-/** UMAP's defaults; the neighbourhood is smaller where there are few points */
+/** UMAP's defaults; the neighbourhood is smaller if there are few points */
 const [NEIGHBOURS, EPOCHS] = [15, 300]
 
 export interface Projected extends Point {
