@@ -152,7 +152,11 @@ export function nodeOf(
           spool
         },
         directoryCid(prior) === undefined ? resolve(prior) : prior,
-        { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
+        {
+          ...options,
+          ...(options.image === undefined ? {} : { image: resolve(options.image) }),
+          ...(options.images === undefined ? {} : { images: resolve(options.images) })
+        },
         { onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }
       ),
 

@@ -55,9 +55,9 @@ export async function openLocal(home: string, options: OpenOptions): Promise<Loc
 }
 
 /** Looks at files of this machine only: needs no home. Errors as `CoOptApi.priorCheck`. */
-export async function checkPrior(prior: string, { image, output }: PriorCheckOptions): Promise<PriorReport> {
+export async function checkPrior(prior: string, options: Omit<PriorCheckOptions, 'shared'>): Promise<PriorReport> {
   const { checkPrior: check } = await import('../priors/check-prior.ts')
-  return await check(prior, { ...(image === undefined ? {} : { image }), ...(output === undefined ? {} : { output }) })
+  return await check(prior, options)
 }
 
 /** Writes a bundle; needs no home. Throws `InvalidPriorError`, `InvalidInputError`. */

@@ -17,9 +17,9 @@ import { openBundle } from './bundle/open-bundle.ts'
 import { describePreprocessing } from './describe-preprocessing.ts'
 import { hashFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
-import { readLabelFile } from './human-prior.ts'
+import { checkLabels, checkTable } from './check-rows.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
-import { findPrior, loadOnnx } from './load-prior.ts'
+import { findPrior, loadOnnx, refuseRowOptions, type PriorFiles } from './load-prior.ts'
 import { checkModelSize, type OnnxPrior } from './onnx-prior.ts'
 import { syntheticPng } from './synthetic-image.ts'
 
@@ -33,8 +33,10 @@ const PHOTO = { width: 500, height: 375 }
 
 export interface CheckOptions {
   /** Image whose feature is shown, and with which the speed is measured. */
-  readonly image?: string
-  readonly output?: string
+  readonly image?: string | undefined
+  readonly output?: string | undefined
+  readonly key?: string | undefined
+  readonly images?: string | undefined
   readonly threads?: number
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */
@@ -47,7 +49,8 @@ export interface CheckOptions {
  */
 export async function checkPrior(path: string, options: CheckOptions = {}): Promise<PriorReport> {
   const files = await findPrior(path)
-  const file = files.kind === 'onnx' ? files.model : files.labels
+  if (files.kind === 'onnx') refuseRowOptions(path, options)
+  const file = mainFile(files)
   const { size } = await stat(file)
   // a file that nobody could load is not hashed first
   if (files.kind === 'onnx') await checkModelSize(file, Infinity)
@@ -63,11 +66,13 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
     preprocessing: [],
     refusals: [refusal(error)]
   })
-  if (files.kind === 'human') {
+  if (files.kind !== 'onnx') {
     try {
-      const { labels } = await readLabelFile(files.labels)
-      const rule = `${labels.kind === 'hard' ? 'one-hot' : 'soft'} labels of ${labels.count} samples`
-      return { ...head, output: { name: 'label', rule }, dimension: labels.dimension, preprocessing: [], refusals: [] }
+      const found =
+        files.kind === 'table'
+          ? await checkTable(files.table, options)
+          : await checkLabels(files.labels, options.images)
+      return { ...head, ...found, refusals: [] }
     } catch (error) {
       return refused(error)
     }
@@ -94,6 +99,11 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
 }
 
 // --- internal ---
+
+function mainFile(files: PriorFiles): string {
+  if (files.kind === 'table') return files.table.parts[0]?.vectors ?? ''
+  return files.kind === 'onnx' ? files.model : files.labels
+}
 
 type Head = Pick<PriorReport, 'id' | 'name' | 'kind' | 'bytes' | 'bundle'>
 

@@ -1,6 +1,6 @@
 /**
  * PRIOR as a person gives it -> `PriorModel`: an `.onnx` file, a folder with `model.onnx` (or `onnx/model.onnx`), either with the settings
- * of its images beside it (find-config.ts), or a label file (`.csv`).
+ * of its images beside it (find-config.ts), a label file (`.csv`), or a table of vectors (table/find-table.ts).
  *
  * A folder with `bundle.json` is a bundle (src/publish/bundle.ts) and must be exactly what it says.
  */
@@ -10,6 +10,9 @@ import { InvalidPriorError } from '../../src/errors.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import { isBundle, openBundle } from './bundle/open-bundle.ts'
 import { findConfig } from './find-config.ts'
+import { tableOfFile, tableOfFolder, type TableFiles } from './table/find-table.ts'
+import { openTable } from './table/open-table.ts'
+import { createTablePrior } from './table/table-prior.ts'
 import { createHumanPrior, readLabelFile } from './human-prior.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { createOnnxPrior, scanModelFile, type OnnxPrior } from './onnx-prior.ts'
@@ -20,8 +23,14 @@ const MAX_LISTED = 12
 const MAX_NAME_CHARACTERS = 64
 
 export interface LoadPriorOptions {
-  /** Tensor to take as the feature. */
-  readonly output?: string
+  /** Tensor to take as the feature; column or tensor of a table's vectors. */
+  readonly output?: string | undefined
+  /** Column of a table with its keys. */
+  readonly key?: string | undefined
+  /** Folder of the images, or CSV `name,sha256`, where the file names of labels or of a table lead. */
+  readonly images?: string | undefined
+  /** Called while a table is read, with the vectors so far. What it throws ends the reading. */
+  readonly onRows?: (rows: number) => void
   /** Threads of the runtime; 1 leaves the other cores to the node. */
   readonly threads?: number
   /** Told to the other peers; the file's (or folder's) name without its ending otherwise. */
@@ -43,23 +52,28 @@ export type PriorFiles =
       readonly bundle?: string
     }
   | { readonly kind: 'human'; readonly labels: string; readonly name: string }
+  | { readonly kind: 'table'; readonly table: TableFiles; readonly name: string }
 
 /** Which files a path means. Throws `InvalidPriorError` saying what is missing. */
 export async function findPrior(path: string): Promise<PriorFiles> {
   const what = await kindOf(path)
   if (what === undefined)
-    throw new InvalidPriorError(`${path} does not exist; give an .onnx file, a folder with model.onnx, or labels.csv`)
+    throw new InvalidPriorError(
+      `${path} does not exist; give an .onnx file, a folder with model.onnx, labels.csv, or a table of vectors`
+    )
   const name = basename(path, extname(path)).slice(0, MAX_NAME_CHARACTERS) || 'prior'
   if (what === 'file') {
     const end = extname(path).toLowerCase()
     if (end === '.csv') return { kind: 'human', labels: path, name }
     if (end === '.onnx') return { kind: 'onnx', model: path, name }
+    const table = await tableOfFile(path)
+    if (table !== undefined) return { kind: 'table', table, name }
     if (end === '.car')
       throw new InvalidPriorError(
         `${path} is an archive: take it into the home with "coopt import ${path}", then give the CID that it has`
       )
     throw new InvalidPriorError(
-      `${path} is not a prior: an .onnx file, a folder with model.onnx, or labels.csv is needed`
+      `${path} is not a prior: an .onnx file, a folder with model.onnx, labels.csv, or a table of vectors (.npy, .parquet, .safetensors) is needed`
     )
   }
   for (const file of ['model.onnx', join('onnx', 'model.onnx')]) {
@@ -76,8 +90,10 @@ export async function findPrior(path: string): Promise<PriorFiles> {
   }
   const labels = await existing(join(path, 'labels.csv'))
   if (labels !== undefined) return { kind: 'human', labels, name }
+  const table = await tableOfFolder(path)
+  if (table !== undefined) return { kind: 'table', table, name }
   throw new InvalidPriorError(
-    `folder ${path} has neither model.onnx nor onnx/model.onnx nor labels.csv${await otherModels(path)}`
+    `folder ${path} has neither model.onnx nor onnx/model.onnx nor labels.csv nor a table of vectors${await otherModels(path)}`
   )
 }
 
@@ -88,9 +104,15 @@ export async function findPrior(path: string): Promise<PriorFiles> {
 export async function loadPrior(path: string, options: LoadPriorOptions = {}): Promise<PriorModel> {
   const files = await findPrior(path)
   if (files.kind === 'onnx') return loadOnnx(files, options)
+  if (files.kind === 'table')
+    return createTablePrior(await openTable(files.table, options), nameAndLicense(files, options))
   if (options.output !== undefined)
     throw new InvalidPriorError(`${path} is a label file and has no tensor "${options.output}"`)
-  return createHumanPrior(await readLabelFile(files.labels), nameAndLicense(files, options))
+  if (options.key !== undefined)
+    throw new InvalidPriorError(
+      `${path} is a label file, whose first column is the key: --key is for tables of vectors`
+    )
+  return createHumanPrior(await readLabelFile(files.labels, options.images), nameAndLicense(files, options))
 }
 
 /** As `loadPrior`, for models only; gives the scan's facts too. A bundle is checked against what it says of itself. */
@@ -98,6 +120,7 @@ export async function loadOnnx(
   files: PriorFiles & { kind: 'onnx' },
   options: LoadPriorOptions = {}
 ): Promise<OnnxPrior> {
+  refuseRowOptions(files.model, options)
   if (files.bundle !== undefined) return (await openBundle(files.bundle, options)).prior
   const maxBytes = options.limits?.modelBytes ?? DEFAULT_LIMITS.modelBytes
   const config = await findConfig(files.model, files.folder)
@@ -111,6 +134,12 @@ export async function loadOnnx(
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.scratch === undefined ? {} : { scratch: options.scratch })
   })
+}
+
+/** Options of tables and labels, given with a model. Throws `InvalidPriorError`. */
+export function refuseRowOptions(path: string, { key, images }: Pick<LoadPriorOptions, 'key' | 'images'>): void {
+  if (key !== undefined || images !== undefined)
+    throw new InvalidPriorError(`${path} is a model, and needs no --key and --images: they are for tables and labels`)
 }
 
 // --- internal ---

@@ -13,10 +13,12 @@ export function joinCommand(invoke: Invoke): Command {
     .argument('<invite>', 'invite, or manifest CID', someText)
     .requiredOption(
       '--prior <prior>',
-      '.onnx file, folder with model.onnx, labels.csv, or a bundle (folder or CID)',
+      '.onnx file, folder with model.onnx, labels.csv, table of vectors, or bundle (folder or CID)',
       someText
     )
     .option('--output <name>', 'model output to use as the feature', someText)
+    .option('--key <column>', 'column with the keys of a table of vectors', someText)
+    .option('--images <path>', 'where file names of a table or of labels lead: folder, or CSV name,sha256', someText)
     .option('--once', 'exit when the dataset is complete', false)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
     .option('--max-partitions <number>', 'work on at most this many partitions', wholeNumber(1))
@@ -28,9 +30,10 @@ export function joinCommand(invoke: Invoke): Command {
         const { directoryCid } = await import('../../api/directory-cid.ts')
         const isBundle = directoryCid(options.prior) !== undefined
         const prior = isBundle ? options.prior : resolve(invocation.cwd, options.prior)
+        const images = options.images === undefined ? {} : { images: resolve(invocation.cwd, options.images) }
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
-          api.join(invite, { ...options, prior }, call)
+          api.join(invite, { ...options, prior, ...images }, call)
         ).finally(reporter.stop)
         const text = fieldLines([
           ['manifest', report.manifest],

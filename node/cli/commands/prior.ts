@@ -14,19 +14,26 @@ import { priorText } from '../prior-text.ts'
 export function priorCommand(invoke: Invoke): Command {
   const check = new Command('check')
     .description('show input, feature, preprocessing and speed, or why the prior is refused')
-    .argument('<prior>', '.onnx file, folder with model.onnx, labels.csv, or a bundle (folder or CID)', someText)
+    .argument(
+      '<prior>',
+      '.onnx file, folder with model.onnx, labels.csv, table of vectors, or bundle (folder or CID)',
+      someText
+    )
     .option('--image <file>', 'also compute the feature of this image', someText)
     .option('--output <name>', 'model output to use as the feature', someText)
+    .option('--key <column>', 'column with the keys of a table of vectors', someText)
+    .option('--images <path>', 'where file names of a table or of labels lead: folder, or CSV name,sha256', someText)
     .option(
       '--shared <invite>',
       'also show whether this swarm or merged dataset would accept it (invite or CID)',
       someText
     )
-    .action(async (prior: string, { image, output, shared }: PriorCheckOptions) => {
+    .action(async (prior: string, { image, images, shared, ...rest }: PriorCheckOptions) => {
       await invoke(async invocation => {
         const options = {
           ...(image === undefined ? {} : { image: resolve(invocation.cwd, image) }),
-          ...(output === undefined ? {} : { output })
+          ...(images === undefined ? {} : { images: resolve(invocation.cwd, images) }),
+          ...rest
         }
         const { directoryCid } = await import('../../api/directory-cid.ts')
         const isCid = directoryCid(prior) !== undefined

@@ -6,7 +6,7 @@ import type { PriorModel } from '../../../src/optimize/prior.ts'
 import type { Content } from '../../content/content.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
 import { DEFAULT_LIMITS } from '../../compute/inference/limits.ts'
-import { loadPrior, type LoadPriorOptions } from '../load-prior.ts'
+import { loadPrior, refuseRowOptions, type LoadPriorOptions } from '../load-prior.ts'
 import { storeBundle } from './bundle-files.ts'
 import { fetchBundle } from './fetch-bundle.ts'
 import { isBundle, openBundle } from './open-bundle.ts'
@@ -26,8 +26,10 @@ export async function loadPriorToJoin(
   { content, spool, onLicense, signal }: JoinPriorComponents
 ): Promise<PriorModel> {
   const cid = directoryCid(prior)
+  if (cid !== undefined) refuseRowOptions(prior, options)
   if (cid === undefined) {
     if (!(await isBundle(prior))) return await loadPrior(prior, options)
+    refuseRowOptions(prior, options)
     const { prior: model, files } = await openBundle(prior, options)
     await storeBundle(files, content.put)
     await content.barrier()
