@@ -58,6 +58,10 @@ const WEIGHT_INPUT: Readonly<Record<string, number>> = {
 }
 const OF_CONSTANT = new Set(['DequantizeLinear', 'Transpose', 'Cast', 'Identity', 'Reshape', 'Unsqueeze', 'Squeeze'])
 
+/** What is done to a sequence of tokens in a tensor of this name. */
+export const tokensOf = (tensor: string): 'mean' | 'first' =>
+  /(^|[._/-])(cls|class)([._/-]?token)?([._/-]|$)/i.test(tensor) ? 'first' : 'mean'
+
 /** Throws `InvalidPriorError` when `output` is no tensor of the model, or nothing can be chosen without it. */
 export function chooseFeature(facts: ModelFacts, options: { output?: string } = {}): FeatureChoice {
   const isOutput = new Set(facts.outputs.map(o => o.name))
@@ -68,7 +72,7 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
       tensor,
       hidden: !isOutput.has(tensor),
       ...(quantisation === undefined ? {} : { quantisation }),
-      tokens: /(^|[._/-])(cls|class)([._/-]?token)?([._/-]|$)/i.test(tensor) ? 'first' : 'mean',
+      tokens: tokensOf(tensor),
       reason
     }
   }

@@ -16,6 +16,8 @@ export interface InferenceLimits {
   readonly imageBytes: number
   /** Bytes of a model with its external data. The `.onnx` file itself can have 2^31 - 1, which is what protobuf allows. */
   readonly modelBytes: number
+  /** How long a model server that was there may be away before work stops. Half an hour: a node of a cluster is replaced in minutes. */
+  readonly serverWaitMilliseconds: number
 }
 
 export const DEFAULT_LIMITS: InferenceLimits = {
@@ -26,5 +28,6 @@ export const DEFAULT_LIMITS: InferenceLimits = {
   recycleAfter: 500,
   imagePixels: 4_000_000,
   imageBytes: 32 * 1024 * 1024,
-  modelBytes: 8 * 1024 ** 3
+  modelBytes: 8 * 1024 ** 3,
+  serverWaitMilliseconds: 1_800_000
 }
