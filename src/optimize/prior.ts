@@ -1,6 +1,6 @@
 /**
  * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). What it is made of is its owner's business: a network
- * (`onnx`) or labels given by people (`human`).
+ * (`onnx`, in a file or behind a server) or labels given by people (`human`).
  */
 import type { CID } from 'multiformats/cid'
 import { cborCid, encodeCbor } from '../codec.ts'
@@ -24,7 +24,10 @@ export interface FeatureBatch {
 
 export interface PriorDescriptor {
   readonly kind: 'onnx' | 'human'
-  /** CIDv1 raw sha2-256 of the model (or label) file: names the prior without giving it away. */
+  /**
+   * CIDv1 raw sha2-256 of the model (or label) file: names the prior without giving it away. Behind a server, where nobody sees the file, CIDv1
+   * dag-cbor of the model's name, version and metadata.
+   */
   readonly id: CID
   /** Files beside the model file that hold weights, by location: name and CIDv1 raw of each */
   readonly data?: ReadonlyArray<{ readonly location: string; readonly cid: CID }>
@@ -37,6 +40,8 @@ export interface PriorDescriptor {
   /** Its name in the model. */
   readonly tensor?: string
   readonly preprocessing?: Preprocessing
+  /** Set where the model runs behind a server of its owner: nobody else can run it, and its targets are its owner's word */
+  readonly server?: { readonly protocol: 'open-inference-v2' }
   /** The bundle by which anybody can run it again (publish/bundle.ts), if it came as one. `dagBytes`: all its blocks */
   readonly bundle?: { readonly cid: CID; readonly dagBytes: number }
 }
