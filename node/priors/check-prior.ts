@@ -108,7 +108,7 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
 
 async function checkServer(url: string, options: CheckOptions): Promise<PriorReport> {
   const { name, path, server } = parseServerUrl(url)
-  const head = { id: '', name, kind: 'onnx' as const, bytes: 0, server: { url: `${server}${path}`, transport: '' } }
+  const head = { name, kind: 'onnx' as const, bytes: 0, server: { url: `${server}${path}` } }
   let prior: ServerPrior
   try {
     prior = await loadServerPrior(url, withToken(options))

@@ -1,5 +1,4 @@
 /** coopt publish: starts a swarm from images in folders, tars, Parquet files or on IPFS; prints its manifest CID and the invite. */
-import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
 import type { PublishOptions } from '../../api/options.ts'
@@ -59,13 +58,14 @@ export function publishCommand(invoke: Invoke): Command {
     .action(async (texts: string[], { dim, referencePrior, ...rest }: Options) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
+        const { priorLocation } = await import('../../api/prior-location.ts')
         const sources = texts.map(text => sourceArgument(invocation.cwd, text))
         const [source = '', ...more] = sources
         const options: PublishOptions = {
           ...rest,
           dimension: dim,
           ...(more.length === 0 ? {} : { more }),
-          ...(referencePrior === undefined ? {} : { referencePrior: resolve(invocation.cwd, referencePrior) })
+          ...(referencePrior === undefined ? {} : { referencePrior: priorLocation(referencePrior, invocation.cwd) })
         }
         const reporter = createReporter(invocation)
         const report = await withApi(

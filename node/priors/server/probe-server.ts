@@ -42,7 +42,8 @@ export async function probeServer(
   { input }: ServerInterface,
   preprocessing: Preprocessing,
   takesBinary: boolean,
-  infer: Infer
+  /** `once`: without another attempt after a failure */
+  { infer, once }: { infer: Infer; once: Infer }
 ): Promise<ServerPlan> {
   const { height, width } = preprocessing
   const writer = createTensorWriter(preprocessing, input)
@@ -59,7 +60,7 @@ export async function probeServer(
 
   const few = images(input.batch ?? 1)
   let encoding: TensorEncoding = 'binary'
-  const first = await ask(few, encoding).catch(async (error: unknown) => {
+  const first = await ask(few, encoding, takesBinary ? infer : once).catch(async (error: unknown) => {
     if (takesBinary || !isRefusal(error)) throw error
     encoding = 'json'
     return await ask(few, encoding)

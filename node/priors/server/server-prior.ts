@@ -85,16 +85,17 @@ export async function loadServerPrior(text: string, options: ServerPriorOptions 
   return await named(api.url, async () => {
     const face = interfaceOf(metadata, options.output)
     const preprocessing = await preprocessingFor(face, options.preprocessing)
-    const first = inferBy(api, face, preprocessing, { maxBytes: FIRST_ANSWER_BYTES, ...(signal && { signal }) })
-    const plan = await probeServer(face, preprocessing, takesBinary, async (...question) => {
+    const once = inferBy(api, face, preprocessing, { maxBytes: FIRST_ANSWER_BYTES, ...(signal && { signal }) })
+    const infer: Infer = async (...question) => {
       try {
-        return await atLoad.attempt('probe images', async () => await first(...question), signal)
+        return await atLoad.attempt('probe images', async () => await once(...question), signal)
       } catch (error) {
         // a server that always fails on them refuses them
         if (error instanceof InferenceError) throw new InvalidPriorError(error.message, { cause: error })
         throw error
       }
-    })
+    }
+    const plan = await probeServer(face, preprocessing, takesBinary, { infer, once })
     return createServerPrior(
       { api, metadata, face, preprocessing, plan, limits, id: serverModelId(model, model.version ?? plan.version, metadata) },
       { ...options, name: options.name ?? model.name.slice(0, MAX_NAME_CHARACTERS), onWarning }
