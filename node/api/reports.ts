@@ -152,7 +152,14 @@ export const priorReportSchema = z.object({
   /** Of its files; 0 for a model behind a server */
   bytes: count,
   /** Of a model behind a server: where it is, and how tensors get there */
-  server: z.object({ url: z.string(), platform: z.string().optional(), version: z.string().optional(), transport: z.string().optional() }).optional(),
+  server: z
+    .object({
+      url: z.string(),
+      platform: z.string().optional(),
+      version: z.string().optional(),
+      transport: z.string().optional()
+    })
+    .optional(),
   /** Left out for a human prior */
   input: z.object({ name: z.string(), shape: z.array(z.union([z.number(), z.string()])) }).optional(),
   /** The tensor taken as the feature and the rule that chose it */

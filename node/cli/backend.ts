@@ -55,7 +55,10 @@ export async function openLocal(home: string, options: OpenOptions): Promise<Loc
 }
 
 /** Looks at files of this machine, or asks a model server: needs no home. Errors as `CoOptApi.priorCheck`. */
-export async function checkPrior(prior: string, { image, output, preprocessing }: PriorCheckOptions): Promise<PriorReport> {
+export async function checkPrior(
+  prior: string,
+  { image, output, preprocessing }: PriorCheckOptions
+): Promise<PriorReport> {
   const { checkPrior: check } = await import('../priors/check-prior.ts')
   return await check(prior, {
     ...(image === undefined ? {} : { image }),

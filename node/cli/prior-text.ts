@@ -6,7 +6,12 @@ import { byteText, fieldLines, textTable } from './text-table.ts'
 export function priorText(report: PriorReport): string {
   const { input, output, feature, imagesPerSecond, refusals, shared, bundle, server } = report
   const facts = fieldLines([
-    ['prior', server === undefined ? `${report.name} (${report.kind}, ${byteText(report.bytes)})` : `${report.name} (behind a server)`],
+    [
+      'prior',
+      server === undefined
+        ? `${report.name} (${report.kind}, ${byteText(report.bytes)})`
+        : `${report.name} (behind a server)`
+    ],
     ['server', server?.url],
     ['platform', server?.platform],
     ['version', server?.version],

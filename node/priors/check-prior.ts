@@ -96,7 +96,12 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
   }
   try {
     head = { ...head, bytes: prior.model.data.reduce((sum, { bytes }) => sum + bytes, size) }
-    return { ...head, ...describe(prior), ...(await measure(prior, prior.model.preprocessing, options.image)), refusals: [] }
+    return {
+      ...head,
+      ...describe(prior),
+      ...(await measure(prior, prior.model.preprocessing, options.image)),
+      refusals: []
+    }
   } catch (error) {
     return { ...head, ...describe(prior), refusals: [refusal(error)] }
   } finally {

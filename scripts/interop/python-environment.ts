@@ -93,10 +93,16 @@ async function exists(path: string): Promise<boolean> {
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { train: { type: 'boolean', default: true }, models: { type: 'boolean', default: false }, server: { type: 'boolean', default: false } },
+    options: {
+      train: { type: 'boolean', default: true },
+      models: { type: 'boolean', default: false },
+      server: { type: 'boolean', default: false }
+    },
     allowNegative: true
   })
-  const environment = await pythonEnvironment(values.models ? { models: true } : values.server ? { server: true } : { train: values.train })
+  const environment = await pythonEnvironment(
+    values.models ? { models: true } : values.server ? { server: true } : { train: values.train }
+  )
   if ('missing' in environment) {
     console.error(environment.missing)
     process.exitCode = 1

@@ -54,12 +54,21 @@ export function json(response: ServerResponse, value: unknown, status = 200): tr
 }
 
 /** The right answer with `features`, in the form of the request. */
-export function answerWith(call: Pick<InferCall, 'features' | 'binary'>, response: ServerResponse, more: object = {}): true {
+export function answerWith(
+  call: Pick<InferCall, 'features' | 'binary'>,
+  response: ServerResponse,
+  more: object = {}
+): true {
   const output = { name: 'feature', datatype: 'FP32', shape: [call.features.length, call.features[0]?.length ?? 0] }
-  if (!call.binary) return json(response, { model_name: 'mean', outputs: [{ ...output, data: call.features.flat() }], ...more })
+  if (!call.binary)
+    return json(response, { model_name: 'mean', outputs: [{ ...output, data: call.features.flat() }], ...more })
   const data = Buffer.from(Float32Array.from(call.features.flat()).buffer)
   const head = Buffer.from(
-    JSON.stringify({ model_name: 'mean', outputs: [{ ...output, parameters: { binary_data_size: data.byteLength } }], ...more })
+    JSON.stringify({
+      model_name: 'mean',
+      outputs: [{ ...output, parameters: { binary_data_size: data.byteLength } }],
+      ...more
+    })
   )
   response
     .writeHead(200, { 'content-type': 'application/octet-stream', 'Inference-Header-Content-Length': head.byteLength })
@@ -71,21 +80,32 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
   const { metadata = METADATA, extensions = ['binary_tensor_data'], binary: takesBinary = true } = options
   const calls: InferCall[] = []
   let [now, most] = [0, 0]
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const parts: Buffer[] = []
     for await (const part of request as AsyncIterable<Buffer>) parts.push(part)
     const body = Buffer.concat(parts)
     if (options.onRequest?.(request, response) === true) return
     const path = (request.url ?? '').replace(/\/versions\/\w+/, '')
-    if (path === '/v2') return json(response, { name: 'test', version: '0', extensions })
-    if (path === '/v2/models/mean') return json(response, metadata)
-    if (path === '/v2/models/mean/ready') return json(response, {})
-    if (path !== '/v2/models/mean/infer' || request.method !== 'POST')
-      return json(response, { error: 'no such model' }, 404)
     const length = request.headers['inference-header-content-length']
-    if (length !== undefined && !takesBinary) return json(response, { error: 'the body is not JSON' }, 422)
+    const error = (text: string, status: number): object => ({ status, body: { error: text } })
+    const other: Record<string, object> = {
+      '/v2': { body: { name: 'test', version: '0', extensions } },
+      '/v2/models/mean': { body: metadata },
+      '/v2/models/mean/ready': { body: {} }
+    }
+    const isInfer = path === '/v2/models/mean/infer' && request.method === 'POST'
+    const plain = isInfer
+      ? length !== undefined && !takesBinary && error('the body is not JSON', 422)
+      : (other[path] ?? error('no such model', 404))
+    if (plain !== false) {
+      const { body: value, status } = plain as { body: object; status?: number }
+      json(response, value, status)
+      return
+    }
     const headBytes = length === undefined ? body.byteLength : Number(length)
-    const { inputs } = JSON.parse(body.subarray(0, headBytes).toString()) as { inputs: Array<Tensor & { data?: number[] }> }
+    const { inputs } = JSON.parse(body.subarray(0, headBytes).toString()) as {
+      inputs: Array<Tensor & { data?: number[] }>
+    }
     const { data, ...input } = inputs[0] as Tensor & { data?: number[] }
     const numbers = data ?? numbersOf(input.datatype, Uint8Array.from(body.subarray(headBytes)))
     const call: InferCall = {
@@ -103,7 +123,6 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
     } finally {
       now--
     }
-    return undefined
   }
   const server = createServer((request, response) => {
     handle(request, response).catch((error: unknown) => response.destroy(error as Error))

@@ -88,7 +88,9 @@ describe.skipIf(inject('server') === '')('MLServer', () => {
     const done = member.events.flatMap(event => (event.type === 'batch' ? [`${event.partition}: ${event.done}`] : []))
     expect(new Set(done).size).toBe(done.length)
     const scores = (await loggedRecords(path, manifest)).flatMap(({ body }) => (body.type === 'score' ? [body] : []))
-    expect(scores).toMatchObject([{ prior: { kind: 'onnx', dimension: FEATURES }, ext: { server: 'open-inference-v2' } }])
+    expect(scores).toMatchObject([
+      { prior: { kind: 'onnx', dimension: FEATURES }, ext: { server: 'open-inference-v2' } }
+    ])
     const merged = await nodes.run(path, mergeReportSchema, 'merge', invite)
     expect(merged).toMatchObject({ mergedCid: report.mergedCid, rows: IMAGES, reference: { prior: MODEL, peer } })
     expect(await nodes.run(path, verifyReportSchema, 'verify', report.mergedCid ?? '')).toMatchObject({ ok: true })

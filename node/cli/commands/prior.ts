@@ -14,7 +14,11 @@ import { priorText } from '../prior-text.ts'
 export function priorCommand(invoke: Invoke): Command {
   const check = new Command('check')
     .description('show input, feature, preprocessing and speed, or why the prior is refused')
-    .argument('<prior>', '.onnx file, folder with model.onnx, labels.csv, a bundle (folder or CID), or http://HOST:PORT/v2/models/NAME', someText)
+    .argument(
+      '<prior>',
+      '.onnx file, folder with model.onnx, labels.csv, a bundle (folder or CID), or http://HOST:PORT/v2/models/NAME',
+      someText
+    )
     .option('--image <file>', 'also compute the feature of this image', someText)
     .option('--output <name>', 'model output to use as the feature', someText)
     .option('--preprocessing <file>', 'settings of the images, instead of those beside the model', someText)

@@ -23,7 +23,8 @@ export function tensorBytes(
   encoding: TensorEncoding
 ): Uint8Array {
   if (encoding === 'binary') return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
-  const values = elementType === 'float16' ? new Float16Array(numbers.buffer, numbers.byteOffset, numbers.length) : numbers
+  const values =
+    elementType === 'float16' ? new Float16Array(numbers.buffer, numbers.byteOffset, numbers.length) : numbers
   const texts = new Map<number, string>() // 256 levels of at most three channels
   const parts: string[] = []
   for (const value of values) {

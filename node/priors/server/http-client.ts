@@ -117,7 +117,9 @@ async function refusal(response: Response, where: string): Promise<Error> {
       `${where} refuses access (${status}): put a token for it into the environment variable COOPT_PRIOR_TOKEN`
     )
   const message = `${where} answered ${status}${said === '' ? '' : `: ${said}`}`
-  return [408, 429, 502, 503, 504].includes(status) ? new ServerAwayError(message) : new ServerStatusError(status, message)
+  return [408, 429, 502, 503, 504].includes(status)
+    ? new ServerAwayError(message)
+    : new ServerStatusError(status, message)
 }
 
 /** What the server says is wrong, as one line. */

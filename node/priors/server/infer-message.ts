@@ -31,7 +31,10 @@ export interface InferRequest {
 
 export function encodeInfer({ input, output, tensor, encoding }: InferRequest): InferBody {
   if (encoding === 'json') {
-    const [head, tail] = [`{"inputs":[${JSON.stringify(input).slice(0, -1)},"data":`, `}],"outputs":[{"name":${JSON.stringify(output)}}]}`]
+    const [head, tail] = [
+      `{"inputs":[${JSON.stringify(input).slice(0, -1)},"data":`,
+      `}],"outputs":[{"name":${JSON.stringify(output)}}]}`
+    ]
     return { parts: [utf8(head), tensor, utf8(tail)], headers: { 'content-type': 'application/json' } }
   }
   const head = utf8(
@@ -59,8 +62,25 @@ export interface InferAnswer {
 const outputSchema = z.object({
   name: z.string().max(1024),
   datatype: z.string().max(16),
-  shape: z.array(z.number().int().min(0).max(2 ** 31)).max(8),
-  parameters: z.looseObject({ binary_data_size: z.number().int().min(0).max(2 ** 40).optional() }).nullish(),
+  shape: z
+    .array(
+      z
+        .number()
+        .int()
+        .min(0)
+        .max(2 ** 31)
+    )
+    .max(8),
+  parameters: z
+    .looseObject({
+      binary_data_size: z
+        .number()
+        .int()
+        .min(0)
+        .max(2 ** 40)
+        .optional()
+    })
+    .nullish(),
   data: z.array(z.unknown()).optional()
 })
 const answerSchema = z.object({
@@ -74,7 +94,9 @@ export function decodeInfer({ headers, body }: { headers: Headers; body: Uint8Ar
   const length = headers.get(LENGTH_HEADER)
   const headBytes = length === null ? body.byteLength : Number(length)
   if (!/^\d{1,15}$/.test(length ?? '0') || headBytes > body.byteLength)
-    throw new InvalidPriorError(`its ${LENGTH_HEADER} is ${JSON.stringify(length)} for a body of ${body.byteLength} bytes`)
+    throw new InvalidPriorError(
+      `its ${LENGTH_HEADER} is ${JSON.stringify(length)} for a body of ${body.byteLength} bytes`
+    )
   const { success, data: answer, error } = answerSchema.safeParse(parseJson(body.subarray(0, headBytes)))
   if (!success) throw new InvalidPriorError(`not an answer of the protocol: ${z.prettifyError(error).slice(0, 300)}`)
   let at = headBytes
@@ -111,7 +133,9 @@ function valuesOf({ name, datatype, shape, data }: Output, bytes: Uint8Array | u
   const count = shape.reduce((product, size) => product * size, 1)
   const Numbers = ARRAYS[type]
   const wrong = (has: number, unit: string, needed: number): InvalidPriorError =>
-    new InvalidPriorError(`output "${name}" has ${has} ${unit} for the shape [${shape.join(', ')}], which needs ${needed}`)
+    new InvalidPriorError(
+      `output "${name}" has ${has} ${unit} for the shape [${shape.join(', ')}], which needs ${needed}`
+    )
   if (bytes !== undefined) {
     const needed = count * Numbers.BYTES_PER_ELEMENT
     if (bytes.byteLength !== needed) throw wrong(bytes.byteLength, 'bytes', needed)
@@ -125,7 +149,7 @@ function valuesOf({ name, datatype, shape, data }: Output, bytes: Uint8Array | u
 
 /** Row-major, from a flat array or one nested by the shape. */
 function flattened(data: readonly unknown[], name: string): number[] {
-  const flat = data.some(Array.isArray) ? (data.flat(8) as unknown[]) : data
+  const flat = data.some(Array.isArray) ? data.flat(8) : data
   return flat.map(value => {
     if (value === null) return Number.NaN
     if (typeof value !== 'number')

@@ -40,7 +40,9 @@ export function createPatience({ waitMs, retries, ready, check, onWarning }: Pat
     for (let ms = FIRST_PAUSE_MS; ; ms = Math.min(LONGEST_PAUSE_MS, ms * 2)) {
       const left = waitMs - (performance.now() - started)
       if (left <= 0)
-        throw new ModelUnavailableError(`${why}; given up after ${durationText(waitMs)}: start the server, or give the right URL, and run this again`)
+        throw new ModelUnavailableError(
+          `${why}; given up after ${durationText(waitMs)}: start the server, or give the right URL, and run this again`
+        )
       await pause(Math.min(ms, left), undefined, { signal }).catch(() => undefined) // the next line throws the signal's own reason
       signal?.throwIfAborted()
       try {
@@ -57,7 +59,7 @@ export function createPatience({ waitMs, retries, ready, check, onWarning }: Pat
   return {
     async attempt(what, once, signal) {
       let failures = 0
-      for (let absences = 0; ; ) {
+      for (let absences = 0; ;) {
         try {
           return await once()
         } catch (error) {

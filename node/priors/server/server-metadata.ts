@@ -18,7 +18,15 @@ const name = z.string().min(1).max(1024)
 const tensorSchema = z.object({
   name,
   datatype: z.string().max(16),
-  shape: z.array(z.number().int().min(-1).max(2 ** 31)).max(16)
+  shape: z
+    .array(
+      z
+        .number()
+        .int()
+        .min(-1)
+        .max(2 ** 31)
+    )
+    .max(16)
 })
 const tensors = z.array(tensorSchema).max(MAX_TENSORS).nullish()
 
@@ -85,11 +93,7 @@ export function interfaceOf({ inputs, outputs }: ModelMetadata, output: string |
 }
 
 /** Stands for the hash of a model file: what the server says of the model. Its weights are unknown to everybody but the server. */
-export function serverModelId(
-  { name: model }: ServerModel,
-  version: string | undefined,
-  metadata: ModelMetadata
-): CID {
+export function serverModelId({ name: model }: ServerModel, version: string | undefined, metadata: ModelMetadata): CID {
   return cborCid(
     encodeCbor({ protocol: 'open-inference-v2', model, version: version ?? null, metadata: statement(metadata) })
   )

@@ -19,7 +19,14 @@ import { answerBytes, FIRST_ANSWER_BYTES } from './infer-message.ts'
 import { createModelApi, type ModelApi } from './model-api.ts'
 import { createPatience, type Patience } from './patience.ts'
 import { featuresOf, probeServer, type Infer, type ServerPlan } from './probe-server.ts'
-import { DATATYPES, interfaceOf, sameMetadata, serverModelId, type ModelMetadata, type ServerInterface } from './server-metadata.ts'
+import {
+  DATATYPES,
+  interfaceOf,
+  sameMetadata,
+  serverModelId,
+  type ModelMetadata,
+  type ServerInterface
+} from './server-metadata.ts'
 import { parseServerUrl } from './server-url.ts'
 
 /** Requests at once: while the server works on two, one is on its way there and one back. Each holds a tensor (5 MB for 8 images of 224 px). */
@@ -80,8 +87,7 @@ export async function loadServerPrior(text: string, options: ServerPriorOptions 
     ready: await api.ready(signal)
   })
   const { metadata, takesBinary, ready } = await atLoad.attempt('the model cannot be used', described, signal)
-  if (!ready)
-    throw new InvalidPriorError(`${api.url}: the server says that the model is not ready: look at its log`)
+  if (!ready) throw new InvalidPriorError(`${api.url}: the server says that the model is not ready: look at its log`)
   return await named(api.url, async () => {
     const face = interfaceOf(metadata, options.output)
     const preprocessing = await preprocessingFor(face, options.preprocessing)
@@ -97,7 +103,15 @@ export async function loadServerPrior(text: string, options: ServerPriorOptions 
     }
     const plan = await probeServer(face, preprocessing, takesBinary, { infer, once })
     return createServerPrior(
-      { api, metadata, face, preprocessing, plan, limits, id: serverModelId(model, model.version ?? plan.version, metadata) },
+      {
+        api,
+        metadata,
+        face,
+        preprocessing,
+        plan,
+        limits,
+        id: serverModelId(model, model.version ?? plan.version, metadata)
+      },
       { ...options, name: options.name ?? model.name.slice(0, MAX_NAME_CHARACTERS), onWarning }
     )
   })
@@ -130,16 +144,26 @@ function createServerPrior(
         throw new InvalidPriorError(
           `the server came back with other metadata of the model than before: join again with the model that is meant`
         )
-      await plan.check(inferBy(api, face, preprocessing, { maxBytes: FIRST_ANSWER_BYTES, plan, ...(signal && { signal }) }))
+      await plan.check(
+        inferBy(api, face, preprocessing, { maxBytes: FIRST_ANSWER_BYTES, plan, ...(signal && { signal }) })
+      )
     })
 
-  const embedPart = async (part: readonly EncodedImage[], patience: Patience, signal: AbortSignal): Promise<Float32Array> => {
+  const embedPart = async (
+    part: readonly EncodedImage[],
+    patience: Patience,
+    signal: AbortSignal
+  ): Promise<Float32Array> => {
     const what = part.length === 1 ? `sample ${part[0]?.id}` : `samples ${part[0]?.id} to ${part.at(-1)?.id}`
     const { tensor } = await host.request(
       { type: 'prepare', images: part, input: face.input, preprocessing, count: count(part.length), encoding },
       { signal }
     )
-    const infer = inferBy(api, face, preprocessing, { maxBytes: answerBytes(count(part.length) * numbers), plan, signal })
+    const infer = inferBy(api, face, preprocessing, {
+      maxBytes: answerBytes(count(part.length) * numbers),
+      plan,
+      signal
+    })
     const { features } = await patience.attempt(
       what,
       async () => await named(`${what}: ${api.url}`, async () => await infer(tensor, count(part.length), encoding)),
@@ -214,7 +238,12 @@ function inferBy(
   const { name, layout, channels, elementType } = input
   const image = layout === 'nchw' ? [channels, height, width] : [height, width, channels]
   return async (tensor, count, encoding) => {
-    const request = { input: { name, datatype: DATATYPES[elementType], shape: [count, ...image] }, output, tensor, encoding }
+    const request = {
+      input: { name, datatype: DATATYPES[elementType], shape: [count, ...image] },
+      output,
+      tensor,
+      encoding
+    }
     const answer = await api.infer(request, maxBytes, signal)
     const features = featuresOf(answer, count, tokens)
     if (plan !== undefined && features.length !== count * plan.dimension)

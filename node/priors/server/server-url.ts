@@ -28,7 +28,9 @@ export function parseServerUrl(text: string): ServerModel {
     )
   const shown = `${url.origin}${url.pathname}`
   if (url.search !== '' || url.hash !== '')
-    throw new InvalidPriorError(`${shown} is followed by a query or fragment, which the protocol does not have: ${FORM}`)
+    throw new InvalidPriorError(
+      `${shown} is followed by a query or fragment, which the protocol does not have: ${FORM}`
+    )
   const parts = /^(.*)\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?\/?$/.exec(url.pathname)
   if (parts === null) throw new InvalidPriorError(`${shown} is not a model of the Open Inference protocol: ${FORM}`)
   const [, prefix = '', name = '', version] = parts

@@ -143,7 +143,10 @@ describe('a model behind a server', () => {
         options
       )
     const settings = join(folder, 'half.json')
-    await writeFile(settings, JSON.stringify({ do_resize: true, size: 8, image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] }))
+    await writeFile(
+      settings,
+      JSON.stringify({ do_resize: true, size: 8, image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] })
+    )
     const ids = [
       await identity({}),
       await identity({}, { path: '/versions/2' }),
@@ -152,7 +155,9 @@ describe('a model behind a server', () => {
     ]
     expect(new Set(ids).size).toBe(4)
     expect(await identity({}, { name: 'other', path: '/' })).toBe(ids[0])
-    const versioned: ModelServerOptions = { onInfer: (call, response) => answerWith(call, response, { model_version: '2' }) }
+    const versioned: ModelServerOptions = {
+      onInfer: (call, response) => answerWith(call, response, { model_version: '2' })
+    }
     expect(await identity(versioned)).toBe(ids[1])
   })
 
@@ -175,13 +180,17 @@ describe('a model behind a server', () => {
 
   it('sends a token that no message repeats', async () => {
     const token = 'secret-token-1'
-    await withPrior({}, async (_, { calls }) => expect(calls[0]?.headers.authorization).toBe(`Bearer ${token}`), { token })
+    await withPrior({}, async (_, { calls }) => expect(calls[0]?.headers.authorization).toBe(`Bearer ${token}`), {
+      token
+    })
     const echo: ModelServerOptions = {
       onRequest: (request, response) => json(response, { error: `no ${request.headers.authorization}` }, 400)
     }
     const error = await loading(echo, { token }).catch((e: unknown) => e as Error)
     expect(String(error)).toMatch(/answered 400: no Bearer …/)
-    const refused = await loading({ onRequest: (_, response) => json(response, {}, 401) }).catch((e: unknown) => e as Error)
+    const refused = await loading({ onRequest: (_, response) => json(response, {}, 401) }).catch(
+      (e: unknown) => e as Error
+    )
     expect(String(refused)).toContain('COOPT_PRIOR_TOKEN')
   })
 })
@@ -218,7 +227,9 @@ describe('the metadata of a model', () => {
     const redirect: ModelServerOptions = {
       onRequest: (_, response) => Boolean(response.writeHead(307, { location: other.url }).end())
     }
-    await expect(loading(redirect)).rejects.toThrow(/redirects to http:\/\/127\.0\.0\.1:\d+, and redirects are not followed/)
+    await expect(loading(redirect)).rejects.toThrow(
+      /redirects to http:\/\/127\.0\.0\.1:\d+, and redirects are not followed/
+    )
     expect(other.calls).toEqual([])
   })
 
@@ -244,13 +255,33 @@ describe('a wrong answer', () => {
     ['another output', answers({ name: 'logits' }), /lacks the output "feature" \(it has "logits"\)/],
     ['text', answers({ data: ['1', '2', '3'] }), /holds "1" among its numbers/],
     ['null', answers({ data: [1, null, 3] }), /sample probe image 1: feature 1 of the prior is NaN/],
-    ['a longer body than it says', { onInfer: (call, response) => {
-      const head = JSON.stringify({ outputs: [{ ...output, data: undefined, parameters: { binary_data_size: 12 } }] })
-      response.writeHead(200, { 'Inference-Header-Content-Length': head.length }).end(head + 'x'.repeat(16 * call.number))
-      return true
-    } }, /binary data is longer/],
-    ['a head longer than the body', { onInfer: (_, response) => Boolean(response.writeHead(200, { 'Inference-Header-Content-Length': 999 }).end('{}')) }, /Inference-Header-Content-Length is "999"/],
-    ['no end', { onInfer: (_, response) => Boolean(response.end('x'.repeat(65 * 1024 * 1024))) }, /more than 67108864 bytes/]
+    [
+      'a longer body than it says',
+      {
+        onInfer: (call, response) => {
+          const head = JSON.stringify({
+            outputs: [{ ...output, data: undefined, parameters: { binary_data_size: 12 } }]
+          })
+          response
+            .writeHead(200, { 'Inference-Header-Content-Length': head.length })
+            .end(head + 'x'.repeat(16 * call.number))
+          return true
+        }
+      },
+      /binary data is longer/
+    ],
+    [
+      'a head longer than the body',
+      {
+        onInfer: (_, response) => Boolean(response.writeHead(200, { 'Inference-Header-Content-Length': 999 }).end('{}'))
+      },
+      /Inference-Header-Content-Length is "999"/
+    ],
+    [
+      'no end',
+      { onInfer: (_, response) => Boolean(response.end('x'.repeat(65 * 1024 * 1024))) },
+      /more than 67108864 bytes/
+    ]
   ] satisfies Array<[string, ModelServerOptions, RegExp]>)('with %s is refused', async (_, server, message) => {
     await expect(loading(server)).rejects.toThrow(message)
   })
@@ -258,7 +289,10 @@ describe('a wrong answer', () => {
   it('that changes from one time to the next is found when the model is loaded', async () => {
     const dropout: ModelServerOptions = {
       onInfer: (call, response) =>
-        answerWith({ ...call, features: call.features.map((row, i) => (i === 2 ? row.map(v => v + call.number) : row)) }, response)
+        answerWith(
+          { ...call, features: call.features.map((row, i) => (i === 2 ? row.map(v => v + call.number) : row)) },
+          response
+        )
     }
     await expect(loading(dropout)).rejects.toThrow(/sample probe image 3: asked twice, the server gave two features/)
   })
@@ -279,13 +313,17 @@ describe('a wrong answer', () => {
         )
       await expect(prior.embed(IMAGES.slice(0, 2))).rejects.toThrow(/sample image 1: feature 1 of the prior is NaN/)
       wrong = (call, response) => answerWith({ ...call, features: call.features.map(row => row.slice(1)) }, response)
-      await expect(prior.embed(IMAGES.slice(0, 2))).rejects.toThrow(/samples image 0 to image 1: .* changed from 3 to 2/)
+      await expect(prior.embed(IMAGES.slice(0, 2))).rejects.toThrow(
+        /samples image 0 to image 1: .* changed from 3 to 2/
+      )
       wrong = (call, response) => answerWith(call, response, { model_version: '2' })
       await expect(prior.embed(IMAGES.slice(3, 4))).rejects.toThrow(/sample image 3: .*version 2 of the model answered/)
       wrong = (_, response) => json(response, { error: 'out of memory' }, 500)
       await expect(prior.embed(IMAGES.slice(3, 4))).rejects.toThrow(/sample image 3: .*500: out of memory/)
       wrong = undefined
-      await expect(prior.embed([{ id: 'broken', bytes: new Uint8Array(9) }])).rejects.toThrow(/sample broken: not an image/)
+      await expect(prior.embed([{ id: 'broken', bytes: new Uint8Array(9) }])).rejects.toThrow(
+        /sample broken: not an image/
+      )
       expect((await prior.embed(IMAGES)).features.rows).toBe(70)
     })
   })
@@ -320,7 +358,13 @@ describe('a server that goes away', () => {
   it('and comes back with another model: work ends with a word', async () => {
     for (const [change, message] of [
       [{ metadata: { ...METADATA, platform: 'other' } }, /other metadata/],
-      [{ onInfer: (call, response) => answerWith({ ...call, features: call.features.map(row => row.map(v => -v)) }, response) }, /asked twice, the server gave two features/]
+      [
+        {
+          onInfer: (call, response) =>
+            answerWith({ ...call, features: call.features.map(row => row.map(v => -v)) }, response)
+        },
+        /asked twice, the server gave two features/
+      ]
     ] satisfies Array<[ModelServerOptions, RegExp]>) {
       const first = await startModelServer()
       let second: Promise<ModelServer> | undefined
@@ -342,7 +386,10 @@ describe('a server that goes away', () => {
     const server = await startModelServer()
     const stop = new AbortController()
     const load = async (serverWaitMilliseconds: number, onWarning?: () => void) =>
-      await loadServerPrior(server.url, { limits: { ...LIMITS, serverWaitMilliseconds }, ...(onWarning && { onWarning }) })
+      await loadServerPrior(server.url, {
+        limits: { ...LIMITS, serverWaitMilliseconds },
+        ...(onWarning && { onWarning })
+      })
     const short = await load(300)
     const long = await load(600_000, () => stop.abort(new Error('enough')))
     await server[Symbol.asyncDispose]()
@@ -413,7 +460,9 @@ describe('--preprocessing', () => {
     await writeFile(path, classifier())
     await writeFile(settings, JSON.stringify({ size: { height: 4, width: 4 }, do_resize: true, do_normalize: false }))
     expect((await checkPrior(path)).preprocessing[0]).toMatch(/^assumed/)
-    expect((await checkPrior(path, { preprocessing: settings })).preprocessing.join()).not.toMatch(/assumed, no settings/)
+    expect((await checkPrior(path, { preprocessing: settings })).preprocessing.join()).not.toMatch(
+      /assumed, no settings/
+    )
     await writeFile(settings, '{"hidden_size": 5}')
     expect((await checkPrior(path, { preprocessing: settings })).refusals.join()).toMatch(/no settings for images/)
   })
