@@ -41,7 +41,7 @@ export function nodeOf(
   init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
 ): CoOptNode {
   const { onEvent = () => {} } = init
-  const { identity, config, content, swarms, network, host, gemm, projector, logger } = runtime
+  const { identity, config, content, swarms, network, gemm, projector, logger } = runtime
   const { spool } = runtime.home
   const peer = identity.peerId
   const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
@@ -58,12 +58,11 @@ export function nodeOf(
   const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
       using writing = content.writing() // until the swarm is open, nothing names the blocks
-      const { swarm, duplicates, broken } = await publishSwarm(
+      const { swarm, duplicates, leftOut } = await publishSwarm(
         {
           self: identity.key,
           sign: identity.sign,
           content: { ...content, put: writing.put },
-          host,
           limits: config.inference,
           batchSize: config.batchSize,
           spool,
@@ -75,7 +74,7 @@ export function nodeOf(
         options
       )
       const membership = await swarms.open(swarm, [])
-      return { ...publishReport(swarm, { duplicates, broken }), invite: inviteOf(membership) }
+      return { ...publishReport(swarm, { duplicates, leftOut }), invite: inviteOf(membership) }
     },
 
     join: async (invite, options, call = {}) => {

@@ -2,8 +2,8 @@
 """Known answers for the mathematics in src/, from an independent implementation.
 
 Nothing here shares code or method with src/: hashlib for the random stream, numpy's QR for the projection, scipy's pdist for the uniform
-value, one scikit-learn refit per left-out row for the alignment, scikit-learn's Ridge, r2_score and NearestNeighbors for the gate and for
-predictivity, singular values for the effective rank, a covariance's trace for the weights of rows, an explicit quadratic form for what noise gets by chance.
+value, one scikit-learn refit per left-out row for the alignment, scikit-learn's Ridge and r2_score for predictivity,
+sums over tuples of distinct rows for the moments of the gate, a covariance's trace for the weights of rows.
 
     pip install numpy scipy scikit-learn
     python3 scripts/make-vectors.py        # writes test/vectors/*.json, the same bytes every time
@@ -19,7 +19,6 @@ import scipy.linalg
 from scipy.spatial.distance import cdist, pdist
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
-from sklearn.neighbors import NearestNeighbors
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "test" / "vectors"
 NUMPY_SEED = 2505
@@ -160,50 +159,73 @@ def ridge_vectors(rng):
     return {"cases": cases}
 
 
-def gate_vectors(rng):
+def independence_vectors(rng):
+    """z of the gate of the gate from explicit m x m matrices, its moments from sums over tuples of distinct rows."""
     cases = []
-    for m, n, d, k, ridge in ((60, 8, 6, 3, 0.3), (48, 24, 30, 5, 1.0), (90, 12, 20, 5, 0.03)):
-        seed = bytes([m, n] * 16)
+    for m, n, d, ridge in ((60, 8, 6, 1), (40, 24, 50, 1), (90, 12, 20, 1)):
         hidden = rng.normal(size=(m, 4))
         features = coarse(np.maximum(hidden @ rng.normal(size=(4, d)), 0) + 0.1 * rng.normal(size=(m, d)))
         for kind in ("related", "noise"):
-            y = np.maximum(hidden @ rng.normal(size=(4, n)), 0) + 0.1 * rng.normal(size=(m, n))
+            y = np.maximum(hidden @ rng.normal(size=(4, n)), 0) + 2 * rng.normal(size=(m, n))
             y = coarse(y if kind == "related" else rng.normal(size=(m, n)))
-            u, f = unit(y), unit(features)
-            fit, test = halves(seed, m)
-
-            def neighbours(z):
-                found = NearestNeighbors(n_neighbors=k + 1).fit(z[test]).kneighbors(z[test], return_distance=False)
-                return [set(row[1:]) for row in found]
-
-            overlap = np.mean([len(a & b) / k for a, b in zip(neighbours(u), neighbours(f))])
-            values = np.linalg.svd(u, compute_uv=False) ** 2
-            # predictions of unit vectors are the weights themselves; then the quadratic forms, written out
-            weights = ridge_model(f[fit], ridge).fit(f[fit], np.eye(len(fit))).predict(f[test])
-            residual = np.hstack([weights, -np.eye(len(test))])
-            total = np.zeros((m, m))
-            total[len(fit) :, len(fit) :] = np.eye(len(test)) - 1 / len(test)
-            form = residual.T @ residual
-            rho = np.trace(form) / np.trace(total)
-            deviation = np.sqrt(2) * np.linalg.norm(form - rho * total) / np.trace(total)
-            rank = values.sum() ** 2 / np.sum(values**2)
+            centre = np.eye(m) - 1 / m
+            u, f = centre @ unit(y), centre @ unit(features)
+            strength = ridge * np.sum(f**2) / min(m, d)
+            a = f @ np.linalg.solve(f.T @ f + strength * np.eye(d), f.T)
+            b = u @ u.T
+            mean, variance = permutation_moments(a, b)
+            freedom = 2 * mean**2 / variance
+            width = 2 / (9 * freedom)
+            z = (np.cbrt(np.sum(a * b) / mean) - (1 - width)) / np.sqrt(width)
             cases.append(
                 {
                     "kind": kind,
-                    "seed": seed.hex(),
                     "rows": m,
-                    "neighbours": k,
-                    "ridge": ridge,
                     "features": {"columns": d, "data": features.ravel().tolist()},
                     "targets": {"columns": n, "data": y.ravel().tolist()},
-                    "r2": float(held_out_r2(f, u, fit, test, ridge)),
-                    "neighbourOverlap": float(overlap),
-                    "effectiveRank": float(rank),
-                    "chanceR2": float(1 - rho),
-                    "noiseDeviation": float(deviation / np.sqrt(rank)),
+                    "z": float(z),
+                    "effectiveRank": float(np.trace(b) ** 2 / np.sum(b**2)),
                 }
             )
     return {"cases": cases}
+
+
+def permutation_moments(a, b):
+    """Mean and variance of sum_ij a_ij b_p(i)p(j) over all permutations p, from the means over index tuples without repetition."""
+    m = len(a)
+
+    def patterns(x):
+        """Sums of x_ij x_kl, x symmetric, by whether i = j, k = l (d: yes, o: no) and which indices of the two pairs coincide."""
+        d = np.diag(x)
+        o = x - np.diag(d)
+        r = o.sum(axis=1)
+        both = np.sum(o * o)
+        one = r @ r - both
+        return {
+            "dd same": d @ d,
+            "dd apart": d.sum() ** 2 - d @ d,
+            "do touch": 4 * (d @ r),
+            "do apart": 2 * (d.sum() * o.sum() - 2 * (d @ r)),
+            "oo same": 2 * both,
+            "oo touch": 4 * one,
+            "oo apart": o.sum() ** 2 - 2 * both - 4 * one,
+        }
+
+    counts = {
+        "dd same": m,
+        "dd apart": m * (m - 1),
+        "do touch": m * (m - 1),
+        "do apart": m * (m - 1) * (m - 2),
+        "oo same": m * (m - 1),
+        "oo touch": m * (m - 1) * (m - 2),
+        "oo apart": m * (m - 1) * (m - 2) * (m - 3),
+    }
+    pa, pb = patterns(a), patterns(b)
+    terms = {"do touch": 4, "do apart": 2, "oo same": 2, "oo touch": 4}
+    second = sum(pa[k] * pb[k] / counts[k] / terms.get(k, 1) for k in counts)
+    off = lambda x: x.sum() - np.trace(x)
+    mean = np.trace(a) * np.trace(b) / m + off(a) * off(b) / (m * (m - 1))
+    return mean, second - mean**2
 
 
 def predictivity_vectors(rng):
@@ -304,8 +326,8 @@ def main():
         ("projection", projection_vectors()),
         ("uniformity", uniformity_vectors(rng)),
         ("ridge", ridge_vectors(rng)),
-        ("gate", gate_vectors(rng)),
-        ("predictivity", predictivity_vectors(rng)),
+        ("independence", independence_vectors(np.random.default_rng(NUMPY_SEED))),
+        ("predictivity", predictivity_vectors(np.random.default_rng(NUMPY_SEED))),
         ("row-weight", row_weight_vectors(np.random.default_rng(NUMPY_SEED))),
         ("consensus", consensus_vectors(np.random.default_rng(NUMPY_SEED))),
     ):

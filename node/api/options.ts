@@ -1,6 +1,11 @@
 /** Options of the operations in api.ts, as schemas. Every way to a node checks arguments by them (operations.ts). */
 import { z } from 'zod'
+import { POLICY_NAMES } from '../../src/distribute/manifest.ts'
 import { TARGET_DTYPES } from '../../src/publish/target-dtype.ts'
+
+/** Kinds of files that hold images. */
+export const SOURCE_KINDS = ['images', 'tar', 'parquet', 'arrow'] as const
+export type SourceKind = (typeof SOURCE_KINDS)[number]
 
 const count = z.number().int().nonnegative()
 /** No path, CID or invite is longer. */
@@ -19,7 +24,7 @@ export const publishOptionsSchema = z.strictObject({
   targetDtype: z.enum(TARGET_DTYPES).optional(),
   /** Prior whose features of the shared set the gate compares with; the bundled untrained one by default */
   referencePrior: text.optional(),
-  election: z.enum(['uniformity', 'predictivity', 'consensus']).optional(),
+  election: z.enum(POLICY_NAMES).optional(),
   /** Uniform values of targets centred on S; by default of the targets as they are */
   centred: z.boolean().optional(),
   /** Peer ids that may add records; any by default */
@@ -28,7 +33,17 @@ export const publishOptionsSchema = z.strictObject({
   more: z.array(text).max(4096).optional(),
   /** Drop images whose bytes occurred before; they are kept by default */
   dedupe: z.boolean().optional(),
-  /** Skip unusable images, with a `log` event for each; by default the first one is an error */
+  /** Column of Parquet or Arrow files that has the images; found by type and name by default */
+  column: z.string().min(1).max(1024).optional(),
+  /** Component of WebDataset samples that is the image, such as `jpg`, or `all`; needed where a sample has several */
+  component: z.string().min(1).max(256).optional(),
+  /** The kind of files to read in a folder that has several */
+  only: z.enum(SOURCE_KINDS).optional(),
+  /** Most pixels of an image, part of the manifest; as many as Pillow opens by default */
+  maxPixels: count.min(1).optional(),
+  /** Most bytes of an encoded image, part of the manifest; 64 MiB by default */
+  maxImageBytes: count.min(1).optional(),
+  /** Skip unusable images and archives, with a `log` event for each; by default one is an error */
   skipBad: z.boolean().optional()
 })
 

@@ -1,6 +1,19 @@
 /** Results of the operations in api.ts, as schemas of plain JSON-able values. Unknown values are left out. */
 import { z } from 'zod'
 
+/** Why a file, an entry of an archive or an image of a source is not a sample. */
+export const LEFT_OUT_REASONS = [
+  'hidden',
+  'other',
+  'metadata',
+  'kind',
+  'component',
+  'link',
+  'duplicate',
+  'broken'
+] as const
+export type LeftOutReason = (typeof LEFT_OUT_REASONS)[number]
+
 const count = z.number().int().nonnegative()
 
 export const publishReportSchema = z.object({
@@ -11,8 +24,8 @@ export const publishReportSchema = z.object({
   samples: count,
   /** Images whose bytes occurred before: kept, or left out with `dedupe` */
   duplicates: count,
-  /** Images left out with `skipBad`; left out for none */
-  broken: count.optional(),
+  /** Files, rows and images that are not samples, by their reason, with the first names of each; reasons that occurred only */
+  leftOut: z.array(z.object({ reason: z.enum(LEFT_OUT_REASONS), count, examples: z.array(z.string()) })),
   partitions: count,
   shared: count,
   dimension: count,
@@ -106,15 +119,15 @@ export const sharedReportSchema = z.object({
   rows: count,
   present: count,
   uniformValue: z.number(),
-  /** Every figure that the gate looks at; `ok` when the value is not below the threshold */
-  gate: z.array(
-    z.object({
-      figure: z.enum(['r2-above-noise', 'r2-above-chance', 'neighbour-lift', 'effective-rank']),
-      value: z.number(),
-      threshold: z.number(),
-      ok: z.boolean()
-    })
-  ),
+  /** The gate's test of independence: standard deviations above noise, the swarm's threshold, and how far z is above it */
+  gate: z.object({
+    z: z.number(),
+    threshold: z.number(),
+    margin: z.number(),
+    ok: z.boolean(),
+    /** Below the threshold: about how many shared rows an honest prior would need; left out where z says nothing of that */
+    rowsNeeded: count.optional()
+  }),
   /** Electable priors that are there already */
   priors: count,
   /** Scores there whose targets could not be had */
@@ -133,9 +146,7 @@ export const sharedReportSchema = z.object({
   ),
   /** The present reference, and how well the prior maps onto it; left out while there is none */
   reference: referenceSchema.omit({ uniformValue: true }).optional(),
-  alignment: z
-    .object({ looR2: z.number(), looCosine: z.number(), minLooR2: z.number(), minLooCosine: z.number() })
-    .optional(),
+  alignment: z.object({ looR2: z.number(), looCosine: z.number(), looZ: z.number(), minLooZ: z.number() }).optional(),
   /** On the shared images; left out for labels of people */
   imagesPerSecond: z.number().optional(),
   /** Would `join` go on? */

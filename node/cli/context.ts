@@ -21,6 +21,8 @@ export interface CliContext {
   signal: AbortSignal
   /** The second: stop at once */
   kill: AbortSignal
+  /** From now on an error that nobody handles is logged and does not end the process, until the returned function is called */
+  keepServing?: () => () => void
 }
 
 /** The context of one invocation, after its options are known. */

@@ -4,7 +4,9 @@
  * Exit explicitly: libraries leave timers and sockets referenced after a clean stop, and a command that is done should be gone.
  */
 import { EXIT } from '../api/exit-codes.ts'
+import { createLogger } from '../process/logger.ts'
 import type { CliContext } from './context.ts'
+import { keepServing } from '../process/last-resort.ts'
 import { runProgram } from './program.ts'
 
 /** After the second Ctrl-C, how long releasing the lock and ending the child processes may take. */
@@ -36,7 +38,8 @@ const context: CliContext = {
   loadBackend: async () => await import('./backend.ts'),
   patienceMs: PATIENCE_MS,
   signal: graceful.signal,
-  kill: kill.signal
+  kill: kill.signal,
+  keepServing: () => keepServing(createLogger())
 }
 
 process.on('SIGINT', onSignal)

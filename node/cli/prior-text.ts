@@ -45,28 +45,16 @@ export function priorText(report: PriorReport): string {
 
 // --- internal ---
 
-const FIGURES: Readonly<Record<SharedReport['gate'][number]['figure'], string>> = {
-  'r2-above-noise': 'held-out R2 above chance, against noise',
-  'r2-above-chance': "held-out R2 above chance, against the swarm's least",
-  'neighbour-lift': 'neighbours in common, as a multiple of chance',
-  'effective-rank': 'effective rank'
-}
-
 function sharedText(shared: SharedReport): string {
   const { present, rows, imagesPerSecond, reference, alignment, priors, unjudged, refusals } = shared
-  const gate = shared.gate.map(({ figure, value, threshold, ok }) => [
-    ok ? 'ok' : 'BELOW',
-    FIGURES[figure],
-    value.toFixed(4),
-    threshold.toFixed(4)
-  ])
-  const floor =
-    alignment === undefined
-      ? []
-      : ([
-          ['leave-one-out R2 towards the reference', alignment.looR2, alignment.minLooR2],
-          ['leave-one-out cosine towards the reference', alignment.looCosine, alignment.minLooCosine]
-        ] as const)
+  const test = (name: string, z: number, least: number): string[] => [
+    z >= least ? 'ok' : 'BELOW',
+    name,
+    z.toFixed(2),
+    least.toFixed(2),
+    `${z >= least ? '+' : ''}${(z - least).toFixed(2)}`
+  ]
+  const { z, threshold, rowsNeeded } = shared.gate
   const ranks = shared.ranks.map(({ policy, figure, rank, of, elected, reason }) => [
     policy,
     figure?.toFixed(4),
@@ -82,21 +70,27 @@ function sharedText(shared: SharedReport): string {
       ['uniform value', shared.uniformValue],
       ['priors there', priors === 0 ? 'none yet: this would be the first' : priors],
       ['not judged yet', unjudged === 0 ? undefined : `${unjudged}: rank and reference may change`],
-      ['reference', referenceText(reference)]
+      ['reference', referenceText(reference)],
+      ['aligned', alignment === undefined ? undefined : alignedText(alignment)],
+      [
+        'rows needed',
+        rowsNeeded === undefined ? undefined : `about ${rowsNeeded} shared rows, if it is an honest prior`
+      ]
     ]),
     textTable(
-      ['', 'figure', 'value', 'at least'],
+      ['', 'standard deviations above noise', 'z', 'at least', 'margin'],
       [
-        ...gate,
-        ...floor.map(([name, value, least]) => [
-          value >= least ? 'ok' : 'BELOW',
-          name,
-          value.toFixed(4),
-          least.toFixed(4)
-        ])
+        test('gate: targets and reference features', z, threshold),
+        ...(alignment === undefined
+          ? []
+          : [test('alignment: predictions of the reference', alignment.looZ, alignment.minLooZ)])
       ]
     ),
     textTable(['election by', 'value', 'rank', 'elected', ''], ranks),
     shared.admitted ? 'would be admitted; nothing was published' : `would be REFUSED: ${refusals.join('; ')}`
   ].join('\n\n')
+}
+
+function alignedText({ looR2, looCosine }: NonNullable<SharedReport['alignment']>): string {
+  return `leave-one-out R2 ${looR2.toFixed(4)}, cosine ${looCosine.toFixed(4)}`
 }

@@ -39,6 +39,8 @@ export async function withApi<T>(
 
   const openLocal = async (): Promise<LocalApi> => {
     const backend = await invocation.loadBackend()
+    const letGo = network ? invocation.keepServing?.() : undefined
+    opened.defer(() => letGo?.())
     const node = await backend.openLocal(home, {
       network,
       onEvent,

@@ -1,7 +1,8 @@
 /** Images of a source that have a label, by name or by the CID of their bytes. */
 import { createHash } from 'node:crypto'
 import { InvalidInputError } from '../../src/errors.ts'
-import { sourceCandidates, type SourceAccess } from '../image-sources/source-candidates.ts'
+import { sourceCandidates } from '../image-sources/source-candidates.ts'
+import type { SourceAccess } from '../image-sources/source-parts.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
 import type { LabelFile } from './label-file.ts'
 

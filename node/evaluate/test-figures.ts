@@ -2,7 +2,7 @@
 import { priorLocation } from '../api/prior-location.ts'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
-import type { SourceAccess } from '../image-sources/source-candidates.ts'
+import type { SourceAccess } from '../image-sources/source-parts.ts'
 import type { OpenMerged } from '../merge/open-merged.ts'
 import { loadPrior } from '../priors/load-prior.ts'
 import type { EvaluateComponents, Tell } from './components.ts'

@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { Home } from './home.ts'
-import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
+import { DEFAULT_LIMITS, type LocalLimits } from '../compute/inference/limits.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from '../network/limits.ts'
 import { addressFault, DEFAULT_LISTEN, listenFault } from '../network/listen.ts'
 import { errorCode, nodeFileSystem, readFully, storeError, type FileSystem } from '../store/file-system.ts'
@@ -101,12 +101,15 @@ const gatewaySchema = z.strictObject({
   blockMs: milliseconds.default(20_000)
 })
 
+/** What is a valid image is said by the manifest of its dataset and by nobody else. */
+const { imagePixels: _pixels, imageBytes: _bytes, ...LOCAL_LIMITS } = DEFAULT_LIMITS
+
 const configSchema = z.strictObject({
   store: storeSchema.prefault({}),
   network: networkSchema.prefault({}),
   timing: timingSchema.prefault({}),
   gateway: gatewaySchema.prefault({}),
-  inference: someOf<keyof InferenceLimits>({ ...DEFAULT_LIMITS }),
+  inference: someOf<keyof LocalLimits>(LOCAL_LIMITS),
   /** Images per inference: amortises the call, and is what a crash costs. 32 at 224 px are 19 MB of input. */
   batchSize: z.number().int().min(1).max(1024).default(32),
   /** Fetch what others publish, so that it survives them: `own` does for the swarms that this node published. */

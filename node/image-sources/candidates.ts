@@ -1,89 +1,21 @@
 /**
- * Where images may be: the files of a folder, the entries of a tar. One after the other, with what is needed to judge them.
+ * What may be an image: a file of a folder, an entry of a tar, a value of a column. One after the other, with what is needed to judge it.
  *
- * Names are for messages to the operator only. Names inside a tar never become paths.
+ * Names are for messages to the operator only. Names inside an archive never become paths.
  */
-import { createReadStream } from 'node:fs'
-import { open, opendir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import tar from 'tar-stream'
-import { IMAGE_HEAD_BYTES, imageKind, MAX_IMAGE_BYTES } from '../../src/distribute/image-kind.ts'
-import { InvalidInputError } from '../../src/errors.ts'
+import { foreignImage, IMAGE_FORMATS, imageKind, MAX_IMAGE_BYTES } from '../../src/distribute/image-kind.ts'
+import type { LeftOutReason } from '../api/reports.ts'
+import { IMAGE_NAME, refusalOf } from './file-kinds.ts'
+import { isAppleDouble } from './hidden-names.ts'
 
-/** `bytes` is undefined where the file is no image, or too large: `fault` says which, or undefined for what is merely passed over. */
+/** Exactly one of `bytes`, `fault` and `leftOut`: an image, what should have been one, or what is passed over. */
 export interface Candidate {
   readonly name: string
   readonly bytes?: Uint8Array
   readonly fault?: string
+  readonly leftOut?: LeftOutReason
   /** The image is the whole file `name` in this folder, which can be read again */
   readonly folder?: string
-}
-
-/** Files that their owner calls images */
-export const IMAGE_NAME = /\.(jpe?g|png|webp)$/i
-
-/** "ustar" at this offset of the first header; every tar since 1988 has it */
-const TAR_MAGIC_OFFSET = 257
-
-/** Everything below `folder`, in the order of the file system. Links to files are followed, links to folders are not. */
-export async function* folderCandidates(folder: string): AsyncGenerator<Candidate> {
-  const pending = ['']
-  for (let below = pending.pop(); below !== undefined; below = pending.pop()) {
-    for await (const entry of await opendir(join(folder, below))) {
-      const name = join(below, entry.name)
-      if (entry.isDirectory()) {
-        pending.push(name)
-        continue
-      }
-      yield entry.isFile() || entry.isSymbolicLink() ? await fileCandidate(folder, name) : { name }
-    }
-  }
-}
-
-/** The files in a tar, read as one stream: a part of it is never read twice nor written anywhere here. */
-export async function* tarCandidates(path: string, signal?: AbortSignal): AsyncGenerator<Candidate> {
-  const extract = tar.extract()
-  const input = createReadStream(path, signal === undefined ? {} : { signal })
-  input.on('error', error => extract.destroy(error))
-  input.pipe(extract)
-  try {
-    for await (const entry of extract) {
-      const { type } = entry.header
-      const name = printable(entry.header.name)
-      const size = entry.header.size ?? 0
-      if (type !== 'file' && type !== 'contiguous-file') {
-        entry.resume()
-        if (type !== 'directory') yield { name }
-        continue
-      }
-      const parts: Buffer[] = []
-      for await (const part of entry as AsyncIterable<Buffer>)
-        if (size <= MAX_IMAGE_BYTES || parts.length === 0) parts.push(part)
-      yield judge(name, Buffer.concat(parts), size)
-    }
-  } catch (cause) {
-    signal?.throwIfAborted()
-    if (cause instanceof InvalidInputError) throw cause
-    throw new InvalidInputError(
-      `${path} cannot be read as a tar: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause
-      }
-    )
-  } finally {
-    input.destroy()
-  }
-}
-
-/** Throws `InvalidInputError` unless the file begins like an uncompressed tar. */
-export async function assertTar(path: string): Promise<void> {
-  const head = await headOf(path, TAR_MAGIC_OFFSET + 5)
-  if (head.subarray(TAR_MAGIC_OFFSET).toString('latin1') === 'ustar') return
-  const hint =
-    head[0] === 0x1f && head[1] === 0x8b
-      ? 'it is compressed: run gunzip on it first'
-      : 'give a folder of images or a .tar of them'
-  throw new InvalidInputError(`${path} is neither a folder nor a tar: ${hint}`)
 }
 
 /** Names of other people are shown on terminals, whose control characters they could have. */
@@ -91,36 +23,39 @@ export function printable(name: string): string {
   return name.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd')
 }
 
-/** What a file of these bytes is; `size` is of the file where `bytes` are only its beginning. */
-export function judge(name: string, bytes: Uint8Array, size = bytes.byteLength): Candidate {
+export interface JudgeOptions {
+  /** Of the whole file, where `bytes` are only its beginning */
+  readonly size?: number
+  /** Most bytes of an image */
+  readonly maxBytes?: number
+}
+
+/** What a file of these bytes is. */
+export function judge(
+  name: string,
+  bytes: Uint8Array,
+  { size = bytes.byteLength, maxBytes = MAX_IMAGE_BYTES }: JudgeOptions = {}
+): Candidate {
   const isImage = imageKind(bytes) !== undefined
-  if (isImage && size > MAX_IMAGE_BYTES) return { name, fault: `${size} bytes, at most ${MAX_IMAGE_BYTES}` }
+  if (isImage && size > maxBytes) return { name, fault: tooManyBytes(size, maxBytes) }
   if (isImage) return { name, bytes }
+  if (isAppleDouble(bytes)) return { name, leftOut: 'hidden' }
   // Passing over a damaged image would be to lose it in silence.
-  return IMAGE_NAME.test(name) ? { name, fault: 'it is not a JPEG, PNG or WebP image inside' } : { name }
+  if (IMAGE_NAME.test(name)) return { name, fault: reasonOf(bytes) }
+  return { name, leftOut: 'other' }
 }
 
-// --- internal ---
-
-/** A file that cannot be read could be an image: it is a fault, never passed over in silence. */
-async function fileCandidate(folder: string, name: string): Promise<Candidate> {
-  const path = join(folder, name)
-  try {
-    const facts = await stat(path)
-    if (!facts.isFile()) return { name }
-    if (facts.size > MAX_IMAGE_BYTES) return judge(name, await headOf(path), facts.size)
-    return { ...judge(name, await readFile(path)), folder }
-  } catch (error) {
-    return { name, fault: `it cannot be read: ${error instanceof Error ? error.message : String(error)}` }
-  }
+/** In a column of images, what is not an image is a fault whatever it is called. */
+export function judgeValue(name: string, bytes: Uint8Array | undefined, maxBytes?: number): Candidate {
+  if (bytes === undefined) return { name, fault: NO_BYTES }
+  const judged = judge(name, bytes, maxBytes === undefined ? {} : { maxBytes })
+  return judged.bytes === undefined && judged.fault === undefined ? { name, fault: reasonOf(bytes) } : judged
 }
 
-async function headOf(path: string, length = IMAGE_HEAD_BYTES): Promise<Buffer> {
-  const file = await open(path)
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
-    await file.close()
-  }
-}
+export const NO_BYTES = 'it has no image bytes'
+/** Why some bytes that should be an image are none. */
+const reasonOf = (bytes: Uint8Array): string =>
+  foreignImage(bytes) ?? refusalOf(bytes) ?? `it is not an image of a known format (${IMAGE_FORMATS})`
+
+const tooManyBytes = (size: number, maxBytes: number): string =>
+  `${size} bytes, at most ${maxBytes}${maxBytes < MAX_IMAGE_BYTES ? ' by --max-image-bytes' : ': encode it in a smaller file'}`

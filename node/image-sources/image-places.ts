@@ -11,6 +11,8 @@ import { NumberList, TextList } from './sample-list.ts'
 export interface ImagePlaces {
   /** `folder`: the image is the whole file `name` in it; else its bytes are copied into the spool. */
   add(name: string, bytes: Uint8Array, folder: string | undefined): Promise<void>
+  /** Forget all images behind the first `count`. */
+  truncate(count: number): Promise<void>
   /** As they are now: a file may have changed. Throws `RangeError` for an image that is not there. */
   read(i: number): Promise<Uint8Array>
   nameOf(i: number): string
@@ -34,13 +36,22 @@ export function createImagePlaces(directory: string): ImagePlaces {
     add: async (name, bytes, folder) => {
       if (folder === undefined) {
         spool ??= await openSpool(directory)
-        await spool.appendFile(bytes)
+        await writeFully(spool, bytes, size)
         size += bytes.byteLength
       } else if (folders.at(-1)?.folder !== folder) folders.push({ folder, first: count })
       names.push(name)
       ends.push(size)
       lengths.push(bytes.byteLength)
       count++
+    },
+    truncate: async kept => {
+      names.truncate(kept)
+      ends.truncate(kept)
+      lengths.truncate(kept)
+      count = kept
+      size = kept === 0 ? 0 : ends.at(kept - 1)
+      while ((folders.at(-1)?.first ?? 0) >= kept && folders.length > 0) folders.pop()
+      await spool?.truncate(size)
     },
     read: async i => {
       if (i < 0 || i >= count) throw new RangeError(`no image ${i}`)
@@ -62,6 +73,13 @@ export function createImagePlaces(directory: string): ImagePlaces {
 }
 
 // --- internal ---
+
+async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.byteLength;) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.byteLength - at, position + at)
+    at += bytesWritten
+  }
+}
 
 async function openSpool(directory: string): Promise<FileHandle> {
   const path = join(directory, `images-${process.pid}-${Date.now()}.spool`)

@@ -1,58 +1,56 @@
-/** Which column of a Parquet file has the images: by its type, and by its name where several could. */
+/** The columns of bytes of a Parquet file. */
 import type { SchemaElement } from 'hyparquet'
-import { InvalidInputError } from '../../src/errors.ts'
+import { type BytesColumn, chooseColumn, type ColumnChoice } from './image-column.ts'
 
-/** What data sets call it, most usual first */
-const USUAL_NAMES = ['image', 'img', 'jpg', 'jpeg', 'png', 'webp', 'picture', 'photo']
+export interface ParquetColumn extends BytesColumn {
+  /** Elements of the schema on the way, the root first, with one child each but the last */
+  readonly schema: SchemaElement[]
+}
 
-/**
- * The name of the top-level column: a struct with `bytes` before plain binary, a usual name before another.
- *
- * Throws `InvalidInputError` when there is none, or several of which none has a usual name. `schema` is depth-first, the root first.
- */
-export function imageColumnOf(schema: readonly SchemaElement[]): string {
-  const structs: string[] = []
-  const binaries: string[] = []
-  for (let at = 1; at < schema.length;) {
-    const element = schema[at] as SchemaElement
-    const end = endOf(schema, at)
-    if (element.repetition_type !== 'REPEATED') {
-      if (end === at + 1 && isBinary(element)) binaries.push(element.name)
-      // its children must be leaves
-      else if (end === at + 1 + (element.num_children ?? 0) && schema.slice(at + 1, end).some(isImageBytes))
-        structs.push(element.name)
-    }
-    at = end
-  }
-  for (const found of [structs, binaries]) {
-    const [only] = found
-    if (found.length === 1 && only !== undefined) return only
-    const usual = USUAL_NAMES.find(name => found.includes(name))
-    if (usual !== undefined) return usual
-    if (found.length > 1)
-      throw new InvalidInputError(`any of the columns ${found.join(', ')} may have the images: call it "image"`)
-  }
-  throw new InvalidInputError('no column is binary, or a struct of bytes and path: there are no images in it')
+/** src/distribute/parquet-footer.ts reads paths of 16 names. */
+const MAX_DEPTH = 16
+
+/** Can there be images in such a file? Else it holds facts about images. `schema` is depth-first, the root first. */
+export const hasBytes = (schema: readonly SchemaElement[]): boolean => bytesColumns(schema).length > 0
+
+/** Throws `InvalidInputError` or `SourceChoiceError` like `chooseColumn`. */
+export function imageColumnOf(schema: readonly SchemaElement[], wanted?: string): ColumnChoice<ParquetColumn> {
+  const leaves = schema.slice(1).filter(element => (element.num_children ?? 0) === 0)
+  return chooseColumn(
+    bytesColumns(schema),
+    leaves.map(({ name }) => name),
+    wanted
+  )
 }
 
 // --- internal ---
 
-const isImageBytes = (element: SchemaElement): boolean => element.name === 'bytes' && isBinary(element)
-
-/** Bytes that are not text. */
-function isBinary({ type, repetition_type, converted_type, logical_type }: SchemaElement): boolean {
-  return (
-    type === 'BYTE_ARRAY' &&
-    repetition_type !== 'REPEATED' &&
-    converted_type === undefined &&
-    logical_type === undefined
-  )
+/** Every leaf of bytes, with the way to it. */
+function bytesColumns(schema: readonly SchemaElement[]): ParquetColumn[] {
+  const found: ParquetColumn[] = []
+  /** Index behind the element at `at` and all below it */
+  const visit = (at: number, above: readonly SchemaElement[]): number => {
+    const element = schema[at]
+    if (element === undefined || above.length > MAX_DEPTH) return schema.length
+    const children = element.num_children ?? 0
+    const way = [...above, { ...element, ...(children > 0 ? { num_children: 1 } : {}) }]
+    let next = at + 1
+    for (let child = 0; child < children && next < schema.length; child++) next = visit(next, way)
+    if (above.length > 0 && children === 0 && isBinary(element)) {
+      const own = way.slice(1)
+      found.push({
+        path: own.map(({ name }) => name),
+        schema: way,
+        isList: own.some(({ repetition_type }) => repetition_type === 'REPEATED')
+      })
+    }
+    return next
+  }
+  visit(0, [])
+  return found
 }
 
-/** Index behind the element at `start` and all below it. */
-function endOf(schema: readonly SchemaElement[], start: number): number {
-  let open = 1
-  let at = start
-  for (; open > 0 && at < schema.length; at++) open += (schema[at]?.num_children ?? 0) - 1
-  return at
+/** Bytes that are not text. */
+function isBinary({ type, converted_type, logical_type }: SchemaElement): boolean {
+  return type === 'BYTE_ARRAY' && converted_type === undefined && logical_type === undefined
 }

@@ -13,6 +13,9 @@ const INDEX_PAGE = 1
 const DICTIONARY_PAGE = 2
 const DATA_PAGE_V2 = 3
 
+/** Each value repeats a part of the one before: a page decodes to as much as the square of its size. */
+const DELTA_BYTE_ARRAY = 7
+
 /** Field of PageHeader that has the header of each kind of page */
 const HEADER_FIELD: Readonly<Record<number, number>> = {
   [DATA_PAGE]: 5,
@@ -48,6 +51,11 @@ export function checkPages(chunk: Uint8Array, { path, values }: ColumnChunk, max
       throw new InvalidContentError(`the column ${path} has a dictionary of ${count} values in ${decoded} bytes`)
     if (kind === DATA_PAGE_V2 && need(inner, 5, path) + need(inner, 6, path) > Math.min(encoded, decoded))
       throw new InvalidContentError(`the column ${path} has a page with more levels than bytes`)
+    // field 2 of a data page, 4 of its second version
+    if (kind !== DICTIONARY_PAGE && need(inner, kind === DATA_PAGE ? 2 : 4, path) === DELTA_BYTE_ARRAY)
+      throw new InvalidContentError(
+        `the column ${path} is encoded as DELTA_BYTE_ARRAY, which is not read: write the file again with the encoding PLAIN`
+      )
     if (kind !== DICTIONARY_PAGE) entries += count
     if (entries > values) break
     at = end + encoded

@@ -14,6 +14,11 @@ export class DigestList {
     this.#bytes.set(digest, this.#count++ * 32)
   }
 
+  /** Forget all behind the first `count`. */
+  truncate(count: number): void {
+    this.#count = count
+  }
+
   /** View on all digests: sample i at 32 i. Good until the next `push`. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#count * 32)
@@ -39,6 +44,11 @@ export class TextList {
     this.#ends[this.#count++] = start + encoded.byteLength
   }
 
+  /** Forget all behind the first `count`. */
+  truncate(count: number): void {
+    this.#count = count
+  }
+
   at(i: number): string {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.#bytes.subarray(this.#end(i - 1), this.#end(i)))
   }
@@ -60,6 +70,11 @@ export class NumberList {
       this.#numbers = numbers
     }
     this.#numbers[this.#count++] = value
+  }
+
+  /** Forget all behind the first `count`. */
+  truncate(count: number): void {
+    this.#count = count
   }
 
   at(i: number): number {

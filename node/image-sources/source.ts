@@ -1,34 +1,34 @@
 /**
- * A source of images: folders (with everything below), tars, Parquet files or directories on IPFS, read once from end to end, then
- * at random.
+ * A source of images: folders (with everything below), archives (tar, Parquet, Arrow) or directories on IPFS, read once from end to end,
+ * then at random.
  *
- * JPEG, PNG and WebP are known by their magic bytes; anything else is passed over and counted. A broken image stops everything
- * before a single block is made, unless broken ones are to be left out. Kept for each sample: 32 bytes of digest and where it is
- * (image-places.ts). What cannot be read at random goes to one spool file.
+ * Images are known by their magic bytes; anything else is left out and counted. A broken image or archive stops everything
+ * before a single block is made, unless broken ones are to be left out: an archive then with all that it gave before it broke. Kept for
+ * each sample: 32 bytes of digest and where it is (image-places.ts). What cannot be read at random goes to one spool file.
  */
 import { createHash } from 'node:crypto'
+import { IMAGE_FORMATS } from '../../src/distribute/image-kind.ts'
 import { countDuplicates, firstOfEach, sortDigests } from '../../src/distribute/partition.ts'
-import { InvalidInputError } from '../../src/errors.ts'
+import { InvalidContentError, InvalidInputError } from '../../src/errors.ts'
 import type { Candidate } from './candidates.ts'
+import { SourceChoiceError } from './choice.ts'
+import { createFaults, type Faults } from './faults.ts'
 import { createImagePlaces, type ImagePlaces } from './image-places.ts'
+import { createTally, type LeftOut, leftOutText, type Tally } from './left-out.ts'
 import { DigestList } from './sample-list.ts'
-import { sourceCandidates } from './source-candidates.ts'
-import type { RemoteDirectories } from './unixfs-candidates.ts'
+import { type SourceAccess, sourceParts, type SourcePart } from './source-parts.ts'
 
-export interface SourceOptions {
+export interface SourceOptions extends SourceAccess {
   /** Existing folder for temporary files */
   spool: string
   /** Tries to decode images: for each an error text, or undefined when it is good. Called with batches, one at a time. */
   inspect?: (images: readonly Uint8Array[]) => Promise<ReadonlyArray<string | undefined>>
   /** Images whose bytes occurred before are left out; they are kept by default. */
   dedupe?: boolean
-  /** Called for every broken image, which is then left out; without it, one broken image is an error. */
+  /** Called for every broken image or archive, which is then left out; without it, one that is broken is an error. */
   onBroken?: (name: string, fault: string) => void
-  /** For sources that are named by CID */
-  remote?: RemoteDirectories
   /** Images read so far; how many there are is only known at the end */
   onProgress?: (done: number, total?: number) => void
-  signal?: AbortSignal
 }
 
 export interface Source {
@@ -40,10 +40,8 @@ export interface Source {
   readonly digests: Uint8Array
   /** Images whose bytes occurred before */
   readonly duplicates: number
-  /** Files that are no images */
-  readonly skipped: number
-  /** Broken images that were left out */
-  readonly broken: number
+  /** Everything that is not a sample, by its reason */
+  readonly leftOut: readonly LeftOut[]
   /** The bytes of image i, as they are now: compare with its digest. */
   read(i: number): Promise<Uint8Array>
   /** For messages to the operator only */
@@ -55,12 +53,9 @@ export interface Source {
 const BATCH_IMAGES = 32
 const BATCH_BYTES = 33_554_432
 
-/** Broken images that an error names */
-const NAMED_FAULTS = 10
-
 /**
- * Read all of `paths` once, in their order. Throws `InvalidInputError`: not there, of no kind that is read here, no images, or broken
- * images (the first ten by name and how many there are).
+ * Read all of `paths` once, in their order. Throws `InvalidInputError`: not there, of no kind that is read here, of several kinds, no
+ * images, or broken ones (the first ten by name and how many there are).
  */
 export async function openSource(paths: string | readonly string[], options: SourceOptions): Promise<Source> {
   const list = typeof paths === 'string' ? [paths] : paths
@@ -75,34 +70,57 @@ export async function openSource(paths: string | readonly string[], options: Sou
 
 // --- internal ---
 
-interface Faults {
-  add(name: string, fault: string): void
-  readonly count: number
-  readonly named: readonly string[]
-}
-
-function createFaults(onBroken: SourceOptions['onBroken']): Faults {
-  const named: string[] = []
-  let count = 0
-  return {
-    add: (name, fault) => {
-      count++
-      onBroken?.(name, fault)
-      if (named.length < NAMED_FAULTS) named.push(`${name}: ${fault}`)
-    },
-    get count() {
-      return count
-    },
-    named
-  }
+interface Scan {
+  readonly options: SourceOptions
+  readonly places: ImagePlaces
+  readonly digests: DigestList
+  readonly faults: Faults
+  readonly tally: Tally
 }
 
 async function scan(paths: readonly string[], places: ImagePlaces, options: SourceOptions): Promise<Source> {
-  const { inspect, onBroken, onProgress, remote, signal } = options
+  const { onBroken, signal } = options
   const label = paths.length === 1 ? (paths[0] as string) : `${paths.length} sources`
-  const digests = new DigestList()
-  const faults = createFaults(onBroken)
-  let skipped = 0
+  const tally = createTally()
+  const state: Scan = { options, places, digests: new DigestList(), faults: createFaults(onBroken), tally }
+  const { digests, faults } = state
+  let parts = 0
+  for await (const part of sourceParts(paths, options)) {
+    parts++
+    const before = digests.count
+    try {
+      const own = createTally()
+      await readPart(part, { ...state, tally: own })
+      tally.merge(own)
+    } catch (error) {
+      signal?.throwIfAborted()
+      const isBroken = error instanceof InvalidInputError || error instanceof InvalidContentError
+      if (!part.isArchive || !isBroken || error instanceof SourceChoiceError) throw error
+      // one archive alone: there is nothing else to go on with
+      if (onBroken === undefined && paths.length === 1 && parts === 1) throw error
+      digests.truncate(before)
+      await places.truncate(before)
+      // the name that is added says which one it is
+      const reason = error.message.startsWith(`${part.path} `)
+        ? error.message.slice(part.path.length + 1)
+        : error.message
+      faults.add(part.name, reason, 'archive')
+    }
+  }
+  if (faults.count > 0 && onBroken === undefined) throw faults.error(label)
+  if (faults.count > 0) tally.add('broken', faults.names, faults.count)
+  if (digests.count === 0) {
+    const others = tally.entries.map(leftOutText).join('; ')
+    throw new InvalidInputError(`${label} has no image (${IMAGE_FORMATS})${others === '' ? '' : `: ${others}`}`)
+  }
+  const samples = samplesOf(digests.bytes, places, options.dedupe ?? false)
+  if (options.dedupe === true && samples.duplicates > 0) tally.add('duplicate', [], samples.duplicates)
+  return { ...samples, leftOut: tally.entries }
+}
+
+/** All images of a part that can be used get their places. Throws what its candidates throw. */
+async function readPart(part: SourcePart, { options, places, digests, faults, tally }: Scan): Promise<void> {
+  const { inspect, onBroken, onProgress, signal } = options
   let batch: (Candidate & { bytes: Uint8Array })[] = []
   let batchBytes = 0
   const flush = async (): Promise<void> => {
@@ -120,11 +138,10 @@ async function scan(paths: readonly string[], places: ImagePlaces, options: Sour
     batchBytes = 0
     onProgress?.(digests.count)
   }
-  const access = { ...(remote === undefined ? {} : { remote }), ...(signal === undefined ? {} : { signal }) }
-  for await (const { name, bytes, fault, folder } of sourceCandidates(paths, access)) {
+  for await (const { name, bytes, fault, leftOut, folder } of part.candidates) {
     signal?.throwIfAborted()
     if (fault !== undefined) faults.add(name, fault)
-    else if (bytes === undefined) skipped++
+    else if (bytes === undefined) tally.add(leftOut ?? 'other', [name], 1)
     else {
       if (batch.length === BATCH_IMAGES || batchBytes + bytes.byteLength > BATCH_BYTES) await flush()
       batch.push({ name, bytes, ...(folder === undefined ? {} : { folder }) })
@@ -132,21 +149,10 @@ async function scan(paths: readonly string[], places: ImagePlaces, options: Sour
     }
   }
   if (batch.length > 0) await flush()
-  if (faults.count > 0 && onBroken === undefined) {
-    const more = faults.count > faults.named.length ? `\n… and ${faults.count - faults.named.length} more` : ''
-    throw new InvalidInputError(
-      `${label}: ${faults.count} of the images cannot be used; repair or remove them, or leave them out with --skip-bad. Nothing was published:\n${faults.named.join('\n')}${more}`
-    )
-  }
-  if (digests.count === 0) {
-    const broken = faults.count === 0 ? '' : `, ${faults.count} broken images`
-    throw new InvalidInputError(`${label} has no JPEG, PNG or WebP image (${skipped} other files${broken})`)
-  }
-  return { ...samplesOf(digests.bytes, places, options.dedupe ?? false), skipped, broken: faults.count }
 }
 
 /** All images, or the first of each digest. */
-function samplesOf(digests: Uint8Array, places: ImagePlaces, dedupe: boolean): Omit<Source, 'skipped' | 'broken'> {
+function samplesOf(digests: Uint8Array, places: ImagePlaces, dedupe: boolean): Omit<Source, 'leftOut'> {
   const sorted = sortDigests(digests)
   const duplicates = countDuplicates(digests, sorted)
   const kept = dedupe && duplicates > 0 ? firstOfEach(digests, sorted) : undefined

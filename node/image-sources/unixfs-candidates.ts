@@ -12,7 +12,10 @@ import { directoryEntries } from '../content/dag/directory.ts'
 import { entityOf } from '../content/dag/entity.ts'
 import { fileBytes } from '../content/dag/file-range.ts'
 import { PathNotFoundError, resolvePath } from '../content/dag/path.ts'
+import type { SourceKind } from '../api/options.ts'
 import { type Candidate, judge, printable } from './candidates.ts'
+import { kindByName } from './file-kinds.ts'
+import { isHiddenPath } from './hidden-names.ts'
 
 export interface RemoteDirectories {
   /** One block, its bytes checked against `cid` */
@@ -33,10 +36,19 @@ export function isIpfsSource(source: string): boolean {
   return /^(\/ipfs\/|ipfs:\/\/)/.test(source)
 }
 
+export interface UnixfsOptions {
+  readonly remote?: RemoteDirectories
+  /** Most bytes of an image */
+  readonly maxBytes?: number
+  /** Only image files were asked for: archives beside them are passed over */
+  readonly only?: SourceKind
+  readonly signal?: AbortSignal
+}
+
 /** Throws `InvalidInputError` for no CID, no such path or no directory, `InvalidContentError` for a directory that is none inside. */
 export async function* unixfsCandidates(
   source: string,
-  { remote, signal }: { remote?: RemoteDirectories; signal?: AbortSignal }
+  { remote, maxBytes = MAX_IMAGE_BYTES, only, signal }: UnixfsOptions
 ): AsyncGenerator<Candidate> {
   if (remote === undefined) throw new InvalidInputError(`${source} is on IPFS, which is not at hand here`)
   const get = withInline(remote.get)
@@ -57,7 +69,21 @@ export async function* unixfsCandidates(
     for await (const { name, cid } of directoryEntries(next.cid, get)) {
       signal?.throwIfAborted()
       if (++entries > MAX_ENTRIES) throw new InvalidContentError(`${source} has more than ${MAX_ENTRIES} entries`)
-      ahead.push(lookAt(cid, path === '' ? name : `${path}/${name}`, get))
+      const file = path === '' ? name : `${path}/${name}`
+      if (isHiddenPath(file)) {
+        yield { name: printable(file), leftOut: 'hidden' }
+        continue
+      }
+      const kind = kindByName(name)
+      if (kind !== undefined && kind !== 'images') {
+        yield only === undefined
+          ? { name: printable(file), fault: ARCHIVE }
+          : { name: printable(file), leftOut: 'kind' }
+        continue
+      }
+      const found = lookAt(cid, file, get, maxBytes)
+      found.catch(() => undefined) // awaited below; without this an error of the directory would leave it unhandled
+      ahead.push(found)
       if (ahead.length === FETCH_AHEAD) yield* flush()
     }
     yield* flush()
@@ -65,6 +91,9 @@ export async function* unixfsCandidates(
 }
 
 // --- internal ---
+
+const ARCHIVE =
+  'archives are read from disk only: fetch the directory first, for example with "ipfs get", or take its images with --only images'
 
 type Found = { candidate: Candidate } | { directory: { cid: CID; path: string } }
 
@@ -90,19 +119,19 @@ async function rootOf(source: string, get: GetBlock): Promise<CID> {
   }
 }
 
-async function lookAt(cid: CID, path: string, get: GetBlock): Promise<Found> {
+async function lookAt(cid: CID, path: string, get: GetBlock, maxBytes: number): Promise<Found> {
   const name = printable(path)
   const block = await get(cid)
   try {
     const entity = entityOf(cid, block)
     if (entity.kind === 'directory' || entity.kind === 'sharded') return { directory: { cid, path } }
-    if (entity.kind !== 'file') return { candidate: { name } }
+    if (entity.kind !== 'file') return { candidate: { name, leftOut: entity.kind === 'symlink' ? 'link' : 'other' } }
     const parts: Uint8Array[] = []
     // of what is too large, the beginning says whether it is an image
-    const end = entity.bytes > MAX_IMAGE_BYTES ? 1024 : entity.bytes
+    const end = entity.bytes > maxBytes ? 1024 : entity.bytes
     const known: GetBlock = async child => (child.equals(cid) ? block : await get(child))
     for await (const part of fileBytes(cid, known, 0, end)) parts.push(part)
-    return { candidate: judge(name, new Uint8Array(Buffer.concat(parts)), entity.bytes) }
+    return { candidate: judge(name, new Uint8Array(Buffer.concat(parts)), { size: entity.bytes, maxBytes }) }
   } catch (error) {
     if (error instanceof InvalidContentError) return { candidate: { name, fault: error.message } }
     throw error

@@ -111,7 +111,9 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
     for await (const { id, multiaddrs } of lookup) {
       if (id.equals(libp2p.peerId) || isConnected(id.toString())) continue
       if (members().length + dials.length >= targetPeers) break
-      dials.push(reach(id, multiaddrs))
+      const dialed = reach(id, multiaddrs)
+      dialed.catch(() => undefined) // awaited below; a lookup that fails before that would leave its error unhandled
+      dials.push(dialed)
     }
     await Promise.all(dials)
   }

@@ -7,7 +7,7 @@ import type { Gemm } from '../../src/gemm.ts'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
 import type { PeerKey } from '../../src/envelope.ts'
-import { isAdmitted } from '../../src/distribute/manifest.ts'
+import { imageLimitsOf, isAdmitted } from '../../src/distribute/manifest.ts'
 import { InvalidInputError } from '../../src/errors.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import { isIsometry } from '../../src/optimize/projection.ts'
@@ -17,7 +17,7 @@ import type { ApiEvent } from '../api/events.ts'
 import type { JoinOptions } from '../api/options.ts'
 import type { JoinReport } from '../api/reports.ts'
 import type { Content } from '../content/content.ts'
-import type { InferenceLimits } from '../compute/inference/limits.ts'
+import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
@@ -64,7 +64,7 @@ export async function joinSwarm(
       `the publisher of swarm "${manifest.name}" has not admitted this node: ask for ${peerIdOf(self)} to be added`
     )
   const loadOptions = {
-    limits: components.limits,
+    limits: { ...components.limits, ...decodeLimits(imageLimitsOf(manifest)) },
     scratch: components.spool,
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.preprocessing === undefined ? {} : { preprocessing: options.preprocessing }),

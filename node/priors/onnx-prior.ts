@@ -132,7 +132,7 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     async embed(images, embedOptions = {}) {
       const data = new Float32Array(images.length * l)
       let row = 0
-      for (const part of batches(images, image => image.bytes.byteLength)) {
+      for (const part of batches(images, image => image.bytes)) {
         const { features } = await host.request({ type: 'embed', images: part }, embedOptions)
         if (features.length !== part.length * l) {
           throw new InferenceError(`the worker sent ${features.length} numbers for ${part.length} images of ${l}`)

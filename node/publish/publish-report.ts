@@ -1,17 +1,18 @@
 /** What `publish` answers about a new swarm, besides its invite. */
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { PublishReport } from '../api/reports.ts'
+import type { LeftOut } from '../image-sources/left-out.ts'
 
-/** `duplicates` and `broken` count images. */
+/** `duplicates` counts images. */
 export function publishReport(
   { id, manifest }: Swarm,
-  { duplicates, broken }: { duplicates: number; broken: number }
+  { duplicates, leftOut }: { duplicates: number; leftOut: readonly LeftOut[] }
 ): Omit<PublishReport, 'invite'> {
   return {
     manifest: id.toString(),
     samples: manifest.samples,
     duplicates,
-    ...(broken === 0 ? {} : { broken }),
+    leftOut: [...leftOut],
     partitions: manifest.partitions.length,
     shared: manifest.shared.rows,
     dimension: manifest.dimension,

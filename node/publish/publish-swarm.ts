@@ -7,9 +7,10 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { defaultGate } from '../../src/align/gate.ts'
-import { DEFAULT_GRID } from '../../src/align/transform.ts'
+import { DEFAULT_GATE } from '../../src/align/gate.ts'
+import { DEFAULT_GRID, DEFAULT_MIN_LOO_Z } from '../../src/align/transform.ts'
 import { encodeMatrix } from '../../src/bytes.ts'
+import { DEFAULT_IMAGE_LIMITS, type ImageLimits } from '../../src/distribute/image-limits.ts'
 import { MIN_SHARED_ROWS, sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import { importBytes, type ContentFile } from '../../src/distribute/unixfs-import.ts'
 import type { PeerKey, Sign } from '../../src/envelope.ts'
@@ -21,13 +22,20 @@ import type { ContentWriter } from '../content/content.ts'
 import type { ContentFetcher } from '../content/fetch-content.ts'
 import type { ContentReader } from '../content/read-content.ts'
 import { buildDataset } from './build.ts'
+import { type LeftOut, leftOutText } from '../image-sources/left-out.ts'
 import { openSource } from '../image-sources/source.ts'
-import type { InferenceHost } from '../compute/inference/host.ts'
-import type { InferenceLimits } from '../compute/inference/limits.ts'
+import { InferenceHost } from '../compute/inference/host.ts'
+import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
 import { assumptions } from '../priors/describe-preprocessing.ts'
 import { embedSamples } from '../priors/embed-samples.ts'
 import { loadPrior } from '../priors/load-prior.ts'
-import { checkPublishOptions, checkReferenceFeatures, checkReferencePrior, defaultPolicy } from './publish-options.ts'
+import {
+  checkPublishOptions,
+  checkReferenceFeatures,
+  checkReferencePrior,
+  defaultPolicy,
+  imageLimits
+} from './publish-options.ts'
 
 /** Partitions of fewer rows spend more on records and tree nodes than on targets. */
 const MIN_PARTITION_ROWS = 1
@@ -37,9 +45,7 @@ export interface PublishComponents {
   sign: Sign
   /** Its `put` keeps what no manifest names yet (`ContentWriter.writing`) */
   content: Pick<ContentWriter, 'put' | 'barrier'> & Pick<ContentFetcher, 'block'> & Pick<ContentReader, 'samples'>
-  /** Decodes images in a child process */
-  host: InferenceHost
-  /** Of the process that runs the reference prior */
+  /** Of the processes that decode images and run the reference prior */
   limits: Partial<InferenceLimits>
   /** Images per call of the reference prior */
   batchSize: number
@@ -55,8 +61,8 @@ export interface PublishedSwarm {
   swarm: Swarm
   /** Images whose bytes occurred before: kept, or left out when that was asked for */
   duplicates: number
-  /** Images that cannot be used, left out because that was asked for */
-  broken: number
+  /** Everything in the source that is not a sample, by its reason */
+  leftOut: readonly LeftOut[]
 }
 
 /** Throws `InvalidInputError`, `InvalidImageError`, `InvalidPriorError`; nothing is published then. */
@@ -65,43 +71,48 @@ export async function publishSwarm(
   path: string,
   options: PublishOptions
 ): Promise<PublishedSwarm> {
-  const { self, sign, content, host, onEvent, signal } = components
+  const { self, sign, content, onEvent, signal } = components
   const admission = checkPublishOptions(options)
+  const images = imageLimits(options)
+  const limits = { ...components.limits, ...decodeLimits(images) }
   // before anything is built: a prior that cannot be used is an error of the command line
-  const prior = await loadReference(components, options)
+  const prior = await loadReference({ ...components, limits }, options)
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(async () => await prior.close())
   checkReferencePrior(options, prior.descriptor.dimension, prior.descriptor.name)
   await mkdir(components.spool, { recursive: true, mode: 0o700 })
   const spool = await mkdtemp(join(components.spool, 'publish-'))
   cleanup.defer(async () => await rm(spool, { recursive: true, force: true }))
+  const host = new InferenceHost({ limits, scratch: components.spool })
+  cleanup.defer(async () => await host.close())
   const source = await openSource([path, ...(options.more ?? [])], {
     spool,
     signal,
     dedupe: options.dedupe ?? false,
+    ...(options.column === undefined ? {} : { column: options.column }),
+    ...(options.component === undefined ? {} : { component: options.component }),
+    ...(options.only === undefined ? {} : { only: options.only }),
+    onNote: once(message => onEvent({ type: 'log', level: 'warn', message })),
     ...(options.skipBad === true
       ? {
           onBroken: (name, fault) => onEvent({ type: 'log', level: 'warn', message: `left out ${name}: ${fault}` })
         }
       : {}),
     remote: { get: async cid => await content.block(cid, { signal }) },
-    inspect: async images =>
-      (await host.inspectImages(images, { signal })).map(facts => ('error' in facts ? facts.error : undefined)),
+    maxBytes: images.maxBytes,
+    inspect: async encoded =>
+      (await host.inspectImages(encoded, { signal })).map(facts => ('error' in facts ? facts.error : undefined)),
     onProgress: (done, total) =>
       onEvent({ type: 'building', step: 'hash', done, ...(total === undefined ? {} : { total }) })
   })
   cleanup.defer(async () => await source.close())
-  if (source.skipped > 0)
+  for (const entry of source.leftOut)
+    onEvent({ type: 'log', level: 'warn', message: `left out: ${leftOutText(entry)}` })
+  if (source.duplicates > 0 && options.dedupe !== true)
     onEvent({
       type: 'log',
       level: 'warn',
-      message: `${source.skipped} files are not JPEG, PNG or WebP images and are left out`
-    })
-  if (source.duplicates > 0)
-    onEvent({
-      type: 'log',
-      level: 'warn',
-      message: `${source.duplicates} images occurred before and are ${options.dedupe === true ? 'left out' : 'kept: --dedupe leaves them out'}`
+      message: `${source.duplicates} images occurred before and are kept: --dedupe leaves them out`
     })
   const samples = source.count
   if (samples < options.partitions * MIN_PARTITION_ROWS) {
@@ -133,14 +144,15 @@ export async function publishSwarm(
     samples,
     partitions: built.partitions,
     shared: built.shared,
+    ...statedLimits(images),
     dimension: options.dimension,
     ...(options.targetDtype === 'float16' ? { targetDtype: options.targetDtype } : {}),
     seed,
     referenceFeatures,
     uniformity: { t: 2, centred: options.centred === true },
     election: { policy: options.election ?? defaultPolicy(options), margin: 0.02, human: false },
-    gate: defaultGate(built.shared.rows),
-    alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
+    gate: DEFAULT_GATE,
+    alignment: { grid: [...DEFAULT_GRID], minLooZ: DEFAULT_MIN_LOO_Z },
     // scores, and a peer that does every partition can follow fifteen changes of the reference
     quotas: { recordsPerPeer: 16 * options.partitions + 256, recordBytes: 64 * 1024 * 1024 },
     admission
@@ -148,10 +160,26 @@ export async function publishSwarm(
   const swarm = await sealManifest(manifest, sign)
   await content.put(swarm.id, swarm.bytes)
   await content.barrier()
-  return { swarm, duplicates: source.duplicates, broken: source.broken }
+  return { swarm, duplicates: source.duplicates, leftOut: source.leftOut }
 }
 
 // --- internal ---
+
+/** One manifest has one encoding: the usual limits are left out. */
+function statedLimits(images: ImageLimits): Pick<Manifest, 'images'> {
+  const { maxPixels, maxBytes } = DEFAULT_IMAGE_LIMITS
+  return images.maxPixels === maxPixels && images.maxBytes === maxBytes ? {} : { images }
+}
+
+/** The same about every part of a source is told once. */
+function once(tell: (text: string) => void): (text: string) => void {
+  const told = new Set<string>()
+  return text => {
+    if (told.has(text)) return
+    told.add(text)
+    tell(text)
+  }
+}
 
 async function loadReference(
   { untrainedPrior, limits, spool: scratch, onEvent }: PublishComponents,

@@ -7,7 +7,7 @@
  * absent) gets a verdict too. What is remembered is bounded by the number of scores that count.
  */
 import type { Election } from '../../src/align/candidate.ts'
-import type { Assessment } from '../../src/align/gate.ts'
+import { NOTHING, type Assessment } from '../../src/align/gate.ts'
 import { parseCid } from '../../src/codec.ts'
 import { ContentUnavailableError, InvalidContentError, NumericError } from '../../src/errors.ts'
 import { least } from '../../src/extremes.ts'
@@ -214,16 +214,5 @@ export function createJudge(components: JudgeComponents): Judge {
 // --- internal ---
 
 function refused(reason: string): Assessment {
-  return {
-    uniformValue: 0,
-    r2: 0,
-    chanceR2: 0,
-    noiseDeviation: 0,
-    neighbourOverlap: 0,
-    neighbourLift: 0,
-    effectiveRank: 0,
-    present: 0,
-    admissible: false,
-    refusals: [reason]
-  }
+  return { ...NOTHING, present: 0, refusals: [reason] }
 }

@@ -9,7 +9,7 @@
  */
 import type { PeerKey } from '../../src/envelope.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
-import type { Lease } from '../../src/publish/record.ts'
+import type { Lease } from '../../src/publish/lease.ts'
 
 /** Two partitions at a time is what a participant works on (one running, one prepared); more is hoarding. */
 export const MAX_OPEN_LEASES_PER_PEER = 2

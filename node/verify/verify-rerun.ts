@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { applyTransform } from '../../src/align/transform.ts'
 import { isAbsentRow } from '../../src/bytes.ts'
-import type { Swarm } from '../../src/distribute/manifest.ts'
+import { imageLimitsOf, type Swarm } from '../../src/distribute/manifest.ts'
 import { readSamples, type Sample } from '../../src/distribute/partition-file.ts'
 import { ContentUnavailableError, InvalidContentError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
@@ -26,7 +26,7 @@ import { openBundle } from '../priors/bundle/open-bundle.ts'
 import type { ContentFetcher } from '../content/fetch-content.ts'
 import type { ContentReader } from '../content/read-content.ts'
 import type { Exact } from '../compute/exact/exact.ts'
-import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
+import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 import { createTargetComputer } from '../priors/compute-targets.ts'
 
@@ -103,7 +103,10 @@ export async function rerunPrior(
   cleanup.defer(async () => await rm(folder, { recursive: true, force: true }))
   const maxModelBytes = Math.min(limits.modelBytes ?? DEFAULT_LIMITS.modelBytes, dagBytes)
   await fetchBundle(cid, folder, { content, maxModelBytes, signal, from: author })
-  const { prior, facts, root } = await openBundle(folder, { limits, scratch: spool })
+  const { prior, facts, root } = await openBundle(folder, {
+    limits: { ...limits, ...decodeLimits(imageLimitsOf(swarm.manifest)) },
+    scratch: spool
+  })
   cleanup.defer(async () => await prior.close())
   const identity = priorIdentity(prior.descriptor)
   if (!root.cid.equals(cid)) throw new InvalidContentError(`bundle ${cid} is not laid out as bundles are`)

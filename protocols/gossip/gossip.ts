@@ -15,7 +15,8 @@ import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { Verify } from '../../src/envelope.ts'
 import type { Taken } from '../../src/merge/take-record.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
-import type { Lease, SignedRecord } from '../../src/publish/record.ts'
+import type { Lease } from '../../src/publish/lease.ts'
+import type { SignedRecord } from '../../src/publish/record.ts'
 import {
   GOSSIP_BURST,
   GOSSIP_MESSAGES_PER_SECOND,

@@ -14,7 +14,7 @@ import type { Verify } from '../../src/envelope.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { InsertOutcome } from '../../src/merge/record-set.ts'
 import type { Taken } from '../../src/merge/take-record.ts'
-import { openLease, type Lease } from '../../src/publish/record.ts'
+import { openLease, type Lease } from '../../src/publish/lease.ts'
 import { decodeGossip, isReserved } from './messages.ts'
 
 export interface GossipState {

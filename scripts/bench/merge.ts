@@ -10,7 +10,7 @@ import { generateKeyPairSync, sign as ed25519Sign } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import type { CID } from 'multiformats/cid'
 import { DEFAULT_GATE } from '../../src/align/gate.ts'
-import { DEFAULT_GRID } from '../../src/align/transform.ts'
+import { DEFAULT_GRID, DEFAULT_MIN_LOO_Z } from '../../src/align/transform.ts'
 import { pbCid, rawCid } from '../../src/codec.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import { mergeDataset } from '../../src/merge/dataset.ts'
@@ -71,7 +71,7 @@ async function synthetic(count: number) {
     uniformity: { t: 2, centred: false },
     election: { policy: 'uniformity', margin: 0.02, human: false },
     gate: DEFAULT_GATE,
-    alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
+    alignment: { grid: [...DEFAULT_GRID], minLooZ: DEFAULT_MIN_LOO_Z },
     quotas: { recordsPerPeer: 16 * count + 256, recordBytes: 1_073_741_824 },
     admission: 'open'
   }
@@ -113,17 +113,17 @@ async function synthetic(count: number) {
   }
   const figures = {
     r2: 0.5,
-    chanceR2: 0,
-    noiseDeviation: 40,
-    neighbourOverlap: 0.1,
-    neighbourLift: 10,
+    z: 40,
+    rowsNeeded: 0,
     effectiveRank: 20
   }
   const evidence: Evidence = {
     assessments: new Map([
       [assessmentKey(score.body), { ...figures, uniformValue: -2, present: 1000, admissible: true, refusals: [] }]
     ]),
-    qualities: new Map([[qualityKey(score.body.targets, score.body.targets), { looR2: 0.9, looCosine: 0.95 }]])
+    qualities: new Map([
+      [qualityKey(score.body.targets, score.body.targets), { looR2: 0.9, looCosine: 0.95, looZ: 90 }]
+    ])
   }
   return { swarm, set, evidence }
 }

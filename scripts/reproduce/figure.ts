@@ -1,6 +1,7 @@
 /** A table or figure of the papers in miniature: what it needs computed, and what it makes of it. */
 import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { VariantResult } from './alignment-variants.ts'
+import type { Dataset } from './datasets.ts'
 import type { RealRun } from './real-swarm.ts'
 import type { Outcome } from './students.ts'
 import { runName, type Scale, type StudentRun, type SwarmSetup } from './work-list.ts'
@@ -12,6 +13,8 @@ export interface Figure {
   readonly students: readonly StudentRun[]
   /** Needs the dataset that processes make together */
   readonly real?: boolean
+  /** Needs the features of three datasets (datasets.ts) */
+  readonly datasets?: boolean
   section(results: Results): Section | Promise<Section>
 }
 
@@ -58,6 +61,8 @@ export class Results {
   readonly zoo: ReadonlyMap<string, { accuracy: number }>
   /** Ways to fit T (alignment-variants.ts); needs the swarms of each prior alone */
   readonly variants: Variants
+  /** Loaded at the first call */
+  readonly datasets: () => Promise<readonly Dataset[]>
 
   constructor(init: {
     scale: Scale
@@ -66,6 +71,7 @@ export class Results {
     real: RealRun | undefined
     zoo: ReadonlyMap<string, { accuracy: number }>
     variants: Variants
+    datasets: () => Promise<readonly Dataset[]>
   }) {
     this.scale = init.scale
     this.#reports = init.reports
@@ -73,6 +79,7 @@ export class Results {
     this.real = init.real
     this.zoo = init.zoo
     this.variants = init.variants
+    this.datasets = init.datasets
   }
 
   /** By seed. Throws if the swarm was not asked for. */

@@ -1,19 +1,7 @@
-/** What decides the defaults of a manifest besides: how the alignment is fitted, and the gate's thresholds. No students. */
-import {
-  ACCURACY,
-  column,
-  NAME,
-  round,
-  scored,
-  spread,
-  verdict,
-  type Figure,
-  type Results,
-  type Row
-} from './figure.ts'
+/** How the alignment is fitted. No student is trained for it. */
+import { ACCURACY, column, NAME, scored, spread, verdict, type Figure, type Row } from './figure.ts'
 import { VARIANTS } from './alignment-variants.ts'
-import { BEST, participants, PRIORS, single } from './swarms.ts'
-import type { SwarmSetup } from './work-list.ts'
+import { BEST, PRIORS, single } from './swarms.ts'
 
 /** m twice and eight times n = 128 */
 const SHARED = [250, 1000] as const
@@ -75,104 +63,4 @@ export const alignment: Figure = {
       ]
     }
   }
-}
-
-const HONEST = [...PRIORS, 'im_mobilenet025'] as const
-const SIZES = [250, 500, 1000, 2500] as const
-const GROUPS = [
-  { name: 'honest', attack: undefined },
-  { name: 'people', attack: undefined },
-  { name: 'noise', attack: 'noise' },
-  { name: 'whitened', attack: 'whiten' },
-  { name: 'half noise', attack: 'blend' }
-] as const
-const judged = (shared: number): SwarmSetup => ({
-  name: `gate-${shared}`,
-  settings: {
-    shared,
-    alignTo: 'none',
-    participants: [
-      ...participants([...HONEST, 'noise_hash']),
-      { attack: 'noise' },
-      { prior: 'random_conv', attack: 'whiten' },
-      { prior: 'superclass2', attack: 'whiten' },
-      { prior: 'random_conv', attack: 'blend' },
-      { attack: 'blend', of: 'reference' }
-    ],
-    human: { share: 0.2 }
-  }
-})
-
-export const gate: Figure = {
-  key: 'gate',
-  swarms: SIZES.map(judged),
-  students: [],
-  section(results) {
-    const rows = SIZES.flatMap(m => GROUPS.map(group => gateRow(results, m, group)))
-    const refused = (name: string, least: number): number =>
-      rows.filter(r => r.group === name && Number(r.m) >= least).reduce((sum, r) => sum + Number(r.refused), 0)
-    const accepted = (name: string): number =>
-      rows.filter(r => r.group === name).reduce((sum, r) => sum + Number(r.of) - Number(r.refused), 0)
-    return {
-      title: 'The gate: margins above its thresholds',
-      paper: 'not in the papers, whose participants are honest',
-      columns: [
-        { title: 'm', text: row => String(row.m) },
-        column('candidates', 'group'),
-        { title: 'accepted', text: row => `${Number(row.of) - Number(row.refused)} of ${String(row.of)}` },
-        { title: 'held-out R², from threshold', text: row => String(row.r2) },
-        { title: 'R² beyond noise', text: row => String(row.noise) },
-        { title: 'neighbour lift, from threshold', text: row => String(row.lift) },
-        { title: 'effective rank, from threshold', text: row => String(row.rank) }
-      ],
-      rows,
-      verdicts: [
-        verdict(
-          'no honest prior is refused at m of 500 and more',
-          refused('honest', 500) + refused('people', 500) === 0
-        ),
-        verdict('nor at 250', refused('honest', 250) === 0),
-        verdict('noise is never accepted', accepted('noise') === 0),
-        verdict(
-          'nothing else of the attackers is accepted',
-          accepted('whitened') + accepted('half noise') === 0,
-          'half noise is refused, whitened priors pass: whitening keeps all that a prior says of the images, and the gate asks whether targets say anything at all. Predictivity ranks them behind'
-        )
-      ],
-      notes: [
-        'Least and greatest margin of a group over priors and seeds; negative is refused. Honest: nine priors. People, who label 20 %, are judged by the column beyond noise alone. Noise: the zoo’s noise_hash and random vectors. Half noise: an untrained network, and the publisher’s own reference features.'
-      ]
-    }
-  }
-}
-
-// --- internal ---
-
-function gateRow(results: Results, m: number, group: (typeof GROUPS)[number]): Row {
-  const found = results
-    .reports(judged(m))
-    .flatMap(report => report.participants)
-    .filter(p => groupOf(p) === group.name)
-  const range = (figure: (p: (typeof found)[number]) => number): string => {
-    const values = found.map(figure)
-    return `${round(Math.min(...values), 3)} to ${round(Math.max(...values), 3)}`
-  }
-  return {
-    name: `${m} ${group.name}`,
-    m,
-    group: group.name,
-    of: found.length,
-    refused: found.filter(p => !p.eligible).length,
-    r2: range(p => p.margins.r2),
-    noise: range(p => p.margins.noise),
-    lift: range(p => p.margins.neighbourLift),
-    rank: range(p => p.margins.effectiveRank)
-  }
-}
-
-function groupOf({ prior, attack }: { prior: string; attack?: string }): string | undefined {
-  if (prior === 'noise_hash') return 'noise'
-  // judged by how far they are beyond noise alone
-  if (prior === 'human') return 'people'
-  return GROUPS.find(g => g.attack === attack)?.name
 }

@@ -1,7 +1,9 @@
 /** All figures, in the order of RESULTS.md, and those of --quick. */
+import { electionsOfDatasets } from './figures-dataset-elections.ts'
+import { gateOfDatasets } from './figures-dataset-gate.ts'
 import { ACCURACY, falling, firm, NAME, type Figure } from './figure.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
-import { alignment, gate } from './figures-defaults.ts'
+import { alignment } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
 import { opinions } from './figures-rows.ts'
 import { fig6d, regret, tab7 } from './figures-references.ts'
@@ -23,7 +25,8 @@ export const FIGURES: readonly Figure[] = [
   attacks,
   regret,
   opinions,
-  gate,
+  gateOfDatasets,
+  electionsOfDatasets,
   alignment
 ]
 

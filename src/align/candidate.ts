@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid'
 import type { Manifest } from '../distribute/manifest.ts'
 import type { Matrix32 } from '../matrix.ts'
 import type { Assessment } from './gate.ts'
+import { createCorroborationMemo, type CorroborationMemo } from './corroboration.ts'
 import { createPredictivityMemo, type PredictivityMemo } from './predictivity.ts'
 
 /** A claimed V this far from the recomputed one is not rounding: the author says something else than it published. */
@@ -21,7 +22,7 @@ export interface Candidate {
   readonly assessment: Assessment
   /** Did the author sign two records under one sequence number? */
   readonly equivocator?: boolean
-  /** S_Y; needed by policies that compare candidates with each other (predictivity, consensus) */
+  /** S_Y; needed by policies that compare candidates with each other (corroboration, predictivity, consensus) */
   readonly targets?: Matrix32
 }
 
@@ -30,7 +31,7 @@ export interface Ranked {
   readonly author: string
   /** Lower is better, whatever the policy; `NO_VALUE` when the candidate has none */
   readonly value: number
-  /** The figure as people know it: V (lower is better), or predictivity (higher is better). Absent without a value. */
+  /** The figure as people know it: V (lower is better), or what other policies measure (higher is better). Absent without a value. */
   readonly figure?: number
   readonly electable: boolean
   /** Why it is not electable */
@@ -77,12 +78,13 @@ export const NO_VALUE = Number.MAX_VALUE
 
 /** What an election may keep for the next one of the same swarm: results do not depend on it. */
 export interface ElectionMemo extends PredictivityMemo {
+  readonly corroboration: CorroborationMemo
   /** The consensus computed last */
   consensus?: { readonly ids: string; readonly matrix: Matrix32; readonly cid: CID }
 }
 
 export function createElectionMemo(): ElectionMemo {
-  return createPredictivityMemo()
+  return { ...createPredictivityMemo(), corroboration: createCorroborationMemo() }
 }
 
 export type Rules = Pick<Manifest, 'election' | 'seed'>

@@ -12,7 +12,7 @@ import { NumericError } from '../errors.ts'
 import type { Matrix64 } from '../matrix.ts'
 import { createRandomStream, shuffle } from '../random.ts'
 import { solveLower, solveUpper } from './cholesky.ts'
-import { multiplyByTranspose, transpose } from '../gemm.ts'
+import { multiplyByTranspose } from '../gemm.ts'
 import { ridgeFactor, ridgeStrength, ridgeSystem } from './ridge-system.ts'
 import { columnMeans, subtractRow } from './rows.ts'
 
@@ -41,41 +41,6 @@ export function predictionWeights(fit: Matrix64, test: Matrix64, ridge: number):
   const weights = system.isDual ? solve(multiplyByTranspose(z, x)) : multiplyByTranspose(solve(z), x)
   for (let at = 0; at < weights.data.length; at++) weights.data[at] = (weights.data[at] as number) + 1 / fit.rows
   return weights
-}
-
-/** sum of squared residuals of `test` (T x n) predicted as weights `fit` (F x n), and its sum of squares about its own mean. */
-export function heldOutSquares(weights: Matrix64, fit: Matrix64, test: Matrix64): { residual: number; total: number } {
-  const predicted = multiplyByTranspose(weights, transpose(fit))
-  const centred = subtractRow(copy(test), columnMeans(test))
-  let residual = 0
-  let total = 0
-  for (let at = 0; at < test.data.length; at++) {
-    const difference = (test.data[at] as number) - (predicted.data[at] as number)
-    residual += difference * difference
-    total += (centred.data[at] as number) * (centred.data[at] as number)
-  }
-  return { residual, total }
-}
-
-/**
- * What held-out R2 does by chance, when what is predicted has nothing to do with the features: its mean, and its standard deviation for
- * noise in one dimension (noise in r effective dimensions has 1/sqrt(r) of it).
- *
- * With residual form M = [weights, -I]^T [weights, -I], total form C (centring of the T test rows), rho = tr M / tr C:
- * mean = 1 - rho, deviation = sqrt(2) ||M - rho C||_F / tr C (variance of a quadratic form; ratio to first order).
- */
-export function chanceR2(weights: Matrix64): { mean: number; deviation: number } {
-  const { rows } = weights
-  let square = 0
-  for (const value of weights.data) square += value * value
-  const freedom = rows - 1
-  const rho = (rows + square) / freedom
-  const gram = multiplyByTranspose(weights, weights)
-  let fourth = 0
-  for (const value of gram.data) fourth += value * value
-  // eigenvalues of I - rho C: 1 - rho on the T - 1 centred directions, 1 on the mean
-  const norm = fourth + 2 * square + freedom * (1 - rho) * (1 - rho) + 1
-  return { mean: 1 - rho, deviation: Math.sqrt(2 * norm) / freedom }
 }
 
 // --- internal ---

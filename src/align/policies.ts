@@ -1,5 +1,5 @@
 /**
- * How candidates are valued and how the reference comes about: two policies take a winner's matrix, one computes a matrix from all.
+ * How candidates are valued and how the reference comes about: three policies take a winner's matrix, one computes a matrix from all.
  */
 import { matrixCid } from '../distribute/matrix-cid.ts'
 import type { Manifest } from '../distribute/manifest.ts'
@@ -11,6 +11,7 @@ import {
   type Reference,
   type Rules
 } from './candidate.ts'
+import { corroboration } from './corroboration.ts'
 import { consensus, consensusSize } from './consensus.ts'
 import { distinctPriors, predictivity, type PredictivityCandidate } from './predictivity.ts'
 
@@ -28,6 +29,18 @@ export const predictivityPolicy: ElectionPolicy = {
   figures: predictivityFigures,
   value: figure => -figure,
   reference: electable => winner('predictivity', electable)
+}
+
+/** The prior of which others corroborate the most dimensions (corroboration.ts). Electable candidates are those that vouch. */
+export const corroborationPolicy: ElectionPolicy = {
+  name: 'corroboration',
+  figures: (manifest, admissible, electable, memo) =>
+    figuresBy(
+      judged => corroboration(judged, manifest.seed, memo.corroboration),
+      judgedTargets(admissible, key => electable.has(key))
+    ),
+  value: figure => -figure,
+  reference: electable => winner('corroboration', electable)
 }
 
 /**
@@ -60,11 +73,14 @@ export const consensusPolicy: ElectionPolicy = {
 
 export const POLICIES: Record<Manifest['election']['policy'], ElectionPolicy> = {
   uniformity: uniformityPolicy,
+  corroboration: corroborationPolicy,
   predictivity: predictivityPolicy,
   consensus: consensusPolicy
 }
 
 // --- internal ---
+
+type Judged = PredictivityCandidate & { readonly key: string }
 
 function predictivityFigures(
   manifest: Rules,
@@ -72,8 +88,17 @@ function predictivityFigures(
   electable: ReadonlySet<string>,
   memo: ElectionMemo
 ): Map<string, number> {
-  const judged = judgedTargets(admissible, key => electable.has(key))
-  const values = predictivity(judged, manifest.seed, memo)
+  return figuresBy(
+    judged => predictivity(judged, manifest.seed, memo),
+    judgedTargets(admissible, key => electable.has(key))
+  )
+}
+
+function figuresBy(
+  value: (judged: readonly Judged[]) => Map<string, number>,
+  judged: readonly Judged[]
+): Map<string, number> {
+  const values = value(judged)
   return new Map(
     judged.flatMap(({ key, id }) => {
       const value = values.get(id)
@@ -83,10 +108,7 @@ function predictivityFigures(
 }
 
 /** Candidates whose matrix is at hand, in their order. */
-function judgedTargets(
-  candidates: readonly Candidate[],
-  votes: (key: string) => boolean
-): Array<PredictivityCandidate & { readonly key: string }> {
+function judgedTargets(candidates: readonly Candidate[], votes: (key: string) => boolean): Judged[] {
   return candidates.flatMap(({ key, targetsCid, targets }) =>
     targets === undefined ? [] : [{ key, id: targetsCid.toString(), targets, votes: votes(key) }]
   )

@@ -187,7 +187,7 @@ function createPairFigures(
 }
 
 /** The first `MAX_PANEL` by a hash of seed and id (an author can try many, by changing last bits), in the order of their ids. */
-function panel(sorted: readonly PredictivityCandidate[], seed: Uint8Array): readonly PredictivityCandidate[] {
+export function panel(sorted: readonly PredictivityCandidate[], seed: Uint8Array): readonly PredictivityCandidate[] {
   if (sorted.length <= MAX_PANEL) return sorted
   const weight = new Map(sorted.map(c => [c.id, createRandomStream('coopt/1/panel', seed, c.id).uniform()]))
   const chosen = sorted

@@ -11,6 +11,8 @@ import { cborCid, decodeCbor, equalBytes, isSafeCid } from '../codec.ts'
 import { decodeEnvelope, isSignedBy, PEER_KEY_BYTES, seal, type PeerKey, type Sign, type Verify } from '../envelope.ts'
 import { CoOptError, InvalidManifestError } from '../errors.ts'
 import { extensionName, extensionsOf, MAX_EXTENSIONS } from '../extension.ts'
+import { MAX_IMAGE_BYTES } from './image-kind.ts'
+import { DEFAULT_IMAGE_LIMITS, type ImageLimits, MAX_IMAGE_PIXELS } from './image-limits.ts'
 
 /** A bitswap block may have 2 MiB at most (Kubo refuses larger ones), and a manifest is one block. */
 export const MAX_MANIFEST_BYTES = 2 * 1024 * 1024
@@ -25,6 +27,9 @@ export const MIN_SHARED_ROWS = 16
 export const MAX_SHARED_ROWS = 16_384
 export const MIN_DIMENSION = 2
 export const MAX_DIMENSION = 4096
+
+/** Beyond any figure that 16,384 rows can give; its negative asks for nothing. */
+export const MAX_Z = 1e6
 
 /** One partition above this is refused: a participant must be able to hold and resume it. */
 export const MAX_PARTITION_BYTES = 1024 * 1024 * 1024
@@ -43,6 +48,9 @@ export const text = (max: number) =>
     .min(1)
     .max(max)
     .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\ufeff]+$/u, 'has characters that cannot be printed')
+
+/** How the reference is elected (align/policies.ts) */
+export const POLICY_NAMES = ['corroboration', 'predictivity', 'uniformity', 'consensus'] as const
 
 /** A content-addressed UnixFS file of known size. `dagBytes` counts all its blocks (the Tsize of a link to it). */
 const file = z.strictObject({ cid, bytes: count, dagBytes: count })
@@ -73,6 +81,17 @@ export const manifestSchema = z.strictObject({
     rows: count.min(MIN_SHARED_ROWS).max(MAX_SHARED_ROWS),
     bytes: count.min(1).max(MAX_PARTITION_BYTES)
   }),
+  /**
+   * How large an image may be: every participant refuses one that is larger. Left out for `DEFAULT_IMAGE_LIMITS`, so that one manifest has
+   * one encoding
+   */
+  images: z
+    .strictObject({
+      maxPixels: count.min(1).max(MAX_IMAGE_PIXELS),
+      maxBytes: count.min(1).max(MAX_IMAGE_BYTES)
+    })
+    .refine(images => !isDefault(images), 'limits of images that are left out')
+    .optional(),
   /** n, the dimensions of every target */
   dimension: z.number().int().min(MIN_DIMENSION).max(MAX_DIMENSION),
   /** In which numbers shards store targets; left out for float32, so that one manifest has one encoding */
@@ -83,26 +102,21 @@ export const manifestSchema = z.strictObject({
   referenceFeatures: file.extend({ dimension: z.number().int().min(1).max(MAX_DIMENSION), source: text(128) }),
   uniformity: z.strictObject({ t: z.number().positive().max(16), centred: z.boolean() }),
   election: z.strictObject({
-    policy: z.enum(['uniformity', 'predictivity', 'consensus']),
+    policy: z.enum(POLICY_NAMES),
     /** Two priors whose values differ by no more are equally good where finished work would have to be replaced */
     margin: z.number().nonnegative().max(16),
     /** May a human prior become the reference? */
     human: z.boolean()
   }),
   gate: z.strictObject({
-    /** Ridge strength relative to the mean diagonal of the Gram matrix of the reference features */
-    ridge: z.number().positive().max(1e6),
-    minR2: z.number().min(-1).max(1),
-    neighbours: z.number().int().min(1).max(64),
-    /** Least overlap of k-nearest-neighbour sets, as a multiple of chance */
-    minNeighbourLift: z.number().nonnegative().max(1e6),
-    minEffectiveRank: z.number().nonnegative().max(MAX_DIMENSION)
+    /** Least z of the test of independence between a candidate's targets and the reference features (align/gate.ts) */
+    minZ: z.number().min(-MAX_Z).max(MAX_Z)
   }),
   alignment: z.strictObject({
     /** Candidate ridge strengths, as multiples of trace / min(n, m) */
     grid: z.array(z.number().positive().max(1e6)).min(1).max(64),
-    minLooR2: z.number().min(-1).max(1),
-    minLooCosine: z.number().min(-1).max(1)
+    /** Least z of the leave-one-out predictions of the reference (align/transform.ts) */
+    minLooZ: z.number().min(-MAX_Z).max(MAX_Z)
   }),
   quotas: z.strictObject({
     /** A record's sequence number must be below this: bounds what one peer can add to the set */
@@ -169,10 +183,23 @@ export function isAdmitted(manifest: Manifest, key: PeerKey): boolean {
   return manifest.admission === 'open' || manifest.admission.some(k => equalBytes(k, key))
 }
 
+/** How large an image of the dataset may be. */
+export const imageLimitsOf = ({ images }: Pick<Manifest, 'images'>): ImageLimits => images ?? DEFAULT_IMAGE_LIMITS
+
 // --- internal ---
+
+function isDefault({ maxPixels, maxBytes }: ImageLimits): boolean {
+  return maxPixels === DEFAULT_IMAGE_LIMITS.maxPixels && maxBytes === DEFAULT_IMAGE_LIMITS.maxBytes
+}
 
 function check(value: unknown): Manifest {
   checkVersion(value)
+  const outdated = outdatedField(value)
+  if (outdated !== undefined) {
+    throw new InvalidManifestError(
+      `the manifest has the rule "${outdated}", which is from a version before 1.0 and is no longer followed: ask the publisher to publish the dataset again with this version`
+    )
+  }
   const parsed = manifestSchema.safeParse(value)
   if (!parsed.success) throw new InvalidManifestError(`not a valid manifest:\n${z.prettifyError(parsed.error)}`)
   const m = parsed.data
@@ -201,6 +228,22 @@ function check(value: unknown): Manifest {
     )
   }
   return m
+}
+
+/** Thresholds of the gate and floors of the alignment that the tests of independence replaced. */
+const OUTDATED = {
+  gate: ['ridge', 'minR2', 'neighbours', 'minNeighbourLift', 'minEffectiveRank'],
+  alignment: ['minLooR2', 'minLooCosine']
+} as const
+
+function outdatedField(value: unknown): string | undefined {
+  for (const [part, fields] of Object.entries(OUTDATED)) {
+    const rules: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, part) : undefined
+    if (typeof rules !== 'object' || rules === null) continue
+    const field = fields.find(name => Object.hasOwn(rules, name))
+    if (field !== undefined) return `${part}.${field}`
+  }
+  return undefined
 }
 
 /** Says of a manifest of another major version that it is one, rather than which of its fields are strange. */

@@ -118,7 +118,9 @@ export function rowGroupOf(encoded: Uint8Array, footer: Footer): RowGroup {
   const rawColumns = need(listOf(fieldOf(fields, 1, LIST), MAX_SCHEMA_ELEMENTS), 'columns of a row group').items
   const rows = need(integerOf(fieldOf(fields, 3, I64)), 'rows of a row group')
   if (rows < 0) throw new InvalidContentError(`a Parquet row group of ${rows} rows`)
-  return { fields, rawColumns, columns: rawColumns.map(raw => columnChunk(raw, footer.start)), rows }
+  // of no rows there are no bytes either, and writers say so in various ways
+  const columns = rows === 0 ? [] : rawColumns.map(raw => columnChunk(raw, footer.start))
+  return { fields, rawColumns, columns, rows }
 }
 
 // --- internal ---

@@ -42,7 +42,7 @@ export const MAX_ROW_GROUP_IMAGE_BYTES = 8_388_608
 export const MAX_ROW_GROUP_ROWS = 1000
 
 /** Up to this much may lie in the last, shared chunk before padding is spent on it. */
-const UNPADDED_BYTES = 32_768
+export const UNPADDED_BYTES = 32_768
 
 /** Column chunks with page headers and lengths, of a row group at its largest: one image of the largest size. */
 const MAX_CHUNK_BYTES = MAX_IMAGE_BYTES + 1_048_576

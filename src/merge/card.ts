@@ -75,13 +75,13 @@ A row's weight is min(1, |target - s|^2 / v), where s is the mean row of the ref
 - Reference ${reference?.cid === undefined ? 'none yet' : `\`${reference.cid}\``}${reference === undefined ? '' : ` from ${reference.provenance.from.map(key => `score \`${key}\``).join(', ')}`}.
 - Licence of the images, as given by their publisher: ${escapeMarkdown(manifest.license ?? 'not stated')}.
 
-| peer | prior | licence | trust | uniform value | held-out R2 | reference R2 | reference cosine | partitions |
+| peer | prior | licence | trust | uniform value | z | reference R2 | reference cosine | partitions |
 |---|---|---|---|---|---|---|---|---|
 ${scores.map(score => scoreRow(score, evidence, view)).join('\n')}
 
 *Trust*: targets are either their author's word (claimed) or can be made again by anybody from the prior in \`priors/CID\` (reexecutable):
-\`coopt verify CID --rerun\`. *Uniform value*: how evenly a prior's targets of the shared set cover the sphere, lower is better. *Held-out R2*:
-how well they are predicted from reference features, which noise is not. *Reference R2* and *cosine*: leave-one-out quality of the map onto
+\`coopt verify CID --rerun\`. *Uniform value*: how evenly a prior's targets of the shared set cover the sphere, lower is better. *z*: by how
+many standard deviations they have more to do with reference features of the images than noise has. *Reference R2* and *cosine*: leave-one-out quality of the map onto
 the reference. *Partitions*: those whose targets come from this prior.
 
 \`manifest.cbor\`, \`records.car\` and \`evidence/\` let anybody recompute the election and the alignment figures: \`coopt verify CID\`.
@@ -123,7 +123,7 @@ function scoreRow(score: SignedRecord<Score>, evidence: Evidence, view: SwarmVie
     escapeMarkdown(prior.license ?? 'not stated'),
     prior.bundle === undefined ? 'claimed' : `reexecutable: \`${prior.bundle.cid}\``,
     figure(assessment?.uniformValue),
-    figure(assessment?.r2),
+    figure(assessment?.z),
     figure(quality?.looR2),
     figure(quality?.looCosine),
     partitions

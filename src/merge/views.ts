@@ -8,7 +8,7 @@ import type { CID } from 'multiformats/cid'
 import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../align/candidate.ts'
 import type { Assessment } from '../align/gate.ts'
 import { equalBytes } from '../codec.ts'
-import type { Manifest } from '../distribute/manifest.ts'
+import { MAX_Z, type Manifest } from '../distribute/manifest.ts'
 import { greatest, least } from '../extremes.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Result, Score, SignedRecord } from '../publish/record.ts'
@@ -19,10 +19,12 @@ import type { RecordSet } from './record-set.ts'
 export interface Quality {
   readonly looR2: number
   readonly looCosine: number
+  /** Standard deviations by which the predictions are closer to their own row's reference than to others' (align/transform.ts) */
+  readonly looZ: number
 }
 
 /** Of a prior that cannot be mapped onto the reference at all (too few common rows): below every floor. */
-export const HOPELESS: Quality = { looR2: -1, looCosine: -1 }
+export const HOPELESS: Quality = { looR2: -1, looCosine: -1, looZ: -MAX_Z }
 
 /** What is known from content. Maps are keyed by CIDs as text. */
 export interface Evidence {
@@ -170,12 +172,10 @@ export function electedValues(election: Election): ReadonlyMap<string, number> {
 
 /** Would this alignment quality be refused by the manifest? Returns the reason, or undefined. */
 export function belowFloor(manifest: Manifest, quality: Quality): string | undefined {
-  const { minLooR2, minLooCosine } = manifest.alignment
-  if (!(quality.looR2 >= minLooR2)) return `leave-one-out R2 ${quality.looR2.toFixed(4)} is below the floor ${minLooR2}`
-  if (!(quality.looCosine >= minLooCosine)) {
-    return `leave-one-out cosine ${quality.looCosine.toFixed(4)} is below the floor ${minLooCosine}`
-  }
-  return undefined
+  const { minLooZ } = manifest.alignment
+  if (quality.looZ >= minLooZ) return undefined
+  const unknown = quality.looZ <= -MAX_Z ? 'it cannot be mapped onto the reference' : `z is ${quality.looZ.toFixed(2)}`
+  return `the alignment carries nothing of the reference to images it was not fitted on: ${unknown}, this swarm asks for ${minLooZ}`
 }
 
 /** Did this score's content pass the gate, and does it have the uniform value that its record claims? */

@@ -127,11 +127,6 @@ export function outputSuffix(choice: Pick<FeatureChoice, 'tensor' | 'hidden' | '
   return bytesField(7, message(...node, bytesField(12, bytesField(1, output))))
 }
 
-/** The model with a hidden tensor as one more output; nothing else changes. */
-export function exposeOutput(bytes: Uint8Array, tensor: string): Uint8Array {
-  return message(bytes, outputSuffix({ tensor, hidden: true }))
-}
-
 // --- internal ---
 
 const isProduct = ({ op }: NodeFacts): boolean => Object.hasOwn(WEIGHT_INPUT, op)

@@ -11,7 +11,7 @@ import type { Preprocessing } from './preprocessing.ts'
 export interface EncodedImage {
   /** Names the sample in errors and finds its label; the CID of `bytes` as text. */
   readonly id: string
-  /** JPEG, PNG or WebP. */
+  /** In one of the formats that `imageKind` tells apart. */
   readonly bytes: Uint8Array
 }
 

@@ -40,26 +40,9 @@ function cubic(x: number): number {
   return 0
 }
 
-/**
- * Photos of a collection have a few sizes, and computing the weights takes as long as using them. An entry has some 10 KB at 224
- * positions.
- */
-const KEPT = 64
-const kept = new Map<string, Weights>()
-
-/** Weights of `from` positions resized to `to`; the same object for the same arguments, as long as it is kept. */
+/** Weights of `from` positions resized to `to`: a few per cent of the time that using them takes. */
 export function weightsFor(from: number, to: number, filter: Exclude<Filter, 'nearest'>): Weights {
-  const key = `${filter} ${from} ${to}`
-  const found = kept.get(key)
-  if (found !== undefined) return found
-  const weights = compute(from, to, KERNELS[filter])
-  const [oldest] = kept.keys()
-  if (kept.size >= KEPT && oldest !== undefined) kept.delete(oldest)
-  kept.set(key, weights)
-  return weights
-}
-
-function compute(from: number, to: number, kernel: Kernel): Weights {
+  const kernel = KERNELS[filter]
   const scale = from / to
   const stretch = Math.max(1, scale)
   const support = kernel.support * stretch

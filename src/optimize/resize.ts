@@ -1,7 +1,8 @@
 /**
  * Pillow's resize of 8-bit images, bit for bit: separable convolution, the filter widened by the reduction (antialias), coefficients
- * rounded to 22 bits, each pass rounded to 8 bits, width before height. (Pillow 13 takes the cheaper pass first, which moves some
- * pixels by one level where that is the height; published models were made with the older order, and a fixed one is simpler.)
+ * rounded to 22 bits, each pass rounded to 8 bits, width before height. (Pillow 13 takes the cheaper pass first. Where that is
+ * the height some pixels move by one level, and a few by up to 20 where an overshoot was cut off between the passes. Published models
+ * were made with the older order, and a fixed one is simpler.)
  *
  * Own arithmetic and not the decoder's: libvips differs from Pillow by up to 2 levels (23 with shrink-on-load), and its result may
  * change with its version, while targets must stay comparable between peers for years.

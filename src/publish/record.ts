@@ -1,5 +1,5 @@
 /**
- * Records: the signed statements that peers exchange. The state of a swarm is a grow-only set of valid records, and every view
+ * Records: the signed statements that peers exchange. The state of a swarm is a set of valid records (merge/record-set.ts), and every view
  * of it is a pure function of the set.
  *
  * Validity is a pure function of (record bytes, manifest): not of time, connection, order or sender. What a record says about
@@ -13,7 +13,7 @@
  * and no view looks at it: nodes of different versions hold the same set, hence agree on who forked and on the merged dataset. The same holds
  * for the extensions of a known type (`ext`, src/extension.ts).
  *
- * A lease is not a record: it is advice about who is working on what, expires on the observer's own clock and is never stored.
+ * A lease is not a record (lease.ts).
  */
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
@@ -40,12 +40,9 @@ export const MAX_RECORD_BYTES = 4096
 /** A record without extensions has some 600 bytes. */
 export const MAX_RECORD_EXTENSION_BYTES = 1024
 
-/** A lease with both has to fit 512 bytes (protocols/gossip). */
-export const MAX_LEASE_EXTENSION_BYTES = 128
-
-const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
-const key = z.custom<PeerKey>(v => v instanceof Uint8Array && v.byteLength === PEER_KEY_BYTES, 'not a peer key')
-const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+export const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
+export const key = z.custom<PeerKey>(v => v instanceof Uint8Array && v.byteLength === PEER_KEY_BYTES, 'not a peer key')
+export const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 const finite = z.number().refine(Number.isFinite, 'not finite')
 
 const head = { v: z.literal(1), swarm: cid, author: key, seq: count }
@@ -167,7 +164,7 @@ export interface DecodedRecord {
  * ranges. Throws `InvalidRecordError`.
  */
 export function decodeRecord(bytes: Uint8Array, swarm: { id: CID; manifest: Manifest }, verify: Verify): DecodedRecord {
-  const envelope = open(bytes)
+  const envelope = openStatement(bytes)
   const body = parseBody(envelope)
   checkHead(body, swarm)
   if (body.seq >= swarm.manifest.quotas.recordsPerPeer) {
@@ -194,51 +191,10 @@ export function openRecord(bytes: Uint8Array, swarm: { id: CID; manifest: Manife
   return record
 }
 
-// --- leases ---
+// --- shared with leases (lease.ts) ---
 
-export const leaseSchema = z.strictObject({
-  v: z.literal(1),
-  swarm: cid,
-  author: key,
-  type: z.literal('lease'),
-  partition: count,
-  task: z.enum(['optimize', 'align']),
-  /** Grows with every renewal; an older one is ignored */
-  counter: count,
-  /** Rows done so far */
-  done: count,
-  /** The work was finished or given up: others may take it at once */
-  released: z.boolean(),
-  ext: extensionsOf(MAX_LEASE_EXTENSION_BYTES)
-})
-
-export type Lease = z.infer<typeof leaseSchema>
-
-export async function sealLease(lease: Lease, sign: Sign): Promise<Uint8Array> {
-  return await seal('coopt/1/lease\0', lease, sign)
-}
-
-/** Same checks as `openRecord`, for a lease. Throws `InvalidRecordError`. */
-export function openLease(bytes: Uint8Array, swarm: { id: CID; manifest: Manifest }, verify: Verify): Lease {
-  const envelope = open(bytes)
-  const parsed = leaseSchema.safeParse(decodePayload(envelope))
-  if (!parsed.success) throw new InvalidRecordError('schema', `not a lease: ${z.prettifyError(parsed.error)}`)
-  const lease = parsed.data
-  checkHead(lease, swarm)
-  const rows = swarm.manifest.partitions[lease.partition]?.rows
-  if (rows === undefined) {
-    throw new InvalidRecordError('out-of-range', `partition ${lease.partition} of ${swarm.manifest.partitions.length}`)
-  }
-  if (lease.done > rows) throw new InvalidRecordError('out-of-range', `${lease.done} of ${rows} rows done`)
-  if (!isSignedBy(envelope, 'coopt/1/lease\0', lease.author, verify)) {
-    throw new InvalidRecordError('bad-signature', 'the signature is not that of the author')
-  }
-  return lease
-}
-
-// --- internal ---
-
-function open(bytes: Uint8Array): Envelope {
+/** The envelope of a record or lease: size and canonical form. Throws `InvalidRecordError`. */
+export function openStatement(bytes: Uint8Array): Envelope {
   if (bytes.byteLength > MAX_RECORD_BYTES) {
     throw new InvalidRecordError('too-large', `${bytes.byteLength} bytes, at most ${MAX_RECORD_BYTES}`)
   }
@@ -249,8 +205,26 @@ function open(bytes: Uint8Array): Envelope {
   }
 }
 
+/** The signed value, canonical. Throws `InvalidRecordError`. */
+export function decodeStatement(envelope: Envelope): unknown {
+  try {
+    return decodeCbor(envelope.payload, MAX_RECORD_BYTES)
+  } catch (cause) {
+    throw notCanonical(cause)
+  }
+}
+
+/** Of this swarm, and by an author that it admits. Throws `InvalidRecordError`. */
+export function checkHead(body: { swarm: CID; author: PeerKey }, swarm: { id: CID; manifest: Manifest }): void {
+  if (!body.swarm.equals(swarm.id)) throw new InvalidRecordError('wrong-swarm', `a record of swarm ${body.swarm}`)
+  if (!isAdmitted(swarm.manifest, body.author))
+    throw new InvalidRecordError('not-admitted', 'the author is not on the list of this swarm')
+}
+
+// --- internal ---
+
 function parseBody(envelope: Envelope): RecordBody | UnknownRecord {
-  const payload = decodePayload(envelope)
+  const payload = decodeStatement(envelope)
   const parsed = recordSchema.safeParse(payload)
   if (parsed.success) return parsed.data
   const later = unknownSchema.safeParse(payload)
@@ -259,24 +233,10 @@ function parseBody(envelope: Envelope): RecordBody | UnknownRecord {
   return { v, swarm, author, seq, type: 'unknown', name: type }
 }
 
-function decodePayload(envelope: Envelope): unknown {
-  try {
-    return decodeCbor(envelope.payload, MAX_RECORD_BYTES)
-  } catch (cause) {
-    throw notCanonical(cause)
-  }
-}
-
 function notCanonical(cause: unknown): unknown {
   return cause instanceof InvalidContentError
     ? new InvalidRecordError('not-canonical', cause.message, { cause })
     : cause
-}
-
-function checkHead(body: { swarm: CID; author: PeerKey }, swarm: { id: CID; manifest: Manifest }): void {
-  if (!body.swarm.equals(swarm.id)) throw new InvalidRecordError('wrong-swarm', `a record of swarm ${body.swarm}`)
-  if (!isAdmitted(swarm.manifest, body.author))
-    throw new InvalidRecordError('not-admitted', 'the author is not on the list of this swarm')
 }
 
 function checkRanges(body: RecordBody | UnknownRecord, manifest: Manifest): void {

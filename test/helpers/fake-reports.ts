@@ -18,6 +18,7 @@ export const publishReport: PublishReport = {
   invite: 'coopt1abc',
   samples: 2000,
   duplicates: 3,
+  leftOut: [],
   partitions: 16,
   shared: 500,
   dimension: 128,

@@ -101,7 +101,7 @@ export async function finishedRound(content: Content, seed = 1): Promise<Finishe
       ])
     ),
     qualities: new Map(
-      scores.map(({ body }) => [qualityKey(body.targets, reference), { looR2: 1, looCosine: 1 }] as const)
+      scores.map(({ body }) => [qualityKey(body.targets, reference), { looR2: 1, looCosine: 1, looZ: 100 }] as const)
     )
   }
   const view = () => viewOf(swarm.manifest, set, evidence, elect(swarm.manifest, candidatesOf(set, evidence)))

@@ -3,7 +3,8 @@ import { createPrivateKey, createPublicKey, sign as signBytes, verify as verifyB
 import { rawCid } from '../../src/codec.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { PeerKey, Sign, Verify } from '../../src/envelope.ts'
-import { sealLease, sealRecord, type Lease, type Result, type SignedRecord } from '../../src/publish/record.ts'
+import { sealLease, type Lease } from '../../src/publish/lease.ts'
+import { sealRecord, type Result, type SignedRecord } from '../../src/publish/record.ts'
 
 export interface TestKey {
   /** 32 bytes; also the seed of the libp2p key pair */
@@ -50,8 +51,8 @@ export async function testSwarm(change: Partial<Manifest> = {}, publisher = test
       referenceFeatures: { ...file(101, 16 * 2 * 4), dimension: 2, source: 'test' },
       uniformity: { t: 2, centred: false },
       election: { policy: 'uniformity', margin: 0, human: false },
-      gate: { ridge: 1, minR2: 0, neighbours: 1, minNeighbourLift: 0, minEffectiveRank: 0 },
-      alignment: { grid: [1], minLooR2: -1, minLooCosine: -1 },
+      gate: { minZ: 0 },
+      alignment: { grid: [1], minLooZ: -1e6 },
       quotas: { recordsPerPeer: 10_000, recordBytes: 64 * 1024 * 1024 },
       admission: 'open',
       ...change

@@ -10,7 +10,8 @@ import { elect } from '../../src/align/election.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { createRecordSet } from '../../src/merge/record-set.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
-import { sealLease, type Lease, type Score, type SignedRecord } from '../../src/publish/record.ts'
+import { sealLease, type Lease } from '../../src/publish/lease.ts'
+import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { testCid, verify, type TestPeer } from './swarm-factory.ts'
 import { testAssessment, testQuality } from './test-evidence.ts'
 
@@ -181,10 +182,11 @@ export function createReplica(init: ReplicaInit): Replica {
     if (reference === undefined) return false
     const quality = testQuality(score.body.targets, reference)
     if (belowFloor(manifest, quality) !== undefined) return false
+    const { looR2, looCosine } = quality
     const shard = testCid(`shard of ${result.key} to ${reference}`)
     const { partition } = result.body
     const sizes = { bytes: 21_000, dagBytes: 21_000 }
-    const what = { partition, result: result.id, reference, shard, ...sizes, lambda: 1, ...quality }
+    const what = { partition, result: result.id, reference, shard, ...sizes, lambda: 1, looR2, looCosine }
     await publish({ type: 'alignment', ...what }, crash)
     return true
   }

@@ -7,7 +7,8 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import type { Swarm } from '../../src/distribute/manifest.ts'
-import { openLease, openRecord, sealRecord, type SignedRecord } from '../../src/publish/record.ts'
+import { openLease } from '../../src/publish/lease.ts'
+import { openRecord, sealRecord, type SignedRecord } from '../../src/publish/record.ts'
 import { createRandomStream } from '../../src/random.ts'
 import { checkReplicas } from './simulated-checks.ts'
 import { createSimulatedNetwork, missingRecords } from './simulated-network.ts'

@@ -80,8 +80,8 @@ export function makeManifest(overrides: Partial<Manifest> = {}): Manifest {
     },
     uniformity: { t: 2, centred: false },
     election: { policy: 'uniformity', margin: 0.05, human: false },
-    gate: { ridge: 0.1, minR2: 0.1, neighbours: 5, minNeighbourLift: 3, minEffectiveRank: 1.5 },
-    alignment: { grid: [0.01, 0.1, 1], minLooR2: 0.1, minLooCosine: 0.1 },
+    gate: { minZ: 5 },
+    alignment: { grid: [0.01, 0.1, 1], minLooZ: 4 },
     quotas: { recordsPerPeer: 100, recordBytes: 1_048_576 },
     admission: 'open',
     ...overrides

@@ -2,7 +2,7 @@
 import type { CID } from 'multiformats/cid'
 import type { Assessment } from '../../src/align/gate.ts'
 import { rawCid } from '../../src/codec.ts'
-import { assessmentKey, qualityKey } from '../../src/merge/views.ts'
+import { assessmentKey, qualityKey, type Quality } from '../../src/merge/views.ts'
 import type { SignedRecord } from '../../src/publish/record.ts'
 
 /** A fraction, 0 … 1, by hashing. */
@@ -19,9 +19,10 @@ export function fraction(...parts: readonly { toString(): string }[]): number {
 const fractions = new Map<string, number>()
 
 /** Stand-in for the exact leave-one-out figures of one matrix mapped onto another. */
-export function testQuality(targets: CID, reference: CID): { looR2: number; looCosine: number } {
-  if (targets.equals(reference)) return { looR2: 1, looCosine: 1 }
-  return { looR2: fraction('R2', targets, reference), looCosine: 0.2 + 0.8 * fraction('cosine', targets, reference) }
+export function testQuality(targets: CID, reference: CID): Quality {
+  if (targets.equals(reference)) return { looR2: 1, looCosine: 1, looZ: 100 }
+  const looCosine = 0.2 + 0.8 * fraction('cosine', targets, reference)
+  return { looR2: fraction('R2', targets, reference), looCosine, looZ: 40 * fraction('z', targets, reference) }
 }
 
 /** Stand-in for the gate's verdict on one matrix: about one in five is refused, features and labels by rules of their own. */
@@ -29,11 +30,8 @@ export function testAssessment(targets: CID, kind: 'onnx' | 'human' = 'onnx'): A
   const admissible = fraction(kind === 'onnx' ? 'gate' : 'gate for labels', targets) > 0.2
   return {
     uniformValue: -0.5 - 3 * fraction('V', targets),
-    r2: admissible ? 0.5 : 0,
-    chanceR2: 0,
-    noiseDeviation: 0.01,
-    neighbourOverlap: 0.1,
-    neighbourLift: admissible ? 10 : 1,
+    z: admissible ? 50 : 0,
+    rowsNeeded: 0,
     effectiveRank: 10,
     present: 16,
     admissible,
@@ -44,7 +42,7 @@ export function testAssessment(targets: CID, kind: 'onnx' | 'human' = 'onnx'): A
 /** Everything that a node would have computed from the content that these records name. */
 export function testEvidence(records: Iterable<SignedRecord>): {
   assessments: Map<string, Assessment>
-  qualities: Map<string, { looR2: number; looCosine: number }>
+  qualities: Map<string, Quality>
 } {
   const scores = [...records].flatMap(({ body }) => (body.type === 'score' ? [body] : []))
   const targets = scores.map(body => body.targets)

@@ -10,7 +10,8 @@ import { referenceHeaderSchema, referenceRequestSchema } from '../../protocols/r
 import { encodeBitmap, heldReplySchema, requestSchema } from '../../protocols/sync/messages.ts'
 import { decodeCbor, pbCid, rawCid } from '../../src/codec.ts'
 import { decodeEnvelope } from '../../src/envelope.ts'
-import { openLease, openRecord, sealRecord } from '../../src/publish/record.ts'
+import { openLease } from '../../src/publish/lease.ts'
+import { openRecord, sealRecord } from '../../src/publish/record.ts'
 import { testKey, testLease, testSwarm, verify } from '../helpers/signed-swarm.ts'
 
 const swarm = await testSwarm()

@@ -10,14 +10,8 @@ import { decodeEnvelope, seal } from '../../src/envelope.ts'
 import { InvalidManifestError, InvalidRecordError, ProtocolError } from '../../src/errors.ts'
 import { extensionsOf, MAX_EXTENSIONS } from '../../src/extension.ts'
 import { createRecordSet } from '../../src/merge/record-set.ts'
-import {
-  MAX_LEASE_EXTENSION_BYTES,
-  MAX_RECORD_EXTENSION_BYTES,
-  openLease,
-  openRecord,
-  sealLease,
-  sealRecord
-} from '../../src/publish/record.ts'
+import { MAX_LEASE_EXTENSION_BYTES, openLease, sealLease } from '../../src/publish/lease.ts'
+import { MAX_RECORD_EXTENSION_BYTES, openRecord, sealRecord } from '../../src/publish/record.ts'
 import { anyBody, anyLease, anyValue } from '../helpers/arbitraries.ts'
 import { testIntake } from '../helpers/test-intake.ts'
 import { makeManifest, makeSwarm, scoreBody, testPeer, testPublisher, verify } from '../helpers/swarm-factory.ts'

@@ -1,11 +1,14 @@
 /** coopt publish: starts a swarm from images in folders, tars, Parquet files or on IPFS; prints its manifest CID and the invite. */
 import { Command, Option } from 'commander'
+import { POLICY_NAMES } from '../../../src/distribute/manifest.ts'
+import { InvalidInputError } from '../../../src/errors.ts'
 import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
-import type { PublishOptions } from '../../api/options.ts'
+import { type PublishOptions, SOURCE_KINDS, type SourceKind } from '../../api/options.ts'
+import { leftOutText } from '../../image-sources/left-out.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
-import { isRemote, sourceArgument } from '../source-argument.ts'
+import { isPipe, isRemote, sourceArgument } from '../source-argument.ts'
 import { byteText, fieldLines } from '../text-table.ts'
 
 interface Options {
@@ -16,11 +19,16 @@ interface Options {
   dim: number
   targetDtype?: TargetDtype
   referencePrior?: string
-  election?: 'uniformity' | 'predictivity' | 'consensus'
+  election?: PublishOptions['election']
   centred?: boolean
   allow?: string[]
   dedupe?: boolean
   skipBad?: boolean
+  column?: string
+  component?: string
+  only?: SourceKind
+  maxPixels?: number
+  maxImageBytes?: number
 }
 
 export function publishCommand(invoke: Invoke): Command {
@@ -28,7 +36,7 @@ export function publishCommand(invoke: Invoke): Command {
     .description('publish images (JPEG, PNG, WebP) as a new swarm')
     .argument(
       '<source...>',
-      'folder of images, .tar or WebDataset shards, .parquet with an image column, folder of such files, or CID of a directory on IPFS',
+      'folder of images, tar or WebDataset shards (also .gz, .zst), Parquet or Arrow files with an image column, folder of such files, CID of a directory on IPFS, or - for a tar on stdin',
       (text: string, before: string[] | undefined) => [...(before ?? []), someText(text)]
     )
     .requiredOption('--name <name>', 'name of the dataset', someText)
@@ -48,19 +56,39 @@ export function publishCommand(invoke: Invoke): Command {
     .addOption(
       new Option(
         '--election <policy>',
-        'how the reference is elected (default: consensus with --allow, else predictivity)'
-      ).choices(['uniformity', 'predictivity', 'consensus'])
+        'how the reference is elected (default: consensus with --allow, else corroboration)'
+      ).choices(POLICY_NAMES)
     )
     .option('--centred', 'centre targets before their uniform value is computed (default: no)')
     .option('--allow <peer...>', 'peer ids that may take part (default: any)')
     .option('--dedupe', 'drop duplicate images (default: keep them)')
-    .option('--skip-bad', 'skip unusable images, and list them (default: stop at the first)')
+    .option('--skip-bad', 'skip unusable images and archives, and list them (default: stop)')
+    .option(
+      '--column <name>',
+      'column of Parquet or Arrow files that has the images (default: by type and name)',
+      someText
+    )
+    .option('--component <name>', 'file of each WebDataset sample that is the image: jpg, seg.png, or all', someText)
+    .addOption(new Option('--only <kind>', 'files to read where a folder has several kinds').choices([...SOURCE_KINDS]))
+    .option(
+      '--max-pixels <number>',
+      'most pixels of an image, for every participant (default: 178956970)',
+      wholeNumber(1)
+    )
+    .option('--max-image-bytes <number>', 'most bytes of an encoded image (default: 67108864)', wholeNumber(1))
     .action(async (texts: string[], { dim, referencePrior, ...rest }: Options) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
         const { priorLocation } = await import('../../api/prior-location.ts')
         const sources = texts.map(text => sourceArgument(invocation.cwd, text))
         const [source = '', ...more] = sources
+        const pipe = sources.find(isPipe)
+        const { connectApi } = await import('../../api/http/client.ts')
+        if (pipe !== undefined && (await connectApi(invocation.home)) !== undefined) {
+          throw new InvalidInputError(
+            `${pipe} is a pipe of this command, which the daemon of ${invocation.home} cannot read: write it to a file and give that, or end the daemon with "coopt down"`
+          )
+        }
         const options: PublishOptions = {
           ...rest,
           dimension: dim,
@@ -79,7 +107,7 @@ export function publishCommand(invoke: Invoke): Command {
             'samples',
             `${report.samples}${report.duplicates === 0 ? '' : ` (${report.duplicates} duplicates, ${rest.dedupe === true ? 'dropped' : 'kept'})`}`
           ],
-          ...(report.broken === undefined ? [] : [['skipped', `${report.broken} unusable images`] as const]),
+          ...report.leftOut.map(entry => ['left out', leftOutText(entry)] as const),
           ['partitions', report.partitions],
           ['shared set', `${report.shared} rows`],
           ['dimension', report.dimension],

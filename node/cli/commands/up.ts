@@ -29,6 +29,7 @@ export function upCommand(invoke: Invoke): Command {
         const { home, signal, kill } = invocation
         const backend = await invocation.loadBackend()
         const reporter = createReporter(invocation)
+        const letGo = invocation.keepServing?.()
         const stop = new AbortController()
         const options: OpenOptions = {
           network: true,
@@ -58,7 +59,10 @@ export function upCommand(invoke: Invoke): Command {
           } finally {
             await server.close()
           }
-        }).finally(reporter.stop)
+        }).finally(() => {
+          letGo?.()
+          reporter.stop()
+        })
       })
     })
 }

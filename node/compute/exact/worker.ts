@@ -5,7 +5,7 @@
 import { workerData } from 'node:worker_threads'
 import { createElectionMemo, type Candidate } from '../../../src/align/candidate.ts'
 import { elect } from '../../../src/align/election.ts'
-import { assess } from '../../../src/align/gate.ts'
+import { assess, round6 } from '../../../src/align/gate.ts'
 import { plainGemm, type Gemm } from '../../../src/gemm.ts'
 import { fitTransform } from '../../../src/align/transform.ts'
 import { uniformValue } from '../../../src/align/uniformity.ts'
@@ -60,13 +60,13 @@ async function answer(question: ExactQuestion, gemm: Gemm): Promise<unknown> {
       return assessment
     }
     case 'quality': {
-      const { looR2, looCosine } = await fitTransform({
+      const { looR2, looCosine, looZ } = await fitTransform({
         from: matrixOf(question.from),
         to: matrixOf(question.to),
         grid: manifest.alignment.grid,
         gemm: plainGemm
       })
-      return { looR2, looCosine }
+      return { looR2, looCosine, looZ: round6(looZ) }
     }
     case 'fit':
       return await fitTransform({

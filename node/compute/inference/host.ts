@@ -62,15 +62,16 @@ export class InferenceHost {
     return this.#turn(() => this.#ask(request, options.signal))
   }
 
-  /** Decode every image and forget the pixels: is this what every peer will be able to use? */
+  /**
+   * Decode every image and forget the pixels: is this what every peer will be able to use? An image that no worker survives is one that
+   * cannot be used, and not an error.
+   */
   async inspectImages(
     images: readonly Uint8Array[],
     options: { signal?: AbortSignal } = {}
   ): Promise<readonly ImageFacts[]> {
     const facts: ImageFacts[] = []
-    for (const part of batches(images, bytes => bytes.byteLength)) {
-      facts.push(...(await this.request({ type: 'inspect', images: part }, options)).images)
-    }
+    for (const part of batches(images, bytes => bytes)) facts.push(...(await this.#inspect(part, options)))
     return facts
   }
 
@@ -85,6 +86,19 @@ export class InferenceHost {
   }
 
   // --- internal ---
+
+  async #inspect(images: readonly Uint8Array[], options: { signal?: AbortSignal }): Promise<readonly ImageFacts[]> {
+    try {
+      return (await this.request({ type: 'inspect', images }, options)).images
+    } catch (error) {
+      if (!(error instanceof InferenceError) || this.#closed) throw error
+      if (images.length === 1) return [{ error: error.message }]
+      // one of them is to blame
+      const facts: ImageFacts[] = []
+      for (const image of images) facts.push(...(await this.#inspect([image], options)))
+      return facts
+    }
+  }
 
   #turn<T>(task: () => Promise<T>): Promise<T> {
     const turn = this.#queue.catch(() => undefined).then(task) // a failed request is its caller's, not the next one's
@@ -103,8 +117,8 @@ export class InferenceHost {
         if (!(error instanceof WorkerLostError) || this.#closed) throw error
         lost = error
         await this.#worker?.ended
-        // a model that was too large or too slow to load will be so again
-        if (request.type === 'load' && lost.limit !== undefined) break
+        // what does not fit or does not end will not the next time: a model while it loads, an image while it is decoded
+        if ((request.type === 'load' || request.type === 'inspect') && lost.limit !== undefined) break
       }
     }
     throw new InferenceError(

@@ -14,11 +14,12 @@ import { foreignImage, IMAGE_FORMATS, imageKind, type ImageKind } from '../../..
 import { InvalidImageError } from '../../../src/errors.ts'
 import { cmykToRgb } from '../../../src/optimize/cmyk.ts'
 import type { Pixels } from '../../../src/optimize/resize.ts'
+import { checkImage, withLimit } from './check-image.ts'
 import { jpegComponents } from './jpeg-components.ts'
 import type { DecodeLimits, ImageFacts } from './messages.ts'
 
-/** No honest image of a few megapixels takes that long; the whole worker is killed later if the decoder ignores it. */
-const DECODE_SECONDS = 10
+/** 100 megapixels take 3 s on an idle core; the whole worker is killed later if the decoder ignores it. */
+const DECODE_SECONDS = 40
 const LOADERS = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map(name => `VipsForeignLoad${name}Buffer`)
 
 export interface ImageDecoder {
@@ -45,11 +46,7 @@ export async function createImageDecoder(limits: DecodeLimits): Promise<ImageDec
     pages: 1
   }
   const check = (bytes: Uint8Array): ImageKind => {
-    if (bytes.byteLength > limits.imageBytes) {
-      throw new InvalidImageError(
-        `an encoded image of ${bytes.byteLength} bytes, at most ${limits.imageBytes} are accepted`
-      )
-    }
+    checkImage(bytes, limits)
     const kind = imageKind(bytes)
     if (kind === undefined)
       throw new InvalidImageError(
@@ -71,7 +68,7 @@ export async function createImageDecoder(limits: DecodeLimits): Promise<ImageDec
       if (channels !== 4) throw new InvalidImageError(`CMYK with ${channels} channels`)
       return { data: cmykToRgb(data), height, width, channels: 3 }
     } catch (cause) {
-      throw new InvalidImageError(`cannot be decoded: ${reason(cause)}`, { cause })
+      throw new InvalidImageError(`cannot be decoded: ${withLimit(reason(cause), limits)}`, { cause })
     }
   }
   return {

@@ -1,4 +1,10 @@
-/** Limits on an inference worker. Every one is a configuration key; the numbers carry their reason. */
+/**
+ * Limits on an inference worker; the numbers carry their reason. Each is a configuration key but those of images, which say what is a
+ * sample and therefore come from the manifest of a dataset.
+ */
+import { DEFAULT_IMAGE_LIMITS, type ImageLimits } from '../../../src/distribute/image-limits.ts'
+import type { DecodeLimits } from './messages.ts'
+
 export interface InferenceLimits {
   /** Resident memory at which the worker is killed. A ViT-L holds 1.2 GB of weights about twice while it loads. */
   readonly memoryBytes: number
@@ -26,8 +32,15 @@ export const DEFAULT_LIMITS: InferenceLimits = {
   requestMilliseconds: 60_000,
   retries: 2,
   recycleAfter: 500,
-  imagePixels: 4_000_000,
-  imageBytes: 32 * 1024 * 1024,
+  ...decodeLimits(DEFAULT_IMAGE_LIMITS),
   modelBytes: 8 * 1024 ** 3,
   serverWaitMilliseconds: 1_800_000
+}
+
+/** Limits that an operator may set for a node. */
+export type LocalLimits = Omit<InferenceLimits, keyof DecodeLimits>
+
+/** Of the images of a dataset, by its manifest. */
+export function decodeLimits({ maxPixels, maxBytes }: ImageLimits): DecodeLimits {
+  return { imagePixels: maxPixels, imageBytes: maxBytes }
 }

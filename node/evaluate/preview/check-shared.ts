@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { decodeInvite } from '../../../src/distribute/invite.ts'
+import { imageLimitsOf } from '../../../src/distribute/manifest.ts'
 import type { PriorCheckOptions } from '../../api/options.ts'
 import type { PriorReport, SharedReport } from '../../api/reports.ts'
 import type { ContentWriter } from '../../content/content.ts'
@@ -16,7 +17,7 @@ import type { Swarms } from '../../swarms/swarms.ts'
 import type { ApiEvent } from '../../api/events.ts'
 import { fetchBundle } from '../../priors/bundle/fetch-bundle.ts'
 import { checkPrior } from '../../priors/check-prior.ts'
-import { DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
+import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
 import type { Projector } from '../../compute/projection/projector.ts'
 import { loadPrior } from '../../priors/load-prior.ts'
 import { mergeUnlessKnown } from '../../merge/merge-swarm.ts'
@@ -101,7 +102,8 @@ async function checkFiles(
   if (shared === undefined || report.refusals.length > 0) return report
   const round = await roundOf(components, shared, signal)
   try {
-    const prior = await loadPrior(path, options)
+    const limits = { ...components.limits, ...decodeLimits(imageLimitsOf(round.swarm.manifest)) }
+    const prior = await loadPrior(path, { ...options, limits })
     try {
       const { content, projector, batchSize } = components
       const onBatch = (done: number, rows: number): void => onEvent({ type: 'scoring', done, rows })

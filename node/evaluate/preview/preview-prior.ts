@@ -6,7 +6,7 @@
  * later can change both.
  */
 import type { Candidate, Election } from '../../../src/align/candidate.ts'
-import { NOISE_SIGMAS, round6, type Assessment } from '../../../src/align/gate.ts'
+import { round6, type Assessment } from '../../../src/align/gate.ts'
 import type { Manifest } from '../../../src/distribute/manifest.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
 import { NumericError } from '../../../src/errors.ts'
@@ -48,7 +48,7 @@ export async function previewPrior(round: Round, components: PreviewComponents):
   const own: Candidate = { key: OWN, author: OWN, kind, targetsCid: cid, claimed: uniformValue, assessment }
   const present = await exact.elect(others)
   const next = await exact.elect([...others, own])
-  const policies: Array<Manifest['election']['policy']> = ['uniformity', 'predictivity']
+  const policies: Array<Manifest['election']['policy']> = ['corroboration', 'predictivity', 'uniformity']
   const ranks = [rankUnder(manifest.election.policy, next)]
   for (const policy of policies.filter(name => name !== manifest.election.policy))
     ranks.push(rankUnder(policy, await exact.elect([...others, own], policy)))
@@ -69,12 +69,12 @@ export async function previewPrior(round: Round, components: PreviewComponents):
     rows: manifest.shared.rows,
     present: assessment.present,
     uniformValue,
-    gate: gateRows(manifest, kind, assessment),
+    gate: gateReport(manifest, assessment),
     priors: present.ranking.filter(({ electable }) => electable).length,
     unjudged,
     ranks,
     ...(reference === undefined ? {} : { reference }),
-    ...(now === undefined ? {} : { alignment: { ...now, ...floors(manifest) } }),
+    ...(now === undefined ? {} : { alignment: { ...now, minLooZ: manifest.alignment.minLooZ } }),
     ...(imagesPerSecond === undefined ? {} : { imagesPerSecond }),
     admitted: refusals.length === 0,
     refusals
@@ -108,25 +108,14 @@ async function targetsOfShared(
   return { targets, imagesPerSecond: round6((shared.rows * 1000) / Math.max(milliseconds, 1)) }
 }
 
-type GateRow = SharedReport['gate'][number]
-
-/** Each figure of the gate beside what it has to reach, as `assess` compares them; labels of people are judged by the first alone. */
-function gateRows({ gate }: Manifest, kind: 'onnx' | 'human', a: Assessment): GateRow[] {
-  const above = round6(a.r2 - a.chanceR2)
-  const row = (figure: GateRow['figure'], value: number, threshold: number): GateRow => ({
-    figure,
-    value,
-    threshold,
-    ok: value >= threshold
-  })
-  const noise = row('r2-above-noise', above, round6(NOISE_SIGMAS * a.noiseDeviation))
-  if (kind === 'human') return [noise]
-  return [
-    noise,
-    row('r2-above-chance', above, gate.minR2),
-    row('neighbour-lift', a.neighbourLift, gate.minNeighbourLift),
-    row('effective-rank', a.effectiveRank, gate.minEffectiveRank)
-  ]
+function gateReport({ gate }: Manifest, { z, rowsNeeded }: Assessment): SharedReport['gate'] {
+  return {
+    z,
+    threshold: gate.minZ,
+    margin: round6(z - gate.minZ),
+    ok: z >= gate.minZ,
+    ...(rowsNeeded === 0 ? {} : { rowsNeeded })
+  }
 }
 
 function rankUnder(policy: string, election: Election): SharedReport['ranks'][number] {
@@ -151,8 +140,6 @@ async function quality({ exact }: Round, ...[from, to]: Parameters<Round['exact'
     throw error
   }
 }
-
-const floors = ({ alignment: { minLooR2, minLooCosine } }: Manifest) => ({ minLooR2, minLooCosine })
 
 function referenceOf({ set }: Round, election: Election): SharedReport['reference'] {
   const { reference } = election

@@ -3,6 +3,7 @@
  * switched off, and another reference than the elected one.
  */
 import type { Candidate, Election, Reference } from '../../../src/align/candidate.ts'
+import { round6 } from '../../../src/align/gate.ts'
 import { elect } from '../../../src/align/election.ts'
 import { uniformValue } from '../../../src/align/uniformity.ts'
 import type { Manifest } from '../../../src/distribute/manifest.ts'
@@ -39,8 +40,8 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
       return { ...assessment, admissible: true, refusals: [] }
     },
     quality: async (from, to) => {
-      const { looR2, looCosine } = await draw.fit(from, to, grid)
-      return { looR2, looCosine }
+      const { looR2, looCosine, looZ } = await draw.fit(from, to, grid)
+      return { looR2, looCosine, looZ: round6(looZ) }
     },
     fit: async (from, to) => await draw.fit(from, to, grid),
     uniformValue: async targets => uniformValue(targets, manifest.uniformity),

@@ -10,8 +10,8 @@
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
 import { createElectionMemo, type ElectionMemo } from '../../../src/align/candidate.ts'
-import { assess, defaultGate, type Assessment } from '../../../src/align/gate.ts'
-import { DEFAULT_GRID, fitTransform, type Transform } from '../../../src/align/transform.ts'
+import { assess, DEFAULT_GATE, type Assessment } from '../../../src/align/gate.ts'
+import { DEFAULT_GRID, DEFAULT_MIN_LOO_Z, fitTransform, type Transform } from '../../../src/align/transform.ts'
 import { isAbsentRow } from '../../../src/bytes.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../../src/distribute/manifest.ts'
 import { DIGEST_BYTES, planPartitions } from '../../../src/distribute/partition.ts'
@@ -111,8 +111,8 @@ export async function makeDraw(images: ImageSet, untrained: PriorFeatures, setti
       },
       uniformity: { t: 2, centred: false },
       election: { policy: 'uniformity', margin: 0.02, human: false },
-      gate: defaultGate(layout.shared.length),
-      alignment: { grid: [...DEFAULT_GRID], minLooR2: 0.05, minLooCosine: 0.1 },
+      gate: DEFAULT_GATE,
+      alignment: { grid: [...DEFAULT_GRID], minLooZ: DEFAULT_MIN_LOO_Z },
       quotas: { recordsPerPeer: 1_000_000, recordBytes: 1024 * 1024 * 1024 },
       admission: 'open'
     },

@@ -1,5 +1,5 @@
 /** The output line of one configuration. Nothing in it depends on time, machine load or the order of a list. */
-import { NOISE_SIGMAS, round6, type Assessment } from '../../../src/align/gate.ts'
+import { round6 } from '../../../src/align/gate.ts'
 import type { Ranked } from '../../../src/align/candidate.ts'
 import { plainGemm } from '../../../src/gemm.ts'
 import type { Matrix32 } from '../../../src/matrix.ts'
@@ -30,13 +30,10 @@ export interface SimulatedParticipantReport {
   readonly predictivity?: number
   readonly eligible: boolean
   readonly refusals?: readonly string[]
-  /** How far its figures are above the gate's thresholds; negative is below */
-  readonly margins: {
-    readonly r2: number
-    readonly noise: number
-    readonly neighbourLift: number
-    readonly effectiveRank: number
-  }
+  /** Of the gate's test of independence */
+  readonly z: number
+  /** How far z is above the gate's threshold; negative is below */
+  readonly margin: number
   readonly looR2?: number
   readonly looCosine?: number
   readonly partitions: number
@@ -141,7 +138,8 @@ export async function reportOf({
       ...(settings.policy === 'predictivity' && figure !== undefined ? { predictivity: figure } : {}),
       eligible: assessment.admissible,
       ...(assessment.admissible ? {} : { refusals: assessment.refusals }),
-      margins: marginsOf(assessment, manifest.gate),
+      z: assessment.z,
+      margin: round6(assessment.z - manifest.gate.minZ),
       ...(quality === undefined ? {} : { looR2: round6(quality.looR2), looCosine: round6(quality.looCosine) }),
       partitions: done.get(p.peer.id) ?? 0
     })
@@ -199,15 +197,5 @@ function referenceReport(
     ...(authors.length === 1 && only !== undefined ? { prior: only.prior } : {}),
     policy,
     from: authors.map(({ participant }) => participant)
-  }
-}
-
-function marginsOf(a: Assessment, gate: { minR2: number; minNeighbourLift: number; minEffectiveRank: number }) {
-  const above = a.r2 - a.chanceR2
-  return {
-    r2: round6(above - gate.minR2),
-    noise: round6(above - NOISE_SIGMAS * a.noiseDeviation),
-    neighbourLift: round6(a.neighbourLift - gate.minNeighbourLift),
-    effectiveRank: round6(a.effectiveRank - gate.minEffectiveRank)
   }
 }

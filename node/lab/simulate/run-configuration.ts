@@ -1,5 +1,5 @@
 /** One configuration of a plan, from participants to its output line and files. */
-import { sealManifest } from '../../../src/distribute/manifest.ts'
+import { MAX_Z, sealManifest } from '../../../src/distribute/manifest.ts'
 import { createRandomStream, shuffle } from '../../../src/random.ts'
 import { compareBytes } from '../../../src/codec.ts'
 import { createDirectExact } from './direct-exact.ts'
@@ -110,14 +110,10 @@ async function swarmOf({ swarm }: Draw, { policy, centred, gate, alignTo, ridgeG
       ...manifest,
       election: { ...manifest.election, policy },
       uniformity: { ...manifest.uniformity, centred },
-      alignment: { grid: ridgeGrid, ...(measured ? { minLooR2: -1, minLooCosine: -1 } : floorsOf(manifest.alignment)) }
+      alignment: { grid: ridgeGrid, minLooZ: measured ? -MAX_Z : manifest.alignment.minLooZ }
     },
     simulatedPeer('publisher').sign
   )
-}
-
-function floorsOf({ minLooR2, minLooCosine }: { minLooR2: number; minLooCosine: number }) {
-  return { minLooR2, minLooCosine }
 }
 
 /** Whose S_Y is copied: the elected one's where that is a participant's, else the first electable one's. */

@@ -202,7 +202,7 @@ function createServerPrior(
       // the first failure stops the other requests
       const failed = new AbortController()
       const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal])
-      const parts = batches(images, image => image.bytes.byteLength, rows)
+      const parts = batches(images, image => image.bytes, rows)
       let row = 0
       const work = async (): Promise<void> => {
         for (const part of parts) {

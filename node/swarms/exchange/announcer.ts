@@ -2,7 +2,8 @@
 import type { CID } from 'multiformats/cid'
 import type { Gossip } from '../../../protocols/gossip/gossip.ts'
 import type { PeerKey, Sign } from '../../../src/envelope.ts'
-import { sealLease, type Lease, type SignedRecord } from '../../../src/publish/record.ts'
+import { sealLease, type Lease } from '../../../src/publish/lease.ts'
+import type { SignedRecord } from '../../../src/publish/record.ts'
 import { failpoint } from '../../process/failpoint.ts'
 
 /** What a participant tells: without a network nobody hears it. */

@@ -44,7 +44,7 @@ async function pretend(node: TestNode, manifest: string, score: SignedRecord<Sco
   }
 }
 
-describe.each(['uniformity', 'predictivity', 'consensus'] as const)('under %s', election => {
+describe.each(['uniformity', 'predictivity', 'corroboration', 'consensus'] as const)('under %s', election => {
   test('noise, lies and what they published are neither elected nor used', async () => {
     const [publisher, honest, noise] = await Promise.all([startNode(), startNode(), startNode()])
     const { invite, manifest } = await publisher.publish(await pictures(), { election })

@@ -33,16 +33,17 @@ test('before anybody has joined a prior is the first of one, and nothing is publ
   expect(first.reference).toBeUndefined()
   expect(first.alignment).toBeUndefined()
   expect(first.imagesPerSecond).toBeGreaterThan(0)
-  for (const row of first.gate) expect(row.ok, row.figure).toBe(row.value >= row.threshold)
+  expect(first.gate.ok).toBe(true)
+  expect(first.gate.margin).toBeCloseTo(first.gate.z - first.gate.threshold, 5)
   expect(lab.membership(manifest).state.set.size).toBe(0)
   await lab.membership(manifest).sync()
   expect(publisher.membership(manifest).state.set.size).toBe(0)
 
   const noise = await check(lab, await priorFolder(noiseModel()), invite)
   expect(noise.admitted).toBe(false)
-  expect(noise.gate.find(row => row.figure === 'r2-above-chance')?.ok).toBe(false)
+  expect(noise.gate.ok).toBe(false)
   expect(noise.ranks[0]).toMatchObject({ of: 0, elected: false, reason: 'not eligible' })
-  expect(noise.refusals.join()).toContain('held-out R2')
+  expect(noise.refusals.join()).toContain('cannot be told from noise')
 })
 
 test('what is said before joining is what everybody finds after it, through the swarm and from the merged dataset alone', async () => {
@@ -54,7 +55,7 @@ test('what is said before joining is what everybody finds after it, through the 
   const better = bundledPrior('resnet20')
   const seen = await check(lab, better, invite)
   expect(seen).toMatchObject({ priors: 1, admitted: true, reference: { prior: 'superclass2', peer: publisher.peer } })
-  expect(seen.alignment?.looR2).toBeGreaterThan(seen.alignment?.minLooR2 as number)
+  expect(seen.alignment?.looZ).toBeGreaterThan(seen.alignment?.minLooZ as number)
 
   // a home that never merged and meets nobody any more has all that the root follows from
   const observer = await startNode()
@@ -101,9 +102,9 @@ test('under consensus a prior is measured against the matrix that all make toget
   await publisher.join(invite, bundledPrior('superclass2'))
   const second = await check(lab, bundledPrior('resnet20'), invite)
   expect(second).toMatchObject({ priors: 1, admitted: true, reference: { prior: 'superclass2' } })
-  expect(second.ranks.map(({ policy }) => policy)).toEqual(['consensus', 'uniformity', 'predictivity'])
+  expect(second.ranks.map(({ policy }) => policy)).toEqual(['consensus', 'corroboration', 'predictivity', 'uniformity'])
   expect(second.ranks[0]).toMatchObject({ of: 2, elected: true })
-  expect(second.alignment?.looR2).toBeGreaterThan(second.alignment?.minLooR2 as number)
+  expect(second.alignment?.looZ).toBeGreaterThan(second.alignment?.minLooZ as number)
   expect(lab.membership(manifest).state.set.byType('score')).toHaveLength(1)
 })
 

@@ -1,8 +1,9 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { importer } from 'ipfs-unixfs-importer'
+import sharp from 'sharp'
 import { expect, test } from 'vitest'
-import { pictures, startNode, temporaryFolder } from '../../helpers/test-node.ts'
+import { bundledPrior, IMAGES, pictures, SHARED, startNode, temporaryFolder } from '../../helpers/test-node.ts'
 import { writeParquet, writeTar } from '../../node/image-sources/archives.ts'
 
 const SMALL = { partitions: 2, shared: 16, dimension: 64 }
@@ -52,7 +53,7 @@ test('tar shards, Parquet files, a directory on IPFS and all together become swa
   expect(node.events).toContainEqual({
     type: 'log',
     level: 'warn',
-    message: '80 images occurred before and are left out'
+    message: 'left out: 80 images that occurred before'
   })
 })
 
@@ -64,12 +65,37 @@ test('images that cannot be decoded are listed and left out only when that is as
   await writeFile(join(folder, 'cut.jpg'), good.subarray(0, good.byteLength / 2))
   await expect(node.publish(folder, SMALL)).rejects.toThrow('--skip-bad')
   expect((await node.node.status()).swarms).toEqual([])
-  expect(await node.publish(folder, { ...SMALL, skipBad: true })).toMatchObject({ samples: 40, broken: 1 })
+  expect(await node.publish(folder, { ...SMALL, skipBad: true })).toMatchObject({
+    samples: 40,
+    leftOut: [{ reason: 'broken', count: 1, examples: ['cut.jpg'] }]
+  })
   expect(node.events).toContainEqual({
     type: 'log',
     level: 'warn',
     message: expect.stringContaining('left out cut.jpg: ') as string
   })
   await rm(join(folder, 'cut.jpg'))
-  expect(await node.publish(folder, { ...SMALL, skipBad: true })).not.toHaveProperty('broken')
+  expect(await node.publish(folder, { ...SMALL, skipBad: true })).toMatchObject({ leftOut: [] })
+})
+
+test('how large an image may be is said by the publisher, and every participant goes by it', async () => {
+  const publisher = await startNode()
+  const folder = await pictures()
+  // 12 megapixels, as a telephone makes them
+  const photo = await sharp({ create: { width: 4000, height: 3000, channels: 3, background: '#48a' } })
+    .jpeg()
+    .toBuffer()
+  await writeFile(join(folder, 'photo.jpg'), photo)
+  await expect(publisher.publish(folder, { ...SMALL, maxPixels: 1_000_000 })).rejects.toThrow(
+    'photo.jpg: 4000 x 3000 = 12000000 pixels, at most 1000000 by --max-pixels of publish'
+  )
+  const usual = await publisher.publish(folder, SMALL)
+  expect(publisher.membership(usual.manifest).swarm.manifest.images).toBeUndefined()
+  const maxPixels = 12_000_000
+  const { manifest, invite, samples } = await publisher.publish(folder, { ...SMALL, shared: SHARED, maxPixels })
+  expect(samples).toBe(IMAGES + 1)
+  const { images } = publisher.membership(manifest).swarm.manifest
+  expect(images).toEqual({ maxPixels, maxBytes: 67_108_864 })
+  const report = await publisher.join(invite, bundledPrior('resnet20'))
+  expect(report.complete).toBe(true)
 })

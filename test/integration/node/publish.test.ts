@@ -43,7 +43,7 @@ test('the manifest has the rules that were asked for, and else those of its kind
     const found = node.runtime.swarms.get(manifest)?.swarm.manifest
     return { uniformity: found?.uniformity, policy: found?.election.policy }
   }
-  expect(await rules({})).toEqual({ uniformity: { t: 2, centred: false }, policy: 'predictivity' })
+  expect(await rules({})).toEqual({ uniformity: { t: 2, centred: false }, policy: 'corroboration' })
   expect((await rules({ allow: [node.peer] })).policy).toBe('consensus')
   expect(await rules({ centred: true, election: 'consensus' })).toEqual({
     uniformity: { t: 2, centred: true },
@@ -74,9 +74,9 @@ describe('a source of images', () => {
         name: 'InvalidInputError',
         message: expect.stringMatching(message) as string
       })
-    await refused(empty, {}, /no JPEG, PNG or WebP/)
+    await refused(empty, {}, /has no image \(JPEG/)
     await writeFile(join(empty, 'notes.txt'), 'no image')
-    await refused(empty, {}, /1 other files/)
+    await refused(empty, {}, /1 file of another kind \(notes.txt\)/)
     await refused(join(empty, 'nowhere'), {}, /nowhere cannot be read/)
     await refused(join(empty, 'notes.txt'), {}, /neither a folder nor a tar/)
     const few = await pictures(20)

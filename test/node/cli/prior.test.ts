@@ -21,12 +21,7 @@ const shared: SharedReport = {
   rows: 500,
   present: 500,
   uniformValue: -2.75,
-  gate: [
-    { figure: 'r2-above-noise', value: 0.3, threshold: 0.02, ok: true },
-    { figure: 'r2-above-chance', value: 0.3, threshold: 0.1, ok: true },
-    { figure: 'neighbour-lift', value: 4.5, threshold: 1.25, ok: true },
-    { figure: 'effective-rank', value: 1.2, threshold: 1.5, ok: false }
-  ],
+  gate: { z: 3.5, threshold: 5, margin: -1.5, ok: false, rowsNeeded: 720 },
   priors: 2,
   unjudged: 1,
   ranks: [
@@ -34,7 +29,7 @@ const shared: SharedReport = {
     { policy: 'predictivity', of: 2, elected: false, reason: 'not eligible' }
   ],
   reference: { cid: MANIFEST, peer: PEER, prior: 'resnet20' },
-  alignment: { looR2: 0.01, looCosine: 0.4, minLooR2: 0.05, minLooCosine: 0.1 },
+  alignment: { looR2: 0.01, looCosine: 0.4, looZ: 6.25, minLooZ: 4 },
   imagesPerSecond: 42,
   admitted: true,
   refusals: []
@@ -83,23 +78,25 @@ describe('coopt prior check --shared', () => {
     const answer = (report: SharedReport) => ({ priorCheck: async () => ({ ...priorReport, shared: report }) })
     const good = await run(['prior', 'check', 'p', '--shared', INVITE], answer(shared))
     expect(good.code).toBe(0)
-    expect(good.out).toMatch(/BELOW +effective rank +1\.2000 +1\.5000/)
-    expect(good.out).toMatch(/BELOW +leave-one-out R2 towards the reference +0\.0100 +0\.0500/)
+    expect(good.out).toMatch(/BELOW +gate: targets and reference features +3\.50 +5\.00 +-1\.50/)
+    expect(good.out).toMatch(/ok +alignment: predictions of the reference +6\.25 +4\.00 +\+2\.25/)
+    expect(good.out).toMatch(/rows needed +about 720 shared rows/)
+    expect(good.out).toMatch(/aligned +leave-one-out R2 0\.0100, cosine 0\.4000/)
     expect(good.out).toMatch(/uniformity +-2\.7500 +2 of 3 +no/)
     expect(good.out).toContain('would be admitted; nothing was published')
     expect(good.out).toContain('42.0 images/s on them')
 
-    const refused = { ...shared, admitted: false, refusals: ['effective rank 1.20, this swarm asks for 1.5'] }
+    const refused = { ...shared, admitted: false, refusals: ['z is 3.50 on 500 shared rows, this swarm asks for 5'] }
     const bad = await run(['prior', 'check', 'p', '--shared', INVITE], answer(refused))
     expect(bad.code).toBe(5)
-    expect(bad.out).toContain('would be REFUSED: effective rank 1.20')
+    expect(bad.out).toContain('would be REFUSED: z is 3.50')
     const machine = await run(['prior', 'check', 'p', '--shared', INVITE, '--json'], answer(refused))
     expect([machine.code, JSON.parse(machine.out)]).toEqual([5, { ...priorReport, shared: refused }])
 
     const { reference: _r, alignment: _a, ...first } = { ...shared, priors: 0, unjudged: 0 }
     const alone = await run(['prior', 'check', 'p', '--shared', INVITE], answer(first))
     expect(alone.out).toContain('none yet: this would be the first')
-    expect(alone.out).not.toContain('towards the reference')
+    expect(alone.out).not.toContain('predictions of the reference')
   })
 })
 
@@ -113,7 +110,7 @@ describe('coopt prior pack and what takes bundles', () => {
     const checked = await run(['prior', 'check', 'b'], {}, localApi)
     expect(checked.code).toBe(0)
     expect(checked.out).toMatch(/bundle +bafy/)
-    expect(checked.out).toContain('reexecutable: 8 golden features came out again')
+    expect(checked.out).toContain('reexecutable: 8 golden features reproduced within')
     const facts = join(folder, 'b', 'bundle.json')
     await writeFile(facts, (await readFile(facts, 'utf8')).replace('"dimension": ', '"dimension": 1'))
     const spoilt = await run(['prior', 'check', 'b'], {}, localApi)

@@ -111,10 +111,17 @@ describe('coopt', () => {
   it('takes several sources, of files and on IPFS, and says what became of duplicates and broken images', async () => {
     const cid = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
     const published = await run(['publish', 'a.tar', cid, '--name', 'N', '--dedupe', '--skip-bad'], {
-      publish: async () => ({ ...publishReport, broken: 2 })
+      publish: async () => ({
+        ...publishReport,
+        leftOut: [
+          { reason: 'hidden', count: 5, examples: ['._a.jpg', '._b.jpg', '._c.jpg'] },
+          { reason: 'broken', count: 2, examples: ['x.jpg', 'y.tar'] }
+        ]
+      })
     })
     expect(published.out).toContain('3 duplicates, dropped')
-    expect(published.out).toContain('2 unusable images')
+    expect(published.out).toContain('5 hidden files and files of the system (._a.jpg, ._b.jpg, ._c.jpg, …)')
+    expect(published.out).toContain('2 images and archives that cannot be used (x.jpg, y.tar)')
     expect(published.api.calls[0]?.args).toEqual([
       '/work-dir/a.tar',
       {

@@ -19,10 +19,13 @@ describe('parseConfig', () => {
     })
   })
 
-  test('takes every limit of the network and of the inference by its name', () => {
+  test('takes every limit of the network and of the inference by its name, but none that says what a valid image is', () => {
     for (const name of Object.keys(DEFAULT_NETWORK_LIMITS))
       expect(parseConfig({ network: { limits: { [name]: 7 } } }, 'x').network.limits).toEqual({ [name]: 7 })
-    for (const name of Object.keys(DEFAULT_LIMITS))
+    const ofImages = ['imagePixels', 'imageBytes']
+    for (const name of ofImages)
+      expect(() => parseConfig({ inference: { [name]: 7 } }, 'x')).toThrow(`there is no key "inference.${name}"`)
+    for (const name of Object.keys(DEFAULT_LIMITS).filter(key => !ofImages.includes(key)))
       expect(parseConfig({ inference: { [name]: 7 } }, 'x').inference).toEqual({ [name]: 7 })
   })
 

@@ -69,7 +69,12 @@ describe('openSource', () => {
     const source = await openSource(await (kind === 'tar' ? tarOf(files) : folder(files)), { spool })
     const found = await contents(source)
     expect(found).toEqual(images)
-    expect(source).toMatchObject({ count: 6, duplicates: 1, skipped: kind === 'tar' ? 3 : 2 })
+    expect(source).toMatchObject({ count: 6, duplicates: 1 })
+    const link = { reason: 'link', count: 1, examples: ['link.jpg'] }
+    expect(source.leftOut).toEqual([
+      { reason: 'other', count: 2, examples: expect.arrayContaining(['labels.csv', 'empty.txt']) as string[] },
+      ...(kind === 'tar' ? [link] : [])
+    ])
     expect(source.bytes).toBe(images.reduce((sum, [, bytes]) => sum + bytes.length, 0))
     for (let i = 0; i < source.count; i++) {
       const id = rawCid(await source.read(i)).toString()
@@ -79,13 +84,26 @@ describe('openSource', () => {
     await source.close()
   })
 
-  it('follows links to files but not to folders', async () => {
+  it('follows links, to each folder once: what a link points to counts where it lies, and circles end', async () => {
+    const real = join(root, 'real')
+    await mkdir(join(real, 'deep'), { recursive: true })
+    await writeFile(join(real, 'x.jpg'), fakeImage(3, 10))
+    await writeFile(join(real, 'deep', 'y.jpg'), fakeImage(4, 10))
+    await symlink(real, join(real, 'deep', 'circle'))
     const path = await folder({ 'a.jpg': fakeImage(1, 10), 'b/c.jpg': fakeImage(2, 10) })
     await symlink(join(path, 'a.jpg'), join(path, 'same.jpg'))
-    await symlink(path, join(path, 'b', 'loop'))
+    await symlink(path, join(path, 'b', 'itself'))
+    await symlink(root, join(path, 'above'))
+    await symlink(join(path, 'b'), join(path, 'a-link-to-b'))
+    await symlink(real, join(path, 'class'))
+    await symlink(join(real, 'deep'), join(path, 'deep'))
+    await symlink(join(path, 'nowhere'), join(path, 'broken'))
     const source = await openSource(path, { spool })
-    expect((await contents(source)).map(([name]) => name)).toEqual(['a.jpg', 'b/c.jpg', 'same.jpg'])
-    expect(source.skipped).toBe(1)
+    const found = (await contents(source)).map(([, bytes]) => bytes[4] ?? 0)
+    // 1 twice: a link to a file is a file
+    expect(found.toSorted((a, b) => a - b)).toEqual([1, 1, 2, 3, 4])
+    // circle, itself, above, a-link-to-b, broken, and the second way to "deep"
+    expect(source.leftOut).toMatchObject([{ reason: 'link', count: 6 }])
   })
 
   it('names the first ten broken images and counts all, before anything can be built', async () => {
@@ -119,8 +137,8 @@ describe('openSource', () => {
     await writeFile(join(root, 'text'), 'x'.repeat(1000))
     await expect(openSource(join(root, 'text'), { spool })).rejects.toThrow('neither a folder nor a tar')
     await writeFile(join(root, 'x.tar.gz'), Uint8Array.of(0x1f, 0x8b, 8, 0))
-    await expect(openSource(join(root, 'x.tar.gz'), { spool })).rejects.toThrow('gunzip')
-    await expect(openSource(await folder({ 'notes.txt': 'x' }), { spool })).rejects.toThrow('no JPEG')
+    await expect(openSource(join(root, 'x.tar.gz'), { spool })).rejects.toThrow('unexpected end of file')
+    await expect(openSource(await folder({ 'notes.txt': 'x' }), { spool })).rejects.toThrow('has no image (JPEG')
     const cut = await tarOf({ 'a.jpg': fakeImage(1, 10), 'b.jpg': fakeImage(2, 100_000) })
     await truncate(cut, 50_000)
     await expect(openSource(cut, { spool })).rejects.toThrow(InvalidInputError)
@@ -146,7 +164,7 @@ describe('openSource', () => {
   const real = '../shared/data/cifar10/test-2k.tar'
   it.skipIf(!existsSync(real))('reads a real tar', async () => {
     const source = await openSource(real, { spool })
-    expect(source).toMatchObject({ count: 2000, skipped: 0 })
+    expect(source).toMatchObject({ count: 2000, leftOut: [] })
     await source.close()
   })
 })

@@ -9,7 +9,7 @@ import { fixedSize } from 'ipfs-unixfs-importer/chunker'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { sourceArgument } from '../../../node/cli/source-argument.ts'
+import { isPipe, sourceArgument } from '../../../node/cli/source-argument.ts'
 import type { GetBlock } from '../../../node/content/dag/blocks.ts'
 import { joinParts } from '../../../node/content/join-parts.ts'
 import { openSource } from '../../../node/image-sources/source.ts'
@@ -59,10 +59,17 @@ const images = Object.fromEntries(
 
 describe('a directory on IPFS', () => {
   it.each([undefined, 1])('is read with all below it, sharded or not (threshold %s)', async shardAt => {
-    const cid = await add({ ...images, 'notes.txt': text('x') }, shardAt)
+    const cid = await add({ ...images, 'notes.txt': text('x'), 'cat/._0.jpg': text('x') }, shardAt)
     for (const path of [`/ipfs/${cid}`, `ipfs://${cid}/`]) {
       const source = await openSource(path, { spool, remote: { get } })
-      expect(source).toMatchObject({ count: 60, skipped: 1, duplicates: 0 })
+      expect(source).toMatchObject({
+        count: 60,
+        duplicates: 0,
+        leftOut: [
+          { reason: 'hidden', count: 1, examples: ['cat/._0.jpg'] },
+          { reason: 'other', count: 1, examples: ['notes.txt'] }
+        ]
+      })
       const found: Record<string, Uint8Array> = {}
       for (let i = 0; i < source.count; i++) found[source.nameOf(i)] = new Uint8Array(await source.read(i))
       expect(found).toEqual(images)
@@ -121,9 +128,9 @@ describe('a directory on IPFS', () => {
     ])
     const found = await all(unixfsCandidates(`/ipfs/${cid}`, { remote: { get } }))
     expect(found).toEqual([
-      { name: 'large.jpg', fault: '70002000 bytes, at most 67108864' },
+      { name: 'large.jpg', fault: '70002000 bytes, at most 67108864: encode it in a smaller file' },
       { name: 'liar.jpg', fault: expect.stringContaining('has 2000 bytes, its parent says 3000') },
-      { name: 'link.jpg' }
+      { name: 'link.jpg', leftOut: 'link' }
     ])
   })
 
@@ -143,6 +150,40 @@ describe('a directory on IPFS', () => {
   })
 })
 
+it('a directory with archives on IPFS names them, whatever else it has', async () => {
+  const cid = await add({ 'banner.jpg': fakeImage(1, 50), 'data/train.parquet': text('PAR1') })
+  const path = `/ipfs/${cid}`
+  await expect(openSource(path, { spool, remote: { get } })).rejects.toThrow(
+    'data/train.parquet: archives are read from disk only: fetch the directory first'
+  )
+  const source = await openSource(path, { spool, remote: { get }, only: 'images' })
+  expect(source).toMatchObject({ count: 1, leftOut: [{ reason: 'kind', count: 1 }] })
+  await source.close()
+})
+
+it('a directory that fails while its files are fetched leaves no rejection behind', async () => {
+  const unhandled: unknown[] = []
+  const note = (reason: unknown): void => void unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  try {
+    // two files that are not there, and a directory whose next entry cannot be read
+    const cid = await add({ 'a.jpg': fakeImage(1, 50), 'b.jpg': fakeImage(2, 50), 'c.jpg': fakeImage(3, 50) }, 1)
+    const stop = new AbortController()
+    const failing: GetBlock = async asked => {
+      if (asked.code === CID.parse(`${cid}`).code) return await get(asked)
+      stop.abort(new Error('enough'))
+      throw new ContentUnavailableError('it is not there')
+    }
+    await expect(
+      all(unixfsCandidates(`/ipfs/${cid}`, { remote: { get: failing }, signal: stop.signal }))
+    ).rejects.toThrow(/enough|not there/)
+    for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+    expect(unhandled).toEqual([])
+  } finally {
+    process.off('unhandledRejection', note)
+  }
+})
+
 describe('sourceArgument', () => {
   it('takes a CID for content, unless a file is called so', async () => {
     const cid = await add(images)
@@ -151,6 +192,13 @@ describe('sourceArgument', () => {
     expect(sourceArgument(root, `ipfs://${cid}`)).toBe(`/ipfs/${cid}`)
     expect(sourceArgument(root, `/ipfs/${cid}`)).toBe(`/ipfs/${cid}`)
     expect(sourceArgument(root, 'images')).toBe(join(root, 'images'))
+    expect(sourceArgument(root, '-')).toBe('/dev/stdin')
+    expect([isPipe(root), isPipe(`/ipfs/${cid}`), isPipe('/dev/null'), isPipe(join(root, 'missing'))]).toEqual([
+      false,
+      false,
+      true,
+      false
+    ])
     await mkdir(join(root, `${cid}`))
     expect(sourceArgument(root, `${cid}`)).toBe(join(root, `${cid}`))
   })

@@ -6,7 +6,8 @@ import { elect } from '../../../src/align/election.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Quality } from '../../../src/merge/views.ts'
-import type { Lease, Result, Score, SignedRecord } from '../../../src/publish/record.ts'
+import type { Lease } from '../../../src/publish/lease.ts'
+import type { Result, Score, SignedRecord } from '../../../src/publish/record.ts'
 import {
   makeAlignment,
   makeResult,
@@ -18,7 +19,8 @@ import {
 import { testAssessment } from '../../helpers/test-evidence.ts'
 
 const TTL = 60_000
-const QUALITY: Quality = { looR2: 0.5, looCosine: 0.75 }
+const FIGURES = { looR2: 0.5, looCosine: 0.75 }
+const QUALITY: Quality = { ...FIGURES, looZ: 30 }
 const peers = [testPeer('best'), testPeer('close'), testPeer('weak')] as const
 const [best, close, weak] = peers
 
@@ -91,7 +93,7 @@ async function result(peer: TestPeer, partition: number, change: Partial<Result>
 async function done(peer: TestPeer, partition: number, change: Partial<Result> = {}): Promise<SignedRecord[]> {
   const raw = await result(peer, partition, change)
   const { targets } = scoreOf(best).body
-  return [raw, await makeAlignment(swarm, peer, 2 + 2 * partition, raw, targets, QUALITY)]
+  return [raw, await makeAlignment(swarm, peer, 2 + 2 * partition, raw, targets, FIGURES)]
 }
 const allDone = async (peer: TestPeer): Promise<SignedRecord[]> =>
   (await Promise.all([0, 1, 2, 3].map(p => done(peer, p)))).flat()
@@ -263,7 +265,7 @@ describe('the next task', () => {
       const task = next(best, [...records, ...improved]) as Task
       if (task.do !== 'align') throw new Error(`${task.do} in round ${round}`)
       const { targets } = scoreOf(best).body
-      improved.push(await makeAlignment(swarm, best, 20 + round, task.work.result, targets, QUALITY))
+      improved.push(await makeAlignment(swarm, best, 20 + round, task.work.result, targets, FIGURES))
     }
     expect(next(best, [...records, ...improved])).toBeUndefined()
   })
@@ -304,7 +306,7 @@ describe('the next task', () => {
       const records = await labelledInPart(weak)
       const more = await result(close, 3)
       expect(next(close, [...records, more])).toMatchObject({ do: 'align', partition: 3, own: true })
-      const full = [...records, more, await makeAlignment(swarm, close, 20, more, scoreOf(best).body.targets, QUALITY)]
+      const full = [...records, more, await makeAlignment(swarm, close, 20, more, scoreOf(best).body.targets, FIGURES)]
       expect(next(best, [...full, await result(best, 3, { present: 2 })])).toBeUndefined()
     })
   })
@@ -313,7 +315,7 @@ describe('the next task', () => {
     const key = qualityKey(scoreOf(weak).body.targets, scoreOf(best).body.targets)
     const raw = await result(weak, 3)
     const records = (await Promise.all([0, 1, 2].map(p => done(best, p)))).flat()
-    qualities.set(key, { looR2: 0.01, looCosine: 0.75 })
+    qualities.set(key, { looR2: 0.01, looCosine: 0.75, looZ: 1 })
     try {
       expect(next(best, [...records, raw])).toEqual({ do: 'optimize', partition: 3, improving: false })
     } finally {

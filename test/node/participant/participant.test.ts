@@ -48,7 +48,7 @@ test('an attempt that fails does not count towards --max-partitions, a published
   const verdict = { ...testAssessment(testCid('targets')), uniformValue: -1, admissible: true, refusals: [] }
   const exact = {
     assess: async () => verdict,
-    quality: async () => ({ looR2: 1, looCosine: 1 }),
+    quality: async () => ({ looR2: 1, looCosine: 1, looZ: 50 }),
     elect: async (candidates: Parameters<typeof elect>[1]) => elect(manifest, candidates),
     uniformValue: async () => verdict.uniformValue,
     fit: unneeded,

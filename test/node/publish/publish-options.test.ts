@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import type { PublishOptions } from '../../../node/api/options.ts'
 import {
+  imageLimits,
   checkPublishOptions,
   checkReferenceFeatures,
   checkReferencePrior,
   defaultPolicy
 } from '../../../node/publish/publish-options.ts'
+import { MAX_IMAGE_BYTES } from '../../../src/distribute/image-kind.ts'
+import { DEFAULT_IMAGE_LIMITS, MAX_IMAGE_PIXELS } from '../../../src/distribute/image-limits.ts'
 import { MAX_DIMENSION, MAX_MATRIX_BYTES, MAX_PARTITIONS, MAX_SHARED_ROWS } from '../../../src/distribute/manifest.ts'
 import { matrix } from '../../../src/matrix.ts'
 import { testPeer } from '../../helpers/swarm-factory.ts'
@@ -25,7 +28,7 @@ const refused = (call: () => unknown): unknown => {
 
 describe('options of publish', () => {
   test('elect by what known members, or anybody, can be trusted with', () => {
-    expect(defaultPolicy(good)).toBe('predictivity')
+    expect(defaultPolicy(good)).toBe('corroboration')
     expect(defaultPolicy({ ...good, allow: [testPeer('alice').id] })).toBe('consensus')
   })
 
@@ -56,6 +59,18 @@ describe('options of publish', () => {
     expect(checkPublishOptions({ ...good, partitions: MAX_PARTITIONS, shared: 4096, dimension: 4096 })).toBe('open')
     const { id, key } = testPeer('alice')
     expect(checkPublishOptions({ ...good, allow: [id, id] })).toEqual([key])
+  })
+
+  test('say how large an image may be, within what a participant can decode', () => {
+    expect(imageLimits({})).toEqual(DEFAULT_IMAGE_LIMITS)
+    expect(imageLimits({ maxPixels: MAX_IMAGE_PIXELS, maxImageBytes: 1 })).toEqual({
+      maxPixels: MAX_IMAGE_PIXELS,
+      maxBytes: 1
+    })
+    expect(refused(() => imageLimits({ maxPixels: MAX_IMAGE_PIXELS + 1 }))).toMatchObject(refusal(/"max-pixels"/))
+    expect(refused(() => imageLimits({ maxImageBytes: MAX_IMAGE_BYTES + 1 }))).toMatchObject(
+      refusal(/"max-image-bytes".*67108864 at most/)
+    )
   })
 
   test('with a reference prior whose features would be too large are refused', () => {

@@ -18,7 +18,7 @@ function parts(elect: () => Promise<Election>, more: Partial<ElectionsComponents
   const qualities: ElectionsComponents['qualities'] = new Map()
   const elections = createElections({
     set: createRecordSet([]),
-    exact: { elect, quality: async () => ({ looR2: 1, looCosine: 1 }) },
+    exact: { elect, quality: async () => ({ looR2: 1, looCosine: 1, looZ: 100 }) },
     evidence: { assessments: new Map(), qualities },
     qualities,
     onChange: () => {},
@@ -108,9 +108,9 @@ test('after a stop none begins', async () => {
 test('of too many figures those for past references are forgotten, and none for the present one', async () => {
   const { elections, qualities } = parts(async () => computed)
   const present = `${rawCid(Uint8Array.of(2))} ${computed.reference?.cid}`
-  qualities.set(present, { looR2: 0.5, looCosine: 0.5 })
-  for (let i = 0; i < MAX_QUALITIES; i++) qualities.set(`${i} past`, { looR2: 0, looCosine: 0 })
+  qualities.set(present, { looR2: 0.5, looCosine: 0.5, looZ: 50 })
+  for (let i = 0; i < MAX_QUALITIES; i++) qualities.set(`${i} past`, { looR2: 0, looCosine: 0, looZ: 50 })
   await elections.now()
   expect([...qualities.keys()]).toEqual([present])
-  expect(qualities.get(present)).toEqual({ looR2: 0.5, looCosine: 0.5 })
+  expect(qualities.get(present)).toEqual({ looR2: 0.5, looCosine: 0.5, looZ: 50 })
 })

@@ -31,7 +31,7 @@ function start(fetch: () => Promise<typeof matrix>, more: Partial<JudgeComponent
     set,
     exact: {
       assess: async (cid, kind) => testAssessment(cid, kind),
-      quality: async () => ({ looR2: 1, looCosine: 1 }),
+      quality: async () => ({ looR2: 1, looCosine: 1, looZ: 50 }),
       elect: async () => ({ ranking: [] }),
       forget: async cid => void forgotten.push(cid.toString())
     },

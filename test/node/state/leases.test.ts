@@ -5,7 +5,7 @@ import {
   MAX_OPEN_LEASES_PER_PEER,
   type LeaseTable
 } from '../../../node/state/leases.ts'
-import type { Lease } from '../../../src/publish/record.ts'
+import type { Lease } from '../../../src/publish/lease.ts'
 import { testCid, testPeer, type TestPeer } from '../../helpers/swarm-factory.ts'
 
 const TTL = 60_000

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createElectionMemo, NO_VALUE, type Candidate } from '../../../src/align/candidate.ts'
 import { elect } from '../../../src/align/election.ts'
-import { assess, defaultGate, type Assessment } from '../../../src/align/gate.ts'
+import { POLICY_NAMES, type Manifest } from '../../../src/distribute/manifest.ts'
+import { assess, DEFAULT_GATE, type Assessment } from '../../../src/align/gate.ts'
 import { ABSENT, encodeMatrix } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
@@ -12,18 +13,15 @@ import { distance } from '../../helpers/vectors.ts'
 
 const seed = new Uint8Array(32).fill(5)
 const uniformity = { t: 2, centred: false }
-const under = (policy: 'uniformity' | 'predictivity' | 'consensus', human = false) => ({
+const under = (policy: Manifest['election']['policy'], human = false) => ({
   seed,
   election: { policy, margin: 0.02, human }
 })
 
 const plain: Assessment = {
   uniformValue: -1,
-  r2: 0.5,
-  chanceR2: -0.05,
-  noiseDeviation: 0.01,
-  neighbourOverlap: 0.1,
-  neighbourLift: 10,
+  z: 50,
+  rowsNeeded: 0,
   effectiveRank: 5,
   present: 100,
   admissible: true,
@@ -148,7 +146,7 @@ describe('election of real matrices', () => {
   const hidden = gaussian(rows, 8, 'causes')
   const features = honest(hidden, 40, 0.3, 'features')
   const judged = (key: string, targets: Matrix32): Candidate => {
-    const assessment = assess({ gate: defaultGate(rows), seed, uniformity }, { targets, kind: 'onnx' }, features)
+    const assessment = assess({ gate: DEFAULT_GATE, uniformity }, { targets, kind: 'onnx' }, features)
     return {
       key,
       author: key,
@@ -166,7 +164,7 @@ describe('election of real matrices', () => {
     expect(attackers.at(-1)?.assessment.uniformValue).toBeLessThan(
       Math.min(...priors.map(p => p.assessment.uniformValue))
     )
-    for (const policy of ['uniformity', 'predictivity', 'consensus'] as const) {
+    for (const policy of POLICY_NAMES) {
       const { reference, ranking } = elect(under(policy), [...attackers, ...priors])
       expect(reference?.provenance.from.every(key => key.startsWith('prior'))).toBe(true)
       expect(ranking.filter(r => r.key.includes('noise')).every(r => !r.electable)).toBe(true)

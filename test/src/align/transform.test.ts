@@ -3,7 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { symmetricEigen } from '../../../src/align/eigen.ts'
 import { multiplyByTranspose, plainGemm, transpose, type Gemm } from '../../../src/gemm.ts'
 import { solveGrid } from '../../../src/align/ridge.ts'
-import { applyTransform, DEFAULT_GRID, fitTransform, MIN_ROWS } from '../../../src/align/transform.ts'
+import {
+  applyTransform,
+  DEFAULT_GRID,
+  DEFAULT_MIN_LOO_Z,
+  fitTransform,
+  MIN_ROWS
+} from '../../../src/align/transform.ts'
 import { ABSENT, isAbsentRow } from '../../../src/bytes.ts'
 import { NumericError } from '../../../src/errors.ts'
 import { matrix, zeros, type Matrix32 } from '../../../src/matrix.ts'
@@ -37,6 +43,39 @@ describe('alignment', () => {
       expect(distance(fit.offset, expected.offset)).toBeLessThan(1e-10)
     }
   )
+
+  test('z is near a normal number where there is nothing to carry, and grows where R2 is hardly above 0', async () => {
+    const hidden = gaussian(300, 12, 'causes')
+    const zs: number[] = []
+    for (let i = 0; i < 40; i++) {
+      const to = honest({ ...hidden, rows: 60, data: hidden.data.slice(0, 60 * 12) }, 8, 0.5, 'to')
+      const { looZ } = await fitTransform({ from: gaussian(60, 6, `n${i}`), to, grid: [0.1, 1], gemm: plainGemm })
+      zs.push(looZ)
+    }
+    const mean = zs.reduce((a, b) => a + b, 0) / zs.length
+    expect(Math.abs(mean)).toBeLessThan(0.7) // 40 draws: a standard error of 0.16
+    expect(Math.max(...zs)).toBeLessThan(DEFAULT_MIN_LOO_Z)
+    const weak = { from: honest(hidden, 40, 6, 'from'), to: honest(hidden, 60, 6, 'to'), grid: DEFAULT_GRID }
+    const found = await fitTransform({ ...weak, gemm: plainGemm })
+    expect(found.looR2).toBeLessThan(0.05)
+    expect(found.looZ).toBeGreaterThan(DEFAULT_MIN_LOO_Z)
+  })
+
+  test('z does not depend on units and offsets, with more rows than columns and with fewer', async () => {
+    for (const columns of [3, 9]) {
+      const from = gaussian(8, 2, 'x')
+      const to = gaussian(8, columns, 'y')
+      const { looZ, looR2 } = await fitTransform({ from, to, grid: [0.3], gemm: plainGemm })
+      expect(Number.isFinite(looZ)).toBe(true)
+      expect(looR2).toBeLessThanOrEqual(1)
+      const turned = matrix(
+        8,
+        columns,
+        to.data.map(value => 3 * value + 1)
+      )
+      expect((await fitTransform({ from, to: turned, grid: [0.3], gemm: plainGemm })).looZ).toBeCloseTo(looZ, 9)
+    }
+  })
 
   test('leave-one-out figures equal the prediction of a fit that never saw the row', async () => {
     await fc.assert(

@@ -4,7 +4,9 @@ import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { cborCid, encodeCbor } from '../../../src/codec.ts'
+import { DEFAULT_IMAGE_LIMITS } from '../../../src/distribute/image-limits.ts'
 import {
+  imageLimitsOf,
   isAdmitted,
   MAX_MANIFEST_BYTES,
   MAX_PARTITIONS,
@@ -57,7 +59,14 @@ describe('a manifest', () => {
 
   test('keeps the id that it had when this test was written', () => {
     // a known answer: another value means that swarms made by earlier versions can no longer be joined
-    expect(swarm.id.toString()).toBe('bafyreifkq6q55qvwmzmjxzersuugxsrl4dk2lxwsoqbmehxpmejey3uo4y')
+    expect(swarm.id.toString()).toBe('bafyreid4e33hymncyqrfb6otlep6exfvegvyow6nwempgmgx3tc3wzmv2u')
+  })
+
+  test('says how large an image may be, or means the usual limits', async () => {
+    const images = { maxPixels: 1000, maxBytes: 2000 }
+    const { bytes } = await sealManifest({ ...makeManifest(), images }, testPublisher.sign)
+    expect(imageLimitsOf(openManifest(bytes, verify).manifest)).toEqual(images)
+    expect(imageLimitsOf(makeManifest())).toBe(DEFAULT_IMAGE_LIMITS)
   })
 
   test('signed by another than the publisher that it names is refused', async () => {
@@ -167,6 +176,10 @@ describe('a manifest', () => {
     ['a dimension of 4,097', { dimension: 4097 }, /dimension/],
     ['a fractional dimension', { dimension: 4.5 }, /dimension/],
     ['matrices over 64 MiB', { dimension: 4096, shared: { ...m.shared, rows: 16_384 } }, /shared rows|over|shape/],
+    ['images of no pixels', { images: { maxPixels: 0, maxBytes: 9 } }, /maxPixels/],
+    ['images that no participant could decode', { images: { maxPixels: 2 ** 30, maxBytes: 9 } }, /maxPixels/],
+    ['images over 64 MiB', { images: { maxPixels: 9, maxBytes: 2 ** 27 } }, /maxBytes/],
+    ['the usual limits of images', { images: DEFAULT_IMAGE_LIMITS }, /limits of images that are left out/],
     ['a seed of 31 bytes', { seed: new Uint8Array(31) }, /seed/],
     ['a publisher of 33 bytes', { publisher: new Uint8Array(33) }, /publisher/],
     ['a t of zero', { uniformity: { t: 0, centred: false } }, /t/],
@@ -174,7 +187,18 @@ describe('a manifest', () => {
     ['a margin below zero', { election: { ...m.election, margin: -1 } }, /margin/],
     ['no ridge strengths', { alignment: { ...m.alignment, grid: [] } }, /grid/],
     ['a ridge strength of zero', { alignment: { ...m.alignment, grid: [0] } }, /grid/],
-    ['no neighbours', { gate: { ...m.gate, neighbours: 0 } }, /neighbours/],
+    ['a gate that is not a number', { gate: { minZ: '5' } }, /minZ/],
+    ['a floor that nothing reaches', { alignment: { ...m.alignment, minLooZ: 1e9 } }, /minLooZ/],
+    [
+      'the gate of a version before 1.0',
+      { gate: { ridge: 0.3, minR2: 0.1, neighbours: 5, minNeighbourLift: 2, minEffectiveRank: 1.5 } },
+      /"gate.ridge", which is from a version before 1.0 .* publish the dataset again/
+    ],
+    [
+      'the floors of a version before 1.0',
+      { alignment: { grid: [1], minLooR2: 0.05, minLooCosine: 0.1 } },
+      /"alignment.minLooR2", which is from a version before 1.0/
+    ],
     ['a quota of no records', { quotas: { ...m.quotas, recordsPerPeer: 0 } }, /recordsPerPeer/],
     ['a quota of a terabyte', { quotas: { ...m.quotas, recordBytes: 2 ** 40 } }, /recordBytes/],
     ['an empty admission list', { admission: [] }, /admission/],

@@ -30,7 +30,7 @@ async function describeDataset(name: string, license?: string, priorLicense = 'M
   const { looR2, looCosine } = alignment.body
   const evidence = {
     ...testEvidence([score]),
-    qualities: new Map([[`${score.body.targets} ${score.body.targets}`, { looR2, looCosine }]])
+    qualities: new Map([[`${score.body.targets} ${score.body.targets}`, { looR2, looCosine, looZ: 30 }]])
   }
   const view = viewOf(swarm.manifest, set, evidence, elect(swarm.manifest, candidatesOf(set, evidence)))
   expect([...view.chosen.keys()]).toEqual([2])

@@ -4,7 +4,14 @@ import type { Election } from '../../../src/align/candidate.ts'
 import { elect } from '../../../src/align/election.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { createRecordSet, type RecordSet } from '../../../src/merge/record-set.ts'
-import { belowFloor, candidatesOf, viewOf, type Evidence, type SwarmView } from '../../../src/merge/views.ts'
+import {
+  belowFloor,
+  candidatesOf,
+  qualityKey,
+  viewOf,
+  type Evidence,
+  type SwarmView
+} from '../../../src/merge/views.ts'
 import { anyHistory } from '../../helpers/arbitraries.ts'
 import { makeSwarm } from '../../helpers/swarm-factory.ts'
 import { testEvidence } from '../../helpers/test-evidence.ts'
@@ -53,7 +60,8 @@ describe('a view', () => {
             expect(alignment.body.result).toEqual(result.id)
             expect(result.body.score).toEqual(score.id)
             expect(result.body.author).toEqual(score.body.author)
-            expect(belowFloor(swarm.manifest, alignment.body)).toBeUndefined()
+            const quality = by.qualities.get(qualityKey(score.body.targets, alignment.body.reference))
+            expect(quality === undefined || belowFloor(swarm.manifest, quality)).toBeUndefined()
           }
         }
       ),

@@ -11,7 +11,9 @@ import {
   qualityKey,
   viewOf,
   type Evidence,
-  type SwarmView
+  type SwarmView,
+  HOPELESS,
+  type Quality
 } from '../../../src/merge/views.ts'
 import type { Alignment, Result, Score, SignedRecord } from '../../../src/publish/record.ts'
 import type { Assessment } from '../../../src/align/gate.ts'
@@ -27,14 +29,15 @@ import {
 } from '../../helpers/swarm-factory.ts'
 
 const [alice, bob, carol] = [testPeer('alice'), testPeer('bob'), testPeer('carol')]
-const GOOD = { looR2: 0.5, looCosine: 0.75 }
+const FIGURES = { looR2: 0.5, looCosine: 0.75 }
+const GOOD: Quality = { ...FIGURES, looZ: 30 }
 
 let swarm: Swarm
 let best: SignedRecord<Score>
 let close: SignedRecord<Score>
 let weak: SignedRecord<Score>
 /** Uniform values: best -3, close -2.98 (within the margin of 0.05), weak -1 */
-let evidence: { assessments: Map<string, Assessment>; qualities: Map<string, typeof GOOD> }
+let evidence: { assessments: Map<string, Assessment>; qualities: Map<string, Quality> }
 
 beforeAll(async () => {
   swarm = await makeSwarm()
@@ -123,12 +126,12 @@ describe('a view', () => {
 
   test('lets the author align its own targets although somebody else did before', async () => {
     const [result] = await work(bob, 1, close, 2)
-    const foreign = await makeAlignment(swarm, carol, 5, result, best.body.targets, GOOD)
+    const foreign = await makeAlignment(swarm, carol, 5, result, best.body.targets, FIGURES)
     const v = view([result, foreign])
     expect(v.pending.get(2)).toEqual([{ partition: 2, score: close, result, byOthers: true }])
     expect(v.chosen.get(2)?.alignment.key).toBe(foreign.key)
     expect(v.missing).not.toContain(2)
-    const own = await makeAlignment(swarm, bob, 6, result, best.body.targets, GOOD)
+    const own = await makeAlignment(swarm, bob, 6, result, best.body.targets, FIGURES)
     const after = view([result, foreign, own])
     expect(after.chosen.get(2)?.alignment.key).toBe(own.key)
     expect(after.pending.size).toBe(0)
@@ -146,8 +149,8 @@ describe('a view', () => {
     const byNetwork = await work(carol, 1, weak, 1)
     const few = await makeResult(swarm, alice, 21, labels, 1, { present: 1 })
     const all = await makeResult(swarm, alice, 22, labels, 1)
-    const alignedFew = await makeAlignment(swarm, alice, 23, few, best.body.targets, GOOD)
-    const alignedAll = await makeAlignment(swarm, alice, 24, all, best.body.targets, GOOD)
+    const alignedFew = await makeAlignment(swarm, alice, 23, few, best.body.targets, FIGURES)
+    const alignedAll = await makeAlignment(swarm, alice, 24, all, best.body.targets, FIGURES)
     const chosen = (records: SignedRecord[]): string | undefined => view([labels, ...records]).chosen.get(1)?.score.key
     expect(view([labels]).election.ranking.find(r => r.key === labels.key)?.electable).toBe(false)
     expect(chosen([...byNetwork, few, alignedFew])).toBe(weak.key)
@@ -226,24 +229,21 @@ describe('a view', () => {
   })
 
   test.each([
-    ['R2', { looR2: 0.0999, looCosine: 0.75 }],
-    ['cosine', { looR2: 0.5, looCosine: 0.0999 }],
-    ['R2 that is not a number', { looR2: Number.NaN, looCosine: 0.75 }]
-  ])(
-    'neither takes nor waits for targets whose %s is below the floor: the partition is still to be done',
-    async (_, quality) => {
-      evidence.qualities.set(qualityKey(close.body.targets, best.body.targets), quality)
-      const [result, alignment] = await work(bob, 1, close, 2, {
-        looR2: Number.isNaN(quality.looR2) ? 0 : quality.looR2,
-        looCosine: quality.looCosine
-      })
-      for (const records of [[result], [result, alignment]]) {
-        const v = view(records)
-        expect(v.chosen.size + v.pending.size).toBe(0)
-        expect(v.missing).toEqual([0, 1, 2, 3])
-      }
+    ['is below the floor', { ...GOOD, looZ: 3.999999 }],
+    ['is not a number', { ...GOOD, looZ: Number.NaN }],
+    ['is that of a prior which cannot be mapped', HOPELESS]
+  ])('neither takes nor waits for targets whose z %s: the partition is still to be done', async (_, quality) => {
+    evidence.qualities.set(qualityKey(close.body.targets, best.body.targets), quality)
+    const [result, alignment] = await work(bob, 1, close, 2, {
+      looR2: quality.looR2,
+      looCosine: quality.looCosine
+    })
+    for (const records of [[result], [result, alignment]]) {
+      const v = view(records)
+      expect(v.chosen.size + v.pending.size).toBe(0)
+      expect(v.missing).toEqual([0, 1, 2, 3])
     }
-  )
+  })
 
   test('waits for a quality that is not computed yet', async () => {
     evidence.qualities.delete(qualityKey(close.body.targets, best.body.targets))

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { batches, batchesOf } from '../../../../node/compute/inference/batches.ts'
+import { png, syntheticPng } from '../../../../node/priors/synthetic-image.ts'
 
 const MiB = 1024 * 1024
 const images = (...sizes: number[]) => sizes.map(size => ({ bytes: new Uint8Array(size) }))
@@ -38,7 +39,15 @@ describe('batches', () => {
   })
 
   test('of a list are cut alike', () => {
-    expect([...batches([1, 2, 3], n => n * 6 * MiB, 32)]).toEqual([[1], [2], [3]])
-    expect([...batches([1, 2, 3], n => n, 2)]).toEqual([[1, 2], [3]])
+    expect([...batches([1, 2, 3], n => new Uint8Array(n * 6 * MiB), 32)]).toEqual([[1], [2], [3]])
+    expect([...batches([1, 2, 3], n => new Uint8Array(n), 2)]).toEqual([[1, 2], [3]])
+  })
+
+  test('have as many pixels as are decoded in one go, and one image that has more alone', () => {
+    const small = syntheticPng(10, 10)
+    const large = png(8000, 7000, new Uint8Array(9))
+    const huge = png(12_000, 10_000, new Uint8Array(9))
+    const sizes = [...batches([small, large, small, large, huge, small, huge], image => image)].map(part => part.length)
+    expect(sizes).toEqual([3, 1, 1, 1, 1])
   })
 })

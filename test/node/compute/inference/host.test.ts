@@ -227,9 +227,26 @@ describe('inspectImages', () => {
       const bomb = png(30_000, 30_000, deflateSync(new Uint8Array(9)))
       expect(await host.inspectImages([syntheticPng(20, 10), bomb, syntheticPng(40, 40), new Uint8Array(5)])).toEqual([
         { width: 20, height: 10, format: 'png' },
-        { error: expect.stringMatching(/pixel limit/) as string },
-        { error: expect.stringMatching(/pixel limit/) as string },
+        { error: '30000 x 30000 = 900000000 pixels, at most 1000 by --max-pixels of publish' },
+        { error: '40 x 40 = 1600 pixels, at most 1000 by --max-pixels of publish' },
         { error: expect.stringMatching(/known format/) as string }
+      ])
+    } finally {
+      await host.close()
+    }
+  })
+
+  it('names the image that no worker survives, and goes on with the others', async () => {
+    const host = new InferenceHost({ limits: { memoryBytes: 250 * 2 ** 20 } })
+    try {
+      // 300 MB of pixels from a file of a few hundred kilobytes
+      const large = png(10_000, 10_000, deflateSync(new Uint8Array(10_000 * 30_001), { level: 1 }))
+      const small = syntheticPng(20, 10)
+      const facts = await host.inspectImages([small, large, small])
+      expect(facts).toEqual([
+        { width: 20, height: 10, format: 'png' },
+        { error: expect.stringMatching(/memory/) as string },
+        { width: 20, height: 10, format: 'png' }
       ])
     } finally {
       await host.close()

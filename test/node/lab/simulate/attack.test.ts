@@ -24,7 +24,7 @@ describe('under uniformity', () => {
     expect(open.ranking[0]?.figure).toBeLessThan(-3.5)
     const gated = await against(noise)
     expect(gated.participants.find(p => p.participant === 'noise')).toMatchObject({ eligible: false, partitions: 0 })
-    expect(gated.participants.find(p => p.participant === 'noise')?.margins.r2).toBeLessThan(0)
+    expect(gated.participants.find(p => p.participant === 'noise')?.margin).toBeLessThan(0)
     expect(gated.reference?.from).not.toEqual(['noise'])
     expect(gated.coverage).toBe(1)
   })
