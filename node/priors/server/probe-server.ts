@@ -4,7 +4,6 @@
  */
 import { InvalidPriorError } from '../../../src/errors.ts'
 import { createTensorWriter } from '../../../src/optimize/pixels.ts'
-import { poolFeatures } from '../../../src/optimize/pooling.ts'
 import type { Preprocessing } from '../../../src/optimize/preprocessing.ts'
 import type { Pixels } from '../../../src/optimize/resize.ts'
 import type { TensorEncoding } from '../../compute/inference/messages.ts'
@@ -94,15 +93,6 @@ export async function probeServer(
       compare(probeName(0), l, first.features, features)
     }
   }
-}
-
-/** Features of `count` images out of an answer. Throws `InvalidPriorError` for a shape that has none. */
-export function featuresOf(
-  { values, dims }: { values: Float32Array | Float64Array | Float16Array; dims: readonly number[] },
-  count: number,
-  tokens: 'mean' | 'first'
-): Float32Array {
-  return poolFeatures(values, dims, count, tokens)
 }
 
 // --- internal ---

@@ -1,5 +1,5 @@
 /**
- * A prior that is a model behind a server (Open Inference protocol, also called KServe v2: Triton, KServe, MLServer, TorchServe, OpenVINO).
+ * A prior that is a model behind a server (Open Inference protocol, also called KServe v2: Triton, KServe, MLServer, OpenVINO).
  *
  * Images are decoded and preprocessed here, in the same child process and by the same code as for a model that runs here; the server gets
  * tensors. What it answers is checked like anything from the network. A server that goes away is waited for.
@@ -16,21 +16,19 @@ import { checkFinite } from '../check-finite.ts'
 import { readConfig } from '../find-config.ts'
 import { createHttpClient } from './http-client.ts'
 import { answerBytes, FIRST_ANSWER_BYTES } from './infer-message.ts'
+import { IN_FLIGHT, inferBy, transportText } from './infer-by.ts'
 import { createModelApi, type ModelApi } from './model-api.ts'
 import { createPatience, type Patience } from './patience.ts'
-import { featuresOf, probeServer, type Infer, type ServerPlan } from './probe-server.ts'
+import { probeServer, type Infer, type ServerPlan } from './probe-server.ts'
 import {
-  DATATYPES,
   interfaceOf,
   sameMetadata,
   serverModelId,
   type ModelMetadata,
   type ServerInterface
 } from './server-metadata.ts'
-import { parseServerUrl } from './server-url.ts'
+import { isOpenToOthers, parseServerUrl } from './server-url.ts'
 
-/** Requests at once: while the server works on two, one is on its way there and one back. Each holds a tensor (5 MB for 8 images of 224 px). */
-const IN_FLIGHT = 4
 /** When a model is loaded somebody sits there: a wrong address is told soon, a server that is just starting is still found. */
 const LOAD_WAIT_MS = 10_000
 const MAX_NAME_CHARACTERS = 64
@@ -69,6 +67,8 @@ export async function loadServerPrior(text: string, options: ServerPriorOptions 
   const model = parseServerUrl(text)
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const { token, signal, onWarning = () => undefined } = options
+  if (token !== undefined && isOpenToOthers(model.server))
+    onWarning(`the token is sent to ${model.server} unencrypted, where others may read it: use https`)
   const client = createHttpClient(model.server, {
     milliseconds: limits.requestMilliseconds,
     ...(token === undefined ? {} : { token })
@@ -219,42 +219,6 @@ function createServerPrior(
       return { features: matrix(images.length, l, data), absent: images.map(() => false) }
     },
     close: async () => await host.close()
-  }
-}
-
-/** How tensors travel, in words. */
-export function transportText({ encoding, rows }: ServerPlan): string {
-  const form = encoding === 'binary' ? 'binary tensors' : 'JSON (it lacks the binary tensor data extension: slower)'
-  return `${form}, ${rows} ${rows === 1 ? 'image' : 'images'} per request, ${IN_FLIGHT} requests at once`
-}
-
-/** One question to the model. Once there is a `plan`, size of the feature and version of the model must stay. */
-function inferBy(
-  api: ModelApi,
-  { input, output, tokens }: ServerInterface,
-  { height, width }: Preprocessing,
-  { maxBytes, plan, signal }: { maxBytes: number; plan?: ServerPlan; signal?: AbortSignal }
-): Infer {
-  const { name, layout, channels, elementType } = input
-  const image = layout === 'nchw' ? [channels, height, width] : [height, width, channels]
-  return async (tensor, count, encoding) => {
-    const request = {
-      input: { name, datatype: DATATYPES[elementType], shape: [count, ...image] },
-      output,
-      tensor,
-      encoding
-    }
-    const answer = await api.infer(request, maxBytes, signal)
-    const features = featuresOf(answer, count, tokens)
-    if (plan !== undefined && features.length !== count * plan.dimension)
-      throw new InvalidPriorError(
-        `the size of the feature changed from ${plan.dimension} to ${features.length / count} numbers per image`
-      )
-    if (plan?.version !== undefined && answer.version !== plan.version)
-      throw new InvalidPriorError(
-        `version ${answer.version ?? '(none)'} of the model answered, before it was version ${plan.version}: give one with /versions/${plan.version} in the URL`
-      )
-    return { features, dims: answer.dims, ...(answer.version === undefined ? {} : { version: answer.version }) }
   }
 }
 

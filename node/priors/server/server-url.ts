@@ -16,6 +16,12 @@ export function isServerUrl(prior: string): boolean {
   return /^https?:\/\//i.test(prior)
 }
 
+/** Does what is sent there cross a network unencrypted? */
+export function isOpenToOthers(server: string): boolean {
+  const { protocol, hostname } = new URL(server)
+  return protocol === 'http:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+}
+
 const FORM = 'http://HOST:PORT/v2/models/NAME or http://HOST:PORT/v2/models/NAME/versions/VERSION is needed'
 
 /** Throws `InvalidPriorError`; a password in the URL is not repeated in the message. */

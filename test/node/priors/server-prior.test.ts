@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { priorIdentity } from '../../../src/optimize/prior.ts'
+import { priorLocation } from '../../../node/api/prior-location.ts'
 import { checkPrior } from '../../../node/priors/check-prior.ts'
 import { loadPrior } from '../../../node/priors/load-prior.ts'
 import { loadServerPrior, type ServerPrior, type ServerPriorOptions } from '../../../node/priors/server/server-prior.ts'
-import { parseServerUrl } from '../../../node/priors/server/server-url.ts'
+import { isOpenToOthers, parseServerUrl } from '../../../node/priors/server/server-url.ts'
 import { syntheticPng } from '../../../node/priors/synthetic-image.ts'
 import { classifier, model, node, value } from '../../helpers/onnx.ts'
 import {
@@ -444,6 +445,16 @@ describe('the URL of a model', () => {
     ['http://', /cannot be parsed/]
   ])('%s is refused', (url, message) => {
     expect(() => parseServerUrl(url)).toThrow(message)
+  })
+
+  it('is not taken for a path, and a path is made absolute', () => {
+    expect(priorLocation('HTTP://gpu/v2/models/a', '/here')).toBe('HTTP://gpu/v2/models/a')
+    expect(priorLocation('models/a.onnx', '/here')).toBe('/here/models/a.onnx')
+  })
+
+  it('says whether a token would cross a network unencrypted', () => {
+    const open = ['http://gpu:8000', 'http://10.0.0.1', 'https://gpu', 'http://localhost:1', 'http://[::1]:8000']
+    expect(open.map(isOpenToOthers)).toEqual([true, true, false, false, false])
   })
 
   it('with a password is refused without repeating it', () => {
