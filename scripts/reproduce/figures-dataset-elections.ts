@@ -11,7 +11,7 @@ const seedOf = (seed: number): Uint8Array => new Uint8Array(32).fill(seed + 1)
 const ELECTION_ROWS = [300, 1000] as const
 const ELECTION_DRAWS = 1
 const N = 256
-/** Whose targets attackers change: two that take part, and one that nobody else has. */
+/** Priors whose targets attackers change: two that take part, and one that no participant has. */
 const BASES: Readonly<Record<string, readonly string[]>> = {
   photos: [UNTRAINED, 'vgg_small', 'superclass2'],
   flowers: [UNTRAINED, 'vgg_small', 'superclass2'],

@@ -9,9 +9,9 @@ import { drawRows, NOISE, targetsOf, UNTRAINED, type Dataset } from './datasets.
 import { column, firm, round, verdict, type Figure, type Row } from './figure.ts'
 
 const GATE_ROWS = [64, 128, 300, 1000] as const
-/** Draws of the shared set; photos are 1,000, so that there is one draw of so many. */
+/** Draws of the shared set. There are 1,000 photos, hence only one draw of 1,000 rows. */
 const DRAWS = 10
-/** With 1,000 rows they differ little. */
+/** Fewer draws with 1,000 rows, which differ little. */
 const FEW_DRAWS = 3
 /** Default of `coopt publish`, and one at which the 1,280 features of an EfficientNet lose less. */
 const DIMENSIONS = [256, 512] as const

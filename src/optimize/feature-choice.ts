@@ -19,13 +19,13 @@ import { dequantizer, floatTensor, quantisationOf, type Quantisation } from './q
 export interface FeatureChoice {
   /** Name of the tensor. */
   readonly tensor: string
-  /** True when the tensor is no output of the graph yet: see `outputSuffix`. */
+  /** True if the tensor is not an output of the graph yet: see `outputSuffix`. */
   readonly hidden: boolean
   /** How the integers in it become numbers; absent where it holds floating-point numbers. */
   readonly quantisation?: Quantisation
   /** What to do with tokens [N, T, D]. */
   readonly tokens: 'mean' | 'first'
-  /** For people: why this tensor. */
+  /** Reason for this choice, for display. */
   readonly reason: string
 }
 
@@ -58,11 +58,11 @@ const WEIGHT_INPUT: Readonly<Record<string, number>> = {
 }
 const OF_CONSTANT = new Set(['DequantizeLinear', 'Transpose', 'Cast', 'Identity', 'Reshape', 'Unsqueeze', 'Squeeze'])
 
-/** What is done to a sequence of tokens in a tensor of this name. */
+/** How tokens in a tensor of this name are pooled. */
 export const tokensOf = (tensor: string): 'mean' | 'first' =>
   /(^|[._/-])(cls|class)([._/-]?token)?([._/-]|$)/i.test(tensor) ? 'first' : 'mean'
 
-/** Throws `InvalidPriorError` when `output` is no tensor of the model, or nothing can be chosen without it. */
+/** Throws `InvalidPriorError` if `output` is not a tensor of the model, or no tensor can be chosen without it. */
 export function chooseFeature(facts: ModelFacts, options: { output?: string } = {}): FeatureChoice {
   const isOutput = new Set(facts.outputs.map(o => o.name))
   const makers = new Map(facts.nodes.flatMap(n => n.outputs.map(o => [o, n] as const)))
@@ -108,8 +108,7 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
     )
   }
   const fallback = facts.outputs.at(-1)
-  if (fallback)
-    return choice(fallback.name, `output "${fallback.name}", the last one: no other layer could be told apart`)
+  if (fallback) return choice(fallback.name, `output "${fallback.name}", the last one: no other candidate was found`)
   throw new InvalidPriorError('the model has no output; name a tensor with --output')
 }
 
@@ -135,7 +134,7 @@ const weightOf = ({ op, inputs }: NodeFacts): string => inputs[WEIGHT_INPUT[op] 
 function constantTest(facts: ModelFacts, makers: ReadonlyMap<string, NodeFacts>): (name: string) => boolean {
   return name => {
     let at = name
-    // a chain longer than this is no constant that an exporter writes; bounds a cycle in a hostile graph
+    // exporters do not write longer chains for a constant; bounds a cycle in a hostile graph
     for (let steps = 0; steps < 8; steps++) {
       if (facts.initializers.has(at)) return true
       const maker = makers.get(at)

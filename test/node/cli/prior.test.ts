@@ -86,7 +86,7 @@ describe('coopt prior check --shared', () => {
     expect(good.out).toContain('would be admitted; nothing was published')
     expect(good.out).toContain('42.0 images/s on them')
 
-    const refused = { ...shared, admitted: false, refusals: ['z is 3.50 on 500 shared rows, this swarm asks for 5'] }
+    const refused = { ...shared, admitted: false, refusals: ['z is 3.50 on 500 shared rows, this swarm requires 5'] }
     const bad = await run(['prior', 'check', 'p', '--shared', INVITE], answer(refused))
     expect(bad.code).toBe(5)
     expect(bad.out).toContain('would be REFUSED: z is 3.50')
