@@ -2,14 +2,13 @@
  * Everything that the commands can do, in process and typed: each operation picks what it needs from the runtime and calls the folder that does
  * the work. Arguments are checked before, by the table of api/operations.ts.
  */
-import { resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
 import type { CallOptions, CoOptApi, CoOptNode, CoOptNodeInit } from './api/api.ts'
 import { callSignal } from './api/call-signal.ts'
 import { withCheckedArguments } from './api/operations.ts'
-import { directoryCid } from './api/directory-cid.ts'
+import { absolutePaths, priorLocation } from './api/prior-location.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { mergeToFolder } from './export/merge-to-folder.ts'
@@ -83,7 +82,7 @@ export function nodeOf(
       const { settleMs, leaseMs, handoffMs } = config.timing
       const never = new AbortController().signal
       const id = membership.swarm.id.toString()
-      const prior = directoryCid(options.prior) === undefined ? resolve(options.prior) : options.prior
+      const prior = priorLocation(options.prior)
       const first = priorsAtWork.get(id)
       if (first !== undefined) {
         // both would take work by one view and lease it under one name, and one journal would be written by two
@@ -109,7 +108,7 @@ export function nodeOf(
           onEvent: call.onEvent ?? onEvent,
           logger
         },
-        { ...options, prior },
+        { ...absolutePaths(options), prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
       ).finally(() => priorsAtWork.delete(id))
@@ -151,12 +150,8 @@ export function nodeOf(
           catchUpMs: config.timing.catchUpMs,
           spool
         },
-        directoryCid(prior) === undefined ? resolve(prior) : prior,
-        {
-          ...options,
-          ...(options.image === undefined ? {} : { image: resolve(options.image) }),
-          ...(options.images === undefined ? {} : { images: resolve(options.images) })
-        },
+        priorLocation(prior),
+        absolutePaths(options),
         { onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }
       ),
 

@@ -54,7 +54,7 @@ export async function openLocal(home: string, options: OpenOptions): Promise<Loc
   return node
 }
 
-/** Looks at files of this machine only: needs no home. Errors as `CoOptApi.priorCheck`. */
+/** Looks at files of this machine, or asks a model server: needs no home. Errors as `CoOptApi.priorCheck`. */
 export async function checkPrior(prior: string, options: Omit<PriorCheckOptions, 'shared'>): Promise<PriorReport> {
   const { checkPrior: check } = await import('../priors/check-prior.ts')
   return await check(prior, options)

@@ -1,6 +1,7 @@
 /**
  * PRIOR as a person gives it -> `PriorModel`: an `.onnx` file, a folder with `model.onnx` (or `onnx/model.onnx`), either with the settings
- * of its images beside it (find-config.ts), a label file (`.csv`), or a table of vectors (table/find-table.ts).
+ * of its images beside it (find-config.ts), a label file (`.csv`), a table of vectors (table/find-table.ts), or the URL of a model behind a
+ * server (server/server-prior.ts).
  *
  * A folder with `bundle.json` is a bundle (src/publish/bundle.ts) and must be exactly what it says.
  */
@@ -9,13 +10,16 @@ import { basename, extname, join } from 'node:path'
 import { InvalidPriorError } from '../../src/errors.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import { isBundle, openBundle } from './bundle/open-bundle.ts'
-import { findConfig } from './find-config.ts'
+import { findConfig, readConfig } from './find-config.ts'
+import { refuseOptions, type OptionsOwner } from './refuse-options.ts'
 import { tableOfFile, tableOfFolder, type TableFiles } from './table/find-table.ts'
 import { openTable } from './table/open-table.ts'
 import { createTablePrior } from './table/table-prior.ts'
 import { createHumanPrior, readLabelFile } from './human-prior.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { createOnnxPrior, scanModelFile, type OnnxPrior } from './onnx-prior.ts'
+import { loadServerPrior } from './server/server-prior.ts'
+import { isServerUrl, parseServerUrl } from './server/server-url.ts'
 
 /** Of the .onnx files in a folder as many are named in an error. */
 const MAX_LISTED = 12
@@ -25,6 +29,8 @@ const MAX_NAME_CHARACTERS = 64
 export interface LoadPriorOptions {
   /** Tensor to take as the feature; column or tensor of a table's vectors. */
   readonly output?: string | undefined
+  /** File with the settings of the images, instead of one beside the model */
+  readonly preprocessing?: string | undefined
   /** Column of a table with its keys. */
   readonly key?: string | undefined
   /** Folder of the images, or CSV `name,sha256`, where the file names of labels or of a table lead. */
@@ -39,6 +45,10 @@ export interface LoadPriorOptions {
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */
   readonly scratch?: string
+  /** Ends the loading of a model behind a server */
+  readonly signal?: AbortSignal
+  /** Absences of a model server, for people. @default nothing */
+  onWarning?(message: string): void
 }
 
 export type PriorFiles =
@@ -56,6 +66,8 @@ export type PriorFiles =
 
 /** Which files a path means. Throws `InvalidPriorError` saying what is missing. */
 export async function findPrior(path: string): Promise<PriorFiles> {
+  if (isServerUrl(path))
+    throw new InvalidPriorError('a model behind a server has no files: give an .onnx file or a folder with model.onnx')
   const what = await kindOf(path)
   if (what === undefined)
     throw new InvalidPriorError(
@@ -102,16 +114,16 @@ export async function findPrior(path: string): Promise<PriorFiles> {
  * could not run it within its limits.
  */
 export async function loadPrior(path: string, options: LoadPriorOptions = {}): Promise<PriorModel> {
+  if (isServerUrl(path)) {
+    parseServerUrl(path) // refuses a password without repeating it
+    refuseOptions(path, 'server', options)
+    return await loadServerPrior(path, withToken(options))
+  }
   const files = await findPrior(path)
   if (files.kind === 'onnx') return loadOnnx(files, options)
+  refuseOptions(path, optionsOwner(files), options)
   if (files.kind === 'table')
     return createTablePrior(await openTable(files.table, options), nameAndLicense(files, options))
-  if (options.output !== undefined)
-    throw new InvalidPriorError(`${path} is a label file and has no tensor "${options.output}"`)
-  if (options.key !== undefined)
-    throw new InvalidPriorError(
-      `${path} is a label file, whose first column is the key: --key is for tables of vectors`
-    )
   return createHumanPrior(await readLabelFile(files.labels, options.images), nameAndLicense(files, options))
 }
 
@@ -120,10 +132,11 @@ export async function loadOnnx(
   files: PriorFiles & { kind: 'onnx' },
   options: LoadPriorOptions = {}
 ): Promise<OnnxPrior> {
-  refuseRowOptions(files.model, options)
+  refuseOptions(files.bundle ?? files.model, optionsOwner(files), options)
   if (files.bundle !== undefined) return (await openBundle(files.bundle, options)).prior
   const maxBytes = options.limits?.modelBytes ?? DEFAULT_LIMITS.modelBytes
-  const config = await findConfig(files.model, files.folder)
+  const named = options.preprocessing
+  const config = named === undefined ? await findConfig(files.model, files.folder) : await readConfig(named)
   const model = await scanModelFile(files.model, config, {
     maxBytes,
     ...(options.output === undefined ? {} : { output: options.output })
@@ -136,10 +149,16 @@ export async function loadOnnx(
   })
 }
 
-/** Options of tables and labels, given with a model. Throws `InvalidPriorError`. */
-export function refuseRowOptions(path: string, { key, images }: Pick<LoadPriorOptions, 'key' | 'images'>): void {
-  if (key !== undefined || images !== undefined)
-    throw new InvalidPriorError(`${path} is a model, and needs no --key and --images: they are for tables and labels`)
+/** What a path turned out to be, as `refuseOptions` tells priors apart. */
+export function optionsOwner(files: PriorFiles): OptionsOwner {
+  if (files.kind === 'human') return 'labels'
+  return files.kind === 'table' ? 'table' : files.bundle === undefined ? 'model' : 'bundle'
+}
+
+/** The token for model servers comes from the environment: arguments are seen by everybody on the machine. */
+export function withToken<T extends object>(options: T): T & { token?: string } {
+  const token = process.env['COOPT_PRIOR_TOKEN']?.trim()
+  return token === undefined || token === '' ? options : { ...options, token }
 }
 
 // --- internal ---

@@ -1,6 +1,6 @@
 /**
- * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). Its kind is the owner's choice: a network (`onnx`), human labels
- * (`human`) or vectors computed before (`table`).
+ * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). Its kind is the owner's choice: a network (`onnx`, in a file or
+ * behind a server), human labels (`human`) or vectors computed before (`table`).
  */
 import type { CID } from 'multiformats/cid'
 import { cborCid, encodeCbor } from '../codec.ts'
@@ -25,7 +25,10 @@ export interface FeatureBatch {
 
 export interface PriorDescriptor {
   readonly kind: PriorKind
-  /** CIDv1 raw sha2-256 of the model (or label) file, or CID of a table's files: names the prior without giving it away. */
+  /**
+   * CIDv1 raw sha2-256 of the model (or label) file, or CID of a table's files: names the prior without giving it away. Behind a server, where
+   * nobody sees the file, CIDv1 dag-cbor of the model's name, version and metadata.
+   */
   readonly id: CID
   /** Files beside the model file that hold weights, by location: name and CIDv1 raw of each */
   readonly data?: ReadonlyArray<{ readonly location: string; readonly cid: CID }>
@@ -40,6 +43,8 @@ export interface PriorDescriptor {
   readonly preprocessing?: Preprocessing
   /** What was guessed about files that do not say it, for people. */
   readonly assumed?: readonly string[]
+  /** Set if the model runs on its owner's server: nobody else can run it, and its targets are the owner's claim */
+  readonly server?: { readonly protocol: 'open-inference-v2' }
   /** The bundle with which anyone can run the prior again (publish/bundle.ts), if it came as one. `dagBytes`: all its blocks */
   readonly bundle?: { readonly cid: CID; readonly dagBytes: number }
 }

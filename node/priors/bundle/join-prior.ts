@@ -6,7 +6,9 @@ import type { PriorModel } from '../../../src/optimize/prior.ts'
 import type { Content } from '../../content/content.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
 import { DEFAULT_LIMITS } from '../../compute/inference/limits.ts'
-import { loadPrior, refuseRowOptions, type LoadPriorOptions } from '../load-prior.ts'
+import { loadPrior, type LoadPriorOptions } from '../load-prior.ts'
+import { refuseOptions } from '../refuse-options.ts'
+import { isServerUrl } from '../server/server-url.ts'
 import { storeBundle } from './bundle-files.ts'
 import { fetchBundle } from './fetch-bundle.ts'
 import { isBundle, openBundle } from './open-bundle.ts'
@@ -19,22 +21,22 @@ export interface JoinPriorComponents {
   signal: AbortSignal
 }
 
-/** `prior`: absolute path, or CID of a bundle. Errors as `loadPrior` and `fetchBundle`. */
+/** `prior`: absolute path, CID of a bundle, or URL of a model behind a server. Errors as `loadPrior` and `fetchBundle`. */
 export async function loadPriorToJoin(
   prior: string,
   options: LoadPriorOptions,
   { content, spool, onLicense, signal }: JoinPriorComponents
 ): Promise<PriorModel> {
   const cid = directoryCid(prior)
-  if (cid !== undefined) refuseRowOptions(prior, options)
   if (cid === undefined) {
-    if (!(await isBundle(prior))) return await loadPrior(prior, options)
-    refuseRowOptions(prior, options)
+    if (isServerUrl(prior) || !(await isBundle(prior))) return await loadPrior(prior, { ...options, signal })
+    refuseOptions(prior, 'bundle', options)
     const { prior: model, files } = await openBundle(prior, options)
     await storeBundle(files, content.put)
     await content.barrier()
     return model
   }
+  refuseOptions(prior, 'bundle', options)
   await mkdir(spool, { recursive: true, mode: 0o700 })
   const folder = await mkdtemp(join(spool, 'bundle-'))
   const remove = async (): Promise<void> => await rm(folder, { recursive: true, force: true })
