@@ -1,6 +1,7 @@
 /**
  * How candidates are valued and how the reference comes about: three policies take a winner's matrix, one computes a matrix from all.
  */
+import { presentRows } from '../bytes.ts'
 import { matrixCid } from '../distribute/matrix-cid.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type Rules
 } from './candidate.ts'
 import { corroboration } from './corroboration.ts'
-import { consensus, consensusSize } from './consensus.ts'
+import { consensus, consensusSize, hasConsensus } from './consensus.ts'
 import { distinctPriors, predictivity, type PredictivityCandidate } from './predictivity.ts'
 
 /** The paper's policy, behind the gate: the lowest recomputed uniform value. */
@@ -45,14 +46,16 @@ export const corroborationPolicy: ElectionPolicy = {
 
 /**
  * Nobody wins: the reference is the consensus (consensus.ts) of the distinct priors, of many of them the best by predictivity. Those whose targets
- * lack rows take no part. A single distinct prior is its own consensus, and its S_Y, which is published already, the reference.
+ * lack rows, or vary on none that are looked at, take no part. A single distinct prior is its own consensus, and its S_Y, which is published already, the reference.
  */
 export const consensusPolicy: ElectionPolicy = {
   name: 'consensus',
   figures: predictivityFigures,
   value: figure => -figure,
   reference: (electable, { seed }, memo) => {
-    const judged = judgedTargets(electable, () => true)
+    const judged = judgedTargets(electable, () => true).filter(
+      ({ targets }) => presentRows(targets).length === targets.rows && hasConsensus(targets, seed)
+    )
     const distinct = new Set(distinctPriors(judged, seed, memo))
     const members = judged.filter(({ id }) => distinct.has(id)).slice(0, consensusSize(distinct.size))
     // a copy may be ranked before the leader of its group, but the leader is the one that counts
