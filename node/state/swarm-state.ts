@@ -136,7 +136,7 @@ export function createSwarmState(
     changed()
     events.safeDispatchEvent('record', { detail: { record, own } })
     // an author who signed twice, and be it two results, cannot be elected, and any further record may have evicted one of its scores
-    if (record.body.type === 'score' || set.equivocators().has(peerIdOf(record.body.author))) judge.wake()
+    if (record.body.type === 'score' || set.isEquivocator(peerIdOf(record.body.author))) judge.wake()
   }
 
   // what other members do not keep or judge is of no use: its author must know
@@ -144,16 +144,22 @@ export function createSwarmState(
   const warned = new Set<string>() // own records only
   let isDisplacementTold = false
   set.onDisplaced(record => {
+    judge.wake() // a score, or one of two records by which its author could not be elected
     if (!isOwn(record) || isDisplacementTold) return
     isDisplacementTold = true
     logger.error('the record quota of the swarm is used up, and records of this node had to give way to others', {
       record: record.key
     })
   })
+  let isScoreNew = false
   const warnOfUncounted = (): void => {
+    if (!isScoreNew) return
+    isScoreNew = false
+    const own = set.byType('score').filter(isOwn)
+    if (own.length === 0) return
     const counted = new Set(countedScores(set).map(({ key }) => key))
-    for (const score of set.byType('score')) {
-      if (!isOwn(score) || counted.has(score.key) || warned.has(score.key)) continue
+    for (const score of own) {
+      if (counted.has(score.key) || warned.has(score.key)) continue
       warned.add(score.key)
       logger.error('a score of this node is not judged, so nothing counts that is made with its prior', {
         score: score.key,
@@ -163,8 +169,10 @@ export function createSwarmState(
     }
   }
   events.addEventListener('record', ({ detail: { record } }) => {
-    if (record.body.type === 'score') warnOfUncounted()
+    if (record.body.type === 'score') isScoreNew = true
   })
+  // once for all that came together: it looks through the whole set
+  events.addEventListener('change', warnOfUncounted)
 
   /** A foreign record can be fetched again: logged, not synced; and not at all once the set is full, when any number may come and go. */
   const takenFromElsewhere = (record: SignedRecord, outcome: InsertOutcome): void => {
