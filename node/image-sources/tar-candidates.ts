@@ -136,7 +136,8 @@ async function* fromEntry(
   else if (type === 'link' || type === 'symlink') {
     const { links } = reading
     // a symbolic link begins at its own folder, a hard link at the root of the archive
-    const to = type === 'link' || header.linkname == null ? header.linkname : posix.join(posix.dirname(path), header.linkname)
+    const to =
+      type === 'link' || header.linkname == null ? header.linkname : posix.join(posix.dirname(path), header.linkname)
     if (links === undefined || to == null || !links.add(normal(to), path)) yield { name, leftOut: 'link' }
   } else if (type !== 'file' && type !== 'contiguous-file') yield { name, leftOut: 'other' }
   else yield* fromFile(name, path, header.size ?? 0, body, components, reading)

@@ -147,7 +147,12 @@ test('what comes to a full set is not logged although there may be room beside t
   if (last === undefined) throw new Error('an empty set')
   const bytes = state.set.bytes
   // a short one that ranks before the last, so that it fits beside it
-  const short = { ...last, key: 'short', bytes: last.bytes.subarray(0, 4), body: { ...last.body, author: bob.key, seq: 0 } }
+  const short = {
+    ...last,
+    key: 'short',
+    bytes: last.bytes.subarray(0, 4),
+    body: { ...last.body, author: bob.key, seq: 0 }
+  }
   expect(state.add(short)).toBe('replaced')
   expect(state.set.bytes).toBeLessThanOrEqual(bytes + 4)
   expect(logged).toEqual([])
