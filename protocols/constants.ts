@@ -1,6 +1,6 @@
 /**
- * Identifiers, limits and deadlines of the wire. Every number carries the rule that fixes it; a spec page beside each protocol
- * repeats those that another implementation has to know.
+ * Identifiers, limits and deadlines of the wire protocols. Each number comes with its rationale; the spec page of each protocol repeats those that
+ * other implementations need.
  */
 import type { CID } from 'multiformats/cid'
 import { MAX_MANIFEST_BYTES } from '../src/distribute/manifest.ts'
@@ -8,25 +8,25 @@ import { SET_DIGEST_BYTES } from '../src/merge/record-digest.ts'
 
 export const SYNC_PROTOCOL = '/coopt/sync/1.0.0'
 export const REFERENCE_PROTOCOL = '/coopt/reference/1.0.0'
-/** Our own Kademlia network: never joined with the public one. */
+/** Our own Kademlia network, separate from the public one. */
 export const KAD_PROTOCOL = '/coopt/kad/1.0.0'
-/** Members of a swarm find each other on the LAN under a name of our own, so that other libp2p programs are left alone. */
+/** Members of a swarm find each other on the LAN under our own name, so that other libp2p programs are not contacted. */
 export const MDNS_SERVICE_TAG = '_coopt._udp.local'
 
-/** Gossip topic of a swarm: one per swarm, so that nobody relays for swarms it is not part of. */
+/** Gossip topic of a swarm: one per swarm, so that nodes do not relay for swarms that they are not in. */
 export function recordTopic(swarm: CID): string {
   return `/coopt/records/1/${swarm}`
 }
 
 // --- framing ---
 
-/** A length prefix is an unsigned varint of at most 4 bytes: 256 MiB, far over the largest frame, and never a number to overflow. */
+/** A length prefix is an unsigned varint of at most 4 bytes: 256 MiB, far above the largest frame, and it cannot overflow. */
 export const MAX_PREFIX_BYTES = 4
 
-/** A receiver stops reading from the network while it holds this much that nobody asked for yet. */
+/** A receiver stops reading from the network while it buffers this much unrequested data. */
 export const READ_AHEAD_BYTES = 256 * 1024
 
-/** A writer waits while more than this lies in the stream's buffer; with a piece on top it stays far below the 4 MiB that reset it. */
+/** A writer waits while the stream buffers more than this; with another piece it stays far below the 4 MiB at which the stream is reset. */
 export const WRITE_AHEAD_BYTES = 256 * 1024
 
 // --- gossip ---
@@ -34,7 +34,7 @@ export const WRITE_AHEAD_BYTES = 256 * 1024
 /** A lease has four numbers, two keys and a signature: about 250 bytes. */
 export const MAX_LEASE_BYTES = 512
 
-/** Per sending peer. A swarm of 100 makes about 4 messages a second (measured budget); relays forward those of everybody. */
+/** Per sending peer. A swarm of 100 produces about 4 messages a second (measured); a peer forwards those of all others. */
 export const GOSSIP_MESSAGES_PER_SECOND = 20
 export const GOSSIP_BURST = 100
 
@@ -42,7 +42,7 @@ export const GOSSIP_BURST = 100
 export const LEASES_PER_SECOND = 1
 export const LEASE_BURST = 30
 
-/** Leases remembered to tell old from new, oldest forgotten first: all partitions of the largest manifest, four times. */
+/** Lease counters remembered, oldest forgotten first: four for every partition of the largest manifest. */
 export const MAX_TRACKED_LEASES = 8192
 
 // --- sync ---
@@ -52,11 +52,11 @@ export const MAX_SYNC_REQUEST_BYTES = 16 * 1024
 /** One page of names: 2,000 digests of 32 bytes, and the cbor around them. */
 export const MAX_NAMES_PAGE_BYTES = 64 * 1024
 export const NAMES_PER_PAGE = 2000
-/** Names sent in one session; what is left over follows in the next. 4 MiB of memory on the other side. */
+/** Names sent in one session; the rest follows in the next. They take 4 MiB of memory on the other side. */
 export const MAX_NAMES_PER_SESSION = 131_072
 /** One batch of records; a few ms of signature checks each. */
 export const MAX_RECORDS_BATCH_BYTES = 256 * 1024
-/** Record bytes sent in one session and direction; what is left over follows in the next. */
+/** Record bytes sent in one session and direction; the rest follows in the next. */
 export const MAX_RECORD_BYTES_PER_SESSION = 16 * 1024 * 1024
 export const MAX_CIDS_PER_HOLDS = 256
 export const MAX_MANIFEST_FRAME_BYTES = MAX_MANIFEST_BYTES + 1024
@@ -66,8 +66,8 @@ export const SYNC_FRAME_TIMEOUT_MS = 10_000
 /** … and end within this, whatever the other side does. */
 export const SYNC_SESSION_TIMEOUT_MS = 60_000
 /**
- * Per peer. Two members alone choose each other up to 12 times a minute, every connection begins with a session, and asking
- * who holds all shards of the largest manifest takes 8.
+ * Per peer. In a swarm of two the members choose each other up to 12 times a minute, every connection begins with a session, and asking which shards
+ * of the largest manifest a peer holds takes 8.
  */
 export const SYNC_SESSIONS_PER_MINUTE = 60
 export const SYNC_BURST = 20
@@ -79,28 +79,28 @@ export const MAX_REFERENCE_REQUEST_BYTES = 1024
 export const MAX_REFERENCE_HEADER_BYTES = 256
 /** Read from the store and sent in pieces of this size. */
 export const REFERENCE_CHUNK_BYTES = 256 * 1024
-/** Per peer. Who joins late fetches the matrices of all scores, 1 MiB each and often from one peer: 32 at once, then 5 a second. */
+/** Per peer. A late joiner fetches the matrices of all scores, 1 MiB each and often from one peer: 32 at once, then 5 a second. */
 export const REFERENCE_REQUESTS_PER_SECOND = 5
 export const REFERENCE_BURST = 32
-/** Of all peers: some ten late joiners at once. */
+/** For all peers together: about ten late joiners at once. */
 export const REFERENCE_TOTAL_REQUESTS_PER_SECOND = 20
 export const REFERENCE_TOTAL_BURST = 256
 export const MAX_REFERENCE_STREAMS = 32
 /** The largest matrix (64 MiB) at 128 KiB/s takes 9 minutes; a longer transfer is resumed by another request. */
 export const REFERENCE_SESSION_TIMEOUT_MS = 10 * 60_000
-/** Streams of one protocol that one connection may hold open. */
+/** Open streams of one protocol per connection. */
 export const MAX_STREAMS_PER_PEER = 4
 
-/** A request must be complete, and the first byte of an answer there, within this time. */
+/** A request must be complete, and the first byte of an answer received, within this time. */
 export const REQUEST_TIMEOUT_MS = 5000
-/** Slower peers than this are given up for another (after the first `REQUEST_TIMEOUT_MS`). */
+/** A slower peer is abandoned for another one (after the first `REQUEST_TIMEOUT_MS`). */
 export const MIN_BYTES_PER_SECOND = 16 * 1024
-/** After we closed our end of a stream the other side must close its own within this time, or the stream is reset. */
+/** After we close our end of a stream, the other side must close its own within this time, or the stream is reset. */
 export const CLOSE_TIMEOUT_MS = 5000
 /** Dialing and negotiating a protocol. */
 export const DIAL_TIMEOUT_MS = 10_000
 
-/** Rate limiters forget idle keys; at most this many are kept, so that identities made for the purpose cost no memory. */
+/** Keys that a rate limiter keeps, least recently used forgotten first, so that throw-away identities cannot exhaust memory. */
 export const MAX_LIMITED_KEYS = 4096
 
 /** Consistency of the numbers above, checked once at load. */

@@ -1,15 +1,15 @@
 /**
  * Length-prefixed frames, and raw bytes, on a libp2p 3 stream.
  *
- * Frame: unsigned varint length (minimal form, at most 4 bytes), then that many bytes. The length is compared with the caller's
- * limit before anything is allocated. `libp2p 3` streams are event targets; this reader supplies what its own iterators lack:
+ * Frame: unsigned varint length (minimal form, at most 4 bytes), then that many bytes. The length is compared with the caller's limit before anything
+ * is allocated. libp2p 3 streams are event targets; this module adds what their iterators lack:
  *
  * - backpressure on reading: the stream is paused while more is buffered than asked for (iterating a stream buffers without bound);
- * - backpressure on writing: a write waits until little is left in the stream's own buffer. `stream.onDrain()` cannot be used: it
- *   resolves on any window update, and after its first time at once, so that a patient writer overruns the buffer and the stream is
- *   reset (seen with @libp2p/utils 7.4.1);
+ * - backpressure on writing: a write waits until little is left in the stream's own buffer. `stream.onDrain()` cannot be used: it resolves on any
+ *   window update, and immediately after its first use, so even a writer that waits overruns the buffer and the stream is reset (seen with
+ *   @libp2p/utils 7.4.1);
  * - no silent truncation: 'end' also fires when a stream is reset, so an end only counts if the stream was closed in order;
- * - every wait has a deadline, and a stream that misses it is reset, so that a slow peer holds nothing.
+ * - every wait has a deadline, and a stream that misses it is reset, so that a slow peer cannot tie up resources.
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
@@ -19,15 +19,15 @@ import { CLOSE_TIMEOUT_MS, MAX_PREFIX_BYTES, READ_AHEAD_BYTES, WRITE_AHEAD_BYTES
 
 export interface FramedStream {
   /**
-   * The next frame. Throws `ProtocolError` if it is longer than `maxBytes`, its prefix is not minimal, or the stream ends inside;
+   * The next frame. Throws `ProtocolError` if it is longer than `maxBytes`, its prefix is not minimal, or the stream ends inside it;
    * the stream's own error if it was reset; the signal's reason if that fires.
    */
   read(maxBytes: number, signal: AbortSignal): Promise<Uint8Array>
   /** Exactly `bytes` raw bytes. Same errors. */
   readBytes(bytes: number, signal: AbortSignal): Promise<Uint8Array>
-  /** Send one frame and wait until the stream takes more. */
+  /** Send one frame and wait until the stream accepts more. */
   write(frame: Uint8Array, signal: AbortSignal): Promise<void>
-  /** Send raw bytes and wait until the stream takes more. */
+  /** Send raw bytes and wait until the stream accepts more. */
   writeBytes(bytes: Uint8Array, signal: AbortSignal): Promise<void>
   /** Flush and close our writing end; stop listening. Bytes that are still unread are a `ProtocolError`. */
   close(signal: AbortSignal): Promise<void>
@@ -37,7 +37,7 @@ export interface FramedStream {
 
 /** `value` as a minimal unsigned varint (LEB128). */
 export function encodePrefix(value: number): Uint8Array {
-  if (encodingLength(value) > MAX_PREFIX_BYTES) throw new ProtocolError('a frame is longer than its prefix can say')
+  if (encodingLength(value) > MAX_PREFIX_BYTES) throw new ProtocolError('a frame is too long for its length prefix')
   return encode(value)
 }
 
@@ -112,7 +112,7 @@ export function frameStream(stream: Stream): FramedStream {
         if (failure !== undefined) throw failure
         const before = buffered.byteLength
         resume()
-        // resume() delivers at once what was held back: then look again instead of waiting
+        // resume() delivers held-back data synchronously: then check again instead of waiting
         if (buffered.byteLength > before) continue
         if (ended) throw new ProtocolError(`the stream ended after ${buffered.byteLength} of ${bytes} bytes`)
         await new Promise<void>(resolve => {
@@ -196,7 +196,7 @@ export function frameStream(stream: Stream): FramedStream {
   }
 }
 
-/** A stream lives until both ends are closed, and libp2p waits for the other one without end. */
+/** A stream lives until both ends are closed, and libp2p waits for the other end without a limit. */
 function reap(stream: Stream): void {
   if (stream.status !== 'open' && stream.status !== 'closing') return
   const timer = setTimeout(
@@ -205,7 +205,7 @@ function reap(stream: Stream): void {
   )
   timer.unref()
   stream.addEventListener('close', () => clearTimeout(timer), { once: true })
-  // nobody listens any more: what still arrives must not pile up
+  // there is no reader any more: data that still arrives must not pile up
   stream.addEventListener('message', () => stream.abort(new ProtocolError('bytes after the last frame')), {
     once: true
   })

@@ -1,15 +1,15 @@
 /**
- * Messages on streams: canonical dag-cbor maps that satisfy a schema. Anything else is a `ProtocolError`, whatever the bytes.
+ * Messages on streams: canonical dag-cbor maps that satisfy a schema. Any other bytes cause a `ProtocolError`.
  *
- * A minor version may add hints under `ext` (src/extension.ts), which others ignore. A new kind of message, or a new meaning of an old one, is
- * a new protocol id, which libp2p negotiates: `/coopt/sync/1.1.0` beside `/coopt/sync/1.0.0`.
+ * A minor version may add hints under `ext` (src/extension.ts), which older versions ignore. A new kind of message, or a new meaning of an old one,
+ * needs a new protocol id, which libp2p negotiates: `/coopt/sync/1.1.0` beside `/coopt/sync/1.0.0`.
  */
 import { z, type ZodType } from 'zod'
 import { decodeCbor, encodeCbor } from '../src/codec.ts'
 import { InvalidContentError, ProtocolError } from '../src/errors.ts'
 import { extensionsOf } from '../src/extension.ts'
 
-/** Bytes of `ext` in a message; the largest message leaves room for more. */
+/** Largest `ext` of a message, in bytes; the largest message leaves room for it. */
 const MAX_MESSAGE_EXTENSION_BYTES = 1024
 
 /** The closed schema of one kind of message. */

@@ -13,7 +13,7 @@ export interface RateLimit {
 }
 
 export interface RateLimiter {
-  /** May this key do `cost` more now? Counts it if so. */
+  /** Consumes `cost` from the key's allowance, if it is large enough; returns whether it was. */
   take(key: string, cost?: number): boolean
 }
 

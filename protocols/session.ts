@@ -1,7 +1,7 @@
 /**
- * One conversation on one stream, opened or served: framing, deadlines, and whose fault it was when it fails.
+ * One session on one stream, as client or server: framing, deadlines, and who is at fault when it fails.
  *
- * Whatever happens the stream is closed or reset, and every error that leaves is one of ours: the peer broke the protocol
+ * Guarantees: the stream is always closed or reset, and every error thrown is one of ours: the peer broke the protocol
  * (`ProtocolError`, `InvalidRecordError`, …), or it could not be reached or went away (`ContentUnavailableError`).
  */
 import type { AbortOptions, Connection, Libp2p, Logger, PeerId, Stream, StreamHandler } from '@libp2p/interface'
@@ -16,7 +16,7 @@ export interface SessionInit {
   libp2p: Pick<Libp2p, 'dialProtocol'>
   protocol: string
   log: Logger
-  /** Longest time of a whole session */
+  /** Longest duration of a session */
   timeoutMs: number
   /** Fires when the node stops */
   stopped: () => AbortSignal

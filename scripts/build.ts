@@ -1,8 +1,8 @@
 /**
  * Builds what the package ships, into dist/: the command line, the library, the workers, and type declarations.
  *
- * One bundle with everything but native modules and zod (whose types are in our declarations): installed as packages, the network
- * stack would bring 900 of them, React Native included (@libp2p/webrtc, which we do not use and replace by a stub).
+ * One bundle with everything except native modules and zod (whose types are in our declarations): installed as packages, the network stack would add
+ * 900 of them, including React Native (through @libp2p/webrtc, which we do not use and replace by a stub).
  */
 import { cp, readdir, readFile, rm } from 'node:fs/promises'
 import { spawnSync } from 'node:child_process'
@@ -28,7 +28,7 @@ export { webRTC as webRTCDirect }`
 await rm(DIST, { recursive: true, force: true })
 await build({
   absWorkingDir: ROOT,
-  // workers are started by file name: each is an entry of its own, beside the chunk that starts it
+  // workers are started by file name: each is a separate entry beside the chunk that starts it
   entryPoints: {
     cli: 'node/cli/main.ts',
     index: 'node/index.ts',
@@ -44,7 +44,7 @@ await build({
   target: 'node24',
   external: Object.keys(metadata.dependencies),
   plugins: [withoutWebRtc],
-  // CommonJS inside the bundle asks for Node's modules with require
+  // CommonJS modules in the bundle require Node's modules
   banner: {
     js: "import { createRequire as coOptRequire } from 'node:module'; const require = coOptRequire(import.meta.url);"
   },
@@ -73,7 +73,7 @@ const compiler = spawnSync(
   ],
   { stdio: 'inherit' }
 )
-if (compiler.status !== 0) throw new Error('the type declarations could not be made; see above')
+if (compiler.status !== 0) throw new Error('the type declarations could not be built; see above')
 
 // ship only the declarations that the library's entry needs, and none that a consumer could not resolve
 const needed = new Set<string>()

@@ -32,7 +32,7 @@ const schema = z.strictObject({
 
 const PARTITIONS = 16
 
-/** Throws with the reason when the report is not that of a demo that worked. */
+/** Throws with the reason unless the report is that of a successful demo. */
 export function checkDemo(output: string): z.infer<typeof schema> {
   const line = output.trimEnd().split('\n').at(-1) ?? ''
   const report = schema.parse(JSON.parse(line))

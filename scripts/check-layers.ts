@@ -3,9 +3,9 @@
  *
  *   src <- protocols <- node <- scripts      and inside src: kernels <- foundation <- distribute <- optimize <- align <- publish <- merge
  *
- * that the rooms of node (its folders, with all that is below them) import earlier rooms only, that no folders of protocols or scripts import
- * each other in a circle, that src is pure (no Node modules, clock, randomness, network, console), and that no files import each other in a circle.
- * Tests may import everything, and nothing imports tests. Usage: node scripts/check-layers.ts [ROOT]
+ * that the rooms of node (its folders with everything below them) import earlier rooms only, that folders of protocols and scripts have no import
+ * cycles, that src is pure (no Node modules, clock, randomness, network, console), and that files have no import cycles. Tests may import everything,
+ * and nothing imports tests. Usage: node scripts/check-layers.ts [ROOT]
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
@@ -13,7 +13,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 const LAYERS = ['src', 'protocols', 'node', 'scripts'] as const
 const STEPS = ['distribute', 'optimize', 'align', 'publish', 'merge'] as const
 
-/** The rooms of node: each imports those before it only. `index`, `create-node` and `runtime`, loose in node, are `composition`. */
+/** The rooms of node: each imports only those before it. `index`, `create-node` and `runtime`, directly in node, are `composition`. */
 export const ROOMS = [
   'process',
   'store',
@@ -39,7 +39,7 @@ export const ROOMS = [
   'cli'
 ] as const
 
-/** Globals by which time, chance or the world would come into src. */
+/** Globals that would bring time, randomness or I/O into src. */
 const IMPURE =
   /(?<![\w$.'"`])(Date|process|console|fetch|setTimeout|setInterval|setImmediate|performance|crypto|Math\s*\.\s*random)\b(?!\s*:)/g
 
@@ -152,7 +152,7 @@ function roomOf(path: string): string {
   return file === undefined ? 'composition' : room
 }
 
-/** Folders of protocols and of scripts that import each other, directly or through others. Files directly in the layer count as a folder. */
+/** Import cycles between folders of protocols and of scripts, direct or through others. Files directly in the layer count as a folder. */
 function* folderCycleFaults(files: Map<string, SourceFile>): Generator<Fault> {
   const folderOf = (path: string): string =>
     path
@@ -193,7 +193,7 @@ function* purityFaults({ path, code }: SourceFile): Generator<Fault> {
   }
 }
 
-/** Depth first; each circle is told once, at the import that closes it. */
+/** Depth-first search; each cycle is reported once, at the import that closes it. */
 function* cycleFaults(files: Map<string, SourceFile>): Generator<Fault> {
   const done = new Set<string>()
   const faults: Fault[] = []
@@ -242,8 +242,8 @@ function lineOf(text: string, index: number): number {
 }
 
 /**
- * The text with comments (and what strings say, if asked) blanked out, line breaks kept. A scanner for our formatted sources, not a
- * parser: regular expression literals that contain quotes are recognised by what stands before them.
+ * The text with comments (and, if asked, the contents of strings) blanked out and line breaks kept. A scanner for our formatted sources, not a
+ * parser: regular expression literals that contain quotes are recognised by the preceding character.
  */
 function blank(text: string, { strings }: { strings: boolean }): string {
   const pattern =

@@ -10,7 +10,7 @@ import { EXIT } from '../node/api/exit-codes.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** Problems as text; none when the README is right. */
+/** Problems as text; empty if the README is right. */
 export function checkReadme(readme: string, scripts: ReadonlySet<string>): string[] {
   const blocks = [...readme.matchAll(/^```sh\n([^]*?)^```/gm)].map(match => match[1] ?? '')
   const program = createProgram(async () => {}, { stdout: () => {}, stderr: () => {} })
@@ -36,7 +36,7 @@ function lineFaults(line: string, program: Command, scripts: ReadonlySet<string>
     const [tool, ...rest] = words[0] === 'npx' ? words.slice(1) : words
     if (tool === 'npm') return npmFaults(part.trim(), rest, scripts)
     if (tool === 'coopt') return cooptFaults(part.trim(), rest, program)
-    return [`${part.trim()}: not npm and not coopt, so nobody checks it`]
+    return [`${part.trim()}: neither npm nor coopt, so it is not checked`]
   })
 }
 

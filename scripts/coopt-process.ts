@@ -1,7 +1,7 @@
 /**
- * `coopt` as processes of their own, for the demo, benchmarks and tests: JSON lines in, signals out, ended by their own id.
+ * Runs `coopt` in child processes for the demo, benchmarks and tests: reads JSON lines, sends signals, and ends processes by their id.
  *
- * Guarantees that everything a process printed has been read when `ended` resolves, and that no rejection is left unhandled.
+ * Guarantees that everything a process printed has been read when `ended` resolves, and that every rejection is handled.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,9 +12,9 @@ import { apiEventSchema, type ApiEvent } from '../node/api/events.ts'
 
 const LAUNCHER = join(import.meta.dirname, '..', 'node', 'cli', 'bin.mjs')
 
-/** After SIGINT a process may finish its batch; longer than this it hangs. */
+/** After SIGINT a process may finish its batch; after this time it is considered hung. */
 const STOP_WITHIN_MS = 15_000
-/** The end of stderr is what tells a failure; a debug log of hours is not kept. */
+/** Bytes kept of stderr: its end explains a failure, and a long debug log must not fill memory. */
 const KEPT_STDERR = 1024 * 1024
 
 const lineSchema = z.looseObject({ type: z.string().optional(), error: z.object({ message: z.string() }).optional() })
@@ -33,21 +33,21 @@ export interface Ended {
 export interface CoOptProcess {
   readonly pid: number | undefined
   readonly ended: Promise<Ended>
-  /** The last JSON line. Rejects when the process fails, with what it said. */
+  /** The last JSON line. Rejects with the process's output if it fails. */
   readonly result: Promise<unknown>
   kill(signal: NodeJS.Signals): void
-  /** Ctrl-C, and after a while the end. Resolves when the process is gone. */
+  /** Sends SIGINT, and SIGKILL after a while. Resolves when the process has exited. */
   end(): Promise<void>
 }
 
 export interface CoOptProcessInit {
-  /** Adds `--json --home HOME`, and reads JSON lines. Without it the arguments are all, and stdout is text. */
+  /** Adds `--json --home HOME` and reads JSON lines. Without it the arguments are passed unchanged and stdout is text. */
   home?: string
   /** @default nothing */
   onEvent?: (event: ApiEvent) => void
   /** Called with each piece of stderr. @default nothing */
   onSaid?: (text: string) => void
-  /** Besides the environment of this process */
+  /** Added to the environment of this process */
   env?: Readonly<Record<string, string>>
   /** Command that runs the rest of its arguments, such as `ip netns exec NAME` */
   within?: readonly string[]
@@ -82,7 +82,7 @@ export function startCoOpt(args: readonly string[], init: CoOptProcessInit): CoO
   }
   const ended = Promise.all([read(), exited]).then(([printed, [code, signal]]) => ({ code, signal, said, ...printed }))
   const result = ended.then(end => resultOf(end, `coopt ${args[0]} (process ${child.pid})`))
-  // a caller that does not wait for a daemon's result still learns of its failure from what the daemon does not do
+  // a caller that does not await a daemon's result notices its failure in other ways
   result.catch(() => undefined)
 
   return {
@@ -100,7 +100,7 @@ export function startCoOpt(args: readonly string[], init: CoOptProcessInit): CoO
   }
 }
 
-/** Runs one command to its end. Rejects when it fails, with what it said. */
+/** Runs one command to completion. Rejects with its output if it fails. */
 export async function coopt<T>(
   args: readonly string[],
   schema: { parse(value: unknown): T },
@@ -109,10 +109,10 @@ export async function coopt<T>(
   return schema.parse(await startCoOpt(args, init).result)
 }
 
-/** What a command printed last; throws with what it said when it failed. */
+/** The last line that a command printed; throws with its output if it failed. */
 export function resultOf({ code, signal, last, said }: Ended, what: string): unknown {
   if (code === 0) return last
   const line = lineSchema.safeParse(last)
-  const reason = (line.success ? line.data.error?.message : undefined) ?? (said.trim() || 'it said nothing')
+  const reason = (line.success ? line.data.error?.message : undefined) ?? (said.trim() || 'it printed nothing')
   throw new Error(`${what} ended with ${signal ?? code}: ${reason}`)
 }

@@ -1,10 +1,9 @@
 /**
- * The whole method on this machine: a publisher and four participants with different priors, each a process with a home of its own,
- * over TCP on loopback.
+ * The whole method on this machine: a publisher and four participants with different priors, each a process with its own home, over TCP on loopback.
  *
  *     npm run demo [-- --json] [--keep DIR]
  *
- * Ends with a table, or with --json one object on the last line of stdout. Exit code 1 when the peers do not agree on one CID.
+ * Ends with a table, or with --json one object on the last line of stdout. Exit code 1 if the peers do not agree on one CID.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -31,7 +30,7 @@ const PARTITIONS = 16
 /** Enough rows for a stable ridge fit into this many dimensions */
 const SHARED = 600
 const DIMENSION = 128
-/** The demo's peers are on this machine: other nodes on the network are left alone */
+/** The demo's peers are on this machine: other nodes on the network are not contacted */
 const LOCAL = ['--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns']
 
 export interface DemoReport {
@@ -64,7 +63,7 @@ const leave = async (): Promise<void> => {
   if (values.keep === undefined) await rm(directory, { recursive: true, force: true })
 }
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // children in the same terminal have got their own Ctrl-C; a second one here ends us at once
+  // children in the same terminal get Ctrl-C themselves; a second one ends this process at once
   process.once(signal, () => void leave().finally(() => process.exit(1)))
 }
 
@@ -107,7 +106,7 @@ async function demo(): Promise<DemoReport> {
   // 1. a publisher turns the images into a swarm and keeps serving it
   await startDaemon(publisher)
   const sizes = ['--partitions', `${PARTITIONS}`, '--shared', `${SHARED}`, '--dim', `${DIMENSION}`]
-  // the paper's policy: everybody here is honest, and the table shows its figure
+  // the paper's policy: all participants are honest, and the table shows its figure
   const rules = ['--election', 'uniformity']
   const published = await coopt(['publish', images, '--name', 'demo', ...sizes, ...rules], publishReportSchema, {
     home: publisher,

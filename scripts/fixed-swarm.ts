@@ -1,6 +1,6 @@
 /**
- * A swarm in which nothing is left to chance: fixed keys, images, shuffle and prior. Two versions of the program that agree on the wire and the
- * method print the same CIDs on the same machine (features differ in their last bits between machines).
+ * A swarm with fixed keys, images, shuffle and prior. Two versions of the program with the same wire format and method print the same CIDs on the
+ * same machine (features differ in their last bits between machines).
  *
  * Usage: node scripts/fixed-swarm.ts [CHECKOUT]   (another checkout with its own node_modules; this one by default)
  */
@@ -46,7 +46,7 @@ try {
     dimension: 64,
     election: 'uniformity'
   })
-  // checkouts before the priors moved have them at the top
+  // older checkouts have the priors at the top level
   const bundled = ['node/priors/bundled', 'priors'].map(folder => join(root, folder)).find(path => existsSync(path))
   const prior = join(bundled ?? root, 'resnet20')
   const { mergedCid } = await participant.join(invite, { prior, once: true, threads: 1 })

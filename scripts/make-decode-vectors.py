@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Known answers for decoding: what Pillow's convert("RGB") makes of formats that are not everyday JPEG, PNG and WebP.
+"""Known answers for decoding: the result of Pillow's convert("RGB") for formats other than everyday JPEG, PNG and WebP.
 
     python3 -m venv .venv && .venv/bin/pip install pillow==13.0.0 numpy==2.4.6
     .venv/bin/python scripts/make-decode-vectors.py > test/vectors/decode.json
@@ -94,7 +94,7 @@ for name, (kind, data) in FILES.items():
     })
 # no more than 1 level off: another library decodes it, and nothing is subsampled
 avif = saved(RGB.resize((34, 22)), "AVIF", quality=90, subsampling="4:4:4")
-# Pillow makes everything above 255 white; wanted are the upper 8 bits
+# Pillow maps everything above 255 to white; the upper 8 bits are wanted
 grey = ((x * 3001 + y * 977 + c * 12007) % 65536)[..., :1] >> 8
 floats = saved(Image.fromarray(numpy.float32([[0, 0.5, 1]])), "TIFF")
 print(json.dumps({

@@ -1,9 +1,9 @@
 /**
- * Makes the demo's image set: 2,400 pictures of 32 x 32 in ten kinds (sample-shapes.ts), from a seed.
+ * Generates the demo's image set from a seed: 2,400 pictures of 32 x 32 pixels in ten kinds (sample-shapes.ts).
  *
  *     node scripts/make-sample.ts DIR [--count 2400] [--sheet FILE.png]
  *
- * Files are named by their hash: neither name nor order tells the kind. `--sheet` draws a table of the kinds to look at.
+ * Files are named by their hash, so neither name nor order reveals the kind. `--sheet` draws a contact sheet of the kinds.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -18,18 +18,18 @@ export const SAMPLE_COUNT = 2400
 
 const SEED = 'coopt/1/sample-images'
 
-/** Encoders run in libvips' threads: a few at once keep two cores busy. */
+/** Encoders run in libvips' threads: a few concurrent ones keep two cores busy. */
 const AT_ONCE = 16
 
 export interface MadeSample {
   readonly count: number
   /** Names of the kinds */
   readonly kinds: readonly string[]
-  /** Kind of every image by sample id (CIDv1 raw): for evaluation only, nobody in the swarm sees it */
+  /** Kind of every image by sample id (CIDv1 raw), for evaluation only: the swarm does not see it */
   readonly labels: ReadonlyArray<{ readonly id: string; readonly kind: number }>
 }
 
-/** Write `count` JPEG files into `dir`, which is made if need be. The same count gives the same files. */
+/** Write `count` JPEG files into `dir`, which is created if necessary. The same count gives the same files. */
 export async function makeSample(dir: string, options: { count?: number } = {}): Promise<MadeSample> {
   const count = options.count ?? SAMPLE_COUNT
   await mkdir(dir, { recursive: true })
@@ -66,7 +66,7 @@ async function encode(pixels: Uint8Array): Promise<Uint8Array> {
   return await sharp(pixels, { raw }).jpeg({ quality: 92, chromaSubsampling: '4:4:4' }).toBuffer()
 }
 
-/** Twenty pictures of every kind, a row for each, twice their size. */
+/** Twenty pictures of every kind, one row per kind, at twice their size. */
 async function drawSheet(path: string): Promise<void> {
   const columns = 20
   const raw = { width: IMAGE_SIZE, height: IMAGE_SIZE, channels: 3 } as const

@@ -160,7 +160,7 @@ def ridge_vectors(rng):
 
 
 def independence_vectors(rng):
-    """z of the gate of the gate from explicit m x m matrices, its moments from sums over tuples of distinct rows."""
+    """z of the gate from explicit m x m matrices, its moments from sums over tuples of distinct rows."""
     cases = []
     for m, n, d, ridge in ((60, 8, 6, 1), (40, 24, 50, 1), (90, 12, 20, 1)):
         hidden = rng.normal(size=(m, 4))

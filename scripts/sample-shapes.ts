@@ -1,9 +1,9 @@
 /**
- * Ten kinds of pictures, drawn from numbers: what the demo's image set is made of.
+ * Ten kinds of generated pictures, from which the demo's image set is made.
  *
  * A kind is a function from a point to coverage, 0 (background) to 1 (figure). The point is in the figure's own frame: the figure is
- * about as large as the unit circle, after a random shift, turn and scale. Kinds differ in form only; colour, place, size, turn
- * and noise vary within each, so that telling them apart takes more than a mean colour.
+ * about as large as the unit circle, after a random shift, turn and scale. Kinds differ in shape only; colour, position, size, rotation and noise
+ * vary within each, so that a mean colour does not distinguish them.
  */
 import type { RandomStream } from '../src/random.ts'
 
@@ -15,7 +15,7 @@ type Kind = (random: RandomStream) => Figure
 
 export const IMAGE_SIZE = 32
 
-/** Points per pixel and direction: edges are smooth as in a photograph */
+/** Points per pixel and direction, for smooth edges as in a photograph */
 const SUBPIXELS = 3
 
 const between = (random: RandomStream, low: number, high: number): number => low + (high - low) * random.uniform()
@@ -90,7 +90,7 @@ export function drawPicture(kind: Kind, random: RandomStream): Uint8Array {
         1 + shade * ((column / IMAGE_SIZE - 0.5) * Math.cos(slope) + (row / IMAGE_SIZE - 0.5) * Math.sin(slope)) * 2
       for (let channel = 0; channel < 3; channel++) {
         const colour = (back[channel] as number) * (1 - covered) + (front[channel] as number) * covered
-        // four bytes of one draw: their sum is close enough to a normal number, and drawing is what takes the time
+        // the sum of four bytes of one draw is close enough to a normal number, and draws take most of the time
         const draw = random.uint32()
         const grain = ((draw & 255) + ((draw >>> 8) & 255) + ((draw >>> 16) & 255) + (draw >>> 24)) / 255 - 2
         pixels[(row * IMAGE_SIZE + column) * 3 + channel] = Math.max(

@@ -31,10 +31,10 @@ export function encodeMatrix(m: Matrix32): Uint8Array {
 export function decodeMatrix(bytes: Uint8Array, rows: number, columns: number): Matrix32 {
   if (bytes.byteLength !== rows * columns * 4) {
     throw new InvalidContentError(
-      `${bytes.byteLength} bytes are no ${rows} x ${columns} float32 matrix: that takes ${rows * columns * 4}`
+      `${bytes.byteLength} bytes are not a ${rows} x ${columns} float32 matrix, which has ${rows * columns * 4}`
     )
   }
-  const copy = new Uint8Array(bytes) // not bytes.slice(): that of a Buffer is a view of shared memory
+  const copy = new Uint8Array(bytes) // not bytes.slice(), which returns a view for a Buffer
   const data = new Float32Array((LITTLE_ENDIAN ? copy : swapped(copy)).buffer)
   const bits = new Uint32Array(data.buffer)
   for (let i = 0; i < rows; i++) {
@@ -63,8 +63,7 @@ export function isAbsentRow(row: Float32Array): boolean {
 }
 
 /**
- * A new row of `columns` canonical NaNs. Copy it with `TypedArray.set`, which moves bits; assigning NaN to an element leaves the
- * choice of its bits to the engine.
+ * A new row of `columns` canonical NaNs. Copy it with `TypedArray.set`, which moves bits; assigning NaN to an element lets the engine choose its bits.
  */
 export function ABSENT(columns: number): Float32Array {
   return new Float32Array(new Uint32Array(columns).fill(CANONICAL_NAN).buffer)

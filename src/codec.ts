@@ -15,7 +15,7 @@ import { InvalidContentError } from './errors.ts'
 const SHA2_256 = 0x12
 const SHA2_256_BYTES = 32
 
-/** Nesting deeper than this is never ours; bounds the decoder's recursion (reliability: 200 KB of nested arrays overflow the stack). */
+/** Deepest nesting accepted. It bounds the decoder's recursion: 200 KB of nested arrays overflow the stack. */
 export const MAX_CBOR_DEPTH = 16
 
 /** CIDv1 of `bytes` under the multicodec `code` (raw 0x55, dag-pb 0x70, dag-cbor 0x71), sha2-256. */
@@ -48,7 +48,7 @@ export function parseCid(text: string): CID {
     throw new InvalidContentError(`"${text}" is not a CID`, { cause })
   }
   if (!isSafeCid(cid))
-    throw new InvalidContentError(`${text}: only CIDv1 raw, dag-pb or dag-cbor with sha2-256 is used here`)
+    throw new InvalidContentError(`${text}: only CIDv1 with raw, dag-pb or dag-cbor and sha2-256 is accepted`)
   return cid
 }
 
@@ -63,7 +63,7 @@ export function encodeCbor(value: unknown): Uint8Array {
  */
 export function decodeCbor(bytes: Uint8Array, maxBytes: number): unknown {
   if (bytes.byteLength > maxBytes) {
-    throw new InvalidContentError(`${bytes.byteLength} bytes of dag-cbor, at most ${maxBytes} are accepted`)
+    throw new InvalidContentError(`${bytes.byteLength} bytes of dag-cbor; at most ${maxBytes} are accepted`)
   }
   assertDepth(bytes)
   let value: unknown
@@ -74,7 +74,7 @@ export function decodeCbor(bytes: Uint8Array, maxBytes: number): unknown {
   }
   const again = dagCbor.encode(value)
   if (!equalBytes(again, bytes))
-    throw new InvalidContentError('not canonical dag-cbor: the value encodes to other bytes')
+    throw new InvalidContentError('not canonical dag-cbor: the value encodes to different bytes')
   return value
 }
 
@@ -103,7 +103,7 @@ function assertDepth(bytes: Uint8Array): void {
     const head = bytes[at++] as number
     const major = head >> 5
     const info = head & 31
-    if (info > 27) return // reserved or indefinite: the strict decoder names it
+    if (info > 27) return // reserved or indefinite: the strict decoder reports it
     let argument = info
     if (info >= 24) {
       const size = 1 << (info - 24)

@@ -2,13 +2,13 @@
  * Signed envelopes with domain separation (libp2p RFC 0002: a signature made for one purpose is never valid for another).
  *
  * Wire form: canonical dag-cbor of `[payload bytes, signature]`. The signature is ed25519 over `domain + payload`. The
- * identity of what was signed is the CID of the payload bytes, so a second signature of the same payload is not a second record.
+ * identity of what was signed is the CID of the payload bytes, so a second signature of the same payload does not make a second record.
  */
 import type { CID } from 'multiformats/cid'
 import { cborCid, decodeCbor, encodeCbor } from './codec.ts'
 import { InvalidContentError } from './errors.ts'
 
-/** Purposes that are signed. The terminating NUL keeps one domain from being the prefix of another. */
+/** What signatures are made for. The terminating NUL keeps one domain from being the prefix of another. */
 export type Domain = 'coopt/1/manifest\0' | 'coopt/1/record\0' | 'coopt/1/lease\0'
 
 /** 32-byte ed25519 public key of a peer. */
@@ -17,7 +17,7 @@ export type PeerKey = Uint8Array
 /** Sign with the node's own key: 64 bytes of ed25519 over `message`. */
 export type Sign = (message: Uint8Array) => Uint8Array | Promise<Uint8Array>
 
-/** Every peer must use the same verifier (RFC 8032 as OpenSSL does it): accept sets of ed25519 libraries differ. */
+/** Every peer must use the same verifier (RFC 8032 as OpenSSL implements it), because ed25519 libraries accept different sets of signatures. */
 export type Verify = (key: PeerKey, message: Uint8Array, signature: Uint8Array) => boolean
 
 export interface Envelope {
@@ -29,7 +29,7 @@ export interface Envelope {
 export const SIGNATURE_BYTES = 64
 export const PEER_KEY_BYTES = 32
 
-/** The envelope's own cost: array head, two byte-string heads, signature. */
+/** Bytes that the envelope adds: array head, two byte-string heads, signature. */
 export const MAX_ENVELOPE_OVERHEAD_BYTES = 1 + 5 + 2 + SIGNATURE_BYTES
 
 export async function seal(domain: Domain, value: unknown, sign: Sign): Promise<Uint8Array> {
@@ -55,7 +55,7 @@ export function isSignedBy(envelope: Envelope, domain: Domain, key: PeerKey, ver
   return key.byteLength === PEER_KEY_BYTES && verify(key, signedBytes(domain, envelope.payload), envelope.signature)
 }
 
-/** CID of the payload: what a record is known by. */
+/** CID of the payload, which identifies a record. */
 export function payloadCid(envelope: Envelope): CID {
   return cborCid(envelope.payload)
 }

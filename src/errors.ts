@@ -1,7 +1,7 @@
 /**
  * One class per failure that a caller may want to tell apart. Test `error.name`: it survives two copies of the package.
  *
- * `reason` is a stable code for machines, the message is for people: it names the thing, the reason and what to do.
+ * `reason` is a stable code for programs. The message is for people: it names the subject, the reason and what to do.
  */
 
 /** Base of every error that this project throws on purpose. */
@@ -23,7 +23,7 @@ export class InvalidManifestError extends CoOptError {
   static override readonly name = 'InvalidManifestError'
 }
 
-/** Why a record is not valid. Only `over-quota` may be sent by an honest peer. */
+/** Why a record is not valid. An honest peer can cause `over-quota` only. */
 export type RecordFault =
   | 'too-large'
   | 'not-canonical'
@@ -59,12 +59,12 @@ export class NonFiniteFeatureError extends CoOptError {
   static override readonly name = 'NonFiniteFeatureError'
 }
 
-/** A content-addressed file does not have the bytes, length or shape that was promised. */
+/** A content-addressed file does not have the promised bytes, length or shape. */
 export class InvalidContentError extends CoOptError {
   static override readonly name = 'InvalidContentError'
 }
 
-/** Content could not be had from any peer in time. Trying again later may help. */
+/** No peer delivered the content in time. Trying again later may help. */
 export class ContentUnavailableError extends CoOptError {
   static override readonly name = 'ContentUnavailableError'
 }
@@ -94,7 +94,7 @@ export class DamagedStoreError extends CoOptError {
   static override readonly name = 'DamagedStoreError'
 }
 
-/** The disk is full, or a quota of the home directory is reached. Nothing was lost; it works again once there is space. */
+/** The disk is full, or a quota of the home directory is reached. Nothing was lost; retry once there is space. */
 export class StoreFullError extends CoOptError {
   static override readonly name = 'StoreFullError'
 }
@@ -109,7 +109,7 @@ export class PriorRefusedError extends CoOptError {
   static override readonly name = 'PriorRefusedError'
 }
 
-/** The inference worker crashed, or broke its memory or time limit, more often than it may. */
+/** The inference worker crashed, or exceeded its memory or time limit, too often. */
 export class InferenceError extends CoOptError {
   static override readonly name = 'InferenceError'
 }

@@ -1,8 +1,8 @@
 /**
  * exp, log and cube root from + - * / alone, bit for bit the same on every machine.
  *
- * ECMAScript leaves the last bits of `Math.exp` and `Math.log` to the engine; IEEE 754 fixes those of + - * / and sqrt. They
- * reduce the argument exactly; exp and log sum a power series in a fixed order; the error is about one unit in the last place.
+ * ECMAScript leaves the last bits of `Math.exp` and `Math.log` to the engine; IEEE 754 fixes those of + - * / and sqrt. The functions here reduce the
+ * argument exactly; exp and log then sum a power series in a fixed order. Errors are about one unit in the last place.
  */
 
 /** ln 2 in two parts: the first has 32 trailing zero bits, so k * LN2_HIGH is exact for every exponent k. */
@@ -63,7 +63,7 @@ export function exactCubeRoot(x: number): number {
 
 // --- internal ---
 
-/** y * 2^k, y in [1/2, 2]. In two steps where 2^k itself is not a normal number. */
+/** y * 2^k, y in [1/2, 2]; in two steps if 2^k is not a normal number. */
 function scaled(y: number, k: number): number {
   if (k > 1000) return y * powerOfTwo(1000) * powerOfTwo(k - 1000)
   if (k < -1000) return y * powerOfTwo(-1000) * powerOfTwo(k + 1000)

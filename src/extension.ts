@@ -7,21 +7,21 @@
  * bytes that arrived. The size is bounded, so that an unknown extension cannot cost more than a known field. A statement without extensions has
  * no `ext`: an empty map would be a second encoding of the same statement.
  *
- * What changes the meaning of the rest is listed in the manifest's `crit` (as in RFC 7515, section 4.1.11): who does not know one of these names
- * does not join. Records have no such list. Were one reader to refuse a record that another takes, their sets, and with them their datasets,
- * would differ: so a swarm's rules are its manifest's, and everything else may be ignored.
+ * Extensions that change the meaning of other fields are listed in the manifest's `crit` (as in RFC 7515, section 4.1.11): a node that does not know
+ * one of these names does not join. Records have no such list. If one reader refused a record that another accepts, their sets and hence their
+ * datasets would differ; so only the manifest sets a swarm's rules, and every other extension may be ignored.
  */
 import { z } from 'zod'
 import { encodeCbor } from './codec.ts'
 import { CoOptError } from './errors.ts'
 
-/** Extensions by name. Their values are whatever the wire carried. */
+/** Extensions by name. Their values are unchecked. */
 export type Extensions = Readonly<Record<string, unknown>>
 
-/** Names at once: each is a feature of some version. */
+/** Extensions per statement: each is a feature of some version. */
 export const MAX_EXTENSIONS = 16
 
-/** Lower-case words, such as `sampling` or `example.org-note`: a lab that tries something of its own puts its domain in front. */
+/** Lower-case words, such as `sampling` or `example.org-note`: experimental names start with the lab's domain. */
 export const extensionName = z.string().regex(/^[a-z][a-z0-9.-]{0,63}$/, 'not the name of an extension')
 
 /** `ext` of at most `maxBytes` bytes of dag-cbor. */
@@ -47,7 +47,7 @@ function encodedBytes(value: unknown): number {
   try {
     return encodeCbor(value).byteLength
   } catch (error) {
-    // a value that dag-cbor cannot carry: a mistake of the caller, never something that was decoded
+    // dag-cbor cannot represent the value: a mistake of the caller, since decoded values always encode
     throw new CoOptError(`an extension cannot be encoded: ${String(error)}`, { cause: error })
   }
 }

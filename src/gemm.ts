@@ -1,9 +1,9 @@
 /**
- * Dense matrix products: the interface behind which another kernel may stand, and the exact one.
+ * Dense matrix products: the interface that other kernels can implement, and the exact implementation.
  *
- * Only results that others check with a tolerance (T, aligned targets) may come from another kernel. `plainGemm` sums every element from
- * the first term to the last with one rounding after each * and each +, so its bits are the same on every machine; everything that
- * decides something for everybody uses it or `multiplyByTranspose` directly.
+ * Only results that peers check with a tolerance (T, aligned targets) may come from another kernel. `plainGemm` sums every element from
+ * the first term to the last with one rounding after each * and each +, so its bits are the same on every machine. Everything that all peers must
+ * agree on uses it or `multiplyByTranspose` directly.
  */
 import { NumericError } from './errors.ts'
 import { updateByProduct, type Operand } from './kernels/blocked-product.ts'
@@ -107,7 +107,7 @@ function dot(a: Operand, i: number, b: Operand, j: number, depth: number): numbe
   return sum
 }
 
-/** The lower half into the upper one: a_ik a_jk and a_jk a_ik are the same bits, and so are their sums. */
+/** Copies the lower half to the upper one: a_ik a_jk and a_jk a_ik have the same bits, and so have their sums. */
 function mirror(data: Float64Array, n: number): void {
   for (let i = 0; i < n; i += TILE) {
     for (let j = 0; j <= i; j += TILE) {

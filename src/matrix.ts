@@ -1,5 +1,5 @@
 /**
- * Row-major dense matrices. float32 is what is published, float64 is what decides.
+ * Row-major dense matrices: float32 for published data, float64 for decisions.
  *
  * Everything here is plain + - * / in a fixed order, so results are the same bits on every machine (IEEE 754).
  */

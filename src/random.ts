@@ -14,7 +14,7 @@ const BUFFER_BYTES = 136 * 60
 export interface RandomStream {
   /** Uniform over 0 .. 2^32 - 1: the next four bytes, little-endian */
   uint32(): number
-  /** Uniform over 0 .. n - 1 without bias, 1 <= n <= 2^32: draws that would favour low numbers are thrown away. Throws `NumericError`. */
+  /** Uniform over 0 .. n - 1 without bias, 1 <= n <= 2^32: draws that would favour low numbers are rejected. Throws `NumericError`. */
   below(n: number): number
   /** Uniform over the multiples of 2^-53 in [0, 1): 27 and 26 high bits of two draws */
   uniform(): number
@@ -44,7 +44,8 @@ export function createRandomStream(...seed: ReadonlyArray<Uint8Array | string>):
   return {
     uint32,
     below: n => {
-      if (!Number.isInteger(n) || n < 1 || n > 0x1_0000_0000) throw new NumericError(`no random integer below ${n}`)
+      if (!Number.isInteger(n) || n < 1 || n > 0x1_0000_0000)
+        throw new NumericError(`cannot draw an integer below ${n}: it must be an integer from 1 to 2^32`)
       const limit = 0x1_0000_0000 - (0x1_0000_0000 % n)
       let value = uint32()
       while (value >= limit) value = uint32()

@@ -6,7 +6,7 @@ import type { MergedSource } from '../merge/open-merged.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 
-/** An event for each of so many rows or images. */
+/** Rows or images per progress event. */
 const EVENT_STEP = 256
 
 export interface EvaluateComponents {
@@ -24,11 +24,11 @@ export interface EvaluateComponents {
   readonly signal: AbortSignal
 }
 
-export type Tell = (step: EvaluatingStep, done: number, total?: number) => void
+export type ReportProgress = (step: EvaluatingStep, done: number, total?: number) => void
 type EvaluatingStep = Extract<ApiEvent, { type: 'evaluating' }>['step']
 
-/** Reports each unit of a short step, and every `EVENT_STEP` of rows and images. */
-export function teller(onEvent: (event: ApiEvent) => void): Tell {
+/** Reports every unit of a short step, but rows and images only every `EVENT_STEP`. */
+export function progressReporter(onEvent: (event: ApiEvent) => void): ReportProgress {
   return (step, done, total) => {
     if (done % EVENT_STEP === 0 || done === total || (total !== undefined && total < EVENT_STEP))
       onEvent({ type: 'evaluating', step, done, ...(total === undefined ? {} : { total }) })

@@ -1,6 +1,6 @@
 /**
- * `coopt evaluate CID`: what a merged dataset is worth, measured with labels that no participant saw. Everything but the labels comes from
- * the dataset itself: rows, records, S_Y and the reference.
+ * `coopt evaluate CID`: measures the quality of a merged dataset with labels that no participant saw. Everything but the labels comes from the
+ * dataset itself: rows, records, S_Y and the reference.
  */
 import { resolve } from 'node:path'
 import type { CID } from 'multiformats/cid'
@@ -8,7 +8,7 @@ import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
 import type { SourceAccess } from '../image-sources/source-parts.ts'
 import { openMerged } from '../merge/open-merged.ts'
-import { teller, type EvaluateComponents, type Tell } from './components.ts'
+import { progressReporter, type EvaluateComponents, type ReportProgress } from './components.ts'
 import { readLabels, type LabelFile } from './label-file.ts'
 import { labelledImages } from './labelled-images.ts'
 import { readParticipants, type Participants } from './participants.ts'
@@ -18,18 +18,18 @@ import { sampleRows, type LabelledSample } from './sample-rows.ts'
 import { inconsistency } from './shared-figures.ts'
 import { testFigures } from './test-figures.ts'
 
-/** A probe of 128 dimensions on as many rows has a standard error of half a percent, and takes a minute. */
+/** With this many rows, a probe of 128 dimensions has a standard error of half a percent and takes a minute. */
 export const DEFAULT_ROWS = 10_000
 
 export interface Evaluation {
   readonly report: EvaluateReport
   readonly list: Participants['list']
-  /** Class of every shared row; -1 without */
+  /** Class of every shared row; -1 without a label */
   readonly sharedLabels: Int32Array
 }
 
 /**
- * All figures, and what a page about them draws from (lab/report/write-report.ts). `options.report` and `options.results` are for that page.
+ * All figures, and the data for a page about them (lab/report/write-report.ts). `options.report` and `options.results` are for that page.
  *
  * Throws `InvalidContentError` when `root` is not a merged dataset, `ContentUnavailableError`, and `InvalidInputError` or
  * `InvalidPriorError` for labels, images and priors that cannot be used.
@@ -40,16 +40,16 @@ export async function evaluateDataset(
   components: EvaluateComponents
 ): Promise<Evaluation> {
   checkOptions(options)
-  const tell = teller(components.onEvent)
+  const onProgress = progressReporter(components.onEvent)
   const { content, gemm, signal } = components
   const { seed = 0, rows: most = DEFAULT_ROWS } = options
   const access: SourceAccess = { signal, remote: { get: async cid => await content.block(cid, { signal }) } }
 
-  // options are checked before minutes are spent
+  // check options before spending minutes
   const labels = await readLabels(resolve(options.labels))
   const testLabels = options.testLabels === undefined ? undefined : await readLabels(resolve(options.testLabels))
   const merged = await openMerged(root, content, { signal })
-  const labelOf = await labelsById(labels, options.images, access, tell)
+  const labelOf = await labelsById(labels, options.images, access, onProgress)
   const { samples } = merged.manifest
   const sample = await sampleRows(merged, {
     names: labels.names,
@@ -57,7 +57,7 @@ export async function evaluateDataset(
     source: labels.path,
     most,
     seed,
-    onRow: done => tell('rows', done, samples),
+    onRow: done => onProgress('rows', done, samples),
     signal
   })
   const participants = await readParticipants(merged, {
@@ -65,14 +65,14 @@ export async function evaluateDataset(
     gemm,
     seed,
     signal,
-    onPrior: (done, total) => tell('alignments', done, total)
+    onPrior: (done, total) => onProgress('alignments', done, total)
   })
 
   const { targets, classes } = sample
   const init = { features: targets, labels: sample.labels, classes: classes.length, seed, gemm, signal }
-  const { report: probes, ridge } = await allProbes(init, (done, total) => tell('probes', done, total))
+  const { report: probes, ridge } = await allProbes(init, (done, total) => onProgress('probes', done, total))
   const { list } = participants
-  const apart = await inconsistency(list, { seed, signal, onStep: (d, t) => tell('inconsistency', d, t) })
+  const apart = await inconsistency(list, { seed, signal, onStep: (d, t) => onProgress('inconsistency', d, t) })
   const sharedLabels = await labelsOfShared(participants, labelOf, labels.names, classes, components)
   const table = await participantTable(participants, sample, ridge, sharedLabels, { seed, gemm })
   const test =
@@ -83,7 +83,7 @@ export async function evaluateDataset(
           sample,
           participants,
           components,
-          tell
+          onProgress
         })
 
   const report: EvaluateReport = {
@@ -108,11 +108,11 @@ export async function evaluateDataset(
 
 function checkOptions({ images, test, testLabels, priors, results, report }: EvaluateOptions): void {
   if ((test === undefined) !== (testLabels === undefined))
-    throw new InvalidInputError('--test needs --test-labels, and the other way round')
+    throw new InvalidInputError('--test and --test-labels must be used together')
   if (priors !== undefined && test === undefined)
-    throw new InvalidInputError('--prior gives test images their targets: name these with --test')
+    throw new InvalidInputError('--prior computes targets of test images: name the images with --test')
   if (results !== undefined && report === undefined)
-    throw new InvalidInputError('--results adds figures to a report: say where with --report')
+    throw new InvalidInputError('--results adds figures to a report: name its file with --report')
   if (images?.length === 0) throw new InvalidInputError('--images names no source')
 }
 
@@ -121,11 +121,11 @@ async function labelsById(
   labels: LabelFile,
   images: readonly string[] | undefined,
   access: SourceAccess,
-  tell: Tell
+  onProgress: ReportProgress
 ): Promise<(id: string) => number | undefined> {
   if (labels.by === 'id') return labels.of
   if (images === undefined)
-    throw new InvalidInputError(`${labels.path} has names: say which images they are with --images SOURCE`)
+    throw new InvalidInputError(`${labels.path} labels images by name: give the images with --images SOURCE`)
   const known = new Map<string, number>()
   let done = 0
   for await (const { id, label } of labelledImages(images, labels, access)) {
@@ -135,7 +135,7 @@ async function labelsById(
         `${labels.path} calls the image ${id} both "${labels.names[other]}" and "${labels.names[label]}"`
       )
     known.set(id, label)
-    tell('images', ++done)
+    onProgress('images', ++done)
   }
   return id => known.get(id)
 }
@@ -163,17 +163,15 @@ function notesOf(sample: LabelledSample, { others }: Participants, test: Evaluat
   const { counts, targets } = sample
   const notes: string[] = []
   if (targets.rows < counts.labelled)
-    notes.push(`${targets.rows} of ${counts.labelled} labelled rows were looked at: --rows takes more`)
+    notes.push(`${targets.rows} of ${counts.labelled} labelled rows were used: --rows changes that number`)
   if (counts.labelled < counts.withTarget)
-    notes.push(
-      `${counts.withTarget - counts.labelled} rows with a target have no label, or an image that occurred before`
-    )
-  if (others > 0) notes.push(`${others} more priors have targets in the evidence and are left out`)
+    notes.push(`${counts.withTarget - counts.labelled} rows with a target have no label or a duplicate image`)
+  if (others > 0) notes.push(`${others} more priors have targets in the evidence but are left out`)
   if (test !== undefined && test.known > 0)
-    notes.push(`${test.known} test images are rows that were looked at, or occurred before, and were left out`)
+    notes.push(`${test.known} test images are among the rows used, or duplicates, and were left out`)
   if (test?.by === 'linear student')
     notes.push(
-      'test images got their targets from a linear student: ridge from features of the bundled untrained network to the targets of the rows looked at; --prior uses priors instead'
+      'test images got their targets from a linear student: ridge regression from features of the bundled untrained network to the targets of the rows used; --prior uses priors instead'
     )
   if (test?.by === 'priors')
     notes.push(

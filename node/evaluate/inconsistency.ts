@@ -2,11 +2,11 @@
  * Inconsistency G between participants (Def. 2 of the earlier version of arXiv 2505.14117): the mean over pairs of the total variation
  * distance between the distributions of their targets, which cannot be estimated directly in many dimensions. Two figures stand for it:
  *
- *   TV >= 2a - 1           a = held-out accuracy of telling peer i's targets from peer j's, any classifier, classes of equal size
+ *   TV >= 2a - 1           a = held-out accuracy of any classifier that distinguishes peer i's targets from peer j's, classes of equal size
  *   1 - mean cosine        of the two targets of the same image
  *
- * For the bound the shared rows are dealt into two halves, i gives its targets of one and j of the other: no image is seen twice. The
- * calibration does exactly the same with j = i, whose true distance is 0, so its figure says how far noise alone gets.
+ * For the bound the shared rows are split into two halves, with i's targets of one and j's of the other, so that no image is used twice. The
+ * calibration does the same with j = i, whose true distance is 0, so its figure shows the effect of noise alone.
  */
 import { takeRows } from '../../src/align/rows.ts'
 import { isAbsentRow } from '../../src/bytes.ts'
@@ -18,10 +18,10 @@ import { foldsOf } from './splits.ts'
 
 const FOLDS = 5
 
-/** Rows that both have, for a figure that is not noise alone: its standard error is then below 0.13. */
+/** Least number of common rows for a meaningful figure: its standard error is then below 0.13. */
 export const MIN_PAIR_ROWS = 64
 
-/** Of more, a random part: the standard error is then below 0.02, and a fit stays within a second and 30 MB. */
+/** More rows than this are sampled: the standard error is then below 0.02, and a fit takes at most a second and 30 MB. */
 const MAX_PAIR_ROWS = 4096
 
 export interface PairInit {
@@ -38,7 +38,9 @@ export interface PairInit {
 export async function variationBound({ a, b, seed }: PairInit): Promise<number> {
   const rows = commonRows(a, b)
   if (rows.length < MIN_PAIR_ROWS)
-    throw new NumericError(`${rows.length} rows have targets of both participants, ${MIN_PAIR_ROWS} are needed`)
+    throw new NumericError(
+      `${rows.length} rows have targets of both participants; at least ${MIN_PAIR_ROWS} are needed`
+    )
   const order = [...shuffle(rows.length, createRandomStream('coopt/1/evaluate/halves', `${seed}`))]
   const half = Math.floor(Math.min(rows.length, MAX_PAIR_ROWS) / 2)
   const pick = (from: number): number[] => order.slice(from, from + half).map(i => rows[i] as number)
@@ -48,7 +50,7 @@ export async function variationBound({ a, b, seed }: PairInit): Promise<number> 
 /** As `variationBound`, of two samples of independent rows, p x n and q x n. Throws `NumericError` when their dimensions differ. */
 export async function classifierBound(first: Matrix64, second: Matrix64, { seed }: { seed: number }): Promise<number> {
   if (first.columns !== second.columns)
-    throw new NumericError(`${first.columns} and ${second.columns} dimensions cannot be told apart`)
+    throw new NumericError(`targets of ${first.columns} and ${second.columns} dimensions cannot be compared`)
   const both = {
     rows: first.rows + second.rows,
     columns: first.columns,
@@ -67,11 +69,11 @@ export async function classifierBound(first: Matrix64, second: Matrix64, { seed 
       if (predicted[i] === label) right[label] = (right[label] as number) + 1
     })
   }
-  // of each sample by itself: the bound holds for equal odds
+  // accuracy per sample, then the mean: the bound assumes classes of equal size
   return (right[0] as number) / first.rows + (right[1] as number) / second.rows - 1
 }
 
-/** 1 - mean cosine over the rows that both have; undefined when they share none, or none with a direction. */
+/** 1 - mean cosine over the common rows; undefined without common rows that are not zero. */
 export function cosineDistance(a: Matrix, b: Matrix): number | undefined {
   let total = 0
   let count = 0

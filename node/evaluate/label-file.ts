@@ -1,12 +1,12 @@
 /**
- * Labels for an evaluation: CSV `id,label` with images by CID, or `name,label` with images by the names that their owner gave them. They
- * meet no prior and no record.
+ * Labels for an evaluation: CSV `id,label` with images by CID, or `name,label` with images by their owner's file names. Labels are never used by
+ * priors or records.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { InvalidInputError } from '../../src/errors.ts'
 import { parseLabels } from '../../src/optimize/labels.ts'
 
-/** Seven million rows of CIDs. A little more is the longest text that V8 can hold. */
+/** Seven million rows of CIDs, slightly below the longest string of V8. */
 const MAX_BYTES = 500 * 1024 ** 2
 
 export interface LabelFile {
@@ -19,7 +19,7 @@ export interface LabelFile {
   of(key: string): number | undefined
 }
 
-/** Throws `InvalidInputError` when it cannot be read, `InvalidPriorError` naming the line that is wrong. */
+/** Throws `InvalidInputError` if the file cannot be read, `InvalidPriorError` naming the invalid line. */
 export async function readLabels(path: string): Promise<LabelFile> {
   const text = await readText(path)
   const by = /^\uFEFF?"?name"?\s*,/.test(text) ? 'name' : 'id'
@@ -44,7 +44,7 @@ export async function readLabels(path: string): Promise<LabelFile> {
 async function readText(path: string): Promise<string> {
   try {
     const { size } = await stat(path)
-    if (size > MAX_BYTES) throw new InvalidInputError(`${path} has ${size} bytes, at most ${MAX_BYTES} are read`)
+    if (size > MAX_BYTES) throw new InvalidInputError(`${path} has ${size} bytes; at most ${MAX_BYTES} are accepted`)
     return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path))
   } catch (cause) {
     if (cause instanceof InvalidInputError) throw cause

@@ -15,9 +15,8 @@ export interface LabelledImage {
 }
 
 /**
- * A name in the label file may be the name in the source, the same without its archive, or its last part. Files that are not images are
- * skipped. Throws `InvalidInputError` when the source cannot be read, no image has a label, or one name stands for images
- * that differ.
+ * A name in the label file may be the name in the source, that name without its archive, or its last part. Files that are not images are skipped.
+ * Throws `InvalidInputError` if the source cannot be read, no image has a label, or one name refers to different images.
  */
 export async function* labelledImages(
   paths: readonly string[],
@@ -44,7 +43,7 @@ export async function* labelledImages(
       if (label === undefined) continue
       const known = ids.get(key)
       if (known !== undefined && known !== id)
-        throw new InvalidInputError(`${labels.path}: "${key}" is the name of several images, ${name} among them`)
+        throw new InvalidInputError(`${labels.path}: "${key}" matches several images, including ${name}`)
       ids.set(key, id)
       found++
       yield { id, bytes, label }
@@ -53,7 +52,7 @@ export async function* labelledImages(
   }
   if (found > 0) return
   const images = first === undefined ? 'which has no image' : `whose first image is "${first}"`
-  throw new InvalidInputError(`no ${labels.by} in ${labels.path} is that of an image of ${paths.join(', ')}, ${images}`)
+  throw new InvalidInputError(`no ${labels.by} in ${labels.path} matches an image of ${paths.join(', ')}, ${images}`)
 }
 
 // --- internal ---

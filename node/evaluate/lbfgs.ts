@@ -10,17 +10,17 @@ export interface Evaluated {
   readonly gradient: Float64Array
 }
 
-/** Pairs of steps that stand for the Hessian; more than ten rarely help. */
+/** Pairs of steps that approximate the Hessian; more than ten rarely help. */
 const MEMORY = 10
 const MAX_ITERATIONS = 1000
-/** Evaluations of one line search: the interval is then a millionth of its first length */
+/** Evaluations of one line search; after these the interval is a millionth of its initial length */
 const MAX_SEARCH = 40
 /** Of the weak Wolfe conditions, as in Nocedal and Wright */
 const [DECREASE, CURVATURE] = [1e-4, 0.9]
 
 /**
- * Stops when no element of the gradient is larger than `tolerance`, or when rounding lets no step go further down. Lets other work of the
- * process run between evaluations. Throws the signal's reason, and `NumericError` when the function is not finite at `start` or takes too many iterations.
+ * Stops when no element of the gradient is larger than `tolerance`, or when rounding prevents any further decrease. Yields to other work between
+ * evaluations. Throws the signal's reason, or `NumericError` if the function is not finite at `start` or takes too many iterations.
  */
 export async function minimise(
   objective: (point: Float64Array) => Evaluated,
@@ -83,7 +83,7 @@ async function search(
   const slope = dot(here.gradient, direction)
   if (!(slope < 0)) return undefined
   let [low, high] = [0, Infinity]
-  // the first direction is the gradient, whose length says nothing of the step
+  // the first direction is the gradient, whose length is unrelated to the step
   let length = isFirst ? Math.min(1, 1 / Math.sqrt(dot(direction, direction))) : 1
   for (let i = 0; i < MAX_SEARCH; i++) {
     const next = Float64Array.from(point)

@@ -3,8 +3,8 @@
  *
  *   C sum_i -log softmax(x_i W + b)[y_i]  +  1/2 ||W||_F^2                  (the objective of scikit-learn; b is not penalised)
  *
- * with L-BFGS (Liu, Nocedal 1989) in float64. Rows are scaled to length 1 and columns standardised by the fit rows. C is chosen by the
- * accuracy on the validation rows (the smaller of equals), each fit starting from the last; the test rows are looked at once.
+ * with L-BFGS (Liu, Nocedal 1989) in float64. Rows are scaled to length 1 and columns standardised by the fit rows. C is chosen by the accuracy on
+ * the validation rows (the smaller one in case of a tie), each fit starting from the last; the test rows are used once.
  */
 import { columnMeans, takeRows } from '../../src/align/rows.ts'
 import { multiplyByTranspose, transpose } from '../../src/gemm.ts'
@@ -22,10 +22,10 @@ import {
 } from './ridge-probe.ts'
 import { splitForTest, stratifiedSplit, type Split } from './splits.ts'
 
-/** Loss counts per row once divided by the rows: a decade each, from hardly fitted to hardly restrained. */
+/** Values of C, decades from strong to weak regularisation. */
 export const C_GRID: readonly number[] = [1e-4, 1e-3, 0.01, 0.1, 1]
 
-/** Of the gradient, per row: predictions do not change below it. */
+/** Of the gradient, per row: predictions do not change with a smaller one. */
 const PROBE_TOLERANCE = 1e-4
 
 export interface LogisticProbe extends ProbeResult {
@@ -68,7 +68,7 @@ export async function fitLogistic(
 ): Promise<LogisticModel & { point: Float64Array }> {
   const size = x.columns * classes
   const crossed = transpose(x)
-  // divided by C and the rows: the minimum is the same, and steps have the same size for every C
+  // divided by C and the number of rows, which keeps the minimum and makes steps comparable for every C
   const penalty = 1 / (options.c * x.rows)
   const objective = (point: Float64Array) => {
     const weights = { rows: classes, columns: x.columns, data: point.subarray(0, size) }
@@ -125,7 +125,7 @@ async function chosen(
     start = { start: model.point }
     const { accuracy } = scored(validate, classesOf(logisticOutputs(model, held)), labels)
     if (best === undefined || accuracy > best.accuracy) best = { c, accuracy, model }
-    // once fits get worse, freer ones will not be better, and they cost the most
+    // once fits get worse, weaker regularisation will not help, and it costs the most time
     else if (accuracy < best.accuracy - 0.02) break
   }
   const { c, model } = best as NonNullable<typeof best>

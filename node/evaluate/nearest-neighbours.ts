@@ -1,7 +1,7 @@
 /**
- * k-nearest-neighbour classification by cosine: the class that most of the k nearest known rows have; among equal classes the one whose
- * nearest row is nearer. k is chosen by the accuracy on the validation rows (the smaller of equals); the test rows are looked at once,
- * with fit and validation rows known.
+ * k-nearest-neighbour classification by cosine: the most frequent class among the k nearest known rows; ties go to the class with the nearest row. k
+ * is chosen by the accuracy on the validation rows (the smaller one in case of a tie); the test rows are used once, with fit and validation rows
+ * known.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { takeRows } from '../../src/align/rows.ts'
@@ -20,7 +20,7 @@ import { splitForTest, stratifiedSplit } from './splits.ts'
 
 export const NEIGHBOUR_COUNTS: readonly number[] = [1, 5, 20]
 
-/** Rows asked about at a time: 20 MiB of cosines against 10,000 known rows. */
+/** Rows classified at a time: 20 MiB of cosines against 10,000 known rows. */
 const CHUNK_ROWS = 256
 
 export interface NeighbourProbe extends ProbeResult {
@@ -86,7 +86,7 @@ export async function neighbourClasses(
 
 // --- internal ---
 
-/** Indices of the `k` largest values, largest first; of equals the first. */
+/** Indices of the `k` largest values, largest first; ties in index order. */
 function nearest(values: Float64Array, k: number): number[] {
   const names: number[] = []
   for (let j = 0; j < values.length; j++) {
@@ -103,6 +103,6 @@ function vote(near: readonly number[], labels: Int32Array, classes: number): num
   const counts = new Int32Array(classes)
   for (const j of near) counts[labels[j] as number] = (counts[labels[j] as number] as number) + 1
   const most = Math.max(...counts)
-  // nearest first: the first neighbour of a winning class decides among equals
+  // nearest first: the first neighbour of a winning class decides a tie
   return labels[near.find(j => counts[labels[j] as number] === most) as number] as number
 }

@@ -1,7 +1,7 @@
 /**
- * The classifier behind the inconsistency's bound: a ridge on the standardised targets and on random Fourier features of them (Rahimi,
- * Recht 2007; a Gaussian kernel about as wide as the median distance). Linear terms alone would be blind after an alignment, which makes
- * all means equal by construction.
+ * The classifier behind the bound in inconsistency.ts: ridge regression on the standardised targets and on random Fourier features of them (Rahimi,
+ * Recht 2007; a Gaussian kernel about as wide as the median distance). Linear terms alone would find nothing after an alignment, which makes all
+ * means equal by construction.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { predictionWeights } from '../../src/align/held-out.ts'
@@ -12,11 +12,11 @@ import { createRandomStream, type RandomStream } from '../../src/random.ts'
 /** Frequencies of the Fourier features, each a sine and a cosine: about as many as targets have dimensions. */
 const FREQUENCIES = 64
 
-/** As a multiple of trace / min(n, m): standardised features need little; results move by less than their noise from 0.03 to 0.3. */
+/** As a multiple of trace / min(n, m). Standardised features need little; from 0.03 to 0.3 results change by less than their noise. */
 const CLASSIFIER_RIDGE = 0.1
 
 export interface PairClassifierInit {
-  /** Of both samples, p x n, and which of the two (0 or 1) each is of */
+  /** Rows of both samples, p x n, and the sample (0 or 1) of each */
   readonly rows: Matrix64
   readonly labels: Int32Array
   /** Disjoint */
@@ -26,7 +26,7 @@ export interface PairClassifierInit {
   readonly directions: Matrix64
 }
 
-/** The predicted sample of every test row, by a model of the fit rows; where these are all the same, the sample of most of them. */
+/** The predicted sample of every test row; if all fit rows are the same, the sample of most of them. */
 export async function heldOutClasses({ rows, labels, fit, test, directions }: PairClassifierInit): Promise<Int32Array> {
   await turn() // a fit takes a tenth of a second: let other work of the process run
   const known = takeRows(rows, fit)
@@ -51,13 +51,13 @@ export function fourierDirections(columns: number, seed: number): Matrix64 {
 
 // --- internal ---
 
-/** Standardised by the known rows, followed by sines and cosines of random directions of it. */
+/** The rows standardised by the known ones, followed by sines and cosines of their random projections. */
 function fourierFeatures(known: Matrix64, directions: Matrix64): (rows: Matrix64) => Matrix64 {
   const { columns } = known
   const means = columnMeans(known)
   const scales = columnDeviations(known, means)
   const size = columns + 2 * directions.rows
-  // all Fourier features together weigh as much as all linear ones
+  // scale so that all Fourier features together weigh as much as all linear ones
   const weight = Math.sqrt(columns / directions.rows)
   return rows => {
     const out = new Float64Array(rows.rows * size)

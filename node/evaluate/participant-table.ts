@@ -1,4 +1,4 @@
-/** One line of the report for each participant, and how the values of priors go with the accuracy of their own targets. */
+/** One line of the report for each participant, and how the values of priors correlate with the accuracy of their own targets. */
 import type { Gemm } from '../../src/gemm.ts'
 import type { EvaluateReport, ParticipantReport } from '../api/evaluate.ts'
 import type { Participants } from './participants.ts'
@@ -45,7 +45,7 @@ export async function participantTable(
   return out
 }
 
-/** Of networks only: labels are given no value that could be right or wrong. */
+/** Only of networks: human labels have no value to correlate. */
 export function correlations(table: readonly ParticipantReport[]): EvaluateReport['correlation'] {
   const against = (value: (one: ParticipantReport) => number | undefined) => {
     const pairs = table.flatMap(one => {

@@ -1,5 +1,5 @@
 /**
- * Who made a merged dataset, from the dataset alone: every prior whose targets S_Y it has, their values, and T computed again from S_Y and
+ * The participants of a merged dataset, from the dataset alone: every prior whose targets S_Y it contains, its values, and T recomputed from S_Y and
  * the reference.
  */
 import type { CID } from 'multiformats/cid'
@@ -18,7 +18,7 @@ import { entryAt } from '../merge/merged-directory.ts'
 import type { OpenMerged } from '../merge/open-merged.ts'
 import { roundOfDataset, type Round } from './preview/round.ts'
 
-/** Pairs grow with the square; of more priors, those with the most rows are looked at. */
+/** The number of pairs grows quadratically; of more priors, those with the most rows are evaluated. */
 export const MAX_PARTICIPANTS = 32
 
 export interface Participant {
@@ -37,7 +37,7 @@ export interface Participant {
     readonly looCosine: number
     /** T S_Y */
     readonly aligned: Matrix32
-    /** The same, each half of the rows by a T fitted on the other; undefined with too few rows */
+    /** The same, but each half of the rows mapped by a T fitted on the other; undefined with too few rows */
     readonly heldOut?: Matrix32
   }
 }
@@ -48,7 +48,7 @@ export interface Participants {
   readonly list: readonly Participant[]
   /** Priors that are not in the list */
   readonly others: number
-  /** Which of the list made a shard, by its name in `data/` */
+  /** Index into the list of the author of a shard, by its name in `data/` */
   readonly ofShard: ReadonlyMap<string, number>
   readonly reference: { readonly cid: CID; readonly targets: Matrix32 }
 }
@@ -87,7 +87,7 @@ export async function readParticipants(merged: OpenMerged, init: ParticipantsIni
       work.set(result.body.score.toString(), own)
     }
 
-    // a proof of equivocation may cite targets of others: its author is a participant only where its work was chosen
+    // a proof of equivocation may cite targets of others: its author is a participant only if its work was chosen
     const equivocators = set.equivocators()
     const scores = countedScores(set)
       .filter(({ body }) => entries.has(`evidence/${targetsName(body.targets)}`))
@@ -135,7 +135,7 @@ async function alignmentOf(
   if (whole === undefined) return undefined
   const aligned = await applyTransform(whole, raw, gemm)
   const { looR2, looCosine } = whole
-  // every half is mapped by what was learned on the other
+  // each half is mapped by a T fitted on the other
   const order = [...shuffle(raw.rows, createRandomStream('coopt/1/evaluate/alignment', `${seed}`))]
   const half = Math.floor(raw.rows / 2)
   const halves = [order.slice(0, half), order.slice(half)]
@@ -150,7 +150,7 @@ async function alignmentOf(
   return { looR2, looCosine, aligned, heldOut }
 }
 
-/** Undefined where so few rows are in common that nothing can be fitted. */
+/** Undefined if there are too few common rows for a fit. */
 async function tryFit(
   from: Matrix32,
   to: Matrix32,

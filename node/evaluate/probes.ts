@@ -4,7 +4,7 @@ import { logisticProbe } from './logistic-probe.ts'
 import { neighbourProbe } from './nearest-neighbours.ts'
 import { ridgeProbe, type RidgeProbe, type RidgeProbeInit } from './ridge-probe.ts'
 
-/** Throws as `ridgeProbe`. `ridge` also has the predictions behind the report's figure. */
+/** Throws as `ridgeProbe`. `ridge` also has the predictions that the reported accuracy is computed from. */
 export async function allProbes(
   init: RidgeProbeInit,
   onStep: (done: number, total: number) => void

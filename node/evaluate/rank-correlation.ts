@@ -1,10 +1,10 @@
 /**
- * Spearman's rank correlation with average ranks for ties, as scipy.stats.spearmanr gives it, and its two-sided p value: of few pairs the
- * share of all orders that go at least as far, of more the t approximation (df = n - 2), which scipy gives for any number. For three pairs
- * in the same order the approximation says 0, of the six orders two go as far.
+ * Spearman's rank correlation with average ranks for ties, as in scipy.stats.spearmanr, and its two-sided p value: for few pairs the exact share of
+ * all orders that are at least as extreme, for more the t approximation (df = n - 2), which scipy uses for any number. For three pairs in the same
+ * order the approximation gives 0, although two of the six orders are as extreme.
  */
 
-/** 40,320 orders take some milliseconds; above, the approximation is off by less than 0.01 (0.05 at four). */
+/** 40,320 orders take a few milliseconds; above, the approximation is off by less than 0.01 (with four pairs by 0.05). */
 export const MAX_EXACT_PAIRS = 8
 
 export interface RankCorrelation {
@@ -30,7 +30,7 @@ export function rankCorrelation(x: readonly number[], y: readonly number[]): Ran
   return { rho, p: rest <= 0 ? 0 : incompleteBeta(freedom / (freedom + t2), freedom / 2, 0.5), pairs }
 }
 
-/** 1 for the lowest; equal values share the mean of their places. */
+/** 1 for the lowest; equal values share the mean of their ranks. */
 export function ranks(values: readonly number[]): number[] {
   const order = values.map((_, i) => i).sort((a, b) => (values[a] as number) - (values[b] as number))
   const out = Array.from<number>({ length: values.length })
@@ -47,7 +47,7 @@ export function ranks(values: readonly number[]): number[] {
 export function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0) return 0
   if (x >= 1) return 1
-  // the fraction converges fast on this side only; the other follows by symmetry
+  // the fraction converges fast on this side only; the other side follows by symmetry
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a)
   const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x)) / a
   const tiny = 1e-300
@@ -82,11 +82,11 @@ function correlation(x: readonly number[], y: readonly number[]): number | undef
   return Math.max(-1, Math.min(1, both / Math.sqrt(own * other)))
 }
 
-/** Of all orders of `y`, those whose correlation with `x` is as far from 0 as that of this one. Both are ranks. */
+/** The share of all orders of `y` whose correlation with `x` is at least as far from 0 as that of this one. Both are ranks. */
 function shareOfOrders(x: readonly number[], y: readonly number[]): number {
   const mean = (x.length + 1) / 2
   const [a, b] = [x.map(v => v - mean), y.map(v => v - mean)]
-  // deviations are quarters of whole numbers once multiplied: sums are exact, and equal ones are equal
+  // products of deviations are multiples of 1/4, so sums are exact and can be compared for equality
   const far = Math.abs(a.reduce((sum, v, i) => sum + v * (b[i] as number), 0))
   let [all, reached] = [0, 0]
   const place = (at: number, sum: number): void => {

@@ -1,9 +1,9 @@
 /**
- * Linear probe in closed form: ridge regression of one-hot labels on features, the largest output is the predicted class.
+ * Linear probe in closed form: ridge regression of one-hot labels on features; the largest output is the predicted class.
  *
  * Rows are scaled to length 1 (targets are compared by cosine everywhere in the method), then centred on the fit rows; the intercept is
- * free. The strength is chosen by the accuracy on the validation rows (the stronger one of equals), the model is then fitted again on
- * fit and validation rows together, and the test rows are looked at once.
+ * free. The strength is chosen by the accuracy on the validation rows (the stronger one in case of a tie); the model is then refitted on fit and
+ * validation rows together, and the test rows are used once.
  */
 import { solveGrid } from '../../src/align/ridge.ts'
 import { columnMeans, normaliseRows, subtractRow, takeRows } from '../../src/align/rows.ts'
@@ -12,7 +12,7 @@ import type { Gemm } from '../../src/gemm.ts'
 import { zeros, type Matrix, type Matrix64 } from '../../src/matrix.ts'
 import { crossSplits, splitForTest, stratifiedSplit, type Split } from './splits.ts'
 
-/** Strengths as multiples of trace / min(n, m), strongest first: a decade each, from shrinking all to hardly at all. */
+/** Strengths as multiples of trace / min(n, m), decades from strong to almost no shrinkage. */
 export const RIDGE_GRID: readonly number[] = [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5]
 
 export interface LabelledRows {
@@ -27,20 +27,20 @@ export interface RidgeProbeInit extends LabelledRows {
   /** Of the split */
   readonly seed: number
   readonly gemm: Gemm
-  /** Rows to test on instead of a part of the others */
+  /** Rows to test on, instead of a part of the rows above */
   readonly test?: LabelledRows
-  /** Looked at by probes that take long */
+  /** Checked by slow probes */
   readonly signal?: AbortSignal
 }
 
 export interface ProbeResult {
-  /** Share of the test rows whose class is predicted, 0 to 1 */
+  /** Share of the test rows whose class is predicted correctly, 0 to 1 */
   readonly accuracy: number
-  /** sqrt(a (1 - a) / rows): of the test rows alone, not of the split */
+  /** sqrt(a (1 - a) / rows): due to the test rows alone, not to the split */
   readonly standardError: number
-  /** Test rows, as indices into what was tested on */
+  /** Test rows, as indices into the rows tested on */
   readonly rows: Int32Array
-  /** The predicted class of each */
+  /** The predicted class of each test row */
   readonly predicted: Int32Array
 }
 
@@ -56,7 +56,9 @@ export async function ridgeProbe(init: RidgeProbeInit): Promise<RidgeProbe> {
   if (test === undefined) return await probe(init, stratifiedSplit(labels, classes, seed))
   checkRows(test)
   if (test.features.columns !== features.columns)
-    throw new NumericError(`test rows have ${test.features.columns} dimensions, the others ${features.columns}`)
+    throw new NumericError(
+      `test rows have ${test.features.columns} dimensions, but the others have ${features.columns}`
+    )
   const { fit, validate } = splitForTest(labels, classes, seed)
   const ridge = await chooseRidge(init, { fit, validate })
   const all = await fitRidge(unitRows(features), labels, classes, ridge, gemm)
@@ -65,7 +67,7 @@ export async function ridgeProbe(init: RidgeProbeInit): Promise<RidgeProbe> {
   return { ...scored(rows, predicted, test.labels), ridge }
 }
 
-/** Accuracy over all rows, each predicted by a model that saw neither it nor chose its strength by it: for few rows. Throws as above. */
+/** Accuracy over all rows, each predicted by a model that used it neither to fit nor to choose its strength: for small samples. Throws as above. */
 export async function crossRidgeProbe(init: Omit<RidgeProbeInit, 'test'>): Promise<ProbeResult> {
   checkRows(init)
   const predicted = new Int32Array(init.labels.length)
@@ -83,8 +85,8 @@ export async function crossRidgeProbe(init: Omit<RidgeProbeInit, 'test'>): Promi
 }
 
 /**
- * One-hot ridge with a free intercept on the given rows (as they are: nothing is scaled): a function from rows to outputs (rows x
- * classes). `ridge` is a multiple of trace / min(n, m). Throws `NumericError` when all rows are the same.
+ * One-hot ridge with a free intercept on the given rows, unscaled: a function from rows to outputs (rows x classes). `ridge` is a multiple of trace /
+ * min(n, m). Throws `NumericError` when all rows are the same.
  */
 export async function fitRidge(
   x: Matrix64,
@@ -97,7 +99,7 @@ export async function fitRidge(
   return await models(ridge)
 }
 
-/** The column with the largest value of every row; the first of equals. */
+/** The column of the largest value of every row, the first one in case of a tie. */
 export function classesOf(outputs: Matrix64): Int32Array {
   const best = new Int32Array(outputs.rows)
   for (let i = 0; i < outputs.rows; i++) {
@@ -185,7 +187,7 @@ async function fitGrid(
   })
   const shares = columnMeans(y)
   const solver = await solveGrid(centred, subtractRow(y, shares), gemm)
-  if (!(solver.scale > 0)) throw new NumericError('all rows are the same: there is nothing to tell classes by')
+  if (!(solver.scale > 0)) throw new NumericError('all rows are the same: classes cannot be distinguished')
   return async ridge => {
     const map = await solver.map(ridge * solver.scale)
     return async rows => {

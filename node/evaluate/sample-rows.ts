@@ -1,4 +1,4 @@
-/** The rows of a merged dataset that have a target and a label, or a random part of them: the same for one seed. */
+/** The rows of a merged dataset that have a target and a label, or a random sample of them that depends on the seed only. */
 import { InvalidInputError } from '../../src/errors.ts'
 import { matrix, type Matrix32 } from '../../src/matrix.ts'
 import { createRandomStream } from '../../src/random.ts'
@@ -20,10 +20,10 @@ export interface LabelledSample {
 }
 
 export interface SampleInit {
-  /** Class names, and the index of an image's one */
+  /** Class names, and the class index of an image */
   readonly names: readonly string[]
   labelOf(id: string): number | undefined
-  /** For the error when nothing has a label */
+  /** Named in the error if no row has a label */
   readonly source: string
   readonly most: number
   readonly seed: number
@@ -32,8 +32,8 @@ export interface SampleInit {
 }
 
 /**
- * Reads every shard once; memory is that of `most` targets and the ids. An image that occurs again is counted once: as a test row it
- * would be known already. Throws `InvalidInputError` when no row has a label, only one class occurs, or a class has too few rows.
+ * Reads every shard once; memory holds `most` targets and the ids. Duplicate images are counted once, because a duplicate test row would be known
+ * already. Throws `InvalidInputError` when no row has a label, only one class occurs, or a class has too few rows.
  */
 export async function sampleRows(
   merged: Pick<OpenMerged, 'manifest' | 'shards'>,
@@ -54,7 +54,7 @@ export async function sampleRows(
       const label = labelOf(id)
       if (label === undefined || seen.has(id)) continue
       seen.add(id)
-      // reservoir sampling: every row is kept with the same odds, whatever comes later
+      // reservoir sampling: every row is kept with the same probability
       const at = kept.length < most ? kept.length : stream.below(seen.size)
       if (at < most) kept[at] = { id, label, shard: shard.name, target: target.slice(), order: seen.size }
     }
@@ -70,10 +70,12 @@ export async function sampleRows(
   const small = classes.find(one => one.rows < MIN_CLASS_ROWS)
   if (small !== undefined)
     throw new InvalidInputError(
-      `class "${small.name}" has ${small.rows} rows, at least ${MIN_CLASS_ROWS} are needed: label more of them, look at more rows (--rows), or leave the class out of the labels`
+      `class "${small.name}" has ${small.rows} rows, at least ${MIN_CLASS_ROWS} are needed: label more of them, use more rows (--rows), or remove the class from the labels`
     )
   if (classes.length < 2)
-    throw new InvalidInputError(`all labelled rows are of class "${classes[0]?.name}": there is nothing to tell apart`)
+    throw new InvalidInputError(
+      `all labelled rows are of class "${classes[0]?.name}": an evaluation needs at least two classes`
+    )
   const targets = matrix(kept.length, n, new Float32Array(kept.length * n))
   kept.forEach(({ target }, i) => targets.data.set(target, i * n))
   return {

@@ -1,4 +1,4 @@
-/** What the targets of the shared set say: how far participants are apart before and after alignment, and how good each prior is. */
+/** Figures from the targets of the shared set: how far participants are apart before and after alignment, and how good each prior is. */
 import { takeRows } from '../../src/align/rows.ts'
 import { presentRows } from '../../src/bytes.ts'
 import { InvalidInputError, NumericError } from '../../src/errors.ts'
@@ -11,10 +11,10 @@ import type { Participant } from './participants.ts'
 import { crossRidgeProbe, type ProbeResult } from './ridge-probe.ts'
 import { MIN_CLASS_ROWS } from './splits.ts'
 
-/** A bound takes about a second; of more pairs a random part is taken, whose mean has a standard error below 0.03. */
+/** A bound takes about a second; more pairs are sampled, and the mean of a sample has a standard error below 0.03. */
 const MAX_PAIRS = 64
 
-/** Below, an accuracy has a standard error above 0.07. */
+/** With fewer rows, an accuracy has a standard error above 0.07. */
 const MIN_PROBE_ROWS = 50
 
 type Stage = 'raw' | 'aligned' | 'heldOut'
@@ -86,8 +86,8 @@ export function agreementOf(
 }
 
 /**
- * Ridge probe of unaligned targets on the shared rows that have a label (-1 for none), every row predicted once. Undefined with too few:
- * classes of fewer than five rows are left out, fifty rows are needed.
+ * Ridge probe of unaligned targets on the shared rows that have a label (-1 for none), every row predicted once. Classes of fewer than five rows are
+ * left out; undefined with fewer than fifty rows.
  */
 export async function priorProbe(
   targets: Matrix32,
@@ -109,7 +109,7 @@ export async function priorProbe(
       gemm
     })
   } catch (error) {
-    // targets without any difference cannot be probed; that is said by leaving the figure out
+    // constant targets cannot be probed: omit the figure
     if (error instanceof NumericError || error instanceof InvalidInputError) return undefined
     throw error
   }

@@ -1,10 +1,10 @@
 /**
- * Rows of every class dealt to parts at random but in equal shares, from a seed: the same rows, classes and seed give the same parts.
+ * Stratified random splits from a seed: every class is spread evenly over the parts, and the same rows, classes and seed give the same parts.
  */
 import { InvalidInputError, NumericError } from '../../src/errors.ts'
 import { createRandomStream, shuffle } from '../../src/random.ts'
 
-/** Rows that a class must have: one for each part of the split below and two more to fit. */
+/** Least rows of a class: one for each part of the split below and two more to fit. */
 export const MIN_CLASS_ROWS = 5
 
 export interface Split {
@@ -12,7 +12,7 @@ export interface Split {
   readonly fit: Int32Array
   /** What chooses among models */
   readonly validate: Int32Array
-  /** What is looked at once */
+  /** Used once, for the final figure */
   readonly test: Int32Array
 }
 
@@ -22,13 +22,13 @@ export function stratifiedSplit(labels: Int32Array, classes: number, seed: numbe
   return { fit: rowsOf(fit), validate: rowsOf([validate]), test: rowsOf([test]) }
 }
 
-/** 80 % to fit, 20 % to validate, of every class: for rows whose test rows are others. Throws as `stratifiedSplit`. */
+/** 80 % to fit, 20 % to validate, of every class, for separate test rows. Throws as `stratifiedSplit`. */
 export function splitForTest(labels: Int32Array, classes: number, seed: number): Omit<Split, 'test'> {
   const [validate = [], ...fit] = foldsOf(labels, classes, 5, seed)
   return { fit: rowsOf(fit), validate: rowsOf([validate]) }
 }
 
-/** Every row once as a test row: part f tests, part f + 1 validates, the others fit. Throws as `stratifiedSplit`. */
+/** Cross-validation with every row tested once: part f tests, part f + 1 validates, the others fit. Throws as `stratifiedSplit`. */
 export function crossSplits(labels: Int32Array, classes: number, seed: number): Split[] {
   const folds = foldsOf(labels, classes, 5, seed)
   return folds.map((test, f) => {
@@ -49,7 +49,8 @@ export function foldsOf(labels: Int32Array, classes: number, count: number, seed
   const members = Array.from({ length: classes }, (): number[] => [])
   labels.forEach((label, row) => {
     const list = members[label]
-    if (list === undefined) throw new NumericError(`row ${row} has the label ${label}, there are ${classes} classes`)
+    if (list === undefined)
+      throw new NumericError(`row ${row} has the label ${label}, but there are ${classes} classes`)
     list.push(row)
   })
   const folds = Array.from({ length: count }, (): number[] => [])
@@ -58,8 +59,8 @@ export function foldsOf(labels: Int32Array, classes: number, count: number, seed
   for (const [label, rows] of members.entries()) {
     if (rows.length === 0) continue
     if (rows.length < count)
-      throw new InvalidInputError(`class ${label} has ${rows.length} rows, ${count} are needed to split them`)
-    // dealing goes on where the last class ended, so that no part collects all remainders
+      throw new InvalidInputError(`class ${label} has ${rows.length} rows; a split needs ${count}`)
+    // continue where the last class ended, so that remainders are spread over the parts
     for (const i of shuffle(rows.length, stream)) folds[next++ % count]?.push(rows[i] as number)
   }
   return folds

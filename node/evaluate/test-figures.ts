@@ -1,11 +1,11 @@
-/** What probes fitted on a merged dataset's rows are worth on images that are in no dataset. */
+/** Accuracy of probes that were fitted on a merged dataset's rows, on images outside the dataset. */
 import { resolve } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
 import type { SourceAccess } from '../image-sources/source-parts.ts'
 import type { OpenMerged } from '../merge/open-merged.ts'
 import { loadPrior } from '../priors/load-prior.ts'
-import type { EvaluateComponents, Tell } from './components.ts'
+import type { EvaluateComponents, ReportProgress } from './components.ts'
 import type { LabelFile } from './label-file.ts'
 import { labelledImages } from './labelled-images.ts'
 import type { Participants } from './participants.ts'
@@ -25,7 +25,7 @@ export interface TestContext {
   readonly sample: LabelledSample
   readonly participants: Participants
   readonly components: EvaluateComponents
-  readonly tell: Tell
+  readonly onProgress: ReportProgress
 }
 
 /** Throws `InvalidInputError` or `InvalidPriorError` for labels, images and priors that cannot be used. */
@@ -33,16 +33,16 @@ export async function testFigures(
   { test, priors, seed = 0 }: EvaluateOptions & { test: string[] },
   labels: LabelFile,
   access: SourceAccess,
-  { merged, sample, participants, components, tell }: TestContext
+  { merged, sample, participants, components, onProgress }: TestContext
 ): Promise<NonNullable<EvaluateReport['test']>> {
   const { content, gemm, projector, batchSize, limits, spool, untrainedPrior, signal } = components
   const { swarm } = participants.round
   const places = new Map(sample.classes.map(({ name }, i) => [name, i]))
   const unknown = labels.names.find(name => !places.has(name))
   if (unknown !== undefined)
-    throw new InvalidInputError(`${labels.path} has the class "${unknown}", of which the dataset has no labelled row`)
+    throw new InvalidInputError(`${labels.path} has the class "${unknown}", but the dataset has no labelled row of it`)
   const rows = priors === undefined ? sample.ids.length : swarm.manifest.shared.rows
-  const init: MakerInit = { gemm, batchSize, signal, onBatch: done => tell('student', done, rows) }
+  const init: MakerInit = { gemm, batchSize, signal, onBatch: done => onProgress('student', done, rows) }
   await using cleanup = new AsyncDisposableStack()
   const makers: TargetMaker[] = []
   for (const path of priors ?? [untrainedPrior]) {
@@ -57,10 +57,10 @@ export async function testFigures(
   }
   let known = 0
   const images = unknownImages(labelledImages(test, labels, access), sample.ids, () => known++)
-  const found = await targetsOf(makers, images, { ...init, onBatch: done => tell('test', done) })
+  const found = await targetsOf(makers, images, { ...init, onBatch: done => onProgress('test', done) })
   if (found.labels.length === 0)
     throw new InvalidInputError(
-      `all ${known} labelled images of ${test.join(', ')} are rows of the dataset: give others`
+      `all ${known} labelled images of ${test.join(', ')} are rows of the dataset: use other test images`
     )
   const tested = Int32Array.from(found.labels, label => places.get(labels.names[label] as string) as number)
   const results: NonNullable<EvaluateReport['test']>['results'] = []
@@ -75,7 +75,7 @@ export async function testFigures(
         signal,
         test: { features: found.targets[i] as (typeof found.targets)[number], labels: tested }
       },
-      (done, total) => tell('probes', done, total)
+      (done, total) => onProgress('probes', done, total)
     )
     results.push({ name, looR2, probes: report })
   }

@@ -1,6 +1,6 @@
 /**
- * Targets of images that are in no dataset, for testing what was learned from one: by priors, aligned as participants align, or by a linear
- * student, which learned the dataset's targets from the features of the bundled untrained network.
+ * Targets of test images outside the dataset: from priors, aligned as participants align, or from a linear student, which learned the dataset's
+ * targets from the features of the bundled untrained network.
  */
 import { DEFAULT_GRID, applyTransform, fitTransform, type Transform } from '../../src/align/transform.ts'
 import { NumericError, InvalidInputError } from '../../src/errors.ts'
@@ -19,7 +19,7 @@ import type { LabelledSample } from './sample-rows.ts'
 /** Turns images into rows of the dataset's space. */
 export interface TargetMaker {
   readonly name: string
-  /** Of the fit behind it, leave-one-out */
+  /** Leave-one-out R2 of the underlying fit */
   readonly looR2: number
   readonly embed: Embed
 }
@@ -41,7 +41,9 @@ export async function alignedPrior(
 ): Promise<TargetMaker> {
   const { descriptor } = prior
   if (descriptor.kind === 'human')
-    throw new InvalidInputError(`${descriptor.name} is a label file and says nothing of images that it does not name`)
+    throw new InvalidInputError(
+      `${descriptor.name} is a label file and has no targets for images that it does not name`
+    )
   const { shared, alignment } = swarm.manifest
   const computer = createTargetComputer({ swarm, prior, projector, batchSize: init.batchSize })
   const from = await computer.ofSamples(content.samples(shared, 0, init.signal), shared.rows, init)
@@ -67,7 +69,7 @@ export async function linearStudent(
       for await (const { id, image } of shard.rows()) {
         const place = places.get(id)
         if (place === undefined) continue
-        places.delete(id) // an image that occurs again was sampled once
+        places.delete(id) // a duplicate image was sampled once
         order.push(place)
         yield { id, bytes: image }
       }
@@ -84,7 +86,7 @@ export async function linearStudent(
   }
 }
 
-/** Images without those that are known: what was learned from must not be tested on, nor one image twice. */
+/** Drops known and duplicate images: tests must not use training images, nor an image twice. */
 export async function* unknownImages(
   images: AsyncIterable<LabelledImage>,
   known: Iterable<string>,
@@ -98,7 +100,7 @@ export async function* unknownImages(
   }
 }
 
-/** Every maker's targets of all images, which are read once, batch by batch. */
+/** Every maker's targets of all images. Images are read once, batch by batch. */
 export async function targetsOf(
   makers: readonly TargetMaker[],
   images: AsyncIterable<LabelledImage>,

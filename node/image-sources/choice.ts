@@ -1,4 +1,4 @@
-/** What only the operator can decide. */
+/** The error for a source that can be read in several ways: only the operator can decide. */
 import { InvalidInputError } from '../../src/errors.ts'
 
 /**

@@ -1,14 +1,13 @@
 /**
- * Backpressure for bitswap's answers. `onDrain()` of a stream (@libp2p/utils 7.4.1) keeps its first promise for good, so that from the
- * second wait on it resolves at once: bitswap then writes a whole answer ahead of a peer that cannot take it so fast, the write buffer
- * exceeds its limit, and the stream is reset. Bitswap counts the blocks as sent. (Seen with Kubo: `ipfs pin add` of a file of 20 blocks
- * hung after the first one.)
+ * Backpressure for bitswap's answers. `onDrain()` of a stream (@libp2p/utils 7.4.1) reuses its first promise, so it resolves at once from the second
+ * wait on: bitswap then writes a whole answer faster than the peer can read it, the write buffer exceeds its limit, and the stream is reset. Bitswap
+ * counts the blocks as sent. (Seen with Kubo: `ipfs pin add` of a file of 20 blocks hung after the first one.)
  *
- * Here a wait ends when the buffer is empty, so that never more than one message of an answer is buffered.
+ * Here a wait ends when the buffer is empty, so at most one message of an answer is buffered.
  */
 import type { AbortOptions, Libp2p } from '@libp2p/interface'
 
-/** What is needed of a stream. */
+/** The part of a stream that this module uses. */
 export interface Buffered {
   readonly writeBufferLength: number
   readonly status: string
@@ -26,7 +25,7 @@ export function waitForDrain(libp2p: Pick<Libp2p, 'dialProtocol'>, isMeant: (pro
   }
 }
 
-/** The same stream; its `onDrain` resolves when nothing is buffered and rejects when the stream ends before or the signal aborts. */
+/** The same stream; its `onDrain` resolves when nothing is buffered and rejects if the stream ends first or the signal aborts. */
 export function withWorkingDrain<T extends Buffered>(stream: T): T {
   stream.onDrain = async (options = {}) => {
     const { signal } = options
@@ -35,7 +34,9 @@ export function withWorkingDrain<T extends Buffered>(stream: T): T {
       if (stream.writeBufferLength === 0) resolve()
     }
     const onClose = (event: Event): void =>
-      reject(('error' in event ? event.error : undefined) ?? new Error('the stream was closed before all was written'))
+      reject(
+        ('error' in event ? event.error : undefined) ?? new Error('the stream was closed before everything was written')
+      )
     const onAbort = (): void => reject(signal?.reason as Error)
     stream.addEventListener('idle', look)
     stream.addEventListener('close', onClose)

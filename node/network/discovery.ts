@@ -1,12 +1,12 @@
 /**
  * How the members of a swarm find each other, and keep finding each other when the publisher is gone.
  *
- * Three sources, trusted only as hints: addresses (from the invite, and those that worked before, which the caller keeps on disk), our own
- * DHT, in which every member is a provider of the manifest, and the local network (network.ts). Each round dials what is missing, so that a
- * swarm is a mesh within seconds and no single member holds it together.
+ * Three sources, used only as hints: addresses (from the invite, and those that worked before, which the caller stores on disk), our own DHT, where
+ * every member is a provider of the manifest, and the local network (network.ts). Each round dials members until enough are connected, so a swarm
+ * becomes a mesh within seconds and does not depend on any single member.
  *
- * Guarantees: rounds do not overlap, and one that is due is never put off: a lost connection can only bring it forward. Only members of the
- * swarm count towards `targetPeers`, however many other peers are connected.
+ * Guarantees: rounds do not overlap, and a scheduled round is never postponed: a lost connection can only bring it forward. Only members of the swarm
+ * count towards `targetPeers`, no matter how many other peers are connected.
  */
 import type { Libp2p, PeerId, Startable } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
@@ -14,16 +14,16 @@ import type { CID } from 'multiformats/cid'
 import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
 import { asError } from '../../protocols/framing.ts'
 
-/** Members that a node wants to be connected to itself; more come from those that dial it. */
+/** Members that a node connects to by itself; others may dial it. */
 const DEFAULT_TARGET_PEERS = 16
 const DEFAULT_INTERVAL_MS = 30_000
-/** The first rounds follow each other quickly, each pause twice the last, up to the interval. */
+/** First pause between rounds; each further pause is twice as long, up to the interval. */
 const FIRST_PAUSE_MS = 500
 /** Provider records live for two days in the DHT; new neighbours should learn of us sooner. */
 const REPROVIDE_MS = 10 * 60_000
-/** A lookup on a small private network is done at once or never. */
+/** A lookup on a small private network succeeds quickly or not at all. */
 const LOOKUP_TIMEOUT_MS = 10_000
-/** Addresses remembered: some for each of the members that a node is likely to meet again. */
+/** Addresses remembered: several for each member that a node is likely to meet again. */
 const MAX_ADDRESSES = 64
 
 export interface DiscoveryComponents {
@@ -37,7 +37,7 @@ export interface DiscoveryComponents {
 export interface DiscoveryInit {
   /** Multiaddrs as text, each ending in /p2p/PEER: from the invite and from earlier runs. */
   addresses?: readonly string[]
-  /** Called with addresses at which members can be reached, when they change: to be kept for the next start. */
+  /** Called with the addresses at which members can be reached whenever they change, to be stored for the next start. */
   onAddresses?: (addresses: string[]) => void
   /** Mean pause between rounds once members are connected; each is drawn within 30 % of it. @default 30000 */
   intervalMs?: number
@@ -48,9 +48,9 @@ export interface DiscoveryInit {
 }
 
 export interface Discovery extends Startable {
-  /** Also try these addresses, now. */
+  /** Try these addresses as well, right away. */
   addAddresses(addresses: readonly string[]): void
-  /** One round now; resolves when it is over. Never throws. */
+  /** Run a round now; resolves when it has finished. Never throws. */
   round(): Promise<void>
 }
 
@@ -62,7 +62,7 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
   const random = init.random ?? Math.random
   const known = new Map<string, Multiaddr>()
   let stopped = new AbortController()
-  /** The round that is due next, while none runs */
+  /** The next scheduled round, while none is running */
   let next: { timer: NodeJS.Timeout; at: number } | undefined
   let started = false
   let running: Promise<void> | undefined
@@ -100,7 +100,7 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
   /** Tell the DHT that we belong to the swarm, and dial others that did. */
   const useDht = async (): Promise<void> => {
     const peers = libp2p.getPeers().map(String).sort().join()
-    if (peers === '') return // nobody to tell and nobody to ask
+    if (peers === '') return // no peer to query
     const stale = provided === undefined || provided.peers !== peers || performance.now() - provided.at > REPROVIDE_MS
     if (stale) {
       await libp2p.contentRouting.provide(swarm, { signal: within(stopped.signal, LOOKUP_TIMEOUT_MS) })
@@ -123,7 +123,7 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
     await dial(id)
   }
 
-  /** What worked is tried again after a restart, when the publisher may be gone. */
+  /** Keeps working addresses for the next start, when the publisher may be gone. */
   const keepAddresses = async (): Promise<void> => {
     for (const peer of members()) {
       const id = peer.toString()
@@ -154,7 +154,7 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
     await step('keeping addresses', keepAddresses)
   }
 
-  /** Have a round begin within `ms`; one that is due earlier stays. */
+  /** Schedule a round within `ms`, unless one is due earlier. */
   const beginWithin = (ms: number): void => {
     const at = performance.now() + ms
     if (!started || (next !== undefined && next.at <= at)) return
@@ -173,7 +173,7 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
     pause = Math.min(intervalMs, pause * 2)
   }
 
-  /** The round under way, or a new one. */
+  /** The running round, or a new one. */
   const joinRound = async (): Promise<void> => {
     running ??= round().finally(() => {
       running = undefined
@@ -181,7 +181,7 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
     await running
   }
 
-  /** A lost member may be the last one: look again soon. While a round runs, the pause after it will be short. */
+  /** A lost member may be the last one: run a round soon, or shorten the pause after the running one. */
   const onDisconnect = (): void => {
     pause = FIRST_PAUSE_MS
     if (running === undefined) beginWithin(drawPause())
@@ -206,7 +206,7 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
     addAddresses(addresses) {
       remember(addresses)
       if (!started) return
-      // the round under way may be past dialing
+      // the running round may be past dialing
       void (running ?? Promise.resolve()).then(joinRound)
     },
     round: joinRound

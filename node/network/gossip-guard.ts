@@ -1,8 +1,8 @@
 /**
- * Watches the frames of inbound gossip streams. Gossipsub only logs a frame that it cannot decode, so a peer could send them without end and
- * without cost. Guarantees: each such frame is a fault (peer-scoring.ts), and an oversized frame or a flood ends the connection at once.
+ * Watches the frames of inbound gossip streams. Gossipsub only logs a frame that it cannot decode, so a peer could send any number of them at no
+ * cost. Guarantees: each such frame is a fault (peer-scoring.ts), and an oversized frame or a flood ends the connection at once.
  *
- * It stands between gossipsub and the registrar and reads along; gossipsub gets the same bytes. (`libp2p.use` is not an option:
+ * It wraps gossipsub's registrar and reads along; gossipsub gets the same bytes. (`libp2p.use` is not an option:
  * `Connection` appends the protocol's handler to the registered list of middleware on every stream, so that the second stream runs
  * the handler twice; seen in libp2p 3.3.11.)
  */
@@ -17,10 +17,10 @@ import { ProtocolError } from '../../src/errors.ts'
 
 type Registrar = GossipSubComponents['registrar']
 
-/** Charged for every frame on top of its bytes: a flood of empty frames costs as much as one of full ones. */
+/** Charged for every frame in addition to its bytes, so that a flood of empty frames is limited, too. */
 const FRAME_COST_BYTES = 64
 
-/** Bounds on what one frame may list; the same are given to gossipsub. */
+/** Limits on the lists in one frame, also passed to gossipsub. */
 export const RPC_LIMITS = {
   maxSubscriptions: 16,
   maxMessages: 64,
@@ -99,7 +99,7 @@ function watch(stream: Stream, connection: Connection, take: (bytes: number) => 
       if (!isRpc(frame)) init.onFault(connection, 'malformed-frame')
     }
   }
-  // Data that has arrived goes to the first listener alone: hold it back until gossipsub listens too.
+  // Data that has arrived already goes to the first listener only: hold it back until gossipsub listens, too.
   if (stream.readStatus === 'readable') stream.pause()
   stream.addEventListener('message', onMessage)
   setImmediate(() => {
@@ -117,7 +117,7 @@ function isRpc(frame: Uint8Array): boolean {
     RPC.decode(frame, DECODE_LIMITS)
     return true
   } catch {
-    return false // whatever the decoder throws, the frame is the fault
+    return false // whatever the decoder throws, the frame is at fault
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Composition of the libp2p stack: TCP, noise, yamux, identify, ping, gossipsub, Kademlia and mDNS under our own names, circuit
- * relay. Nothing public: no bootstrappers, no delegated routing, no gateways, and nothing is dialed unless it was given, found in
- * our own DHT, or heard of on the LAN.
+ * relay. Nothing public: no bootstrappers, no delegated routing, no gateways, and only addresses that were configured, found in our own DHT, or
+ * announced on the LAN are dialed.
  */
 import { circuitRelayServer, circuitRelayTransport, type CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { gossipsub, type GossipSub, type GossipSubComponents } from '@libp2p/gossipsub'
@@ -35,24 +35,24 @@ export interface Services extends ServiceMap {
 export interface NetworkInit {
   /** Multiaddrs to listen on. @default all IPv4 and IPv6 addresses, any free TCP port */
   listen?: string[]
-  /** Multiaddrs to tell others instead of those found, for a node behind a forwarded port. @default none */
+  /** Multiaddrs to announce instead of the detected ones, for a node behind a forwarded port. @default none */
   announce?: string[]
   /** Find members on the local network by multicast DNS. @default true */
   mdns?: boolean
-  /** Relay for members that cannot be reached, if this node can. @default true */
+  /** Act as a relay for unreachable members, if this node is reachable. @default true */
   relay?: boolean
   /** The contents of a `swarm.key` file in Kubo's format: only holders of the same key can connect. @default none */
   swarmKey?: Uint8Array
   /** In-process transport beside TCP, for tests and simulations. @default false */
   memory?: boolean
-  /** Replaces single limits. @default DEFAULT_NETWORK_LIMITS */
+  /** Overrides individual limits. @default DEFAULT_NETWORK_LIMITS */
   limits?: Partial<NetworkLimits>
 }
 
-/** Gossip stops trusting a peer below these: one invalid message is forgiven, the second mutes it, three silence it. */
+/** Score thresholds of gossipsub: one invalid message is forgiven, the second stops gossip with the peer, the third graylists it. */
 const SCORE_THRESHOLDS = { gossipThreshold: -10, publishThreshold: -50, graylistThreshold: -80 }
 
-/** First 20 bytes of sha2-256 of the data: StrictNoSign messages have no sender or sequence number to tell them apart. */
+/** First 20 bytes of sha2-256 of the data: StrictNoSign messages have no sender or sequence number to identify them. */
 const MESSAGE_ID_BYTES = 20
 
 export function networkLimits(init: NetworkInit): NetworkLimits {
@@ -100,9 +100,9 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
       maxParallelDials: limits.maxParallelDials,
       maxDialQueueLength: limits.maxDialQueueLength
     },
-    // the default ends a healthy connection when one ping is late, which a busy machine makes it
+    // by default one late ping ends a healthy connection, and pings are late on a busy machine
     connectionMonitor: { abortConnectionOnPingFailure: false },
-    // the default gater refuses to dial private addresses in browsers only; ours adds the peers that misbehaved
+    // the default gater only refuses private addresses in browsers; ours also refuses peers that misbehaved
     connectionGater: conduct.gater,
     peerDiscovery: init.mdns === false ? [] : [mdns({ serviceTag: MDNS_SERVICE_TAG })],
     services: {
@@ -112,7 +112,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
       dht: kadDHT({
         protocol: KAD_PROTOCOL,
         clientMode: false,
-        // the first node of a swarm has nobody to ask; without this its queries wait for ever
+        // the first node of a swarm has no peer to query; without this its queries would wait forever
         allowQueryWithZeroPeers: true,
         // members on one LAN or machine have private addresses only
         peerInfoMapper: passthroughMapper
@@ -143,7 +143,7 @@ function gossipService(components: GossipSubComponents, limits: NetworkLimits, c
     msgIdFn: message => sha256(message.data).subarray(0, MESSAGE_ID_BYTES),
     fallbackToFloodsub: false,
     doPX: false,
-    // validators are synchronous; one frame of a peer is dealt with before the next is looked at
+    // validators are synchronous: one frame of a peer is processed before the next is read
     asyncValidation: false,
     awaitRpcHandler: true,
     awaitRpcMessageHandler: true,
@@ -158,8 +158,8 @@ function gossipService(components: GossipSubComponents, limits: NetworkLimits, c
     maxTopicBytesPerPeer: 64 * 1024,
     scoreThresholds: SCORE_THRESHOLDS,
     scoreParams: {
-      // Swarms are joined while the node runs, and topics cannot be added to gossipsub's scores then: invalid messages count through
-      // the application's part. Absence of traffic is normal on our topics and costs nothing.
+      // Swarms are joined at run time, when topics cannot be added to gossipsub's scores any more: invalid messages count through
+      // the application's part. Silence is normal on our topics and is not penalised.
       appSpecificScore: peer => conduct.score(peer),
       appSpecificWeight: 1,
       behaviourPenaltyWeight: -10,

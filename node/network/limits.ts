@@ -1,7 +1,6 @@
 /**
  * Limits of the network stack. libp2p in JavaScript has no resource manager, and its defaults add up to terabytes in the worst
- * case; these keep a flood of peers, streams or bytes within what a small machine bears. Every one can be changed in the
- * configuration, under the same name.
+ * case; these keep a flood of peers, streams or bytes within what a small machine can handle. Each can be changed in the configuration under the same name.
  */
 
 export interface NetworkLimits {
@@ -17,7 +16,7 @@ export interface NetworkLimits {
   streamProtocolNegotiationTimeout: number
   maxParallelDials: number
   maxDialQueueLength: number
-  /** Sockets of the listener, half-open ones included: a little over `maxConnections`. */
+  /** Sockets of the listener, including half-open ones: slightly above `maxConnections`. */
   tcpMaxConnections: number
   /** Milliseconds without a byte after which a socket is closed; yamux sends keep-alives every 30 s. */
   socketInactivityTimeout: number
@@ -25,23 +24,23 @@ export interface NetworkLimits {
   maxStreamsPerConnection: number
   /** Bytes that a peer may send ahead on one stream. */
   maxStreamWindowSize: number
-  /** Bytes buffered for a paused reader: must exceed the window, else a slow reader gets its stream reset. */
+  /** Bytes buffered for a paused reader. Must exceed the window, otherwise a slow reader's stream is reset. */
   maxReadBufferLength: number
-  /** Bytes buffered for a slow peer; then its stream is reset. Unbounded by default. */
+  /** Bytes buffered for a slow peer before its stream is reset. libp2p's default is unbounded. */
   maxWriteBufferLength: number
   /** Largest gossip frame. */
   gossipMaxFrameBytes: number
   /** Gossip bytes buffered for a slow peer. */
   gossipMaxOutboundBufferBytes: number
-  /** Gossip bytes a second taken from one peer, and at once. */
+  /** Gossip bytes accepted from one peer: per second, and in a burst. */
   gossipBytesPerSecond: number
   gossipBurstBytes: number
   /** Peers behind one IP address before gossip trusts them less. Loopback is exempt. */
   gossipPeersPerIp: number
   /**
-   * Blocks that one peer may want at the same time: all of them are loaded into memory at once, 1 MiB each for a dataset's files.
-   * Further ones are forgotten without a word, and Kubo asks again after a minute only. It wants 32 for each of its commands and
-   * gateway requests, so this serves four of them at a time (three, fetching 40 MiB each: 3.3 s and 375 MiB resident; with 32 they hung).
+   * Blocks that one peer may want at the same time: all of them are loaded into memory, 1 MiB each for a dataset's files. Bitswap drops further wants
+   * silently, and Kubo repeats them only after a minute. It wants 32 for each of its commands and gateway requests, so this serves four of them at a
+   * time (three, fetching 40 MiB each: 3.3 s and 375 MiB resident; with 32 they hung).
    */
   bitswapMaxWantListSize: number
   /** A manifest is one block of up to 2 MiB. */
@@ -52,7 +51,7 @@ export interface NetworkLimits {
   bitswapMessageTimeout: number
   /** Faults (invalid records, malformed frames) a minute that a peer is forgiven. */
   faultsPerMinute: number
-  /** Milliseconds for which a peer above that is kept out. */
+  /** Milliseconds for which a peer above that is denied. */
   denyForMs: number
   /** Relay: reservations for peers that cannot be reached, and bytes a relayed connection may carry. */
   relayMaxReservations: number

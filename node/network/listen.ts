@@ -1,8 +1,8 @@
 /**
- * Addresses to listen on, checked before libp2p sees them: its own errors name neither the key nor the file that the address came from.
+ * Checks addresses to listen on before libp2p uses them, because libp2p's errors name neither the configuration key nor the file.
  *
- * `listenFault` looks at the text only; `assertCanListen` binds each address for a moment, which finds ports that are taken, and addresses
- * that this machine does not have. Only TCP is spoken here (libp2p.ts).
+ * `listenFault` looks at the text only; `assertCanListen` binds each address for a moment, which detects ports in use and addresses that this machine
+ * does not have. Only TCP is supported (libp2p.ts).
  */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -28,7 +28,7 @@ export function listenFault(text: string): string | undefined {
   return typeof parsed === 'string' ? parsed : undefined
 }
 
-/** Why the text is not an address that others could be told, or undefined. */
+/** Why the text is not an address that can be announced to others, or undefined. */
 export function addressFault(text: string): string | undefined {
   const parsed = components(text)
   return typeof parsed === 'string' ? parsed : undefined
@@ -36,7 +36,7 @@ export function addressFault(text: string): string | undefined {
 
 /**
  * Throws `InvalidInputError` for the first address that cannot be bound, naming it, the reason and the key `network.listen` of `configFile`.
- * An IPv6 address on a machine without IPv6 is left to libp2p, which goes on with the others.
+ * An IPv6 address on a machine without IPv6 is left to libp2p, which continues with the others.
  */
 export async function assertCanListen(addresses: readonly string[], configFile: string): Promise<void> {
   for (const text of addresses) {
@@ -75,7 +75,7 @@ function parse(text: string): TcpAddress | undefined | string {
   const [host, tcp, ...rest] = all.filter(({ name }) => name !== 'ip6zone')
   if (host === undefined || !HOSTS.has(host.name) || tcp?.name !== 'tcp' || rest.length > 0) {
     const others = all.filter(({ name }) => !HOSTS.has(name) && name !== 'tcp').map(({ name }) => `/${name}`)
-    return others.length === 0 ? EXPECTED : `only TCP is spoken here, not ${others.join('')}; ${EXPECTED}`
+    return others.length === 0 ? EXPECTED : `only TCP is supported, not ${others.join('')}; ${EXPECTED}`
   }
   return { host: host.value ?? '', port: Number(tcp.value), isIpv6: host.name === 'ip6' }
 }
@@ -91,7 +91,7 @@ async function bindFault({ host, port, isIpv6 }: TcpAddress): Promise<string | u
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
     if (code === 'EADDRINUSE') return `port ${port} is taken by another program`
-    if (code === 'EACCES') return `port ${port} needs more rights than this process has`
+    if (code === 'EACCES') return `port ${port} requires privileges that this process does not have`
     if (isIpv6 && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')) return undefined
     if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return `this machine does not have the address ${host}`
     throw error

@@ -1,7 +1,7 @@
 /**
- * Helia with its own libp2p, from the Light mixins: bitswap over our private network is the only way to blocks.
+ * Helia with its own libp2p, built from the Light mixins: blocks come only by bitswap over our private network.
  *
- * `createNetwork` returns a started node. Helia 7 is created stopped, opens neither store, and closes neither: the caller owns both.
+ * `createNetwork` returns a started node. Helia 7 is created stopped and neither opens nor closes its stores: the caller owns both.
  */
 import { withBitswap } from '@helia/bitswap'
 import { withLibp2pLight, type HeliaWithLibp2p } from '@helia/libp2p'
@@ -17,7 +17,7 @@ import { createConduct, type Conduct } from './peer-scoring.ts'
 import { libp2pOptions, networkLimits, type NetworkInit, type Services } from './libp2p.ts'
 
 export interface NetworkComponents {
-  /** Opened; should verify hashes on reading: Helia does not */
+  /** Opened; should verify hashes on reading, because Helia does not */
   blockstore: Blockstore
   /** Opened; addresses of peers, provider records and pins */
   datastore: Datastore
@@ -60,7 +60,7 @@ export async function createNetwork(components: NetworkComponents, init: Network
     maxWantlistSize: limits.bitswapMaxWantListSize,
     maxWantListSize: limits.bitswapMaxWantListSize
   }
-  // libp2p is there once its mixin has started; bitswap takes it right after
+  // libp2p exists once its mixin has started; bitswap uses it right after that
   withNet.addMixin({
     name: 'backpressure',
     start: started => waitForDrain((started as HeliaWithLibp2p<Services>).libp2p, isBitswap)
@@ -75,7 +75,7 @@ export async function createNetwork(components: NetworkComponents, init: Network
     }
   })
 
-  // mDNS reports peers on the local network and does not dial; peers that share no swarm with us are left alone by everything above
+  // mDNS reports peers on the local network and does not dial them; peers that share no swarm with us are ignored by everything above
   const log = libp2p.logger.forComponent('coopt:network')
   const stopped = new AbortController()
   if (init.mdns !== false) {

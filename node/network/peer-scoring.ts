@@ -1,21 +1,20 @@
 /**
- * How peers behave: counts their provable faults (invalid records, malformed frames, wrong content), lets gossip trust them less,
- * and keeps out for a while those that go on. Gossipsub alone never penalises a malformed frame (measured: 20,000 of them, score 0,
- * still connected).
+ * Peer scoring: counts provable faults of peers (invalid records, malformed frames, wrong content), lowers their gossip score, and denies connections
+ * for a while to those that continue. Gossipsub alone never penalises a malformed frame (measured: 20,000 of them, score 0, still connected).
  *
- * Only faults that an honest peer cannot commit belong here: what it passes on it has checked by the same rules.
+ * Only faults that an honest peer cannot commit belong here: it checks what it passes on by the same rules.
  */
 import type { ConnectionGater, PeerId } from '@libp2p/interface'
 import { TypedEventEmitter, type TypedEventTarget } from 'main-event'
 import { createRateLimiter, type MonotonicClock } from '../../protocols/rate-limit.ts'
 
-/** Peers whose faults are remembered, least recent forgotten first. */
+/** Peers whose faults are remembered; the least recent is forgotten first. */
 const MAX_PEERS = 4096
 
-/** Gossip score of one fault, squared with their number: three at once are below the graylist threshold. */
+/** Gossip score of one fault, times the squared number of faults: three at once fall below the graylist threshold. */
 const FAULT_WEIGHT = -20
 
-/** Faults weigh less and less: a tenth is gone after a second, as gossipsub's own counters decay. */
+/** Faults decay by a tenth per second, like gossipsub's own counters. */
 const DECAY_PER_SECOND = 0.9
 
 export interface Denied {
@@ -24,7 +23,7 @@ export interface Denied {
 }
 
 export interface ConductEvents {
-  /** The peer's connections are to be closed now. */
+  /** The peer's connections must be closed now. */
   denied: CustomEvent<Denied>
 }
 

@@ -1,10 +1,10 @@
 /**
  * The optional pre-shared key of a swarm (Kubo's `swarm.key`): a peer without it cannot even begin a handshake.
  *
- * `@libp2p/pnet` 3.0.27 encrypts through a WebAssembly memory of 640 KiB that all connections of the process share. When a large
- * write makes it grow, every other connection is left with a detached view of it, grows it again on its next byte, and soon it is at
- * its maximum and all of them break (seen: a 64 MiB transfer between two nodes failed with "Maximum memory size exceeded" or a
- * truncated stream). In pieces of 32 KiB it never has to grow.
+ * `@libp2p/pnet` 3.0.27 encrypts through a WebAssembly memory of 640 KiB that all connections of the process share. When a large write makes it grow,
+ * every other connection is left with a detached view and grows it again on its next byte, until it reaches its maximum and all of them break (seen:
+ * a 64 MiB transfer between two nodes failed with "Maximum memory size exceeded" or a truncated stream). Writes in pieces of 32 KiB never make it
+ * grow.
  */
 import type { ConnectionProtector } from '@libp2p/interface'
 import { preSharedKey } from '@libp2p/pnet'

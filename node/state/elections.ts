@@ -1,11 +1,11 @@
 /**
  * The elections of one swarm, one at a time, and how well each prior maps onto the reference.
  *
- * An election over many priors takes seconds of the one thread that also judges scores (src/align/consensus.ts), and anybody may publish
- * scores. So while there are more to judge, elections take half of the time at most; when all are judged, one follows at once.
+ * An election over many priors takes seconds of the thread that also judges scores (src/align/consensus.ts), and anyone may publish scores. So while
+ * scores remain to be judged, elections take at most half of the time; once all are judged, one follows immediately.
  *
- * Guarantees: elections never overlap, the present one is over all that was known when it began, a computed reference is durable before it
- * is announced, and figures for the present reference are never forgotten.
+ * Guarantees: elections never overlap; each covers everything known when it began; a computed reference is durable before it is announced; and
+ * figures for the current reference are never forgotten.
  */
 import type { CID } from 'multiformats/cid'
 import type { Election } from '../../src/align/candidate.ts'
@@ -24,7 +24,7 @@ import {
 import type { Exact } from '../compute/exact/exact.ts'
 import type { Logger } from '../process/logger.ts'
 
-/** Figures for past references are kept while all together are this few (5 MB): one may win again. */
+/** Figures for past references are kept up to this total (5 MB), because a past reference may win again. */
 export const MAX_QUALITIES = 16_384
 
 export interface ElectionsComponents {
@@ -33,7 +33,7 @@ export interface ElectionsComponents {
   evidence: Evidence
   /** The map behind `evidence.qualities` */
   qualities: Map<string, Quality>
-  /** Make a computed reference durable, so that others can fetch it once it is announced; left out where nobody asks. */
+  /** Make a computed reference durable, so that others can fetch it once it is announced; omitted if no peer can ask for it. */
   keepReference?(matrix: Matrix32): Promise<void>
   /** Evidence changed, or (`election`) the ranking or the reference */
   onChange(election: boolean): void
@@ -42,13 +42,13 @@ export interface ElectionsComponents {
 }
 
 export interface Elections {
-  /** The last one */
+  /** The latest election */
   present(): Election
-  /** Elect over all that is known when it begins. Callers that ask while one waits for its turn share that one. */
+  /** Run an election over everything known when it begins. Callers share an election that is still waiting for its turn. */
   now(): Promise<void>
-  /** The same if the last one ended at least as long ago as it took; otherwise it is scheduled for then. Failures are logged. */
+  /** The same, but delayed until the time since the last election is at least as long as that took. Failures are logged. */
   soon(): Promise<void>
-  /** After the signal: resolves when none is under way. */
+  /** After the signal: resolves when no election is running. */
   stop(): Promise<void>
 }
 

@@ -2,9 +2,9 @@
  * The judge of one swarm: fetches S_Y of every score that counts, has it assessed, and triggers elections (elections.ts).
  *
  * Guarantees: a verdict is a function of content, and which scores get one is a function of the set (counted-scores.ts), so members with
- * equal sets that could fetch everything have equal evidence. What is decided here is only in which order and how often content is asked
- * for: authors take turns, so that one identity with many scores or a slow line delays nobody else. Content that is wrong (not merely
- * absent) gets a verdict too. What is remembered is bounded by the number of scores that count.
+ * equal sets that could fetch everything have equal evidence. This module only decides in which order and how often content is requested: authors
+ * take turns, so an identity with many scores or a slow line does not delay others. Content that is wrong (not merely absent) gets a verdict, too.
+ * Memory is bounded by the number of scores that count.
  */
 import type { Election } from '../../src/align/candidate.ts'
 import { NOTHING, type Assessment } from '../../src/align/gate.ts'
@@ -20,7 +20,7 @@ import { createElections } from './elections.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import type { Logger } from '../process/logger.ts'
 
-/** Fetches at the same time: a few slow authors must not hold up the others. */
+/** Concurrent fetches: a few slow authors must not hold up the others. */
 const CONCURRENCY = 4
 
 /** A matrix of 1 MiB takes a second on a slow line; peers that need longer are asked again later. */
@@ -30,16 +30,16 @@ const FETCH_MS = 30_000
 const FIRST_RETRY_MS = 2_000
 const MAX_RETRY_MS = 300_000
 
-/** `untilJudged` waits for the second retry of a score, not for ever: its author may be gone. */
+/** `untilJudged` waits for the second retry of a score, not forever: its author may be gone. */
 const PATIENT_FAILURES = 3
 
-/** After an election that failed, as on a full disk. */
+/** Pause after a failed election, for example because of a full disk. */
 const ELECTION_RETRY_MS = 60_000
 
 export interface JudgeComponents {
   set: RecordSet
   exact: Pick<Exact, 'assess' | 'elect' | 'forget' | 'quality'>
-  /** Throws `InvalidContentError` only for bytes that hash to the CID and are not such a matrix. */
+  /** Throws `InvalidContentError` only for bytes that match the CID but are not such a matrix. */
   fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>
   /** Make a computed reference durable (elections.ts) */
   keepReference?(matrix: Matrix32): Promise<void>
@@ -54,11 +54,11 @@ export interface Judge {
   readonly evidence: Evidence
   election(): Election
   start(): void
-  /** There may be something new to judge or elect. */
+  /** Signals that there may be something new to judge or elect. */
   wake(): void
   /** Resolves when all counted scores are judged, or have failed so often that waiting helps little. Throws the signal's reason. */
   untilJudged(signal?: AbortSignal): Promise<void>
-  /** Counted scores without a verdict: what a merge made now may lack. */
+  /** Counted scores without a verdict, which a merge made now may lack. */
   unjudged(): number
   stop(): Promise<void>
 }
@@ -89,7 +89,7 @@ export function createJudge(components: JudgeComponents): Judge {
   const unjudgedScores = (): SignedRecord<Score>[] =>
     countedScores(set).filter(({ body }) => !assessments.has(assessmentKey(body)))
 
-  /** Scores that others displaced from those that count, and scores that are gone. */
+  /** Forgets scores that no longer count or were displaced from the set. */
   const forgetUncounted = async (): Promise<void> => {
     const scores = countedScores(set)
     const kept = new Set(scores.map(({ body }) => assessmentKey(body)))
@@ -157,7 +157,7 @@ export function createJudge(components: JudgeComponents): Judge {
       const reason = error instanceof Error ? error.message : String(error)
       if (error instanceof InvalidContentError || error instanceof NumericError) {
         assessments.set(key, refused(reason))
-        logger.warn('a score is refused for its content', { score: score.key, reason })
+        logger.warn('a score is refused because of its content', { score: score.key, reason })
       } else {
         const count = (failures.get(score.key)?.count ?? 0) + 1
         const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1))

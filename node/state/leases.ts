@@ -1,11 +1,11 @@
 /**
- * Leases: which peer claims to work on which partition. Advice with an expiry on the observer's own clock, never stored, never part of what is
- * true.
+ * Leases: which peer claims to work on which partition. They are hints that expire on the observer's own clock, are never stored, and never affect
+ * the swarm's state.
  *
- * Guarantees: a peer that claims and does not deliver only delays. A renewal prolongs a lease only if it shows more rows done than before; all
- * leases of one author for one partition together hold it for a bounded time, however often they are renewed, released and taken again; and
- * after three leases that ran out, an author's leases are ignored for a while, doubling up to an hour. Only a record that the author publishes
- * for the partition (`delivered`) clears that. Memory is bounded per author and in authors.
+ * Guarantees: a peer that claims a partition and does not deliver only causes a delay. A renewal extends a lease only if it reports more rows done
+ * than before; all leases of one author for one partition together hold it for a bounded time, no matter how often they are renewed, released and
+ * taken again; and after three expired leases an author's leases are ignored for a while, doubling up to an hour. Only a record that the author
+ * publishes for the partition (`delivered`) clears that. Memory is bounded per author and in the number of authors.
  */
 import type { PeerKey } from '../../src/envelope.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
@@ -14,7 +14,10 @@ import type { Lease } from '../../src/publish/lease.ts'
 /** Two partitions at a time is what a participant works on (one running, one prepared); more is hoarding. */
 export const MAX_OPEN_LEASES_PER_PEER = 2
 
-/** Lease times for which an author may hold a partition in all: 20 minutes of work at the default minute. Longer work is shared. */
+/**
+ * Total time, in lease durations, for which an author may hold a partition: 20 minutes with the default lease of one minute. After that others may
+ * work on it, too.
+ */
 export const MAX_HELD_TTLS = 20
 
 const EXPIRIES_BEFORE_BACKOFF = 3
@@ -22,15 +25,15 @@ const FIRST_BACKOFF_MS = 60_000
 const MAX_BACKOFF_MS = 3_600_000
 
 export interface LeaseTable {
-  /** Take note of a lease; older counters of the same author and partition are ignored while its last lease is live. */
+  /** Record a lease. Older counters of the same author and partition are ignored while its last lease is live. */
   observe(lease: Lease): void
   /** The author published a record for this partition: what it claimed was real. */
   delivered(author: PeerKey, partition: number): void
   /** Does another peer hold a live lease for this partition? */
   isHeldByOther(partition: number): boolean
   /**
-   * Of these partitions the one that others have held longest, if that is a lease time or more: a node with nothing else to do may take
-   * it, since its holder may be slow or never deliver.
+   * Of these partitions the one that others have held longest, if for at least one lease duration: a node with nothing else to do may take it, since
+   * its holder may be slow or never deliver.
    */
   oldestHeld(partitions: Iterable<number>): number | undefined
   /** Authors with a live lease. */
@@ -45,23 +48,23 @@ export interface LeaseTableInit {
   now?: () => number
 }
 
-/** Identities are free: beyond this many, authors without a live lease are forgotten, and what they held with them. */
+/** Identities are free: beyond this number, authors without a live lease are forgotten together with what they held. */
 const MAX_AUTHORS = 4096
 
 /**
- * Partitions per author for which the time held is remembered, least recently used forgotten first: 32 times what it may hold at once. To have
- * one forgotten, an author has to leave it alone meanwhile.
+ * Partitions per author for which the time held is remembered, 32 times as many as it may hold at once. The least recently used is forgotten first,
+ * so an author must leave a partition alone to have it forgotten.
  */
 const MAX_CLAIMS_PER_AUTHOR = 64
 
 interface Held {
   lease: Lease
   expires: number
-  /** An older lease sent again, by any peer: its running out is not held against the author */
+  /** An older lease that any peer sent again: its expiry does not count against the author */
   replayed: boolean
 }
 
-/** For how long an author has held a partition so far, in leases that are over or not. */
+/** How long an author has held a partition so far, in past and live leases. */
 interface Claim {
   /** Milliseconds held before `since` */
   used: number
@@ -158,7 +161,7 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
       expire()
       const author = authors.get(peerIdOf(key))
       const claim = author?.claims.get(partition)
-      // a record for what was never claimed shows nothing: records are cheaper to make than rows
+      // a record for a partition that was never claimed proves nothing: records are cheaper to make than rows
       if (author === undefined || claim === undefined) return
       author.expiries = 0
       claim.used = 0
@@ -191,13 +194,13 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
 
 // --- internal ---
 
-/** The author's claim on this partition, made the most recently used. */
+/** The author's claim on this partition, marked as the most recently used. */
 function claimOf(author: Author, partition: number): Claim {
   const claim = author.claims.get(partition) ?? { used: 0, since: undefined, counter: -1 }
   author.claims.delete(partition)
   author.claims.set(partition, claim)
   if (author.claims.size > MAX_CLAIMS_PER_AUTHOR) {
-    // those with a live lease are among the most recently used: a peer has two
+    // claims with a live lease are among the most recently used: a peer has at most two
     const [oldest] = author.claims.keys()
     if (oldest !== undefined) author.claims.delete(oldest)
   }

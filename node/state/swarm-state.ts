@@ -2,9 +2,9 @@
  * What this node believes of one swarm: the set of records, the evidence computed from content, and the view of both.
  *
  * Guarantees: every record passed `takeRecord` (or was sealed here); equal sets and equal evidence give equal views. Publishing follows the
- * write-ahead order: blocks are durable before `publish` is called; then the signed record is synced to the log (this is the publication, and
- * when `publish` resolves it survives any crash), then it enters the view, then it is announced. The node's operator is told of own records
- * that the swarm does not keep or does not judge.
+ * write-ahead order: blocks are durable before `publish` is called; then the signed record is synced to the log (this is the publication: once
+ * `publish` resolves, it survives any crash), then it enters the view, then it is announced. The log reports own records that the swarm does not keep
+ * or does not judge.
  */
 import { TypedEventEmitter } from 'main-event'
 import type { Election } from '../../src/align/candidate.ts'
@@ -52,13 +52,13 @@ export interface SwarmStateComponents {
   logger: Logger
 }
 
-/** A record's body without what the state fills in. */
+/** A record's body without the fields that the state fills in. */
 export type Draft =
   | Omit<Score, 'v' | 'swarm' | 'author' | 'seq'>
   | Omit<Result, 'v' | 'swarm' | 'author' | 'seq'>
   | Omit<Alignment, 'v' | 'swarm' | 'author' | 'seq'>
 
-/** What can be read of it: all that merging, reports and the choice of work need. */
+/** The read-only part, for merging, reports and the choice of work. */
 export interface ReadableState {
   readonly swarm: Swarm
   readonly set: RecordSet
@@ -67,9 +67,9 @@ export interface ReadableState {
   view(): SwarmView
 }
 
-/** The way in for records from elsewhere. */
+/** Takes records from elsewhere. */
 export interface RecordIntake {
-  /** Take a record as it was sent. Throws `InvalidRecordError` (take-record.ts). */
+  /** Take an encoded record. Throws `InvalidRecordError` (take-record.ts). */
   receive(bytes: Uint8Array): Taken
   /** Take a record that passed `openRecord`. */
   add(record: SignedRecord): InsertOutcome
@@ -77,17 +77,16 @@ export interface RecordIntake {
 
 export interface RecordPublisher {
   /**
-   * Number, sign, log durably and insert an own record. Throws `StoreFullError`, and publishes nothing, when the other members would not
-   * keep it.
+   * Number, sign, log durably and insert an own record. Throws `StoreFullError` without publishing if the other members would not keep it.
    */
   publish(draft: Draft): Promise<SignedRecord>
 }
 
-/** How far judging is (judge.ts). */
+/** Progress of judging (judge.ts). */
 export interface JudgingProgress {
-  /** Resolves when all counted scores are judged and the election reflects it, or waiting longer would help little. Throws the signal's reason. */
+  /** Resolves when all counted scores are judged and the election reflects it, or further waiting would hardly help. Throws the signal's reason. */
   untilJudged(signal?: AbortSignal): Promise<void>
-  /** Counted scores without a verdict yet: what a merge made now may lack */
+  /** Counted scores without a verdict, which a merge made now may lack */
   unjudged(): number
 }
 
@@ -96,7 +95,7 @@ export interface SwarmState extends ReadableState, RecordIntake, RecordPublisher
   stop(): Promise<void>
 }
 
-/** `set`: what is known already, as from the log. The state owns it from now on. */
+/** `set`: records known already, for example from the log. The state owns it from now on. */
 export function createSwarmState(
   components: SwarmStateComponents,
   set: RecordSet = createRecordSet([], components.swarm.manifest.quotas)
@@ -107,7 +106,7 @@ export function createSwarmState(
   let cachedView: SwarmView | undefined
   let isChangeDue = false
 
-  /** One 'change' for all that changes in one turn: a sync brings hundreds of records, and a view costs milliseconds. */
+  /** One 'change' event for all changes in one turn: a sync brings hundreds of records, and a view costs milliseconds. */
   const changed = (): void => {
     cachedView = undefined
     if (isChangeDue) return
@@ -135,11 +134,11 @@ export function createSwarmState(
   const entered = (record: SignedRecord, own: boolean): void => {
     changed()
     events.safeDispatchEvent('record', { detail: { record, own } })
-    // an author who signed twice, and be it two results, cannot be elected, and any further record may have evicted one of its scores
+    // an author that signed two records under one number, of whatever type, cannot be elected, and any further record may have evicted one of its scores
     if (record.body.type === 'score' || set.isEquivocator(peerIdOf(record.body.author))) judge.wake()
   }
 
-  // what other members do not keep or judge is of no use: its author must know
+  // records that other members do not keep or judge are useless: their author must be told
   const isOwn = ({ body }: SignedRecord): boolean => equalBytes(body.author, self)
   const warned = new Set<string>() // own records only
   let isDisplacementTold = false
@@ -147,7 +146,7 @@ export function createSwarmState(
     judge.wake() // a score, or one of two records by which its author could not be elected
     if (!isOwn(record) || isDisplacementTold) return
     isDisplacementTold = true
-    logger.error('the record quota of the swarm is used up, and records of this node had to give way to others', {
+    logger.error('the record quota of the swarm is used up, and other records displaced records of this node', {
       record: record.key
     })
   })
@@ -161,7 +160,7 @@ export function createSwarmState(
     for (const score of own) {
       if (counted.has(score.key) || warned.has(score.key)) continue
       warned.add(score.key)
-      logger.error('a score of this node is not judged, so nothing counts that is made with its prior', {
+      logger.error('a score of this node is not judged, so work made with its prior does not count', {
         score: score.key,
         judgedOfOneAuthor: MAX_SCORES_PER_AUTHOR,
         judgedInAll: MAX_COUNTED_SCORES
@@ -174,7 +173,10 @@ export function createSwarmState(
   // once for all that came together: it looks through the whole set
   events.addEventListener('change', warnOfUncounted)
 
-  /** A foreign record can be fetched again: logged, not synced; and not at all once the set is full, when any number may come and go. */
+  /**
+   * A foreign record can be fetched again, so it is logged without a sync; once the set is full it is not logged at all, because any number may come
+   * and go.
+   */
   const takenFromElsewhere = (record: SignedRecord, outcome: InsertOutcome): void => {
     entered(record, false)
     if (outcome !== 'added') return
@@ -184,7 +186,7 @@ export function createSwarmState(
   }
 
   const refused = (reason: string): StoreFullError =>
-    new StoreFullError(`${reason}: nothing more can be published in this swarm, ask its publisher for a new one`)
+    new StoreFullError(`${reason}: nothing more can be published in this swarm; ask its publisher for a new one`)
 
   return {
     swarm,
@@ -204,17 +206,17 @@ export function createSwarmState(
     publish: async draft => {
       const seq = await sequence.next(set.nextSeq(self))
       const { recordsPerPeer } = manifest.quotas
-      // the others would drop it, and then their sets and ours would differ for ever
+      // the others would drop it, and their sets and ours would differ forever
       if (seq >= recordsPerPeer)
-        throw refused(`this node has published the ${recordsPerPeer} records that the swarm takes from one peer`)
+        throw refused(`this node has published all ${recordsPerPeer} records that the swarm accepts from one peer`)
       const record = await sealRecord({ ...draft, v: 1, swarm: swarm.id, author: self, seq }, sign)
-      if (!set.fits(record)) throw refused(`the swarm has all the ${set.size} records that it keeps`)
+      if (!set.fits(record)) throw refused(`the swarm's record quota is used up (${set.size} records)`)
       await failpoint('publish:blocks')
       await log.append(record.bytes, { sync: true })
       await failpoint('publish:log')
       const outcome = set.insert(record)
-      // others may have come in while it was written
-      if (outcome === 'over-quota') throw refused(`the swarm has all the ${set.size} records that it keeps`)
+      // other records may have arrived while it was being written
+      if (outcome === 'over-quota') throw refused(`the swarm's record quota is used up (${set.size} records)`)
       if (outcome === 'added' || outcome === 'replaced') entered(record, true)
       return record
     },

@@ -1,5 +1,5 @@
 /**
- * Whole files that are either the old or the new version, never a mixture: write a temporary file, sync it, rename it, sync the
+ * Writes whole files atomically, so that a reader finds the old or the new version and never a mixture: write a temporary file, sync it, rename it, sync the
  * directory. When the promise resolves the new version survives a power cut.
  */
 import { randomBytes } from 'node:crypto'
@@ -26,10 +26,10 @@ export interface AtomicWriteOptions {
   mode?: number
 }
 
-/** A hand-edited JSON file of ours is some kilobytes; a megabyte is a mistake or an attack. */
+/** Our JSON files have a few kilobytes; a megabyte is a mistake or an attack. */
 const MAX_JSON_BYTES = 1024 * 1024
 
-/** Replace or create `path`. Rejects with `StoreFullError` or an error that names the path; then the old version is still there. */
+/** Replace or create `path`. Rejects with `StoreFullError` or an error that names the path; the old version is then unchanged. */
 export async function writeFileAtomic(
   path: string,
   bytes: Uint8Array,
@@ -38,7 +38,7 @@ export async function writeFileAtomic(
   await throughTemporary(fs, path, bytes, mode, temporary => fs.rename(temporary, path))
 }
 
-/** Create `path`, never replace it: rejects with `EEXIST` as `code` when it exists, also when two processes do it at once. */
+/** Create `path` without ever replacing it: rejects with `code` `EEXIST` if it exists, even if two processes create it at once. */
 export async function createFileAtomic(
   path: string,
   bytes: Uint8Array,
@@ -54,14 +54,14 @@ export async function writeJsonAtomic(path: string, value: unknown, options: Ato
   await writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`), options)
 }
 
-/** Remove what processes that were killed while writing left in `directory`. Only while holding the lock of the home. */
+/** Remove temporary files that killed processes left in `directory`. Requires the lock of the home. */
 export async function removeTemporaries(directory: string, fs: FileSystem = nodeFileSystem): Promise<void> {
   for (const name of await fs.readdir(directory)) {
     if (name.endsWith('.tmp')) await removeIfPresent(fs, join(directory, name))
   }
 }
 
-/** Parsed and checked contents, undefined when there is no such file. Throws `DamagedStoreError` naming file and reason. */
+/** Parsed and checked contents, or undefined if the file does not exist. Throws `DamagedStoreError` naming file and reason. */
 export async function readJson<T extends z.ZodType>(
   path: string,
   schema: T,
@@ -107,7 +107,7 @@ async function throughTemporary(
   try {
     handle = await fs.open(temporary, 'wx', mode)
   } catch (error) {
-    throw storeError(error, 'write', path) // nothing was made, so nothing is left behind
+    throw storeError(error, 'write', path) // nothing was created, so there is nothing to clean up
   }
   try {
     try {

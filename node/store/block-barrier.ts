@@ -1,30 +1,30 @@
 /**
- * Group commit of block files: remember what was written, and make all of it durable in one round on request.
+ * Group commit of block files: remembers what was written and makes all of it durable in one round on request.
  *
  * A round syncs the data of every file, then each directory once, then the root (which names the directories). Callers that
  * arrive while a round runs share the next one, because the running one may have begun before their writes.
  *
  * When the sync of a file fails, the kernel may drop the written pages and call the next sync a success (Rebello et al., "Can
- * applications recover from fsync failures?", USENIX ATC 2020). So such a file is removed and reported; it has to be put again.
+ * applications recover from fsync failures?", USENIX ATC 2020). So such a file is removed and reported; it must be stored again.
  */
 import { join } from 'node:path'
 import { DamagedStoreError } from '../../src/errors.ts'
 import { shardOf } from './block-files.ts'
 import { errorCode, storeError, syncDirectory, type FileHandle, type FileSystem } from './file-system.ts'
 
-/** Syncs at once: the journal of the file system commits several together, libuv has four threads. */
+/** Concurrent syncs: the file system's journal commits several together, and libuv has four threads. */
 const SYNC_CONCURRENCY = 4
 
-/** Bounds the names remembered (about 100 bytes each): a round is run when there are so many. */
+/** Bounds the names remembered (about 100 bytes each): at this number a round is run. */
 const MAX_PENDING = 65_536
 
 export interface Barrier {
   add(name: string): void
   /** The file was deleted on purpose: there is nothing to make durable. */
   forget(name: string): void
-  /** The file turned out to be damaged: a promise made by its put cannot be kept. */
+  /** The file turned out to be damaged, so its put cannot be made durable. */
   lose(name: string): void
-  /** The last sync of this file failed: what can be read from it says nothing about the disk, write it anew. */
+  /** The last sync of this file failed: reading it back proves nothing about the disk, so it must be rewritten. */
   isSuspect(name: string): boolean
   wait(): Promise<void>
   /** Run a round if too much is pending. */
@@ -125,7 +125,7 @@ async function drain<T>(items: Iterator<T>, action: (item: T) => Promise<void>):
   for (let item = items.next(); item.done !== true; item = items.next()) await action(item.value)
 }
 
-/** Like `Promise.all`, but nothing still runs when it rejects. */
+/** Like `Promise.all`, but waits for all before it rejects. */
 async function settleAll(promises: Array<Promise<void>>): Promise<void> {
   const failed = (await Promise.allSettled(promises)).find(result => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason

@@ -1,6 +1,6 @@
 /**
  * The directory of a block store: whole block files appear by rename, vanish by unlink or into quarantine, and their bytes are
- * counted. Knows nothing of CIDs' codecs, faults or bitswap; `durable-blockstore.ts` does.
+ * counted. It does not deal with codecs, faults or bitswap, which `durable-blockstore.ts` handles.
  */
 import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
@@ -20,18 +20,18 @@ import {
 } from './file-system.ts'
 
 export interface BlockDirectory {
-  /** Contents, undefined when longer than a block can be. Rejects with the error of the file system. */
+  /** Contents, or undefined if longer than a block can be. Rejects with the error of the file system. */
   read(path: string): Promise<Uint8Array | undefined>
-  /** Put `bytes` where `file` says, over `replaced` bytes of an older version. Rejects with an error that names the path. */
+  /** Write `bytes` to `file`, replacing `replaced` bytes of an older version. Rejects with an error that names the path. */
   write(file: BlockFile, bytes: Uint8Array, replaced: number): Promise<void>
   remove(path: string): Promise<void>
-  /** Move a damaged file aside, out of sight of readers. */
+  /** Move a damaged file to quarantine, where readers do not find it. */
   quarantine(file: BlockFile): Promise<void>
   /** Names of all blocks */
   names(): AsyncGenerator<string>
 }
 
-/** Create what is missing, empty `tmp/`, count bytes. Rejects with the error of the file system. */
+/** Create missing directories, empty `tmp/`, count bytes. Rejects with the error of the file system. */
 export async function openBlockDirectory(fs: FileSystem, root: string, space: DiskSpace): Promise<BlockDirectory> {
   const temporaries = join(root, 'tmp')
   const aside = join(root, 'quarantine')

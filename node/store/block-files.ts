@@ -1,9 +1,9 @@
 /**
- * Where the blocks of a block store lie, and the checks between a block and its file.
+ * File layout of a block store, and the checks that relate a block to its file.
  *
  *   blocks/<xy>/<multihash>      one file per block, named by the base32 multihash: the codec of a CID does not matter
  *   blocks/tmp/                  files being written; emptied at start
- *   blocks/quarantine/           damaged files, kept for a look, at most `MAX_QUARANTINED`
+ *   blocks/quarantine/           damaged files, kept for inspection, at most `MAX_QUARANTINED`
  *
  * `xy` are the two characters before the last one of the name (the last carries only two bits): 1,024 directories.
  */
@@ -18,10 +18,10 @@ import { InvalidContentError } from '../../src/errors.ts'
 const SHA2_256 = 0x12
 const SHA2_256_BYTES = 32
 
-/** Largest block that bitswap implementations exchange (Kubo refuses larger ones); bounds what one read takes. */
+/** Largest block that bitswap implementations exchange (Kubo refuses larger ones); bounds the memory of one read. */
 export const MAX_BLOCK_BYTES = 2 * 1024 * 1024
 
-/** Enough to see a pattern (one bad sector, a bad cable), never enough to fill a disk. */
+/** Enough to reveal a pattern (one bad sector, a bad cable), too few to fill a disk. */
 export const MAX_QUARANTINED = 64
 
 /** 'b' of the multibase and 34 bytes in base32. */
@@ -30,12 +30,12 @@ const NAME = /^b[a-z2-7]{55}$/
 export interface BlockFile {
   readonly name: string
   readonly digest: Uint8Array
-  /** Name of the directory it lies in */
+  /** Name of its directory */
   readonly shard: string
   readonly path: string
 }
 
-/** Undefined for a CID whose hash is not a whole sha2-256: such a block is never stored. */
+/** Undefined for a CID whose hash is not a full sha2-256: such a block is never stored. */
 export function blockFileOf(root: string, cid: CID): BlockFile | undefined {
   const { code, digest, bytes } = cid.multihash
   if (code !== SHA2_256 || digest.byteLength !== SHA2_256_BYTES) return undefined
@@ -52,7 +52,7 @@ export function fileNamed(root: string, name: string): BlockFile | undefined {
     : { name, digest: digest.digest, shard: shardOf(name), path: join(root, shardOf(name), name) }
 }
 
-/** How the file of a block is called; undefined for a block that is never stored. */
+/** File name of a block; undefined for a block that is never stored. */
 export function blockName(cid: CID): string | undefined {
   return blockFileOf('', cid)?.name
 }
@@ -78,7 +78,7 @@ export function assertBlock(file: BlockFile | undefined, cid: CID, bytes: Uint8A
     throw new InvalidContentError(`${cid.toString()}: only blocks with a sha2-256 hash are stored`)
   if (bytes.byteLength > MAX_BLOCK_BYTES) {
     throw new InvalidContentError(
-      `${cid.toString()}: a block of ${bytes.byteLength} bytes, at most ${MAX_BLOCK_BYTES} are stored`
+      `${cid.toString()}: a block of ${bytes.byteLength} bytes; at most ${MAX_BLOCK_BYTES} can be stored`
     )
   }
   if (!hashesTo(bytes, file.digest)) {
@@ -86,7 +86,7 @@ export function assertBlock(file: BlockFile | undefined, cid: CID, bytes: Uint8A
   }
 }
 
-/** One block from its parts, never more than a block can be. Throws `InvalidContentError`. */
+/** Concatenates the parts of a block. Throws `InvalidContentError` above the largest block size. */
 export async function joinBlock(
   cid: CID,
   parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>

@@ -1,17 +1,17 @@
 /**
- * Which blocks a garbage collection must leave alone although nothing names them: those of a writing that is still open, and everything put
- * or released while the collection runs, because it may be named by what the collection has looked at already.
+ * Which unreferenced blocks a garbage collection must keep: those of an open `Writing`, and everything put or released while the collection runs,
+ * because something that the collection has already visited may reference it by now.
  *
- * Every change is synchronous: a sweep that asks about a block sees each put that has begun.
+ * Every change is synchronous, so a sweep that asks about a block sees each put that has begun.
  */
 
 import type { CID } from 'multiformats/cid'
 
-/** Blocks that no record or manifest names yet. */
+/** Keeps blocks that no record or manifest references yet. */
 export interface Writing extends Disposable {
   /** Rejects like `DurableBlockstore.put`. */
   put(cid: CID, bytes: Uint8Array): Promise<void>
-  /** What was put is named now, or of no use: a later collection decides. May be used again. */
+  /** The blocks are referenced now, or not needed: a later collection decides. The writing can be used again. */
   release(): void
 }
 
@@ -23,14 +23,14 @@ export interface Collection extends Disposable {
   sweep(needed: ReadonlySet<string>, options: { dryRun: boolean }): AsyncGenerator<number>
 }
 
-/** What one operation writes: a dataset that is being published, the files of a record that is not signed yet. */
+/** The blocks that one operation writes, for example a dataset being published or the files of an unsigned record. */
 interface Hold {
   add(name: string): void
-  /** What was added is named now, or of no use. The hold can be used again. */
+  /** The blocks are referenced now, or not needed. The hold can be used again. */
   release(): void
 }
 
-/** One garbage collection, from before it looks for what is needed until its sweep is over. */
+/** One garbage collection, from before it looks for needed blocks until its sweep ends. */
 interface HoldsDuringCollection {
   isHeld(name: string): boolean
   end(): void

@@ -1,6 +1,6 @@
 /**
- * Read one block and check it. Every failure ends in `NotFoundError`, the one error after which bitswap goes on and
- * the block is fetched again; the reason is reported.
+ * Reads one block and checks it. Every failure ends in `NotFoundError`, the only error after which bitswap continues and the block is fetched again;
+ * the reason is reported.
  */
 import { NotFoundError } from 'interface-store'
 import type { CID } from 'multiformats/cid'
@@ -19,7 +19,7 @@ export interface StoreFault {
 
 export interface BlockReading {
   directory: BlockDirectory
-  /** Run while nothing else changes this file */
+  /** Run an action while nothing else changes this file */
   alone(action: () => Promise<void>): Promise<void>
   /** Called before a damaged file is set aside */
   onDamage(): void
@@ -42,14 +42,16 @@ export async function readBlock(cid: CID, file: BlockFile, reading: BlockReading
 
 // --- internal ---
 
-/** Move a damaged file away, unless a put repaired it meanwhile: then give its bytes. */
+/** Move a damaged file to quarantine, or return its bytes if a put has repaired it meanwhile. */
 async function setAside(
   cid: CID,
   file: BlockFile,
   { directory, alone, onDamage, report }: BlockReading
 ): Promise<Uint8Array> {
   let repaired: Uint8Array | undefined
-  let damage: Error = new InvalidContentError(`${file.path} does not hash to its name: set aside, to be fetched again`)
+  let damage: Error = new InvalidContentError(
+    `${file.path} does not hash to its name: moved to quarantine, the block will be fetched again`
+  )
   try {
     await alone(async () => {
       const bytes = await directory.read(file.path)

@@ -1,4 +1,4 @@
-/** The second half of a garbage collection: deletes the blocks that are not needed, one at a time, beside puts and reads. */
+/** The second half of a garbage collection: deletes the blocks that are not needed, one at a time, concurrently with puts and reads. */
 import type { Barrier } from './block-barrier.ts'
 import type { BlockDirectory } from './block-directory.ts'
 import { fileNamed, type BlockFile } from './block-files.ts'

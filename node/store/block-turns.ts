@@ -1,10 +1,10 @@
-/** One change at a time to each block file. Puts of one block are the same change: they share the one that runs. */
+/** Serialises changes per block file. Concurrent puts of one block share one write. */
 
 export interface BlockTurns {
-  /** Resolves or rejects with the action, or with the running put that `put` joined. */
+  /** Settles with the action, or with the running put that `put` joined. */
   alone(name: string, put: boolean, action: () => Promise<void>): Promise<void>
-  /** Resolves when every change under way is over. Never rejects. */
-  settled(): Promise<void>
+  /** Resolves when every running change has finished. Never rejects. */
+  idle(): Promise<void>
 }
 
 export function createBlockTurns(): BlockTurns {
@@ -23,7 +23,7 @@ export function createBlockTurns(): BlockTurns {
         busy.delete(name)
       }
     },
-    settled: async () => {
+    idle: async () => {
       await Promise.allSettled([...busy.values()].map(({ done }) => done))
     }
   }

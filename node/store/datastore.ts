@@ -1,4 +1,4 @@
-/** The LevelDB of libp2p and Helia (peers, provider records, pins). Nothing in it is needed for good: the folder may be deleted. */
+/** The LevelDB of libp2p and Helia (peers, provider records, pins). Its contents can be rebuilt: the folder may be deleted. */
 import { ClassicLevel } from 'classic-level'
 import { LevelDatastore } from 'datastore-level'
 import { DamagedStoreError, StoreFullError } from '../../src/errors.ts'
@@ -15,7 +15,7 @@ export async function openDatastore(path: string): Promise<LevelDatastore> {
     if (/no space left|quota exceeded/i.test(reason))
       throw new StoreFullError(`cannot open ${path}: ${reason}; free disk space ("coopt gc" does) and try again`, cause)
     throw new DamagedStoreError(
-      `cannot open ${path}: ${reason}; it holds addresses of peers only: delete the folder, the node fills it again`,
+      `cannot open ${path}: ${reason}; it only caches addresses of peers: delete the folder, the node will recreate it`,
       cause
     )
   }

@@ -1,6 +1,6 @@
 /**
- * How much a store may still take: its own quota and a floor of free space on the disk. Below the floor nothing new is stored,
- * but everything is still served; the state changes back by itself once there is space.
+ * Limits of a store: its quota and a minimum of free space on the disk. Below the minimum nothing new is stored, but everything is still served; the
+ * store recovers by itself once there is space.
  */
 import { StoreFullError } from '../../src/errors.ts'
 import { storeError, type FileSystem } from './file-system.ts'
@@ -12,9 +12,9 @@ export interface DiskSpaceInit {
   path: string
   /** Most bytes of blocks */
   maxBytes: number
-  /** Free bytes that are left to the rest of the machine, and to the logs of this node */
+  /** Free bytes reserved for the rest of the machine and the logs of this node */
   minFreeBytes: number
-  /** Called on every change, with what is the matter */
+  /** Called on every change, with the reason */
   onState?: ((state: DiskState, reason: string) => void) | undefined
 }
 
@@ -25,11 +25,11 @@ export interface DiskSpace {
   add(bytes: number): void
   /** Throws `StoreFullError` when `bytes` more must not be stored. */
   admit(bytes: number): Promise<void>
-  /** A write failed for lack of space, whatever the figures say (a quota of the operating system). */
+  /** A write failed for lack of space although the figures allowed it (a quota of the operating system). */
   failed(error: Error): void
 }
 
-/** How much may be written between two looks at the disk while it is not low: a look costs some 20 µs, a MiB some milliseconds. */
+/** Bytes written between two checks of the disk while it is not low: a check costs about 20 µs, writing a MiB some milliseconds. */
 const CHECK_EVERY_BYTES = 16 * 1024 * 1024
 
 export function createDiskSpace({ fs, path, maxBytes, minFreeBytes, onState }: DiskSpaceInit): DiskSpace {
@@ -58,7 +58,7 @@ export function createDiskSpace({ fs, path, maxBytes, minFreeBytes, onState }: D
     }
     const free = await freeBytes()
     if (free - bytes >= minFreeBytes) return undefined
-    return `${free} bytes are free at ${path}, ${minFreeBytes} are kept free; make space or lower "store.minFreeBytes" in config.json`
+    return `${free} bytes are free at ${path}, and ${minFreeBytes} must stay free; make space or lower "store.minFreeBytes" in config.json`
   }
 
   return {

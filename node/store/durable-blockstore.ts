@@ -2,8 +2,8 @@
  * Block store on the file system (interface-blockstore 7) for a node that must not lose or serve a wrong byte.
  *
  * - A block is visible whole or not at all: temporary file with a unique name, then rename.
- * - Every read is hashed. A file that does not hash to its name goes into quarantine and the read ends with `NotFoundError`, so
- *   that the block is fetched again; a put of the right bytes repairs a damaged file.
+ * - Every read is hashed. A file that does not hash to its name goes into quarantine and the read ends with `NotFoundError`, so that the block is
+ *   fetched again; a put of the correct bytes repairs a damaged file.
  * - A read that fails for another reason is reported through `onFault` and ends with `NotFoundError` as well: after any other error
  *   bitswap leaves a want "sending" forever. A failed put always rejects.
  * - `barrier()` makes everything stored so far survive a power cut, with one round of syncs for all callers. Fetched blocks do not need
@@ -49,7 +49,7 @@ interface Parts {
   onFault: (fault: StoreFault) => void
 }
 
-/** Puts in flight of one `putMany`: more than libuv's four threads, so that none of them waits for us. */
+/** Concurrent puts of one `putMany`: more than libuv's four threads, to keep all of them busy. */
 const PUT_CONCURRENCY = 8
 
 export class DurableBlockstore extends BaseBlockstore {
@@ -81,7 +81,7 @@ export class DurableBlockstore extends BaseBlockstore {
     return this.#parts.space.used
   }
 
-  /** `low`: nothing new is taken, everything is still served. */
+  /** `low`: nothing new is stored, everything is still served. */
   get diskState(): DiskState {
     return this.#parts.space.state
   }
@@ -94,7 +94,7 @@ export class DurableBlockstore extends BaseBlockstore {
     await this.#parts.barrier.wait()
   }
 
-  /** Whether there is a file; only reading it tells whether it is whole. */
+  /** Whether the file exists; only reading it tells whether it is intact. */
   override async has(cid: CID, options?: AbortOptions): Promise<boolean> {
     options?.signal?.throwIfAborted()
     const { fs, root } = this.#parts
@@ -119,7 +119,7 @@ export class DurableBlockstore extends BaseBlockstore {
     const bytes = value instanceof Uint8Array ? value : await joinBlock(cid, value)
     const file = blockFileOf(this.#parts.root, cid)
     assertBlock(file, cid, bytes)
-    this.#holds.noted(file.name) // before anything is awaited: a sweep that runs now must see it
+    this.#holds.noted(file.name) // before the first await: a sweep that runs now must see it
     await this.#turns.alone(file.name, true, () => this.#store(cid, file, bytes))
     await this.#parts.barrier.bound()
     return cid
@@ -141,11 +141,11 @@ export class DurableBlockstore extends BaseBlockstore {
       }
       while (running.length > 0) yield await oldest()
     } finally {
-      await Promise.allSettled(running) // a failed or abandoned call leaves nothing running behind it
+      await Promise.allSettled(running) // a failed or abandoned call must not leave anything running
     }
   }
 
-  /** Yields the block once, whole. Throws `NotFoundError` for every reason why it cannot be had here. */
+  /** Yields the whole block once. Throws `NotFoundError` for every reason why it cannot be read. */
   override async *get(cid: CID, options?: AbortOptions): AsyncGenerator<Uint8Array> {
     options?.signal?.throwIfAborted()
     const file = blockFileOf(this.#parts.root, cid)
@@ -198,7 +198,7 @@ export class DurableBlockstore extends BaseBlockstore {
     }
   }
 
-  /** Begin a garbage collection, before looking for what is needed: whatever is put from now on is kept. Safe beside puts and reads. */
+  /** Begin a garbage collection before looking for needed blocks: everything put from now on is kept. Safe during puts and reads. */
   collect(): Collection {
     const { isHeld, end } = this.#holds.collect()
     const parts = {
@@ -209,9 +209,9 @@ export class DurableBlockstore extends BaseBlockstore {
     return { sweep: (needed, { dryRun }) => sweepBlocks(needed, dryRun, parts), [Symbol.dispose]: end }
   }
 
-  /** Wait for what is being written; nothing stays open between two calls. */
+  /** Waits for running writes. No file stays open between calls. */
   async close(): Promise<void> {
-    await this.#turns.settled()
+    await this.#turns.idle()
   }
 
   // --- internal ---
@@ -237,6 +237,6 @@ export class DurableBlockstore extends BaseBlockstore {
         throw error
       }
     }
-    barrier.add(file.name) // also when it was there already: nobody knows whether an earlier process synced it
+    barrier.add(file.name) // even if it existed: an earlier process may not have synced it
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The part of `node:fs/promises` that the stores use, as an interface, so that a test can fail the n-th call, write short or cut
- * the power. The helpers hold the rules that are easy to forget: `read` and `write` may do less than they were asked to, and
- * a new name is on disk only when its directory has been synced as well.
+ * the power. The helpers encode two rules that are easy to forget: `read` and `write` may transfer fewer bytes than requested, and a new name is
+ * durable only after its directory has been synced as well.
  */
 import * as fsPromises from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,7 +32,7 @@ export interface FileSystem {
 
 export const nodeFileSystem: FileSystem = fsPromises
 
-/** Nobody but the owner: the home holds the key, and the blocks may be unpublished data. */
+/** Access for the owner only: the home holds the key, and the blocks may be unpublished data. */
 export const DIRECTORY_MODE = 0o700
 export const FILE_MODE = 0o600
 
@@ -41,11 +41,11 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
-/** Out of file descriptors or memory for a moment is worth another look after 10, 20, 40 and 80 ms. */
+/** A temporary lack of file descriptors or memory is retried after 10, 20, 40 and 80 ms. */
 const TRANSIENT = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'])
 const READ_DELAYS_MS = [10, 20, 40, 80]
 
-/** A call to the file system failed; `code` is the errno name, the message names call, path and what to look at. */
+/** A call to the file system failed; `code` is the errno name, the message names the call, the path and what to check. */
 export class FileSystemError extends CoOptError {
   static override readonly name = 'FileSystemError'
   readonly code: string
@@ -55,9 +55,9 @@ export class FileSystemError extends CoOptError {
   }
 }
 
-/** Say what could not be done to which path and what helps. A full disk becomes `StoreFullError`. */
+/** An error that names the failed action, the path and a remedy. A full disk becomes `StoreFullError`. */
 export function storeError(error: unknown, action: string, path: string): Error {
-  if (error instanceof CoOptError) return error // says it already
+  if (error instanceof CoOptError) return error // already names them
   const code = errorCode(error)
   const cause = { cause: error }
   if (code === 'ENOSPC' || code === 'EDQUOT') {
@@ -75,11 +75,11 @@ export function storeError(error: unknown, action: string, path: string): Error 
   return new FileSystemError(code, `cannot ${action} ${path} (${code}); ${advice}`, cause)
 }
 
-/** Write all of `bytes` at `position`; a short write goes on where it stopped. */
+/** Write all of `bytes` at `position`; a short write is continued. */
 export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength;) {
     const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, position + done)
-    // POSIX lets a write of zero bytes succeed on a full device: without this the loop would never end
+    // POSIX lets a write of zero bytes succeed on a full device: without this check the loop would never end
     if (bytesWritten <= 0) throw Object.assign(new Error('the write made no progress'), { code: 'ENOSPC' })
     done += bytesWritten
   }
@@ -124,7 +124,7 @@ export async function removeIfPresent(fs: FileSystem, path: string): Promise<voi
   }
 }
 
-/** Remove a temporary file after `error`, which stays the error to tell; one that cannot be removed is mentioned in it. */
+/** Remove a temporary file after `error` and return that error, with a note if the file cannot be removed. */
 export async function removeAfter<E extends Error>(error: E, fs: FileSystem, path: string): Promise<E> {
   try {
     await removeIfPresent(fs, path)
@@ -134,17 +134,17 @@ export async function removeAfter<E extends Error>(error: E, fs: FileSystem, pat
   return error
 }
 
-/** Close a file after `error`, which stays the error to tell. */
+/** Close a file after `error` and return that error. */
 export async function closeAfter<E extends Error>(error: E, handle: FileHandle): Promise<E> {
   try {
-    await handle.close() // again, if it was closing that failed: Node then has given the descriptor up and resolves
+    await handle.close() // may repeat a failed close: Node has released the descriptor by then and resolves
   } catch (again) {
     error.message += ` (and the file cannot be closed: ${errorCode(again)})`
   }
   return error
 }
 
-/** Do it again after a moment when the machine was out of something for a moment. */
+/** Retry an action that fails because of a temporary shortage of resources. */
 export async function persevering<T>(action: () => Promise<T>): Promise<T> {
   for (const delay of READ_DELAYS_MS) {
     try {

@@ -1,11 +1,11 @@
 /**
- * Checksummed frames in an append-only file, and how to find them again in a damaged one. Pure.
+ * Checksummed frames in an append-only file, and their recovery from a damaged one. Pure.
  *
  *   header   8 bytes magic, u32 version, u32 CRC-32 of these 12 bytes
  *   frame    4 bytes marker, u32 length, u32 CRC-32 of (length, payload), payload
  *
- * All numbers little-endian. The marker makes it cheap to find the next frame after a damaged stretch. The checksum finds damage,
- * not forgery: what a frame holds proves itself by its signature.
+ * All numbers little-endian. The marker makes it cheap to find the next frame after a damaged stretch. The checksum detects damage, not forgery: the
+ * payload is authenticated by its own signature.
  */
 import { crc32 } from 'node:zlib'
 import { equalBytes } from '../../src/codec.ts'
@@ -47,7 +47,7 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
   return bytes
 }
 
-/** Read a whole file. Never throws: bytes that are not a frame of at most `maxPayload` bytes count as damage. */
+/** Parse a whole file. Never throws: bytes that are not a frame of at most `maxPayload` bytes count as damage. */
 export function scanFrames(file: Uint8Array, magic: string, version: number, maxPayload: number): Scan {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
   const header = scanHeader(bytes, magic, version)
@@ -95,7 +95,7 @@ function nextFrame(bytes: Buffer, from: number, maxPayload: number): number {
   return bytes.byteLength
 }
 
-/** Covers the length field of the frame at `at`, so that no damaged length is believed. */
+/** Covers the length field of the frame at `at`, too, so that a damaged length is detected. */
 function checksum(bytes: Buffer, at: number, length: number, payload: Uint8Array): number {
   const seed = crc32(bytes.subarray(at + 4, at + 8))
   return length === 0 ? seed : crc32(payload, seed)

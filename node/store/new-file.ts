@@ -1,12 +1,12 @@
-/** Output files and folders that must not exist yet: complete and synced, or removed again. */
+/** Writes output files and folders that must not exist yet. Guarantee: they are complete and synced, or removed again. */
 import { type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 
-/** Names of a stranger's directory that may become names of files here. */
+/** Names from an untrusted directory that may become local file names. */
 const SAFE_NAME = /^[A-Za-z0-9._-]{1,128}$/
 
-/** `.`, `..` and everything else that could lead out of a folder are refused, not changed: a changed name could meet another one. */
+/** `.`, `..` and everything else that could lead out of a folder are refused rather than changed, because a changed name could collide with another one. */
 export function isSafeName(name: string): boolean {
   return SAFE_NAME.test(name) && name !== '.' && name !== '..'
 }
@@ -14,7 +14,7 @@ export function isSafeName(name: string): boolean {
 /** Throws `InvalidInputError` when `path` exists or its folder does not; what `write` throws leaves no file behind. */
 export async function writeNewFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const file = await open(path, 'wx').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'EEXIST') throw new InvalidInputError(`${path} exists already: give another name`, { cause })
+    if (cause.code === 'EEXIST') throw new InvalidInputError(`${path} exists already: choose another name`, { cause })
     throw new InvalidInputError(`${path} cannot be written: ${cause.message}`, { cause })
   })
   try {
@@ -28,7 +28,7 @@ export async function writeNewFile(path: string, write: (file: FileHandle) => Pr
   await file.close()
 }
 
-/** What `writeNewFolder` gives to its callback: paths are relative to the folder, their names safe. */
+/** Passed to the callback of `writeNewFolder`. Paths are relative to the folder; their names must be safe. */
 export interface NewFolder {
   directory(path: string): Promise<void>
   file(path: string, write: (file: FileHandle) => Promise<void>): Promise<void>
@@ -43,12 +43,12 @@ export async function assertNewFolder(folder: string): Promise<void> {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
     throw new InvalidInputError(`${folder} cannot be used as a folder: ${String(cause)}`, { cause })
   }
-  if (names.length > 0) throw new InvalidInputError(`${folder} is not empty: give a new or empty folder`)
+  if (names.length > 0) throw new InvalidInputError(`${folder} is not empty: choose a new or empty folder`)
 }
 
 /**
- * Fill a new or empty folder; its parents must exist. What was written is removed again when `write` throws, so that the folder has all or
- * nothing. Throws `InvalidInputError` for a folder that cannot be used, and what `write` throws.
+ * Fill a new or empty folder; its parents must exist. If `write` throws, everything written is removed again. Throws `InvalidInputError` for a folder
+ * that cannot be used, and what `write` throws.
  */
 export async function writeNewFolder(folder: string, write: (folder: NewFolder) => Promise<void>): Promise<void> {
   await assertNewFolder(folder)
@@ -59,7 +59,8 @@ export async function writeNewFolder(folder: string, write: (folder: NewFolder) 
   }
   try {
     await make(folder).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'EEXIST') throw new InvalidInputError(`${folder} cannot be made: ${cause.message}`, { cause })
+      if (cause.code !== 'EEXIST')
+        throw new InvalidInputError(`${folder} cannot be created: ${cause.message}`, { cause })
     })
     await write({
       directory: async path => await make(join(folder, path)),
@@ -69,7 +70,7 @@ export async function writeNewFolder(folder: string, write: (folder: NewFolder) 
       }
     })
   } catch (error) {
-    // as far as possible: the first error is the one that matters, and somebody may have added files meanwhile
+    // best effort: the first error is the one to report, and other files may have been added meanwhile
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error
   }

@@ -1,9 +1,9 @@
 /**
- * Progress of one long computation of matrix rows: each finished batch is appended to a file, so that after a crash only the batch
- * in flight is computed again. After a power cut at most `SYNC_EVERY_BYTES` more.
+ * Progress of one long computation of matrix rows: each finished batch is appended to a file, so a crash loses only the current batch and a power cut
+ * at most `SYNC_EVERY_BYTES` more.
  *
- * The file is made of frames (frames.ts): first the shape, then batches of `u32 first row, float32 rows` (little-endian). Whatever
- * is damaged, or does not continue the rows before it, is cut off: it can be computed again. A file of another shape is begun anew.
+ * The file is made of frames (frames.ts): first the shape, then batches of `u32 first row, float32 rows` (little-endian). Anything damaged, or not
+ * continuing the rows before it, is cut off: it can be recomputed. A file of another shape is discarded.
  */
 import { endianness } from 'node:os'
 import { dirname } from 'node:path'
@@ -26,10 +26,10 @@ import { encodeFrame, encodeHeader, FRAME_HEAD_BYTES, HEADER_BYTES, scanFrames }
 const MAGIC = 'cooptprg'
 const VERSION = 1
 
-/** Batches are some hundred rows of at most 4,096 dimensions: 64 MiB leaves room and bounds what a damaged length can ask for. */
+/** Batches are a few hundred rows of at most 4,096 dimensions: 64 MiB leaves room and bounds what a damaged length can allocate. */
 const MAX_BATCH_BYTES = 64 * 1024 * 1024
 
-/** A power cut costs the inference of this much: 8 MiB are 8,192 rows of 256 dimensions. A crash of the process costs none of it. */
+/** A power cut loses at most this much: 8 MiB are 8,192 rows of 256 dimensions. A crash of the process loses none of it. */
 const SYNC_EVERY_BYTES = 8 * 1024 * 1024
 
 export interface ProgressOptions {
@@ -42,23 +42,25 @@ export interface ProgressOptions {
 export interface Progress {
   /** Rows finished */
   readonly done: number
-  /** Bytes that were cut off on opening, 0 for a sound file */
+  /** Bytes that were cut off on opening, 0 for an intact file */
   readonly discardedBytes: number
-  /** Add whole rows behind the finished ones, row-major. Rejects with `StoreFullError` or an error naming the path. */
+  /** Append whole rows, row-major. Rejects with `StoreFullError` or an error naming the path. */
   append(rows: Float32Array): Promise<void>
   /** The finished rows, `done` x `columns`; a copy. */
   read(): Promise<Float32Array>
-  /** Sync and close; the file stays for the next time. */
+  /** Sync and close; the file stays for the next run. */
   close(): Promise<void>
-  /** Close and delete: the result is safe elsewhere. */
+  /** Close and delete, once the result is durable elsewhere. */
   remove(): Promise<void>
 }
 
-/** Open or begin the journal at `path`, creating its directory. */
+/** Open or create the journal at `path`, including its directory. */
 export async function openProgress(path: string, options: ProgressOptions): Promise<Progress> {
   const { rows, columns, fs = nodeFileSystem } = options
   if (!Number.isSafeInteger(rows * columns) || rows < 1 || columns < 1 || rows * columns > 2 ** 31) {
-    throw new InvalidInputError(`progress of a matrix of ${rows} x ${columns}: not a shape that fits memory`)
+    throw new InvalidInputError(
+      `progress of a ${rows} x ${columns} matrix: the shape is invalid or does not fit memory`
+    )
   }
   const data = new Float32Array(rows * columns)
   try {
@@ -84,7 +86,7 @@ interface State extends Recovered {
 function createProgress(state: State): Progress {
   const { fs, path, handle, data, columns, discardedBytes } = state
   let { done, end } = state
-  let untidy = discardedBytes > 0 // what is behind `end` goes before the next batch comes
+  let untidy = discardedBytes > 0 // the file is truncated to `end` before the next batch
   let unsynced = 0
   let closed = false
   let last: Promise<unknown> = Promise.resolve()
@@ -136,7 +138,7 @@ function createProgress(state: State): Progress {
     discardedBytes,
     append: rows => {
       const mine = last.then(() => add(rows))
-      last = mine.catch(() => undefined) // its caller hears of it; the next one tries anew
+      last = mine.catch(() => undefined) // its caller gets the error; the next append retries
       return mine
     },
     read: async () => data.slice(0, done * columns),
@@ -155,7 +157,7 @@ function createProgress(state: State): Progress {
 
 interface Recovered {
   done: number
-  /** Offset behind the last good batch */
+  /** Offset after the last intact batch */
   end: number
   discardedBytes: number
 }
@@ -186,7 +188,7 @@ async function recover(fs: FileSystem, path: string, data: Float32Array, columns
   return { done, end, discardedBytes: bytes.byteLength - end }
 }
 
-/** Undefined when there is no file, or one longer than the whole matrix in batches of one row: not ours. */
+/** Undefined if the file does not exist, or is longer than the whole matrix in batches of one row and hence not ours. */
 async function readIfPresent(fs: FileSystem, path: string, matrixBytes: number): Promise<Uint8Array | undefined> {
   try {
     return await readFully(fs, path, HEADER_BYTES + 64 + matrixBytes * 8)
@@ -207,7 +209,7 @@ function encodeBatch(firstRow: number, rows: Float32Array): Uint8Array {
 /** Undefined when it is not the batch that begins at `firstRow`. */
 function decodeBatch(batch: Uint8Array, firstRow: number): Float32Array | undefined {
   if (batch.byteLength <= 4 || batch.byteLength % 4 !== 0) return undefined
-  const values = Uint8Array.from(batch.subarray(4)) // a copy of its own: aligned
+  const values = Uint8Array.from(batch.subarray(4)) // copied for alignment
   if (new DataView(batch.buffer, batch.byteOffset).getUint32(0, true) !== firstRow) return undefined
   if (endianness() === 'BE') Buffer.from(values.buffer).swap32()
   return new Float32Array(values.buffer)

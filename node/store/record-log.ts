@@ -2,11 +2,11 @@
  * Append-only log of the signed records of one swarm: the write-ahead log. A record counts as published when `append` with `sync`
  * has resolved, before it is announced.
  *
- * - Appends are written in order, several at a time; those that want it share one sync (what arrives during a sync waits for the
- *   next one, so the group grows by itself with the latency of the disk).
- * - A failed append leaves the log as it was: what was written of it is cut off again.
- * - Opening never loses anything silently: damaged stretches are copied to `<log>.damaged-<n>` and reported, whole frames behind
- *   them are kept. A record that is missing because of damage comes back from other peers; an own one, too, if any peer has it.
+ * - Appends are written in order, several at a time; those that ask for a sync share one (appends during a sync wait for the next, so the group grows
+ *   with the latency of the disk).
+ * - A failed append leaves the log unchanged: partial data is cut off again.
+ * - Opening never loses anything silently: damaged parts are copied to `<log>.damaged-<n>` and reported, and intact frames after them are kept.
+ *   Records lost to damage come back from other peers, own ones included if any peer has them.
  */
 import { dirname } from 'node:path'
 import { MAX_ENVELOPE_OVERHEAD_BYTES } from '../../src/envelope.ts'
@@ -32,7 +32,7 @@ const VERSION = 1
 /** A sealed record; checked again when its envelope is opened. */
 export const MAX_LOGGED_BYTES = MAX_RECORD_BYTES + MAX_ENVELOPE_OVERHEAD_BYTES
 
-/** 16 times the default quota of a swarm's records (64 MiB): beyond it the file is not what this node wrote. */
+/** 16 times the default quota of a swarm's records (64 MiB): a larger file was not written by this node. */
 const MAX_LOG_BYTES = 1024 * 1024 * 1024
 
 export interface LogReport {
@@ -40,7 +40,7 @@ export interface LogReport {
   readonly recovered: number
   /** Bytes that are not part of a record, 0 for a sound log */
   readonly lostBytes: number
-  /** Where these bytes were put, if there were any */
+  /** Where these bytes were saved, if there were any */
   readonly damagedFile?: string
 }
 
@@ -48,11 +48,11 @@ export interface RecordLog {
   readonly path: string
   readonly report: LogReport
   /**
-   * Append one sealed record. With `sync` it survives a power cut once this resolves, else a crash of the process only. Rejects
+   * Append one sealed record. Once this resolves, it survives a crash of the process and, with `sync`, a power cut. Rejects
    * with `StoreFullError` or an error naming the path; the record is not in the log then.
    */
   append(bytes: Uint8Array, options: { sync: boolean }): Promise<void>
-  /** Finish what was begun, sync and close. Later appends reject. */
+  /** Finish pending appends, sync and close. Later appends reject. */
   close(): Promise<void>
 }
 
@@ -62,14 +62,14 @@ export interface RecordLogOptions {
   replay?: (bytes: Uint8Array) => void
 }
 
-/** Open or create the log. Throws `DamagedStoreError` only for a log of a newer version or a file of absurd size. */
+/** Open or create the log. Throws `DamagedStoreError` only for a log of a newer version or an implausibly large file. */
 export async function openRecordLog(path: string, options: RecordLogOptions = {}): Promise<RecordLog> {
   const { fs = nodeFileSystem, replay = () => {} } = options
   try {
     const { frames, end, report } = await recover(fs, path)
     const handle = await fs.open(path, 'r+')
     try {
-      // what a killed process wrote may not be on disk yet, file and name, and what is replayed will be announced
+      // data and name written by a killed process may not be durable yet, and replayed records will be announced
       await handle.datasync()
       await syncDirectory(fs, dirname(path))
       for (const frame of frames) replay(frame)
@@ -92,9 +92,9 @@ interface Pending {
 }
 
 function createLog(path: string, handle: FileHandle, start: number, report: LogReport): RecordLog {
-  /** Where the next frame goes: everything before it is whole */
+  /** Offset of the next frame; everything before it is intact */
   let end = start
-  /** There may be bytes of a failed append behind `end` */
+  /** There may be bytes of a failed append after `end` */
   let untidy = false
   let unsynced = false
   let queue: Pending[] = []
@@ -130,7 +130,7 @@ function createLog(path: string, handle: FileHandle, start: number, report: LogR
         try {
           if (untidy) await cutBack()
         } catch (again) {
-          told.message += ` (a part of the record is left behind it until the next append: ${errorCode(again)})`
+          told.message += ` (a part of the record remains at the end of the file until the next append: ${errorCode(again)})`
         }
         for (const pending of batch) pending.reject(told)
       }
@@ -144,7 +144,7 @@ function createLog(path: string, handle: FileHandle, start: number, report: LogR
     append: async (bytes, { sync }) => {
       if (closed) throw new InvalidInputError(`${path} is closed`)
       if (bytes.byteLength === 0 || bytes.byteLength > MAX_LOGGED_BYTES) {
-        throw new InvalidInputError(`a record of ${bytes.byteLength} bytes, the log takes 1 to ${MAX_LOGGED_BYTES}`)
+        throw new InvalidInputError(`a record of ${bytes.byteLength} bytes; the log accepts 1 to ${MAX_LOGGED_BYTES}`)
       }
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       queue.push({ frame: encodeFrame(bytes), sync, resolve, reject })
@@ -172,7 +172,7 @@ interface Recovered {
   report: LogReport
 }
 
-/** Leave a sound log at `path` and say what was in it. */
+/** Repair the log at `path` and report its contents. */
 async function recover(fs: FileSystem, path: string): Promise<Recovered> {
   const header = encodeHeader(MAGIC, VERSION)
   const bytes = await readLog(fs, path)
@@ -183,7 +183,7 @@ async function recover(fs: FileSystem, path: string): Promise<Recovered> {
   const scan = scanFrames(bytes, MAGIC, VERSION, MAX_LOGGED_BYTES)
   if (typeof scan.header === 'object') {
     throw new DamagedStoreError(
-      `${path} has format version ${scan.header.version}, this program knows ${VERSION}; update it`
+      `${path} has format version ${scan.header.version}, but this version of CoOpt supports ${VERSION}; update CoOpt`
     )
   }
   const { frames, damage } = scan
@@ -195,7 +195,7 @@ async function recover(fs: FileSystem, path: string): Promise<Recovered> {
   const aside = present === 0 ? {} : { damagedFile: await keepAside(fs, path, parts) }
   const sound = Buffer.concat([header, ...frames.map(encodeFrame)])
   await writeFileAtomic(path, sound, { fs })
-  const missing = Math.max(0, HEADER_BYTES - bytes.byteLength) // a log is created with its header: somebody cut it
+  const missing = Math.max(0, HEADER_BYTES - bytes.byteLength) // a log is created with its header, so it was truncated
   const report = { recovered: frames.length, lostBytes: present + missing, ...aside }
   return { frames, end: sound.byteLength, report }
 }
@@ -213,7 +213,7 @@ async function readLog(fs: FileSystem, path: string): Promise<Uint8Array | undef
   return bytes
 }
 
-/** Copy damaged stretches to the first free `<path>.damaged-<n>`. */
+/** Copy damaged parts to the first free `<path>.damaged-<n>`. */
 async function keepAside(fs: FileSystem, path: string, parts: Uint8Array[]): Promise<string> {
   for (let n = 1; ; n++) {
     const name = `${path}.damaged-${n}`

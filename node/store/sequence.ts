@@ -1,7 +1,7 @@
 /**
- * Sequence numbers of the own records of one swarm. Two different records under one number are equivocation, so a number must
- * never be given out twice, not even after a crash, a truncated log or a full disk: the next number is on disk, in a file of its
- * own, before this one is used. A number whose record was never logged is a gap, and gaps are harmless.
+ * Sequence numbers of own records in one swarm. Two different records under one number are equivocation, so a number must never be issued twice, not
+ * even after a crash, a truncated log or a full disk: the next number is stored durably, in a separate file, before this one is used. A number whose
+ * record was never logged is a gap, and gaps are harmless.
  */
 import { z } from 'zod'
 import { DamagedStoreError } from '../../src/errors.ts'
@@ -11,15 +11,15 @@ import { nodeFileSystem, type FileSystem } from './file-system.ts'
 export interface Sequence {
   /**
    * A number not used before and not below `known`, one more than the highest own number among the records (a home restored from
-   * a backup, or a lost file). Rejects with `StoreFullError` or an error naming the path; then no number was given out.
+   * a backup, or a lost file). Rejects with `StoreFullError` or an error naming the path; then no number was issued.
    */
   next(known: number): Promise<number>
 }
 
-/** `next`: no number from here on was ever given out. */
+/** `next`: no number from this one on was ever issued. */
 const schema = z.strictObject({ v: z.literal(1), next: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER) })
 
-/** Throws `DamagedStoreError` when the file makes no sense: guessing could repeat a number. */
+/** Throws `DamagedStoreError` for an unparsable file, because guessing could repeat a number. */
 export async function openSequence(path: string, { fs = nodeFileSystem }: { fs?: FileSystem } = {}): Promise<Sequence> {
   let unused = (await readSequence(path, fs)) ?? 0
   let last: Promise<unknown> = Promise.resolve()
@@ -34,7 +34,7 @@ export async function openSequence(path: string, { fs = nodeFileSystem }: { fs?:
   return {
     next: known => {
       const mine = last.then(() => take(known))
-      last = mine.catch(() => undefined) // the caller hears of it; the next one tries anew
+      last = mine.catch(() => undefined) // its caller gets the error; the next call retries
       return mine
     }
   }
@@ -48,7 +48,7 @@ async function readSequence(path: string, fs: FileSystem): Promise<number | unde
   } catch (cause) {
     if (!(cause instanceof DamagedStoreError)) throw cause
     throw new DamagedStoreError(
-      `${cause.message}. It says which sequence numbers were used; write {"v":1,"next":N} with an N that is certainly higher than any`,
+      `${cause.message}. It records which sequence numbers were used; write {"v":1,"next":N} with an N that is certainly higher than any`,
       { cause }
     )
   }

@@ -1,8 +1,8 @@
 /**
- * Gossip of records and leases of one swarm over gossipsub: the fast path. It may lose messages (loss, rate limits, peers that join
- * later); `/coopt/sync/1.0.0` is what guarantees convergence.
+ * Gossip of records and leases of one swarm over gossipsub: the fast path. It may lose messages (loss, rate limits, peers that join later);
+ * `/coopt/sync/1.0.0` guarantees convergence.
  *
- * Guarantees: what is passed on was valid and new here, and a record that was passed on is in the set. Messages never cause a fetch. They are
+ * Guarantees: only messages that are valid and new here are passed on, and a record that was passed on is in the set. Messages never cause a fetch. They are
  * unsigned at the gossip level (StrictNoSign): a record has its own signature, checked once, where StrictSign would check one for every copy
  * (measured: half the CPU).
  */
@@ -36,20 +36,20 @@ const DEFAULT_LEASE_MS = 60_000
 export interface GossipComponents {
   pubsub: GossipSub
   swarm: Swarm
-  /** Insert a record into the set of the swarm, before it is passed on. Throws `InvalidRecordError`. */
+  /** Inserts a record into the set of the swarm before it is passed on. Throws `InvalidRecordError`. */
   receive(bytes: Uint8Array): Taken
   verify: Verify
   logger: ComponentLogger
 }
 
 export interface GossipInit {
-  /** Messages taken from one sending peer. @default 20 a second, 100 at once */
+  /** Messages accepted from one sending peer. @default 20 a second, 100 at once */
   peerLimit?: RateLimit
-  /** Leases taken from one author, by whichever peer they come. @default 1 a second, 30 at once */
+  /** Leases accepted from one author, whichever peer sends them. @default 1 a second, 30 at once */
   leaseLimit?: RateLimit
   /**
-   * How long the counter of a lease is remembered, to tell newer from older ones: as long as a lease holds, so that a peer whose counter
-   * began anew is heard again when its old leases ran out.
+   * How long the counter of a lease is remembered, to distinguish newer from older leases: as long as a lease lasts, so that a peer whose counter was
+   * reset is heard again when its old leases have expired.
    *
    * @default 60000
    */
@@ -67,14 +67,14 @@ export interface Refusal {
 }
 
 export interface GossipEvents {
-  /** A valid lease, newer than any seen of its author for the task. */
+  /** A valid lease, newer than any other from its author for the task. */
   lease: CustomEvent<Lease>
   refused: CustomEvent<Refusal>
 }
 
 export interface Gossip extends TypedEventTarget<GossipEvents>, Startable {
   readonly topic: string
-  /** Tell the swarm; returns to how many peers it was sent. Zero is not an error: sync will bring it. */
+  /** Publish a record; returns to how many peers it was sent. Zero is not an error: sync will deliver it. */
   publishRecord(record: SignedRecord): Promise<number>
   /** `lease` is the envelope that `sealLease` returned. */
   publishLease(lease: Uint8Array): Promise<number>

@@ -8,7 +8,7 @@ import { MAX_LEASE_BYTES } from '../constants.ts'
 
 export const RECORD_TAG = 0x01
 export const LEASE_TAG = 0x02
-/** Tags up to this belong to later versions, whose messages are ignored; all above are nobody's. */
+/** Tags up to this are reserved for later versions, whose messages are ignored; higher tags are invalid. */
 export const MAX_RESERVED_TAG = 0x7f
 
 export interface GossipMessage {
@@ -26,13 +26,13 @@ export function encodeGossip(message: GossipMessage): Uint8Array {
   return out
 }
 
-/** Is this a message of a kind that a later version may have added? */
+/** Is this a kind of message that a later version may have added? */
 export function isReserved(data: Uint8Array): boolean {
   const [tag = 0] = data
   return tag > LEASE_TAG && tag <= MAX_RESERVED_TAG && data.byteLength <= 1 + MAX_RECORD_BYTES
 }
 
-/** Split without copying. Throws `ProtocolError` on an unknown tag or a size over the limit of its kind. */
+/** Split a message without copying. Throws `ProtocolError` on an unknown tag or a size above the limit of its kind. */
 export function decodeGossip(data: Uint8Array): GossipMessage {
   const tag = data[0]
   if (tag !== RECORD_TAG && tag !== LEASE_TAG) throw new ProtocolError(`unknown gossip tag ${tag}`)
@@ -45,5 +45,6 @@ export function decodeGossip(data: Uint8Array): GossipMessage {
 
 function checkSize({ kind, bytes }: GossipMessage): void {
   const most = kind === 'record' ? MAX_RECORD_BYTES : MAX_LEASE_BYTES
-  if (bytes.byteLength > most) throw new ProtocolError(`a ${kind} of ${bytes.byteLength} bytes, at most ${most}`)
+  if (bytes.byteLength > most)
+    throw new ProtocolError(`a ${kind} of ${bytes.byteLength} bytes; at most ${most} are accepted`)
 }

@@ -1,13 +1,13 @@
 /**
- * Accepts, ignores or rejects a gossip message, by its bytes and by what the node knows. An accepted record is in the set afterwards.
+ * Accepts, ignores or rejects a gossip message, based on its bytes and the node's state. Guarantee: an accepted record is in the set afterwards.
  *
- * Reject only what is provably the fault of the author or of the peer that passed it on (it should have checked the same): a rejected message
- * costs the sender its standing. Ignore what an honest peer may send: what is known already, what is out of date, what is over a quota.
- * Nothing is fetched here; what a record says about content is judged later.
+ * Reject only what is provably the fault of the author or of the peer that passed it on (which should have made the same checks): a rejected message
+ * lowers the sender's score. Ignore what an honest peer may send: known, outdated or over-quota messages. Nothing is fetched here; a record's claims
+ * about content are judged later.
  *
  * Order: size, tag, then everything that `takeRecord` or `openLease` checks, the signature last.
  *
- * A message of a kind that a later version added is ignored: its sender may have seen it pass elsewhere.
+ * A kind of message that a later version added is ignored, because its sender may be honest.
  */
 import { InvalidRecordError, ProtocolError, type RecordFault } from '../../src/errors.ts'
 import type { Verify } from '../../src/envelope.ts'
@@ -22,7 +22,7 @@ export interface GossipState {
   verify: Verify
   /** Insert a record (`takeRecord`). Throws `InvalidRecordError`. */
   receive(bytes: Uint8Array): Taken
-  /** Highest counter seen lately of the same author, partition and task; undefined for none. */
+  /** Highest counter seen recently for the same author, partition and task; undefined if none. */
   leaseCounter(lease: Lease): number | undefined
 }
 
@@ -33,19 +33,19 @@ export type Verdict =
   | { action: 'reject'; reason: RecordFault | 'unknown-tag'; message: string }
 
 /**
- * Why a record is not passed on. `replaced` ones entered the set all the same: one author can sign any number of those, and everybody would
- * pass them on; sync brings the last of them, once per pair of peers.
+ * Why a record is not passed on. `replaced` records did enter the set: one author can sign any number of them, and every peer would pass them on;
+ * sync delivers only the last one, once per pair of peers.
  */
 const IGNORED: Readonly<Record<Exclude<InsertOutcome, 'added'>, string>> = {
-  replaced: 'another record gave way to it',
-  duplicate: 'it is known',
-  superseded: 'two records of this author under this number are known',
+  replaced: 'it displaced another record',
+  duplicate: 'it is already known',
+  superseded: 'two records of this author with this sequence number are already known',
   'over-quota': 'the quota of the swarm or of its author is used up'
 }
 
 export function validateGossip(data: Uint8Array, state: GossipState): Verdict {
   if (isReserved(data))
-    return { action: 'ignore', reason: 'unknown-tag', message: `a message of a later version (tag ${data[0]})` }
+    return { action: 'ignore', reason: 'unknown-tag', message: `a message kind of a later version (tag ${data[0]})` }
   try {
     const { kind, bytes } = decodeGossip(data)
     return kind === 'record' ? validateRecord(bytes, state) : validateLease(bytes, state)
@@ -69,7 +69,11 @@ function validateLease(bytes: Uint8Array, state: GossipState): Verdict {
   const lease = openLease(bytes, state.swarm, state.verify)
   const known = state.leaseCounter(lease)
   if (known !== undefined && lease.counter <= known) {
-    return { action: 'ignore', reason: 'stale', message: `lease counter ${lease.counter}, ${known} was seen` }
+    return {
+      action: 'ignore',
+      reason: 'stale',
+      message: `lease counter ${lease.counter}, but ${known} was already seen`
+    }
   }
   return { action: 'accept', kind: 'lease', lease }
 }

@@ -1,15 +1,15 @@
 /**
  * Fetches target matrices over `/coopt/reference/1.0.0`.
  *
- *   1. ask the first peer from byte 0; its header must name the expected length, else nothing is read
+ *   1. ask the first peer from byte 0; its header must state the expected length, otherwise nothing is read
  *   2. when it fails or is too slow, ask the next peer for the rest
  *   3. import the whole with the pinned UnixFS settings: the CID must be the one asked for
- *   4. a peer that is busy or has had enough requests of ours is asked again after a pause
- *   5. if the whole is not what was asked for and several peers contributed, nobody can say who lied: from then on take the whole from one peer at a time
- *   6. if nobody has it in the expected length, but some in another: take it in theirs. If the CID is right, the length is the fault of
- *      whoever cited this content as a matrix, not of those that hold it; if not, it is theirs
+ *   4. a peer that is busy or limits our requests is asked again after a pause
+ *   5. if the result is wrong and several peers contributed, the liar is unknown: from then on fetch the whole from one peer at a time
+ *   6. if peers only offer another length, fetch that: if its CID matches, the record that cites the content as a matrix is wrong; if not,
+ *      the peers are
  *
- * So a wrong matrix is never returned, one honest peer among the given ones is enough, and nobody is believed about a length.
+ * So a wrong matrix is never returned, one honest peer among the given ones is enough, and no peer's claim about a length is trusted.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { AbortOptions, Libp2p, PeerId } from '@libp2p/interface'
@@ -40,9 +40,9 @@ export interface ReferenceClientComponents {
 export interface ReferenceClientInit {
   /** Slowest acceptable transfer, after the first 5 s. @default 16 KiB/s */
   minBytesPerSecond?: number
-  /** Longest wait for the first and for any further answer, on top of the above. @default 5000 */
+  /** Longest wait for the first and for any further answer, in addition to the above. @default 5000 */
   timeoutMs?: number
-  /** First pause after a peer was too busy to answer; each further one is twice as long. @default 500 */
+  /** First pause after a peer was too busy to answer; each further one is twice as long, ms. @default 500 */
   retryMs?: number
   /** Called when a peer broke the protocol or sent wrong content. @default nothing */
   onFault?: OnFault
@@ -52,8 +52,8 @@ export interface ReferenceClient {
   /**
    * The content of `cid`, which must have exactly `expectedBytes` bytes, from any of `peers` (tried in order).
    *
-   * Throws `InvalidContentError` if the content of this CID has provably another length, `ContentUnavailableError` (its cause lists what
-   * every peer did), or the signal's reason.
+   * Throws `InvalidContentError` if the content of this CID provably has another length, `ContentUnavailableError` (its cause lists the failure of
+   * each peer), or the signal's reason.
    */
   fetchMatrix(
     peers: Iterable<PeerId>,
@@ -63,16 +63,16 @@ export interface ReferenceClient {
   ): Promise<Uint8Array<ArrayBuffer>>
 }
 
-/** Passes over the peers while each brings further bytes: a single peer on a bad line gets there too. */
+/** Passes over the peers while they make progress, so that a single peer on a bad line is enough. */
 const MAX_ROUNDS = 5
 
-/** Pauses for busy peers, 15 s in all: a server lets a peer fetch 5 matrices a second. */
+/** Pauses for busy peers, 15 s in total: a server lets a peer fetch 5 matrices a second. */
 const MAX_PAUSES = 5
 
 /** The peer could answer later. */
 class BusyError extends ContentUnavailableError {}
 
-/** The peer says that the content is longer or shorter than it must be. */
+/** The peer claims that the content is longer or shorter than expected. */
 class OtherLengthError extends ContentUnavailableError {
   readonly total: number
   constructor(total: number, message: string) {
@@ -81,7 +81,7 @@ class OtherLengthError extends ContentUnavailableError {
   }
 }
 
-/** Bytes that have arrived, and from whom. */
+/** Bytes received so far, and from which peers. */
 interface Transfer {
   cid: CID
   data: Uint8Array<ArrayBuffer>
@@ -120,7 +120,7 @@ export function createReferenceClient(
         throw new ContentUnavailableError(message)
       }
       if (header.total !== data.byteLength) {
-        const message = `${peer} says ${cid} has ${header.total} bytes, it must have ${data.byteLength}`
+        const message = `${peer} says ${cid} has ${header.total} bytes, expected ${data.byteLength}`
         throw new OtherLengthError(header.total, message)
       }
       transfer.sources.add(peer)
@@ -148,7 +148,7 @@ export function createReferenceClient(
       let isBusy = false
       let mixed = false
 
-      /** Go through the candidates once. `resume`: let the next peer continue where the last one failed. */
+      /** Try each candidate once. `resume`: let the next peer continue where the last one failed. */
       const pass = async (transfer: Transfer, resume: boolean): Promise<Uint8Array<ArrayBuffer> | undefined> => {
         isBusy = false
         for (const peer of candidates) {
@@ -186,7 +186,7 @@ export function createReferenceClient(
         if (found !== undefined) return found
       }
       for (const [peer, total] of otherLengths) {
-        if (total < 1 || total > MAX_MATRIX_BYTES) continue // nothing to be proven at a bearable price
+        if (total < 1 || total > MAX_MATRIX_BYTES) continue // too expensive to verify
         const other: Transfer = { cid, data: new Uint8Array(total), filled: 0, sources: new Set() }
         try {
           await fill(other, peer, options)

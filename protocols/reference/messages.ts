@@ -8,9 +8,9 @@ const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
 export const referenceRequestSchema = messageSchema({
   cid: z.custom<CID>(isSafeCid, 'not a safe CID'),
-  /** First byte wanted: 0, or where an interrupted transfer goes on */
+  /** First byte wanted: 0, or where an interrupted transfer resumes */
   offset: count,
-  /** Bytes wanted at most */
+  /** Largest number of bytes wanted */
   length: count.min(1)
 })
 

@@ -1,6 +1,6 @@
 /**
- * Serves target matrices over `/coopt/reference/1.0.0`: any peer that holds one may. Content is read and sent in pieces, never
- * faster than the other side takes it, and a peer that takes it too slowly is dropped.
+ * Serves target matrices over `/coopt/reference/1.0.0`: any peer that holds one may do so. Content is read and sent in pieces, never faster than the
+ * other side reads it, and a peer that reads too slowly is dropped.
  */
 import type { AbortOptions, Libp2p, PeerId, Startable } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
@@ -35,7 +35,7 @@ export interface ServedContent {
 
 export interface ReferenceServerComponents {
   libp2p: Pick<Libp2p, 'handle' | 'unhandle' | 'dialProtocol' | 'logger'>
-  /** Target matrices that this node holds completely; nothing else is served, and nothing is fetched for it. */
+  /** Target matrices that this node holds completely. Nothing else is served, and requests never cause a fetch. */
   read(cid: CID, options: AbortOptions): Promise<ServedContent | undefined>
 }
 

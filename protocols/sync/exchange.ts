@@ -2,12 +2,12 @@
  * The exchange of missing records, the same on both sides of a sync session. Steps (A opened the stream):
  *
  *   1. both know both set digests, hence the buckets that differ
- *   2. A sends the names it has in those where both hold records, then B; where one side holds none, no names are needed
- *   3. A sends the records that B lacks, then B those that A lacks, in batches
+ *   2. A, then B, sends its names in the buckets where both hold records; where one side holds none, names are not needed
+ *   3. A sends in batches the records that B lacks, then B those that A lacks
  *
  * Every step is bounded; what does not fit into a session follows in the next, since the digests still differ. Every received record passes
- * `receive`; the first invalid one ends the session, and is its sender's fault: it should have checked it. Valid records over the quota are
- * not taken, and the sender does not keep them either once it has ours: both sets then hold what ranks lowest of the two.
+ * `receive`; the first invalid one ends the session and is the fault of the sender, which should have checked it. Valid records above the quota are
+ * not taken, and the sender will drop them once it has ours: both sets then hold the lowest-ranked records of their union.
  */
 import { setImmediate } from 'node:timers/promises'
 import { ProtocolError } from '../../src/errors.ts'
@@ -35,7 +35,7 @@ import type { FramedStream } from '../framing.ts'
 import { decodeMessage, encodeMessage } from '../message.ts'
 import { namesSchema, recordsSchema, type Digest } from './messages.ts'
 
-/** Signatures checked before other work gets a turn: about 25 ms. */
+/** Signatures checked before yielding to other work: about 25 ms. */
 const RECORDS_PER_TURN = 200
 
 /** Bytes of cbor around a batch and around each record in it. */
@@ -45,7 +45,7 @@ const RECORD_OVERHEAD_BYTES = 5
 export interface SyncedSwarm {
   readonly swarm: Swarm
   readonly records: Pick<RecordSet, 'records'>
-  /** Insert a record into the set. Throws `InvalidRecordError`. */
+  /** Inserts a record into the set. Throws `InvalidRecordError`. */
   receive(bytes: Uint8Array): Taken
 }
 
@@ -76,7 +76,7 @@ export async function exchangeRecords(exchange: Exchange): Promise<ExchangeRepor
   if (differing.length === 0) return { equal: true, sent: 0, received: 0, added: 0 }
 
   const common = new Set(differing.filter(i => !isEmpty(ours.digest, i) && !isEmpty(theirs.digest, i)))
-  // the same set on both sides for the whole session, whatever arrives meanwhile by gossip
+  // a fixed set for the whole session, regardless of records that arrive by gossip meanwhile
   const snapshot = exchange.local.records.records().filter(r => differing.includes(bucketOf(recordDigest(r))))
 
   const send = async (): Promise<number> => (common.size > 0 ? await sendNames(exchange, snapshot, common) : BUCKETS)
@@ -179,7 +179,7 @@ async function sendRecords(exchange: Exchange, records: readonly SignedRecord[])
   return sent
 }
 
-/** At least one batch, each within a frame, all within a session. */
+/** At least one batch; each fits a frame, all fit a session. */
 function batchesOf(records: readonly SignedRecord[]): Uint8Array[][] {
   const batches: Uint8Array[][] = [[]]
   let batchBytes = BATCH_OVERHEAD_BYTES
@@ -206,7 +206,7 @@ async function receiveRecords(exchange: Exchange): Promise<{ received: number; a
   for (;;) {
     const frame = await framed.read(MAX_RECORDS_BATCH_BYTES, frameSignal(signal))
     total += frame.byteLength
-    // the sender's own count leaves out the cbor of each frame; a batch on top is more than enough for it
+    // the sender's count excludes the cbor of each frame; one extra batch is more than enough for it
     if (total > MAX_RECORD_BYTES_PER_SESSION + MAX_RECORDS_BATCH_BYTES)
       throw new ProtocolError('too many records at once')
     const batch = decodeMessage(recordsSchema, frame, MAX_RECORDS_BATCH_BYTES)
@@ -219,7 +219,7 @@ async function receiveRecords(exchange: Exchange): Promise<{ received: number; a
   return { received, added }
 }
 
-/** Returns how many the set took. */
+/** Returns how many records the set took. */
 async function acceptBatch({ local, signal }: Exchange, batch: readonly Uint8Array[]): Promise<number> {
   let added = 0
   for (const [i, bytes] of batch.entries()) {

@@ -1,4 +1,4 @@
-/** Messages of `/coopt/sync/1.0.0` (sync.md). All are canonical dag-cbor maps in one frame, told apart by `t`. */
+/** Messages of `/coopt/sync/1.0.0` (sync.md). All are canonical dag-cbor maps in one frame, distinguished by `t`. */
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { isSafeCid } from '../../src/codec.ts'
@@ -12,7 +12,7 @@ const cid = z.custom<CID>(isSafeCid, 'not a safe CID')
 const bytes = (test: (length: number) => boolean, message: string) =>
   z.custom<Uint8Array>(v => v instanceof Uint8Array && test(v.byteLength), message)
 
-/** What a peer holds: the digest of its set. */
+/** The digest of a peer's record set. */
 export const digestSchema = messageSchema({
   t: z.literal('digest'),
   swarm: cid,
@@ -37,11 +37,11 @@ export const refusalSchema = messageSchema({
 
 export const digestReplySchema = z.discriminatedUnion('t', [digestSchema, refusalSchema])
 
-/** A page of record digests of buckets in which both hold records and differ; ascending. */
+/** A page of record digests from differing buckets in which both sides hold records, ascending. */
 export const namesSchema = messageSchema({
   t: z.literal('names'),
   names: bytes(n => n % RECORD_DIGEST_BYTES === 0 && n <= NAMES_PER_PAGE * RECORD_DIGEST_BYTES, 'not whole names'),
-  /** Buckets below this number are complete. The last page says how far this session goes. */
+  /** Buckets below this number are complete. The last page states how far this session goes. */
   through: z.number().int().min(0).max(BUCKETS),
   more: z.boolean()
 })
@@ -65,7 +65,7 @@ export const manifestReplySchema = z.discriminatedUnion('t', [
   messageSchema({
     t: z.literal('manifest'),
     swarm: cid,
-    bytes: bytes(n => n <= MAX_MANIFEST_BYTES, 'too large a manifest')
+    bytes: bytes(n => n <= MAX_MANIFEST_BYTES, 'the manifest is too large')
   }),
   refusalSchema
 ])
@@ -80,7 +80,7 @@ export function encodeBitmap(bits: readonly boolean[]): Uint8Array {
   return out
 }
 
-/** `undefined` unless the bitmap has exactly the bytes that `length` bits take. */
+/** `undefined` unless the bitmap has exactly the number of bytes for `length` bits. */
 export function decodeBitmap(bitmap: Uint8Array, length: number): boolean[] | undefined {
   if (bitmap.byteLength !== Math.ceil(length / 8)) return undefined
   return Array.from({ length }, (_, i) => ((bitmap[i >> 3] as number) & (1 << (i & 7))) !== 0)

@@ -1,8 +1,8 @@
 /**
- * `/coopt/sync/1.0.0`: anti-entropy between two members of a swarm (sync.md). Guarantees that connected members converge to the
- * same set of records whatever gossip lost. Also answers which content a peer holds completely, and hands out the manifest.
+ * `/coopt/sync/1.0.0`: anti-entropy between two members of a swarm (sync.md). Guarantees that connected members converge to the same set of records,
+ * no matter what gossip lost. It also answers which content a peer holds completely and serves the manifest.
  *
- * It does nothing by itself: the caller decides when to sync with whom (on connect, and every few seconds with a random peer).
+ * The caller decides when to sync with which peer (on connect, and every few seconds with a random peer).
  */
 import type { AbortOptions, Libp2p, PeerId, Startable } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
@@ -43,13 +43,13 @@ import {
 } from './messages.ts'
 
 export interface SyncMember extends SyncedSwarm {
-  /** A peer speaks as a member of the swarm: it opened an exchange of records, or asked what is held. */
+  /** A peer acts as a member of the swarm: it opened an exchange of records, or asked what this node holds. */
   onMember(peer: PeerId): void
   /** Which of these content-addressed trees does this node hold completely? One answer per CID, in order. */
   holds(cids: CID[], options: AbortOptions): Promise<boolean[]>
 }
 
-/** A peer answered, and refused. */
+/** A peer answered with a refusal. */
 export class SyncRefusedError extends ContentUnavailableError {
   readonly reason: Refusal['reason']
   constructor(peer: PeerId, reason: Refusal['reason']) {
@@ -76,7 +76,7 @@ export interface SyncInit {
 
 export interface Sync extends Startable {
   /**
-   * Exchange what is missing with one peer, both ways. Call again while `equal` is false and something was sent or added.
+   * Exchange missing records with one peer, in both directions. Call again while `equal` is false and something was sent or added.
    *
    * Throws `SyncRefusedError` if the peer refuses, `ContentUnavailableError` if it cannot be reached, `ProtocolError` or
    * `InvalidRecordError` if it breaks the rules, or the signal's reason.
@@ -94,7 +94,7 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
     init.sessionLimit ?? { perSecond: SYNC_SESSIONS_PER_MINUTE / 60, burst: SYNC_BURST },
     init.now
   )
-  const exchanging = new Set<string>() // peers that we serve an exchange to
+  const exchanging = new Set<string>() // peers whose exchange we are serving
   let sessions = 0
   let stopped = new AbortController()
   let started = false
@@ -178,7 +178,7 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
         const frame = await framed.read(MAX_SYNC_REQUEST_BYTES, within(signal, SYNC_FRAME_TIMEOUT_MS))
         const theirs = decodeMessage(digestReplySchema, frame, MAX_SYNC_REQUEST_BYTES)
         if (theirs.t === 'refused') throw new SyncRefusedError(peer, theirs.reason)
-        if (!theirs.swarm.equals(swarm)) throw new ProtocolError('the digest of another swarm')
+        if (!theirs.swarm.equals(swarm)) throw new ProtocolError('the digest is that of another swarm')
         return await exchangeRecords({ framed, local: member, ours, theirs, initiator: true, signal })
       })
     },

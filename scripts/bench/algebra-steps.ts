@@ -1,4 +1,4 @@
-/** What algebra.ts measures: each step of the alignment on synthetic targets, and how its figure is found. */
+/** The steps of the alignment that algebra.ts measures on synthetic targets, each with a figure to compare. */
 import { choleskyFactor } from '../../src/align/cholesky.ts'
 import { consensus } from '../../src/align/consensus.ts'
 import { symmetricEigen } from '../../src/align/eigen.ts'
@@ -13,11 +13,11 @@ import { toFloat64, zeros, type Matrix32, type Matrix64 } from '../../src/matrix
 import { projection } from '../../src/optimize/projection.ts'
 
 export interface Step {
-  /** As algebra.py knows it */
+  /** Name of the step in algebra.py */
   readonly name: string
-  /** Shapes that it is measured in */
+  /** Shapes at which it is measured */
   readonly shapes: 'square' | 'pairs' | 'candidates' | 'projections'
-  /** Does the step on these targets; a figure that both sides must agree on, where there is one */
+  /** Runs the step on these targets; returns a figure that both sides must agree on, if the step has one */
   run(targets: readonly Matrix32[]): Promise<number | undefined>
 }
 
@@ -36,12 +36,12 @@ export const STEPS: readonly Step[] = [
   {
     name: 'cholesky',
     shapes: 'square',
-    run: async targets => void choleskyFactor(once(targets, ridged))
+    run: async targets => void choleskyFactor(cached(targets, ridged))
   },
   {
     name: 'eigenvectors',
     shapes: 'square',
-    run: async targets => void symmetricEigen(once(targets, ([a]) => gramOfColumns(toFloat64(taken(a)))))
+    run: async targets => void symmetricEigen(cached(targets, ([a]) => gramOfColumns(toFloat64(taken(a)))))
   },
   {
     name: 'W',
@@ -98,8 +98,8 @@ export function syntheticTargets(rows: number, columns: number, count: number): 
 
 // --- internal ---
 
-/** Kept over repetitions: the clock should run for the step alone. */
-function once(targets: readonly Matrix32[], make: (targets: readonly Matrix32[]) => Matrix64): Matrix64 {
+/** Cached over repetitions, so that only the step itself is timed. */
+function cached(targets: readonly Matrix32[], make: (targets: readonly Matrix32[]) => Matrix64): Matrix64 {
   const known = prepared.get(targets)
   if (known !== undefined) return known
   const made = make(targets)

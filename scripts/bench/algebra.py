@@ -1,4 +1,4 @@
-"""numpy's side of algebra.ts: one step a line on stdin (JSON), its CPU seconds and a figure to compare on stdout.
+"""numpy's side of algebra.ts: reads one step per line (JSON) from stdin, prints its CPU seconds and a figure to compare.
 
 Every step is written as one would with numpy and LAPACK (scipy), float64 throughout, and computes the same figures as src/align.
 """

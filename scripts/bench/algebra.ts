@@ -4,8 +4,8 @@
  *     node scripts/bench/algebra.ts [--python PATH] [--steps ridge,gate,…] [--rows 1000,2500,10000] [--dims 256,512,1024,2048]
  *                                   [--candidates 8,64,128] [--budget 4] [--json]
  *
- * PATH is a Python with numpy and scipy; without it only our side is measured. CPU seconds are those of the whole process, the least of
- * up to five repetitions that stop after --budget seconds. Where a step has a figure, both sides must agree on it.
+ * PATH is a Python with numpy and scipy; without it only our side is measured. CPU seconds are those of the whole process, the minimum of up to five
+ * repetitions that stop after --budget seconds. If a step has a figure, both sides must agree on it.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -33,7 +33,7 @@ const { values } = parseArgs({
 const [rows, dims, candidates] = [list(values.rows), list(values.dims), list(values.candidates)]
 const budget = Number(values.budget)
 
-/** Relative; sums of float64 in another order */
+/** Relative tolerance for float64 sums in another order */
 const TOLERANCE = 1e-6
 
 /** l -> n: a narrow feature, a wide one, MobileNet's onto 1,024 and 2,048 targets, square */
@@ -69,7 +69,7 @@ const results: Row[] = []
 try {
   for (const name of values.steps.split(',')) {
     const step = STEPS.find(known => known.name === name)
-    if (step === undefined) throw new Error(`no step ${name}: choose from ${STEPS.map(s => s.name).join(', ')}`)
+    if (step === undefined) throw new Error(`unknown step ${name}: choose from ${STEPS.map(s => s.name).join(', ')}`)
     for (const shape of shapesOf(step)) {
       console.error(`${step.name} ${shape.rows} x ${shape.columns}, ${shape.count}`)
       results.push(await measure(step, shape))
@@ -147,7 +147,7 @@ function startNumpy(python: string | undefined) {
   const ended = once(child, 'close').then(([code]): never => {
     throw new Error(`${python} ended with code ${code}: does it have numpy and scipy?`)
   })
-  ended.catch(() => {}) // told where an answer is waited for
+  ended.catch(() => {}) // reported where an answer is awaited
   return {
     ask: async (task: object) => {
       const line = once(lines, 'line')

@@ -3,8 +3,8 @@
  *
  *     node scripts/bench/merge.ts [--partitions 1000] [--runs 5]
  *
- * Prints one JSON object: median milliseconds of a merge, blocks and bytes made. `mergeDataset` is given nothing to read from, so no shard
- * block can be. Both sides in one run: the same merge with half the partitions, and their ratio.
+ * Prints one JSON object: median milliseconds of a merge, blocks and bytes made. `mergeDataset` has nothing to read from, so it cannot read shard
+ * blocks. Both sides are measured in one run: the same merge with half the partitions, and their ratio.
  */
 import { generateKeyPairSync, sign as ed25519Sign } from 'node:crypto'
 import { parseArgs } from 'node:util'

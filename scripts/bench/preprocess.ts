@@ -1,9 +1,9 @@
 /**
- * Preprocessing of a decoded image of a photo's size: resizing only what the crop keeps, against resizing the whole image and cropping then.
+ * Preprocessing of a decoded photo-sized image: resizing only the part that the crop keeps, against resizing the whole image and then cropping.
  *
  *     node scripts/bench/preprocess.ts [--runs 200]
  *
- * Prints one JSON object: milliseconds per image of each (the quickest tenth of the runs), and their ratio. Both sides in one run, in turns.
+ * Prints one JSON object: milliseconds per image of each (the fastest tenth of the runs), and their ratio. Both sides alternate in one run.
  */
 import { parseArgs } from 'node:util'
 import { createTensorWriter } from '../../src/optimize/pixels.ts'
@@ -76,7 +76,7 @@ function round(value: number): number {
   return Math.round(value * 100) / 100
 }
 
-/** The tenth of the times that was least: what else the machine does only adds. */
+/** The fastest tenth of the times, because other load on the machine only adds to them. */
 function quick(list: readonly number[]): number {
   return round(list.toSorted((a, b) => a - b)[Math.floor(list.length / 10)] as number)
 }

@@ -1,13 +1,13 @@
 /**
- * A whole swarm on given images, measured: one publisher and a participant per prior, each a process with a home of its own.
+ * A whole swarm on given images, measured: one publisher and a participant per prior, each a process with its own home.
  *
  *     node scripts/bench/swarm.ts --images PATH [--images PATH …] --prior DIR [--prior DIR …]
  *                                 [--partitions 16] [--shared 1000] [--dim 256] [--election uniformity] [--netns]
  *
  * PATH is a folder or a tar of images. Prints a table and, on the last line, one JSON object: seconds of each phase, bytes that each
  * process sent and received, new bytes stored for each published partition against the bytes of its targets, peak memory of
- * each process and of its children. With --netns (Linux, root) every process runs in a network namespace of its own, made here and
- * removed at the end, and the bytes are those of its network interface; without it they are left out.
+ * each process and of its children. With --netns (Linux, root) every process runs in its own network namespace, created here and removed at the end,
+ * and the bytes are those of its network interface; without it they are left out.
  */
 import { execFileSync } from 'node:child_process'
 import { createReadStream } from 'node:fs'
@@ -41,7 +41,7 @@ interface Actor {
   home: string
   within: string[]
   address: string
-  /** Highest resident memory seen, bytes: the node itself, and the largest of its children */
+  /** Highest resident memory observed, bytes: the node itself, and the largest of its children */
   memory: { node: number; child: number }
 }
 
@@ -119,7 +119,7 @@ async function run() {
       return report
     })
   )
-  // traffic of the work itself, before the merges below add theirs
+  // read traffic now, before the merges below add to it
   const traffic = new Map(actors.map(actor => [actor.name, readTraffic(actor)]))
   const merged = await Promise.all(
     participants.map(async actor => await coopt(['merge', invite], mergeReportSchema, actor))
@@ -219,7 +219,7 @@ function ip(...args: string[]): void {
   execFileSync('ip', args)
 }
 
-/** A bridge in a namespace of its own, and one namespace with one interface for each process. */
+/** A bridge in its own namespace, and for each process a namespace with one interface. */
 function makeNamespaces(): void {
   ip('netns', 'add', `${tag}hub`)
   ip('-n', `${tag}hub`, 'link', 'add', 'br0', 'type', 'bridge')
@@ -249,7 +249,7 @@ function readTraffic(actor: Actor): { sent: number; received: number } | undefin
   return { sent: counter('tx'), received: counter('rx') }
 }
 
-/** Resident memory of each process and its children, from /proc; a process that is gone in between is no error. */
+/** Resident memory of each process and its children, from /proc; processes that exit meanwhile are skipped. */
 async function watchMemory(): Promise<void> {
   const rss = new Map<number, { parent: number; bytes: number; command: string }>()
   for (const name of await readdir('/proc')) {

@@ -5,7 +5,7 @@
     python train.py http://127.0.0.1:18480/ipfs/CID     # coopt up, or any IPFS gateway
     python train.py path/to/dataset                     # or a directory: coopt merge --out, ipfs get, coopt export
 
-Runs on the CPU. Prints the mean cosine on a tenth of the rows that is held out, and saves the student and what it needs to be used.
+Runs on the CPU. Prints the mean cosine on a tenth of the rows that is held out, and saves the student with everything needed to use it.
 """
 import argparse
 import io

@@ -1,10 +1,10 @@
-"""Random Parquet files of other writers, and what becomes of them when a column is appended.
+"""Writes random Parquet files with other programs, and checks that appending a column preserves them.
 
     python append_check.py write DIR COUNT SEED      DIR/<i>.parquet by pyarrow and DuckDB in turn; prints the numbers of rows as JSON
     python append_check.py compare DIR COUNT         DIR/<i>.parquet and DIR/<i>.out.parquet: old columns equal in values and bytes
 
 `compare` prints what pyarrow and DuckDB read from the appended files: targets as rows of hex (little-endian float32) or null, and all
-weights as one hex, or null where there is no such column.
+weights as one hex, or null without such a column.
 """
 
 import json
@@ -70,7 +70,7 @@ types = {
 
 
 def chunks(metadata):
-    """Where the column chunks lie and what they are, as pyarrow reads it from the footer."""
+    """Position and description of the column chunks, as pyarrow reads them from the footer."""
     groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
     return [[group.column(c).to_dict() for c in range(group.num_columns)] for group in groups]
 

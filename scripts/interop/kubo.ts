@@ -1,10 +1,10 @@
 /**
  * A stock Kubo for the interop tests: built by the Go toolchain at one pinned version, kept in `.cache/kubo-VERSION/` of the checkout.
  *
- *   node scripts/interop/kubo.ts      builds it where there is none, prints its path
+ *     node scripts/interop/kubo.ts      builds it if necessary, prints its path
  *
- * Built in a module of its own, because the module proxy resolves the pinned version for `go get` where `go install PATH@VERSION`
- * of a main module with exclusions is refused. Takes about five minutes of two cores the first time.
+ * Built in a separate module, because `go install PATH@VERSION` refuses a main module with exclusions, while `go get` accepts the pinned version. The
+ * first build takes about five minutes on two cores.
  */
 import { execFile } from 'node:child_process'
 import { access, constants, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** The one place that says which Kubo the tests are about. */
+/** The only place that pins the Kubo version of the tests. */
 export const KUBO_VERSION = '0.41.0'
 
 const MODULE = 'github.com/ipfs/kubo/cmd/ipfs'
@@ -21,7 +21,7 @@ const run = promisify(execFile)
 
 const cached = join(import.meta.dirname, '..', '..', '.cache', `kubo-${KUBO_VERSION}`, 'ipfs')
 
-/** The `ipfs` named by COOPT_KUBO, else the one built here, else one on the PATH; undefined when there is none. */
+/** The `ipfs` named by COOPT_KUBO, otherwise the one built here, otherwise one on the PATH; undefined if there is none. */
 export async function findKubo(
   env: Readonly<Record<string, string | undefined>> = process.env
 ): Promise<string | undefined> {
@@ -35,11 +35,11 @@ export async function findKubo(
   return undefined
 }
 
-/** Build the pinned version into the cache. Rejects with what Go said. */
+/** Build the pinned version into the cache. Rejects with Go's error output. */
 export async function installKubo(): Promise<string> {
   const work = await mkdtemp(join(tmpdir(), 'coopt-kubo-'))
   const go = async (...args: string[]): Promise<void> => {
-    // the daemon needs no C, and a machine without a compiler can build it then
+    // the daemon does not need C, and this way machines without a C compiler can build it
     await run('go', args, { cwd: work, env: { ...process.env, CGO_ENABLED: '0' }, maxBuffer: 64 * 1024 * 1024 })
   }
   try {
@@ -48,7 +48,7 @@ export async function installKubo(): Promise<string> {
     await mkdir(join(cached, '..'), { recursive: true })
     const built = `${cached}.${process.pid}`
     await go('build', '-trimpath', '-o', built, MODULE)
-    await rename(built, cached) // whole or not at all: tests may look for it meanwhile
+    await rename(built, cached) // atomic: tests may look for it meanwhile
   } finally {
     await rm(work, { recursive: true, force: true })
   }
@@ -69,6 +69,6 @@ async function isExecutable(path: string): Promise<boolean> {
     await access(path, constants.X_OK)
     return true
   } catch {
-    return false // not there, or not for us: the next place may have it
+    return false // missing or not executable: try the next place
   }
 }

@@ -1,5 +1,5 @@
 """
-Models with random weights as the exporters of the field write them, for test/interop/models.test.ts:
+Models with random weights as common exporters write them, for test/interop/models.test.ts:
 
     python make_models.py FOLDER
 
@@ -122,7 +122,7 @@ note("float16", tensor=hidden, tolerance=2e-2)
 onnx.save(convert_float_to_float16(onnx.load(torchscript), keep_io_types=True), path("float16-inside"))
 note("float16-inside", tensor=hidden, tolerance=2e-2)
 
-# 8 bits: the feature of the float model, within what 8 bits lose
+# 8 bits: the feature of the float model, within the precision of 8 bits
 quantize_dynamic(torchscript, path("int8-dynamic"), weight_type=QuantType.QUInt8)
 note("int8-dynamic", tensor=hidden, reference=torchscript, tolerance=0.1)
 quantize_static(torchscript, path("int8-qdq"), Images(), quant_format=QuantFormat.QDQ)
@@ -170,7 +170,7 @@ else:
                 export(Tower(tower, output), path("tower-" + name), output)
             last = feature_tensor(path("tower-" + name)) if output == "logits" else None
             note("tower-" + name, tensor=last)
-        except Exception as error:  # an exporter that does not know the newest transformers
+        except Exception as error:  # an exporter that does not support the newest transformers
             sys.stderr.write(f"skipped: {name}: {type(error).__name__}: {str(error)[:200]}\n")
             MODELS.pop("tower-" + name, None)
 

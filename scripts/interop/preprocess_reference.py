@@ -1,5 +1,5 @@
 """
-What transformers, timm and open_clip themselves make of photos, for test/interop/preprocess.test.ts:
+Photos preprocessed by transformers, timm and open_clip themselves, for test/interop/preprocess.test.ts:
 
     python preprocess_reference.py FOLDER PHOTO...
 

@@ -1,9 +1,10 @@
 /**
- * A virtual environment with the pinned programs of requirements.txt, made once: `.venv/<hash of what is pinned>`.
+ * A virtual environment with the pinned packages of requirements.txt, created once in `.venv/<hash of the pinned versions>`.
  *
- *     node scripts/interop/python-environment.ts [--no-train | --models]     makes it and prints the path of its python
+ *     node scripts/interop/python-environment.ts [--no-train | --models]     creates it and prints the path of its python
  *
- * --no-train leaves PyTorch out, --models makes the one of requirements-models.txt instead (PyTorch, transformers, timm). Needs a Python of 3.11 or newer with the module venv, and pip's package index.
+ * --no-train omits PyTorch, --models installs requirements-models.txt instead (PyTorch, transformers, timm). Needs Python 3.11 or newer with the
+ * module venv, and pip's package index.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -20,14 +21,14 @@ const OLDEST = [3, 11] as const
 /** PyTorch's libraries are some 3 GB. */
 const INSTALL_MS = 1_800_000
 
-/** The end of pip's complaint is the part that says what is wrong. */
+/** The end of pip's output contains the reason. */
 const MAX_REASON = 500
 
 export type PythonEnvironment = { readonly python: string } | { readonly missing: string }
 
 /**
- * The path of the environment's python, made now if it is not there. `missing` says in words why there is none: no Python that is new
- * enough, or the programs cannot be installed.
+ * The path of the environment's python; the environment is created if necessary. `missing` explains why there is none: no Python that is new enough,
+ * or the packages cannot be installed.
  */
 export async function pythonEnvironment(options: { train: boolean } | { models: true }): Promise<PythonEnvironment> {
   const base = await findPython()
@@ -47,8 +48,8 @@ export async function pythonEnvironment(options: { train: boolean } | { models: 
   try {
     await run(python, [...pip, '--requirement', join(HERE, requirements)], { timeout: INSTALL_MS })
   } catch (error) {
-    // no package index within reach, or it lacks a pinned version
-    return { missing: `the pinned Python programs could not be installed (${String(error).slice(-MAX_REASON)})` }
+    // the package index is unreachable or lacks a pinned version
+    return { missing: `the pinned Python packages could not be installed (${String(error).slice(-MAX_REASON)})` }
   }
   await writeFile(complete, `${base.version}\n`)
   return { python }
@@ -69,7 +70,7 @@ async function findPython(): Promise<{ command: string; version: string } | unde
       const [major = 0, minor = 0] = version.split('.').map(Number)
       if (major === OLDEST[0] && minor >= OLDEST[1]) return { command, version }
     } catch (error) {
-      // not there, or without venv: another name may do
+      // missing, or without venv: try the next name
       if (!(error instanceof Error)) throw error
     }
   }

@@ -1,8 +1,8 @@
-"""Reads shards with one program and prints what it saw, as one JSON object: a column type and, for every row, bytes in hex.
+"""Reads shards with one program and prints the contents as one JSON object: a column type and, for every row, bytes in hex.
 
     python read_shards.py READER PATH_OR_URL [PATH_OR_URL ...]
 
-Reading goes through the program's own public interface, the way its manual shows it. Numbers are printed as their bits: equal text means
+Reading uses the program's public interface as its manual shows. Numbers are printed as their bits: equal text means
 equal values.
 """
 
@@ -116,7 +116,7 @@ def of_datasets(data, streaming):
 
 
 def first_image(data):
-    """Width and height of the first image as `datasets` decodes it, or None where it is no image."""
+    """Width and height of the first image as `datasets` decodes it, or None if it is not an image."""
     import PIL
 
     try:

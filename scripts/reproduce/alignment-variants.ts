@@ -1,9 +1,9 @@
 /**
- * How should targets be mapped onto the reference? Ways to fit T, each judged on rows that took no part in it: what decides the
- * defaults of a manifest's `alignment`. The node's own way is `fitTransform`; the others are here for comparison only.
+ * Compares ways to fit T, each judged on rows that were not used in the fit, to choose the defaults of a manifest's `alignment`. The node uses
+ * `fitTransform`; the others are here for comparison only.
  *
- * Every prior's own targets of all rows are at hand (a swarm of one that aligns to nothing). The first `shared` rows are S; the others
- * are dealt out to the priors in turn, mapped, merged, and classified by the ridge probe.
+ * Uses every prior's own targets of all rows (from a swarm of one without alignment). The first `shared` rows are S; the others are assigned to the
+ * priors in turn, mapped, merged, and classified by the ridge probe.
  */
 import { DEFAULT_GRID, fitTransform } from '../../src/align/transform.ts'
 import { symmetricEigen } from '../../src/align/eigen.ts'
@@ -13,7 +13,7 @@ import { multiplyByTranspose, plainGemm, transpose } from '../../src/gemm.ts'
 import { toFloat64, zeros, type Matrix32, type Matrix64 } from '../../src/matrix.ts'
 import { ridgeProbe } from '../../node/evaluate/ridge-probe.ts'
 
-/** rows x n_from -> rows x n_to, of rows of any number */
+/** Maps any number of rows, rows x n_from -> rows x n_to */
 type Mapping = (raw: Matrix64) => Matrix64
 
 interface Variant {
@@ -196,7 +196,7 @@ function meanCosine(a: Matrix64, b: Matrix64): number {
   return sum / u.rows
 }
 
-/** Lengths do not matter where the reference's were changed: both are taken as unit rows. */
+/** Compares unit rows, because some variants change the reference's lengths. */
 function explained(a: Matrix64, b: Matrix64): number {
   const [u, v] = [unit(a), unit(b)]
   const centred = subtractRow(copy(v), columnMeans(v))

@@ -16,13 +16,13 @@ import { NOISE, targetsOf, type Dataset } from './datasets.ts'
 
 export const UNIFORMITY = { t: 2, centred: false }
 
-/** Directions with less of the variance than this (of the largest) are rounding: whitening would blow them up. */
+/** Directions with a smaller share of the largest variance are rounding errors, which whitening would amplify. */
 const LEAST_VARIANCE = 1e-6
 
-/** Of a copy's rows, relative to their length */
+/** Noise of a copy's rows, relative to their length */
 const COPY_NOISE = 0.02
 
-/** As a node would have it, after the gate. */
+/** The candidate as a node would see it after the gate. */
 export function candidateOf(name: string, targets: Matrix32, reference: Matrix32): Candidate {
   const assessment = assess({ gate: DEFAULT_GATE, uniformity: UNIFORMITY }, { targets, kind: 'onnx' }, reference)
   return {
@@ -66,7 +66,7 @@ export function attackers(
     made.push([`${prior}, rotated copy`, copied(own, prior, seed)])
   }
   return made.map(([name, targets]) =>
-    // ids that come before and behind those of honest priors
+    // ids that sort before and after those of honest priors
     candidateOf(`attacker: ${name}`, float32(targets), reference)
   )
 }

@@ -1,4 +1,4 @@
-/** Three sets of images that have little in common, what priors say of them, and how good these priors are there. */
+/** Three image sets that have little in common, with the priors' features and the accuracy of each prior. */
 import { stat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -20,7 +20,7 @@ export interface Dataset {
   readonly reference: Matrix32
   /** By prior, images x l */
   readonly features: ReadonlyMap<string, Matrix32>
-  /** Who takes part in elections, in the order of the table */
+  /** Priors that take part in elections, in the order of the table */
   readonly swarm: readonly string[]
   /** Accuracy of each prior on these images, 0 to 1; see `NOTE` */
   readonly quality: ReadonlyMap<string, number>
@@ -74,7 +74,7 @@ const SOURCES: readonly Source[] = [
 
 const zooSchema = z.object({ priors: z.array(z.object({ name: z.string(), probeAccuracy: z.number() })) })
 
-/** Throws `InvalidInputError` naming the file that is not there. */
+/** Throws `InvalidInputError` naming a missing file. */
 export async function loadDatasets(options: DatasetOptions): Promise<Dataset[]> {
   const { data } = options
   const path = (name: string): string => {
@@ -85,7 +85,7 @@ export async function loadDatasets(options: DatasetOptions): Promise<Dataset[]> 
   const names = [...ZOO, 'im_mobilenet025', ...IMAGENET, NOISE, UNTRAINED]
   for (const file of [...names.map(path), ...SOURCES.flatMap(s => s.images.map(image => join(data, image)))]) {
     await stat(file).catch((cause: unknown) => {
-      throw new InvalidInputError(`${file} is not there: --data names the folder with photos/, flowers/ and priors/`, {
+      throw new InvalidInputError(`${file} is missing: --data names the folder with photos/, flowers/ and priors/`, {
         cause
       })
     })

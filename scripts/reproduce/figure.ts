@@ -1,4 +1,4 @@
-/** A table or figure of the papers in miniature: what it needs computed, and what it makes of it. */
+/** A table or figure of the papers in miniature: the computations it needs, and the section it makes of them. */
 import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { VariantResult } from './alignment-variants.ts'
 import type { Dataset } from './datasets.ts'
@@ -11,7 +11,7 @@ export interface Figure {
   readonly key: string
   readonly swarms: readonly SwarmSetup[]
   readonly students: readonly StudentRun[]
-  /** Needs the dataset that processes make together */
+  /** Needs the dataset that real processes make together */
   readonly real?: boolean
   /** Needs the features of three datasets (datasets.ts) */
   readonly datasets?: boolean
@@ -30,9 +30,9 @@ export interface Verdict {
   /** What the papers, or the method, lead to expect */
   readonly claim: string
   readonly outcome: 'holds' | 'holds within the spread' | 'does not hold'
-  /** A reason that seems likely and was not tested: told, as such, where the claim does not hold */
+  /** A likely but untested reason, printed as such if the claim does not hold */
   readonly why?: string
-  /** Margins are so wide that --quick fails when it does not hold */
+  /** The margin is so wide that --quick fails if the claim does not hold */
   readonly firm?: boolean
 }
 
@@ -112,7 +112,7 @@ export function scored(name: string, values: readonly number[], fields: Readonly
   return { name, ...spread(values), values: values.map(v => round(v, 2)), ...fields }
 }
 
-/** Mean and standard deviation (n - 1) of what was seen; the deviation of one value is 0. */
+/** Mean and standard deviation (n - 1) of the values; the deviation of a single value is 0. */
 export function spread(values: readonly number[]): { mean: number; deviation: number } {
   const mean = values.reduce((sum, v) => sum + v, 0) / values.length
   const squares = values.reduce((sum, v) => sum + (v - mean) ** 2, 0)
@@ -120,8 +120,8 @@ export function spread(values: readonly number[]): { mean: number; deviation: nu
 }
 
 /**
- * Each row above the next? By more than the standard error of their difference twice over: holds; by less: within the spread. `why` is
- * told where it does not hold.
+ * Is each row above the next? By more than two standard errors of their difference: holds; by less: within the spread. `why` is printed if the claim
+ * does not hold.
  */
 export function falling(claim: string, rows: readonly Row[], count: number, why?: string): Verdict {
   let outcome: Verdict['outcome'] = 'holds'
@@ -148,7 +148,7 @@ export function round(value: number, digits: number): number {
   return Number(value.toFixed(digits))
 }
 
-/** `64.2 ± 0.4`, or what stands for no figure. */
+/** `64.2 ± 0.4`, or a placeholder without a figure. */
 export function plusMinus({ mean, deviation }: Pick<Row, 'mean' | 'deviation'>, digits = 1): string {
   if (mean === undefined) return '–'
   return `${mean.toFixed(digits)} ± ${(deviation ?? 0).toFixed(digits)}`

@@ -18,7 +18,7 @@ import { REAL, type StudentRun } from './work-list.ts'
 
 const STUDENT: StudentRun = { swarm: elected('uniformity').name }
 const PREDICTIVITY: StudentRun = { swarm: elected('predictivity').name }
-/** Long enough for the time that student and generation take together. */
+/** Enough epochs to take as long as student and generation together. */
 const BASELINE_EPOCHS = 44
 const baseline = (method: 'byol' | 'simclr'): StudentRun => ({
   ...STUDENT,
@@ -71,7 +71,7 @@ export const tab1: Figure = {
       ],
       rows: [...ours, ...theirs, untrained],
       verdicts: theirs.map(row =>
-        // a baseline that ended before had less time, and the claim says so
+        // a baseline that ended earlier had less time, and the claim states that
         falling(`CoOpt > ${row.name} ${timeText(Number(row.share))}`, [coopt, row], n)
       ),
       notes: [
@@ -173,7 +173,7 @@ export const tab6: Figure = {
 
 // --- internal ---
 
-/** The last probe before so many seconds, or the first. */
+/** The last probe before this many seconds, or the first. */
 function within({ points }: Outcome, seconds: number): Outcome['points'][number] {
   const reached = points.filter(p => p.seconds <= seconds).at(-1) ?? points[0]
   if (reached === undefined) throw new Error('a baseline without points')

@@ -1,4 +1,4 @@
-/** How the alignment is fitted. No student is trained for it. */
+/** The section on how the alignment is fitted. It does not train students. */
 import { ACCURACY, column, NAME, scored, spread, verdict, type Figure, type Row } from './figure.ts'
 import { VARIANTS } from './alignment-variants.ts'
 import { BEST, PRIORS, single } from './swarms.ts'

@@ -7,7 +7,7 @@ import type { SwarmSetup } from './work-list.ts'
 
 const ZOO = [...PRIORS, 'im_mobilenet025'] as const
 const NOISE = 'noise_hash'
-/** The whole zoo, whatever the gate says: a score is measured, not an election. */
+/** The whole zoo, including priors that the gate refuses: this measures scores, not elections. */
 const zoo = (policy: string, centred: boolean): SwarmSetup => ({
   name: `zoo-${policy}${centred ? '-centred' : ''}`,
   settings: { policy, centred, gate: false, participants: participants([...ZOO, NOISE]) }

@@ -1,4 +1,4 @@
-/** Tab. 7 and Fig. 6d (what to align to), and what each policy's choice costs against the best. */
+/** Tab. 7 and Fig. 6d (what to align to), and the cost of each policy's choice relative to the best. */
 import {
   ACCURACY,
   column,

@@ -126,7 +126,7 @@ export const fig5b: Figure = {
           'together > mean of the single ones',
           [together, average],
           n,
-          'the uniform value elects superclass2 with every seed, and what is aligned to it teaches no more whoever takes part (see the choice of the reference): a student follows its reference'
+          'the uniform value elects superclass2 with every seed, and what is aligned to it teaches no more, no matter who takes part (see the choice of the reference): a student follows its reference'
         )
       ]
     }

@@ -1,5 +1,6 @@
 /** All figures, in the order of RESULTS.md, and those of --quick. */
-import { electionsOfDatasets, gateOfDatasets } from './figures-datasets.ts'
+import { electionsOfDatasets } from './figures-dataset-elections.ts'
+import { gateOfDatasets } from './figures-dataset-gate.ts'
 import { ACCURACY, falling, firm, NAME, type Figure } from './figure.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { alignment } from './figures-defaults.ts'

@@ -1,6 +1,6 @@
 /**
- * The images as the students read them: STEM.rgb, bytes [rows, side, side, 3], and STEM.csv, `id,label` of each row. An id is the
- * image's CID, as in a merged dataset. Decoded here, by the decoder that the priors get their pixels from, so Python needs no codec.
+ * Writes the images as the students read them: STEM.rgb, bytes [rows, side, side, 3], and STEM.csv, `id,label` of each row. An id is the image's CID,
+ * as in a merged dataset. Images are decoded here, with the same decoder as for the priors, so Python does not need a codec.
  */
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,11 +12,11 @@ import { openSource } from '../../node/image-sources/source.ts'
 import { createImageDecoder } from '../../node/compute/inference/images.ts'
 import { DEFAULT_LIMITS } from '../../node/compute/inference/limits.ts'
 
-/** CIFAR-10's images, and what the students are made for. */
+/** Side of CIFAR-10's images, and of the students' input. */
 const SIDE = 32
 const BYTES = SIDE * SIDE * 3
 
-/** Where the data of an evaluation are: the layout of the folder that --data names. */
+/** Paths of the evaluation's data: the layout of the folder that --data names. */
 export interface DataFiles {
   readonly images: readonly string[]
   readonly labels: string
@@ -26,7 +26,7 @@ export interface DataFiles {
   prior(name: string): string
 }
 
-/** Throws `InvalidInputError` naming the file that is not there. */
+/** Throws `InvalidInputError` naming a missing file. */
 export async function dataFiles(folder: string): Promise<DataFiles> {
   const cifar = join(folder, 'cifar10')
   const files = {
@@ -39,13 +39,13 @@ export async function dataFiles(folder: string): Promise<DataFiles> {
   }
   for (const path of [...files.images, files.labels, files.testImages, files.testLabels, files.zoo]) {
     await stat(path).catch((cause: unknown) => {
-      throw new InvalidInputError(`${path} is not there: --data names the folder with cifar10/ and priors/`, { cause })
+      throw new InvalidInputError(`${path} is missing: --data names the folder with cifar10/ and priors/`, { cause })
     })
   }
   return files
 }
 
-/** Writes train.* and test.* into `folder`, unless they are there. */
+/** Writes train.* and test.* into `folder`, unless they exist. */
 export async function writeImageFiles(data: DataFiles, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
   const complete = join(folder, 'complete')
@@ -78,13 +78,13 @@ async function writeSplit(tars: readonly string[], labelFile: string, stem: stri
       const pixels = new Uint8Array(source.count * BYTES)
       let rows = 'id,label\n'
       for (let i = 0; i < source.count; i++) {
-        // a member of a tar is called `TAR: NAME`
+        // a member of a tar is named `TAR: NAME`
         const name = basename(source.nameOf(i).split(': ').at(-1) ?? '')
         const label = labels.get(name)
         if (label === undefined) throw new InvalidInputError(`${labelFile} has no label for ${name}`)
         const image = await decoder.decode(await source.read(i))
         if (image.width !== SIDE || image.height !== SIDE || image.channels !== 3)
-          throw new InvalidInputError(`${name} is no ${SIDE} x ${SIDE} colour image`)
+          throw new InvalidInputError(`${name} is not a ${SIDE} x ${SIDE} colour image`)
         pixels.set(image.data, i * BYTES)
         rows += `${sampleId(source.digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES))},${label}\n`
       }

@@ -1,4 +1,4 @@
-/** RESULTS.md and results.json, from sections that are computed already. */
+/** Formats computed sections as RESULTS.md and results.json. */
 import type { Figure, Row, Section } from './figure.ts'
 
 export interface Machine {
@@ -14,9 +14,9 @@ export interface Document {
   readonly command: string
   readonly seeds: number
   readonly quick: boolean
-  /** Of the run that computed what was missing; what the cache had is not in it */
+  /** Of the last run, without results that were cached already */
   readonly seconds: number
-  /** Of training, all students together, one core's */
+  /** Training time of all students together, on one core */
   readonly trainingSeconds: number
   readonly students: number
   readonly sections: ReadonlyArray<{ key: Figure['key']; section: Section }>

@@ -1,4 +1,4 @@
-/** A Python that has PyTorch: the one that is named, or a virtual environment made for it. */
+/** Finds a Python with PyTorch: the one that is named, or a virtual environment created for it. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { pythonEnvironment } from '../interop/python-environment.ts'
@@ -7,7 +7,7 @@ export type Torch = { readonly python: string; readonly version: string } | { re
 
 const IMPORT_MS = 120_000
 
-/** `python`, else COOPT_PYTHON, else an environment that is made now if `install` allows it. */
+/** `python`, otherwise COOPT_PYTHON, otherwise an environment that is created if `install` allows it. */
 export async function findTorch({ python, install }: { python: string | undefined; install: boolean }): Promise<Torch> {
   const named = python ?? process.env.COOPT_PYTHON
   if (named !== undefined) return await versionOf(named)

@@ -1,4 +1,4 @@
-/** Every prior's own targets of all images, from the swarms of one (`single`), and the images' labels. */
+/** Every prior's own targets of all images, from swarms with one participant (`single`), and the images' labels. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodeMatrix } from '../../src/bytes.ts'
@@ -31,12 +31,12 @@ export function variantsOf({ cache, labels }: { cache: string; labels: string })
       const own = (await readFile(`${path}.ids.txt`, 'utf8')).trim().split('\n')
       ids ??= own
       if (own.length !== ids.length || own.some((id, i) => id !== ids?.[i]))
-        throw new InvalidInputError(`${path} has other rows than those of ${priors[0]}`)
+        throw new InvalidInputError(`${path} does not have the same rows as that of ${priors[0]}`)
       const bytes = await readFile(path)
       const columns = (bytes.byteLength - NPY_HEADER_BYTES) / 4 / own.length
       matrices.set(prior, decodeMatrix(bytes.subarray(NPY_HEADER_BYTES), own.length, columns))
     }
-    // rows lie partition by partition: shuffled, so that the first of them are a sample
+    // rows are ordered by partition: shuffle them, so that the first ones are a sample
     const order = [...shuffle(ids?.length ?? 0, createRandomStream('coopt/1/reproduce', new Uint8Array(32), `${seed}`))]
     const chosen = new Map(
       [...matrices].map(([prior, m]) => {

@@ -1,6 +1,6 @@
 /**
- * One dataset made for real: a publisher and eight participants, each a process with a home of its own, on the loopback interface.
- * What a simulation cannot tell comes from here: seconds of each participant, and the CID that three architectures train on.
+ * One dataset made by real processes: a publisher and eight participants, each with its own home, on the loopback interface. It provides what a
+ * simulation cannot: seconds of each participant, and the CID that three architectures train on.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
@@ -42,7 +42,7 @@ export type RealRun = z.infer<typeof realRunSchema>
 const TARS = 2
 const SETTINGS = ['--partitions', '40', '--shared', '1000', '--dim', '128', '--election', 'uniformity']
 
-/** Made once; the merged targets are then REAL.npy among the others. */
+/** Runs once; the merged targets are then stored as REAL.npy. */
 export async function realSwarm(
   data: DataFiles,
   { cache, signal, onProgress }: { cache: string; signal: AbortSignal; onProgress(text: string): void }
@@ -56,7 +56,7 @@ export async function realSwarm(
   const directory = await mkdtemp(join(tmpdir(), 'coopt-reproduce-'))
   const running = new Set<CoOptProcess>()
   const stopped = Promise.withResolvers<never>()
-  // nobody may be waiting when it comes
+  // the rejection may come before anything awaits it
   stopped.promise.catch(() => undefined)
   const stop = (): void => stopped.reject(signal.reason)
   signal.addEventListener('abort', stop, { once: true })

@@ -3,10 +3,9 @@
  *
  *     npm run reproduce -- [--data DIR] [--figure tab7 …] [--seeds 3] [--jobs 2] [--device cpu] [--python PATH] [--cache DIR] [--out DIR] [--quick]
  *
- * Everything that is computed is kept in the cache: stop it and start it again, it goes on. Without --python (or COOPT_PYTHON) a
- * virtual environment with PyTorch is made below .venv, 6 GB on Linux. --quick takes minutes: fewer rows, epochs and seeds, and only
- * claims with a wide margin; exit code 1 if one of them does not hold. Where --quick finds no PyTorch, the closed-form probe of the merged
- * targets stands for the student, and RESULTS.md says so.
+ * All results are cached, so an interrupted run can be restarted and continues. Without --python (or COOPT_PYTHON) a virtual environment with PyTorch
+ * is created below .venv, 6 GB on Linux. --quick takes minutes: fewer rows, epochs and seeds, and only claims with a wide margin; exit code 1 if one
+ * of them does not hold. If --quick does not find PyTorch, the closed-form probe of the merged targets replaces the student, and RESULTS.md says so.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
@@ -37,7 +36,7 @@ const { values } = parseArgs({
     device: { type: 'string', default: 'cpu' },
     python: { type: 'string' },
     cache: { type: 'string' },
-    /** Folder for RESULTS.md and results.json; by default where the repository keeps them */
+    /** Folder for RESULTS.md and results.json; by default their place in the repository */
     out: { type: 'string' },
     quick: { type: 'boolean', default: false }
   }
@@ -48,12 +47,12 @@ const zooSchema = z.object({ priors: z.array(z.object({ name: z.string(), probeA
 const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.once(name, () =>
-    stop.abort(new Error(`stopped by ${name}; what is done is kept, run the same command to go on`))
+    stop.abort(new Error(`stopped by ${name}; finished work is kept, run the same command to continue`))
   )
 try {
   process.exitCode = await reproduce(stop.signal)
 } catch (error) {
-  // whatever it was doing when it was stopped has its own words for that
+  // the interrupted step may throw its own error
   const cause: unknown = stop.signal.aborted ? stop.signal.reason : error
   console.error(cause instanceof Error ? cause.message : String(cause))
   process.exitCode = 1
@@ -89,7 +88,7 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const real =
     figures.some(f => f.real === true) && !quick ? await realSwarm(data, { cache, signal, onProgress }) : undefined
   const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })
-  // figures without students may need them, too
+  // figures without students may need the images, too
   if (!quick || !('missing' in torch)) {
     onProgress('images for the students')
     await writeImageFiles(data, images)
@@ -144,7 +143,7 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   return broken.length === 0 ? 0 : 1
 }
 
-/** Students, or where there is no PyTorch the linear probe that `coopt simulate` reports of the merged targets. */
+/** Students or, without PyTorch, the linear probe of the merged targets that `coopt simulate` reports. */
 async function trainedOrProbed(
   runs: readonly StudentRun[],
   torch: Torch,
@@ -173,7 +172,7 @@ function isPythonNamed(): boolean {
 function chosenFigures(all: readonly Figure[], keys: readonly string[]): readonly Figure[] {
   const unknown = keys.find(key => all.every(f => f.key !== key))
   if (unknown !== undefined)
-    throw new InvalidInputError(`--figure ${unknown} is not known, there are ${all.map(f => f.key).join(', ')}`)
+    throw new InvalidInputError(`--figure ${unknown} is unknown; choose from ${all.map(f => f.key).join(', ')}`)
   return keys.length === 0 ? all : all.filter(f => keys.includes(f.key))
 }
 
@@ -184,11 +183,11 @@ function unique<T>(items: readonly T[], key: (item: T) => string): T[] {
 function whole(option: string, text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1)
-    throw new InvalidInputError(`${option} is a whole number above 0, not ${text}`)
+    throw new InvalidInputError(`${option} must be a whole number above 0, not ${text}`)
   return value
 }
 
-/** Without paths: they are this machine's own. */
+/** Without paths, which are specific to this machine. */
 function shownArguments(): string[] {
   const shown = [
     ...values.figure.flatMap(key => ['--figure', key]),

@@ -1,13 +1,12 @@
 /**
- * Weights for the rows of a simulated dataset by the quality of their author: the leave-one-out R2 with which its prior maps onto the
- * reference. Rows of a prior that hardly maps count little.
+ * Weights for the rows of a simulated dataset by the quality of their author: the leave-one-out R2 with which its prior maps onto the reference.
  */
 import { readFile } from 'node:fs/promises'
 import { InvalidInputError } from '../../src/errors.ts'
 import { npyHeader } from '../../node/export/npy.ts'
 import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 
-/** No row is left out altogether. */
+/** Least weight, so that no row is dropped completely. */
 const LEAST = 0.05
 
 /** A .npy file of float32 [rows]. `provenance`: path of NAME.provenance.csv. Throws `InvalidInputError`. */

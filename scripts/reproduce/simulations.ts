@@ -1,8 +1,8 @@
 /**
- * Runs swarms by `coopt simulate` in child processes, a few at a time, and keeps each report and its targets in the cache.
+ * Runs swarms with `coopt simulate` in child processes, a few at a time, and caches each report and its targets.
  *
- * A swarm is looked up by its name, its whole configuration, its seed, and the programs that decide its targets: what changed is run
- * again, what was interrupted goes on.
+ * The cache key is the swarm's name, its whole configuration, its seed, and the programs that determine its targets: changed swarms run again,
+ * interrupted runs continue.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -20,7 +20,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const LAUNCHER = join(ROOT, 'node', 'cli', 'bin.mjs')
 const KEPT_STDERR = 4096
 
-/** Of `coopt simulate`, which this repository writes itself: the name is checked, the rest is its type. */
+/** A report of `coopt simulate`, our own program: only the presence of two fields is checked. */
 const reportSchema = z.custom<ConfigurationReport>(
   value => typeof value === 'object' && value !== null && 'name' in value && 'participants' in value
 )
@@ -28,7 +28,7 @@ const storedSchema = z.object({ configuration: z.string(), report: reportSchema 
 
 export interface SimulationInit {
   data: DataFiles
-  /** Folder of everything that is kept */
+  /** Folder of the cache */
   cache: string
   /** Folder of the priors' features */
   features: string
@@ -59,7 +59,7 @@ export async function runSimulations(
   }
   if (missing.length === 0) return reports
   onProgress(`swarms: ${reports.size} are there, ${missing.length} to simulate`)
-  // one process first for the features, which all need; then a share of the seeds' swarms each
+  // first one process for the features, which all need; then each process gets a share of the seeds
   let done = 0
   const runPart = async (part: typeof missing, index: number): Promise<void> => {
     const path = join(cache, `plan-${index}.json`)
@@ -68,7 +68,7 @@ export async function runSimulations(
     await simulate(path, { cache, features, signal }, async report => {
       const configuration = configurations.get(report.name)
       if (configuration === undefined)
-        throw new Error(`coopt simulate reported ${report.name}, which was not asked for`)
+        throw new Error(`coopt simulate reported ${report.name}, which was not requested`)
       await writeJson(reportFile(cache, report.name), { configuration, report })
       reports.set(report.name, report)
       onProgress(`swarms: ${++done} of ${missing.length} (${report.name})`)
@@ -84,11 +84,11 @@ export async function runSimulations(
       try {
         for (let next = queue.shift(); next !== undefined; next = queue.shift()) await runPart(next.part, next.index)
       } finally {
-        // empty, or one failed: the others end with what they are at
+        // empty, or one failed: the others finish their current work
         queue.length = 0
       }
     } finally {
-      // after a failure the others end with what they are doing
+      // after a failure the others finish their current work
       queue.length = 0
     }
   }
@@ -100,7 +100,7 @@ export function targetsFolder(cache: string): string {
   return join(cache, 'targets')
 }
 
-/** JSON that is there as a whole or not at all. */
+/** Writes JSON atomically. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
   const draft = `${path}.${process.pid}.part`
   try {

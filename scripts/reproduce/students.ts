@@ -1,6 +1,6 @@
 /**
- * Trains students in Python processes (worker.py), one thread each, and keeps each one's figures as a file of the cache: what was
- * trained before is never trained again, so an interrupted reproduction goes on where it was.
+ * Trains students in Python processes (worker.py), one thread each, and caches the figures of each: a student is never trained twice, so an
+ * interrupted reproduction continues where it stopped.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
@@ -17,7 +17,7 @@ export const outcomeSchema = z.object({
   /** Of the linear probe after the last epoch, 0 to 1 */
   accuracy: z.number(),
   points: z.array(z.object({ epoch: z.number(), accuracy: z.number(), loss: z.number(), seconds: z.number() })),
-  /** Training alone: of one core's work on a CPU */
+  /** Seconds of training alone; on a CPU, of one core */
   seconds: z.number()
 })
 export type Outcome = z.infer<typeof outcomeSchema>
@@ -42,8 +42,7 @@ interface Planned {
 }
 
 /**
- * glibc gives large blocks back to the system at once, and every step would pay for getting them again, page by page: half of the
- * time of a small student.
+ * glibc returns large blocks to the system immediately, and every step would have to fault them in again page by page: half of the time of a small student.
  */
 const ALLOCATOR = {
   MALLOC_MMAP_THRESHOLD_: '4294967296',
@@ -109,7 +108,7 @@ async function jobOf(run: StudentRun, seed: number, programs: string, init: Stud
   const name = swarm === REAL ? REAL : `${configName(swarm, seed)}${round === undefined ? '' : `-round${round}`}`
   const targets = join(targetsFolder(cache), `${name}.npy`)
   let weights: string | undefined
-  // the length of a row's target, as a shard carries it
+  // the length of a row's target, which is a shard's weight
   if (weighted === 'length') weights = `${targets}.weights.npy`
   if (weighted === 'quality') {
     const report = reports.get(configName(swarm, seed))
@@ -123,7 +122,7 @@ async function jobOf(run: StudentRun, seed: number, programs: string, init: Stud
     probes: probes ?? scale.probes,
     ...(backbone === undefined ? {} : { backbone })
   }
-  // methods without targets depend on which images there are, and on nothing else of them
+  // methods without targets depend on the set of images only
   const files =
     method === 'student' ? [targets, `${targets}.ids.txt`] : method === 'untrained' ? [] : [`${targets}.ids.txt`]
   const id = jobKey({

@@ -16,7 +16,7 @@ export const PRIORS = [
 
 /** Below 0.62 each. */
 export const WEAK_PRIORS = ['resnet20_ep2', 'simclr_conv', 'superclass2', 'random_conv'] as const
-/** The rest, and `vit_tiny`, which the uniform value likes best. */
+/** The rest, including `vit_tiny`, which has the best uniform value. */
 export const STRONGER_PRIORS = ['resnet20', 'mobilenet', 'vgg_small', 'vit_tiny'] as const
 
 /** Best, middle and worst of PRIORS as references. */
@@ -35,7 +35,7 @@ export function alignedTo(alignTo: string): SwarmSetup {
   return { name: `to-${alignTo.replace(':', '-')}`, settings: { alignTo } }
 }
 
-/** Everybody's targets come from one prior. */
+/** A swarm with one prior only. */
 export function single(prior: string): SwarmSetup {
   return { name: `only-${prior}`, settings: { participants: participants([prior]), alignTo: 'none', gate: false } }
 }

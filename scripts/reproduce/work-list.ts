@@ -1,6 +1,6 @@
 /**
- * What is to be computed: swarms for `coopt simulate`, and students that are trained on the targets they merge. A figure names what it
- * needs; what two figures need alike is computed once.
+ * The work to do: swarms for `coopt simulate`, and students that are trained on the merged targets. Figures state what they need; common needs are
+ * computed once.
  */
 import { createHash } from 'node:crypto'
 
@@ -31,10 +31,10 @@ export interface StudentRun extends StudentSettings {
   readonly weighted?: 'quality' | 'length'
 }
 
-/** Name of the dataset that real processes make; the same for every seed. */
+/** Name of the dataset made by real processes; the same for every seed. */
 export const REAL = 'real'
 
-/** How many rows, epochs and seeds: `full` is what RESULTS.md has, `quick` what continuous integration can do. */
+/** Numbers of rows, epochs and seeds: `full` is for RESULTS.md, `quick` for continuous integration. */
 export interface Scale {
   readonly quick: boolean
   readonly seeds: readonly number[]
@@ -54,7 +54,7 @@ export function quickScale(seeds: number): Scale {
   return { quick: true, seeds: range(seeds), rows: 2500, partitions: 16, epochs: 6, probes: [] }
 }
 
-/** What names a run in tables of results: every field, in one order. */
+/** Name of a run in tables of results: every field, in a fixed order. */
 export function runName(run: StudentRun): string {
   const { swarm, round, method = 'student', backbone = 'convnet', weighted = null, epochs, probes } = run
   return JSON.stringify([swarm, round ?? null, method, backbone, weighted, epochs ?? null, probes ?? null])
@@ -72,7 +72,7 @@ export interface JobKeyParts {
   readonly device: string
 }
 
-/** Equal keys, equal work: what the cache's files are called. The order of fields does not matter. */
+/** Name of a cache file: equal work has equal keys. The order of fields does not matter. */
 export function jobKey(parts: JobKeyParts): string {
   return createHash('sha256').update(canonical(parts)).digest('hex').slice(0, 32)
 }

@@ -1,6 +1,6 @@
 /**
- * A pool of processes that take JSON lines and answer each with a JSON line: work goes to whoever is free, and a process is started
- * when there is work for it. A process that fails takes its work with it as an error.
+ * A pool of processes that read JSON lines and answer each with a JSON line. Work goes to an idle process; processes are started on demand. If a
+ * process fails, its work fails with it.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -28,8 +28,8 @@ export interface PoolInit {
 const KEPT_STDERR = 4096
 
 /**
- * Runs all jobs and hands over each answer as it comes. Rejects with the first failure, or the signal's reason; all processes are gone
- * then, and answers handed over stay so.
+ * Runs all jobs and passes on each answer as it arrives. Rejects with the first failure, or the signal's reason, after all processes have exited;
+ * answers passed on remain valid.
  */
 export async function runJobs(
   jobs: readonly Job[],
@@ -43,7 +43,7 @@ export async function runJobs(
     stop.throwIfAborted()
     const child = spawn(command, [...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     const exited = once(child, 'close')
-    // a program that cannot be started: serve() learns of it too, and says so
+    // the program cannot be started: serve() reports that
     exited.catch(() => undefined)
     const end = (): boolean => child.kill()
     stop.addEventListener('abort', end, { once: true })
@@ -79,7 +79,7 @@ async function serve(
   stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-KEPT_STDERR)
   })
-  // a process that is gone cannot take work; what it said is told below
+  // writing fails if the process has exited; its output is reported below
   stdin.on('error', () => undefined)
   const failure = once(child, 'error').then(([error]) => Promise.reject(error as Error))
   failure.catch(() => undefined)
@@ -88,7 +88,7 @@ async function serve(
     const next = await Promise.race([lines.next(), failure])
     if (next.done === true) {
       stop.throwIfAborted()
-      throw new Error(`a worker ended: ${said.trim() === '' ? 'it said nothing' : said.trim()}`)
+      throw new Error(`a worker ended: ${said.trim() === '' ? 'it printed nothing' : said.trim()}`)
     }
     return JSON.parse(next.value)
   }

@@ -6,7 +6,7 @@ import type { Assessment } from './gate.ts'
 import { createCorroborationMemo, type CorroborationMemo } from './corroboration.ts'
 import { createPredictivityMemo, type PredictivityMemo } from './predictivity.ts'
 
-/** A claimed V this far from the recomputed one is not rounding: the author says something else than it published. */
+/** A claimed V that is further from the recomputed one cannot be due to rounding: the claim does not match the published targets. */
 export const CLAIM_TOLERANCE = 1e-4
 
 /** One score record together with what was computed from its content. */
@@ -31,16 +31,16 @@ export interface Ranked {
   readonly author: string
   /** Lower is better, whatever the policy; `NO_VALUE` when the candidate has none */
   readonly value: number
-  /** The figure as people know it: V (lower is better), or what other policies measure (higher is better). Absent without a value. */
+  /** The figure to show to people: V (lower is better), or what other policies measure (higher is better). Absent without a value. */
   readonly figure?: number
   readonly electable: boolean
   /** Why it is not electable */
   readonly reason?: string
-  /** Not electable only because this candidate, which is, has the same targets: the prior is the same, and so is the worth of its work */
+  /** Set when the only obstacle is that this electable candidate has the same targets: it is the same prior, so its work is worth as much */
   readonly sameAs?: string
 }
 
-/** Where a reference comes from; `cid` names its matrix, which `matrix` holds when a policy computed it: then nobody else has published it. */
+/** The elected reference. `cid` names its matrix; `matrix` holds it if the policy computed it, because then no peer has published it. */
 export interface Reference {
   readonly cid?: CID
   readonly matrix?: Matrix32
@@ -52,7 +52,7 @@ export interface Reference {
 }
 
 export interface Election {
-  /** Absent while nobody is electable */
+  /** Absent while no candidate is electable */
   readonly reference?: Reference
   /** Electable candidates first, the best at the top; then the others */
   readonly ranking: readonly Ranked[]
@@ -60,23 +60,23 @@ export interface Election {
 
 export interface ElectionPolicy {
   readonly name: Manifest['election']['policy']
-  /** The figure of every admissible candidate that can be given one, by record key. `electable` are distinct priors. */
+  /** The figure of every admissible candidate that has one, by record key. `electable` holds distinct priors. */
   figures(
     manifest: Rules,
     admissible: readonly Candidate[],
     electable: ReadonlySet<string>,
     memo: ElectionMemo
   ): Map<string, number>
-  /** Turns a figure into a value of which the lower is better */
+  /** Converts a figure to a value where lower is better */
   value(figure: number): number
   /** The reference of a non-empty list of electable candidates, best first */
   reference(electable: readonly Candidate[], manifest: Rules, memo: ElectionMemo): Reference
 }
 
-/** The value of a candidate without one: worse than any, and unlike Infinity it survives JSON. */
+/** Stands for a missing value: worse than any real one and, unlike Infinity, representable in JSON. */
 export const NO_VALUE = Number.MAX_VALUE
 
-/** What an election may keep for the next one of the same swarm: results do not depend on it. */
+/** Cache that an election may pass to the next one of the same swarm. It does not affect results. */
 export interface ElectionMemo extends PredictivityMemo {
   readonly corroboration: CorroborationMemo
   /** The consensus computed last */

@@ -24,7 +24,7 @@ export function solveLower(l: Matrix64, b: Matrix64): Matrix64 {
 
 /** x = L^-T b for every row b of `b` (q x n): after `solveLower`, A x = b. A new matrix. */
 export function solveUpper(l: Matrix64, b: Matrix64): Matrix64 {
-  // from the last element to the first is from the first to the last of everything turned around
+  // back substitution is forward substitution with rows and columns reversed
   const n = l.rows
   const turned = new Float64Array(n * n)
   for (let i = 0; i < n; i++) {

@@ -8,19 +8,17 @@
  *   H V = V diag(w), w descending: w_i in [0, 1] is the share of direction i that the priors explain on average
  *   S* = c V_n diag(w_n) Q,   c such that rows have length 1 on average (root mean square)
  *
- * Q, orthogonal, is the polar factor of (V_n diag(w_n))^T A, A fixed codes from the manifest's seed: S* is what comes closest to A in its
- * span. Eigenvectors come in any sign and, where shares are close, in any rotation; after Q nothing of this is left. Directions that no
- * prior explains have w = 0, so ranks below n cost nothing but columns that depend on each other. A student's loss 1 - cosine, and T,
- * are indifferent to Q.
+ * The orthogonal Q is the polar factor of (V_n diag(w_n))^T A, where A holds fixed codes drawn from the manifest's seed: of all matrices with its
+ * span, S* is closest to A. Eigenvectors have arbitrary signs and, where shares are close, arbitrary rotations; Q removes both. Directions that no
+ * prior explains have w = 0, so a rank below n only makes columns linearly dependent. A student's loss, 1 - cosine, and T do not depend on Q.
  *
- * Measured on eight CIFAR-10 priors, m = 1,000, n = 128, and what changes when a ninth one, trained on ImageNet, joins them (cosine of old and new
- * rows): with the columns weighted by w^0, w^0.5, w, w^2 the cosine is .79, .85, .91, .97 (.19, .33, .51, .78 with a sign convention
- * instead of Q; best possible .92, .95, .97, .99); ridge probe on the merged targets of 5,000 images .598, .599, .599, .602; small convnet trained
- * on them, 12 epochs, .558, .568, .565, .565 (standard error .011). Weights cost no accuracy and buy stability.
+ * Weighting columns by w costs no accuracy and makes the reference stable. When a ninth prior joins eight CIFAR-10 priors (m = 1,000, n = 128), the
+ * cosine of old and new rows is .79, .85, .91, .97 with weights w^0, w^0.5, w, w^2 (.19, .33, .51, .78 with a sign convention instead of Q); a small
+ * convnet trained on the merged targets reaches .558, .568, .565, .565 (standard error .011).
  *
- * Student by what it is aligned to, the same way: the consensus .565, the consensus with two attackers in it (whitened superclass2 and random_conv)
- * .567, with two more (noise_hash, which the gate refuses, and a blend with 40 % noise) .571; resnet20, the best prior, .551; random codes .541.
- * One of these attackers turns rows to cosine .88 to .91, as an honest newcomer does; all four together to .83.
+ * The same convnet reaches .565 with targets aligned to the consensus, .567 and .571 with two and four attackers among the priors, .551 with the best
+ * single prior as the reference, and .541 with random codes. One attacker turns rows to a cosine of .88 to .91, as an honest newcomer does; four
+ * together to .83.
  *
  * More than MAX_SAMPLE rows: the eigenvectors are those of a sample drawn with the manifest's seed, and the other rows follow from
  * H V = V diag(w): row x is 1/q sum over k of x_k (X_k^T X_k + lambda_k I)^-1 X_k^T V diag(w)^-1, all sums over the sample.
@@ -45,13 +43,13 @@ export const CONSENSUS_RIDGE = 0.01
 export const MAX_SAMPLE = 1024
 
 /**
- * How many priors take part: all up to the first, above it the best, the largest of these that is not above their number. It bounds the
- * work and leaves out a newcomer that ranks last. It does not make new references rare: of 62 synthetic priors of like quality that joined
- * eight, 53 and 56 changed the members (two runs), because the ranking itself moves; with the best eight always, 38 and 40.
+ * How many priors take part: all of them up to the first step, otherwise as many of the best as the largest step that does not exceed their number.
+ * This bounds the work and leaves out a newcomer that ranks last. It does not make new references rare: of 62 synthetic priors of similar quality
+ * that joined eight, 53 and 56 changed the members (two runs), because the ranking itself moves; if the best eight always took part, 38 and 40.
  */
 export const CONSENSUS_STEPS = [8, 12, 16, 24, 32, 48, 64] as const
 
-/** Shares below are rounding (H has rank below n): such a direction is left out. */
+/** Smaller shares are rounding errors (H has rank below n); their directions are dropped. */
 const LEAST_SHARE = 1e-9
 
 export interface ConsensusMember {
@@ -61,7 +59,7 @@ export interface ConsensusMember {
   readonly targets: Matrix32
 }
 
-/** Of `count` distinct priors the best this many make the consensus. */
+/** How many of `count` distinct priors, the best first, form the consensus. */
 export function consensusSize(count: number): number {
   if (count <= CONSENSUS_STEPS[0]) return count
   return CONSENSUS_STEPS.findLast(step => step <= count) ?? CONSENSUS_STEPS[0]
@@ -78,7 +76,7 @@ export function consensus(members: readonly ConsensusMember[], seed: Uint8Array)
     a.id < b.id ? -1 : 1
   )
   const [first] = sorted
-  if (first === undefined) throw new NumericError('there is no consensus of no priors')
+  if (first === undefined) throw new NumericError('a consensus needs at least one prior')
   const { rows, columns } = first.targets
   for (const { id, targets } of sorted) {
     if (targets.rows !== rows || targets.columns !== columns)
@@ -201,7 +199,7 @@ function rotation(frame: Frame, sample: Uint32Array, columns: number, seed: Uint
   const turned = multiplyByTranspose(vectors, transpose(m)) // eigenvectors as rows, times M
   for (let i = 0; i < turned.rows; i++) {
     const value = values[i] as number
-    // codes at right angles to a direction: never seen, but a division by zero would be NaN for everybody
+    // codes orthogonal to a direction: never observed, but a division by zero would give every peer NaN
     const root = Math.sqrt(Math.max(value, most * Number.EPSILON))
     for (let c = 0; c < columns; c++) turned.data[i * columns + c] = (turned.data[i * columns + c] as number) / root
   }

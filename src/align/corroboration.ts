@@ -1,24 +1,25 @@
 /**
- * Corroboration: in how many dimensions do others see the same in the images as this prior? The uniform value prefers priors that tell many images
- * apart, and is won by whatever fills the sphere: noise, whitening. Here a dimension counts only when another prior has it, too.
+ * Corroboration: in how many dimensions do other priors agree with this one about the images? The uniform value favours priors that tell many images
+ * apart, but anything that fills the sphere wins it, such as noise or whitening. Here a dimension counts only if another prior has it as well.
  *
  *   shared(k, j) = min(r_k R2(k | j), r_j R2(j | k))
  *   value(k)     = max over the other priors j of shared(k, j) + mean over them of shared(k, j) + 1e-4 mean over them of R2(k | j)
  *
  * r is the effective rank (participation ratio) of targets centred on S and scaled to unit rows, R2(k | j) the exact leave-one-out R2 of ridge from j
- * to k (the best of `STRENGTHS`): r_k R2(k | j) are the dimensions of k that j explains. Noise raises r_k and lowers R2 as much. Whitening
- * raises r_k, but shared is bounded by what j has in common with k by its own, unwhitened measure. The largest term finds few good priors among
- * many poor ones; the mean decides between the two of that pair. Two priors alone are equal in both: then the one of which more is explained.
+ * to k (the best of `STRENGTHS`): r_k R2(k | j) are the dimensions of k that j explains. Noise raises r_k and lowers R2 by as much. Whitening raises
+ * r_k, but `shared` is bounded by r_j R2(j | k), which is in j's own, unwhitened dimensions. The maximum finds a few good priors among many poor
+ * ones; the mean decides within the best pair. With only two priors both terms are equal, and the last one prefers the prior that is explained
+ * better.
  *
- * Against copies: where R2 is `EQUIVALENT` or more in both directions, two candidates are linear maps of each other; they count once, do not vouch for
- * each other, and of the group's versions the least spread one counts, so that to whiten somebody's targets gains nothing. Where R2 is that high in one
- * direction, one contains the other and does not vouch for it. The consensus of all others (consensus.ts) shares much with everybody: a
- * leading candidate that is a linear map of it is worth 0 and vouches for nobody.
+ * Against copies: where R2 is `EQUIVALENT` or more in both directions, two candidates are linear maps of each other: they count once and do not vouch
+ * for each other, and the least spread version represents the group, so whitening another prior's targets gains nothing. Where R2 is that high in one
+ * direction only, one contains the other and does not vouch for it. The consensus of all others (consensus.ts) shares much with every prior: a
+ * leading candidate that is a linear map of it is worth 0 and vouches for none.
  *
- * What it cannot do. Two identities of one attacker who build on the same thing that nobody else has (a whitened private network, and the
- * same with noise) vouch for each other like two good priors among poor ones, and win: nothing in S_Y tells these cases apart. A good prior
- * that is alone among poor ones is not found. And as the least spread version of a group counts, who publishes a linear map of somebody's
- * targets in which what others see is held down lowers its value (the next best is elected). RESULTS has figures.
+ * Limits. Two identities of one attacker that build on the same private model (one whitened, one with added noise) vouch for each other like two good
+ * priors among poor ones, and win: nothing in S_Y distinguishes these cases. A single good prior among poor ones is not found. Because the least
+ * spread version represents a group, an attacker can lower a prior's value by publishing a linear map of its targets that suppresses what other
+ * priors see; the next best is then elected. RESULTS has figures.
  *
  * Plain float64 + - * / sqrt, candidates in the order of their ids. Up to `MAX_ROWS` rows of S, drawn with the manifest's seed.
  */
@@ -29,22 +30,28 @@ import { consensus } from './consensus.ts'
 import { createForm, formR2, type LooForm } from './loo-form.ts'
 import { panel, type PredictivityCandidate } from './predictivity.ts'
 
-/** On CIFAR-10, flowers and photos (n = 256, m = 300 and 1,000) honest pairs reach 0.81, rotations 0.98, whitened versions 0.92 to 0.98. */
+/** On CIFAR-10, flowers and photos (n = 256, m = 300 and 1,000) honest pairs reach 0.81, rotations 0.98, whitened versions 0.93 to 0.98 with 1,000 rows, 0.83 to 0.96 with 300. */
 const EQUIVALENT = 0.9
 
 /** Forms of 8 MiB a candidate, half a second each in plain code. */
-const MAX_ROWS = 720
+const MAX_ROWS = 640
 
-/** Decides where nothing else does. */
+/** Weight of the tie-breaking term. */
 const TIE = 1e-4
 
-/** Found with the consensus of seven to nine priors: they are explained better by it than by each other by 0.07 at least. */
+/** The consensus of seven to nine priors explained each of them better, by at least 0.07 of R2, than any other prior did. */
 const EXPLAINED_SLACK = 0.05
 
-/** A consensus of fewer others is near each of them. */
+/**
+ * The same for the consensus of the others, which differs from a copy of it by the rows that it was made from. The consensus explains honest priors
+ * with an R2 of 0.4 to 0.88, and they explain it with at most 0.48.
+ */
+const MIXED = 0.6
+
+/** The consensus of fewer priors is too close to each of them to be told apart. */
 const MIN_CONSENSUS = 3
 
-/** What can be kept between calls of one swarm. Bounded by the panel; dropping it costs time only. */
+/** Cache between calls for one swarm, bounded by the panel. Dropping it only costs time. */
 export interface CorroborationMemo {
   readonly forms: Map<string, LooForm>
   readonly pairs: Map<string, number>
@@ -55,7 +62,7 @@ export function createCorroborationMemo(): CorroborationMemo {
 }
 
 /**
- * The value of each candidate by id: in dimensions, higher is better; 0 where nobody corroborates anything, or rows are missing.
+ * The value of each candidate by id: in dimensions, higher is better; 0 if no other prior corroborates it, or rows are missing.
  *
  * Every candidate must have passed the gate (finite, not constant, enough rows). `seed` is the manifest's. Throws `NumericError` otherwise.
  */
@@ -108,7 +115,7 @@ interface Comparison {
 function comparison(kept: readonly PredictivityCandidate[], seed: Uint8Array, memo: CorroborationMemo): Comparison {
   const ids = new Set(kept.map(({ id }) => id))
   for (const id of memo.forms.keys()) if (!ids.has(id)) memo.forms.delete(id)
-  // those outside the panel come one after the other: a single form serves all pairs of one of them
+  // candidates outside the panel are processed one by one: one form serves all pairs of a candidate
   let visitor: { id: string; form: LooForm } | undefined
   const form: Comparison['form'] = ({ id, targets }) => {
     const known = memo.forms.get(id) ?? (visitor?.id === id ? visitor.form : undefined)
@@ -172,7 +179,7 @@ function leader(
   return best
 }
 
-/** The leading candidate and its linear maps, if they are linear maps of the consensus of the others; otherwise nobody. */
+/** The leading candidate and its linear maps, if they are linear maps of the consensus of the others; otherwise empty. */
 function mixture(
   first: PredictivityCandidate,
   candidates: readonly PredictivityCandidate[],
@@ -195,10 +202,10 @@ function mixture(
     rows.map((_, i) => i)
   )
   const own = form(first)
-  return formR2(own, middle) >= EQUIVALENT && formR2(middle, own) >= EQUIVALENT ? group : []
+  return formR2(own, middle) >= MIXED && formR2(middle, own) >= MIXED ? group : []
 }
 
-/** A consensus explains everybody better than they explain each other. To look for that is cheap, to compute a consensus is seconds. */
+/** A consensus explains every prior better than they explain each other. Checking this is cheap; computing a consensus takes seconds. */
 function explainsAll(
   first: PredictivityCandidate,
   others: readonly PredictivityCandidate[],

@@ -11,7 +11,7 @@ import { zeros, type Matrix64 } from '../matrix.ts'
 
 const EPSILON = 2.220446049250313e-16
 
-/** QL needs one or two steps per eigenvalue; this many mean that the input was not finite. */
+/** QL needs one or two steps per eigenvalue; more than this means that the input was not finite. */
 const MAX_STEPS = 60
 
 export interface Eigen {
@@ -41,7 +41,7 @@ function iterate(d: Float64Array, e: Float64Array, rotations: RowRotations): voi
   const n = d.length
   let norm = 0
   for (let i = 0; i < n; i++) norm = Math.max(norm, Math.abs(d[i] as number) + Math.abs(e[i] as number))
-  // relative to the neighbours, and not finer than what rounding left of the whole matrix: in one of low rank (labels) most values are that
+  // relative to the neighbours, but no smaller than rounding errors of the whole matrix: in a low-rank one (labels) most values are such errors
   const isNegligible = (i: number): boolean => {
     const near = Math.abs(d[i] as number) + Math.abs(d[i + 1] as number)
     return Math.abs(e[i] as number) <= EPSILON * near + EPSILON * norm
@@ -59,7 +59,7 @@ function iterate(d: Float64Array, e: Float64Array, rotations: RowRotations): voi
   rotations.finish()
 }
 
-/** One implicit QL step on the unreduced block start .. end: the bulge is chased upwards by rotations of neighbouring rows, whose number is returned. */
+/** One implicit QL step on the unreduced block start .. end: rotations of neighbouring rows chase the bulge upwards. Returns their number. */
 function stepQl(d: Float64Array, e: Float64Array, start: number, end: number, turns: Float64Array): number {
   const ratio = ((d[start + 1] as number) - (d[start] as number)) / (2 * (e[start] as number))
   const root = Math.sqrt(ratio * ratio + 1)

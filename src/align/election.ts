@@ -1,9 +1,8 @@
 /**
- * The election: which matrix is the reference S*_Y that everybody aligns to (CoOpt step 3).
+ * The election: which matrix is the reference S*_Y that all peers align to (CoOpt step 3).
  *
- * A pure function of the manifest and of a set of candidates, whatever their order: candidates have a total order (value of the policy
- * rounded to 1e-6, then record key), and every value is a bit-exact function of published bytes. What is valued is the policy's matter
- * (policies.ts).
+ * A pure function of the manifest and a set of candidates, independent of their order: candidates are totally ordered (the policy's value rounded to
+ * 1e-6, then the record key), and every value is a bit-exact function of published bytes. The policy decides what is valued (policies.ts).
  */
 import {
   CLAIM_TOLERANCE,
@@ -36,7 +35,7 @@ export function elect(
     const figure = figures.get(c.key)
     const known =
       figure === undefined ? { value: NO_VALUE } : { value: round6(policy.value(figure)), figure: round6(figure) }
-    const reason = reasons.get(c.key) ?? (figure === undefined ? 'its targets are not at hand' : undefined)
+    const reason = reasons.get(c.key) ?? (figure === undefined ? 'its targets are not available locally' : undefined)
     const head = { key: c.key, author: c.author, ...known, electable: reason === undefined }
     const sameAs = copies.get(c.key)
     return { ...head, ...(reason === undefined ? {} : { reason }), ...(sameAs === undefined ? {} : { sameAs }) }
@@ -56,7 +55,7 @@ function distinctByKey(candidates: readonly Candidate[]): Candidate[] {
   return [...new Map(candidates.map(c => [c.key, c])).values()].sort((a, b) => compareText(a.key, b.key))
 }
 
-/** Why a candidate cannot become the reference, by key. `sorted` by key: of several with the same targets the first stands for all. */
+/** Why a candidate cannot become the reference, by key. `sorted` is in key order: the first of several with equal targets represents them. */
 function exclusions(
   manifest: Rules,
   sorted: readonly Candidate[]
@@ -84,6 +83,6 @@ function exclusion(manifest: Rules, c: Candidate): string | undefined {
   if (!(Math.abs(c.claimed - c.assessment.uniformValue) <= CLAIM_TOLERANCE)) {
     return `it claims the uniform value ${c.claimed}, its targets have ${round6(c.assessment.uniformValue)}`
   }
-  if (c.kind === 'human' && !manifest.election.human) return 'labels of people are not elected in this swarm'
+  if (c.kind === 'human' && !manifest.election.human) return 'this swarm does not elect human labels'
   return undefined
 }

@@ -1,15 +1,14 @@
 /**
- * The eligibility gate: is a prior's S_Y about the images at all? Pure noise has nearly the best uniform value there is, so V alone elects it.
+ * The eligibility gate: is a prior's S_Y related to the images at all? Pure noise has nearly the best possible uniform value, so V alone would elect it.
  *
  * A candidate, centred on S and scaled to unit rows, is tested for independence of the publisher's reference features on S (independence.ts), which
- * are made ready the same way and then flattened with a ridge of `REFERENCE_RIDGE`. One figure, z, is compared with the manifest's `minZ`; it
- * means the same for every dataset, dimension and number of rows, and grows with the rows.
+ * are prepared the same way and then flattened with a ridge of `REFERENCE_RIDGE`. A single figure, z, is compared with the manifest's `minZ`. It has
+ * the same meaning for every dataset, dimension and number of rows, and grows with the rows.
  *
- * Rows whose reference features are those of an earlier row, bit for bit, are left out: on the same image twice even a hash agrees with itself.
+ * Rows whose reference features equal those of an earlier row bit for bit are left out: on a duplicate image even a hash agrees with itself.
  *
- * What it cannot do: tell an honest prior from one that was whitened, or from reference features mixed with noise (corroboration.ts). And a
- * prior that is judged against itself passes whatever it is worth.
- * Everything is a pure function of published bytes in plain float64, compared after rounding to 1e-6.
+ * Limits: it cannot tell an honest prior from a whitened one or from reference features mixed with noise (corroboration.ts), and a prior that is
+ * judged against itself always passes. Everything is a pure function of published bytes in plain float64, compared after rounding to 1e-6.
  */
 import { presentRows } from '../bytes.ts'
 import type { Manifest } from '../distribute/manifest.ts'
@@ -27,28 +26,28 @@ import {
 import { columnMeans, normaliseRows, subtractRow, takeRows } from './rows.ts'
 import { uniformValue } from './uniformity.ts'
 
-/** What the gate and the election find out about one S_Y. Figures that could not be computed are 0. */
+/** What the gate and the election compute from one S_Y. Figures that could not be computed are 0. */
 export interface Assessment {
   /** Recomputed V, over the present rows */
   readonly uniformValue: number
-  /** Of the test of independence of the reference features */
+  /** Of the test of independence from the reference features */
   readonly z: number
-  /** About how many shared rows would be enough; 0 where z is, or says nothing of that */
+  /** Estimated number of shared rows that would be enough; 0 if z is enough already, or too small for an estimate */
   readonly rowsNeeded: number
-  /** Participation ratio of the targets; for people, and 0 where they do not vary */
+  /** Participation ratio of the targets, for display; 0 if they do not vary */
   readonly effectiveRank: number
   /** Rows with a target */
   readonly present: number
   readonly admissible: boolean
-  /** Why it is not admissible, for people; empty exactly when it is */
+  /** Why it is not admissible, for display; empty if and only if it is */
   readonly refusals: string[]
 }
 
 /**
- * Strength, relative to the mean eigenvalue, with which the reference features are flattened. Features of untrained networks have nearly all of
- * their variance in 3 or 4 directions, which has two faults: a test on them hardly sees what the others say, and noise of low rank strays far
- * (skewness). Least z of EfficientNet-lite0 and -lite2 over 100 draws of 300 ImageNet photos, n = 512: 10.7 and 6.6 with 1, 10.2 and 6.0 with 0.3, 10.8
- * and 7.0 with 3, 8.1 and 5.2 as they are; greatest uncorrected deviation of noise of rank 1 (12,000 draws) 6.0, and 11.1 as they are.
+ * Ridge strength, relative to the mean eigenvalue, with which the reference features are flattened. Features of untrained networks have nearly all
+ * their variance in 3 or 4 directions, which has two drawbacks: the test hardly sees the other directions, and low-rank noise deviates far
+ * (skewness). Least z of EfficientNet-lite0 and -lite2 over 100 draws of 300 ImageNet photos, n = 512: 10.7 and 6.6 with 1, 10.2 and 6.0 with 0.3,
+ * 10.8 and 7.0 with 3, 8.1 and 5.2 as they are; greatest uncorrected deviation of noise of rank 1 (12,000 draws) 6.0, and 11.1 as they are.
  */
 const REFERENCE_RIDGE = 1
 
@@ -59,15 +58,15 @@ const REFERENCE_RIDGE = 1
  */
 export const DEFAULT_GATE: Manifest['gate'] = { minZ: 5 }
 
-/** With fewer rows no figure here means anything. A manifest's shared set has at least 16 rows. */
+/** With fewer rows these figures are meaningless. A manifest's shared set has at least 16 rows. */
 const MIN_PRESENT = 8
 
 type Rules = Pick<Manifest, 'gate' | 'uniformity'>
 
 /**
- * Judge one S_Y (m x n) against the reference features (m x d). Never throws for what a participant sent: what cannot be judged is refused.
+ * Judge one S_Y (m x n) against the reference features (m x d). Never throws because of a participant's data: targets that cannot be judged are refused.
  *
- * Throws `NumericError` when the reference features, which the publisher answers for, have other rows, absent rows or no variation.
+ * Throws `NumericError` when the reference features, which come from the publisher, have a different number of rows, absent rows or no variation.
  */
 export function assess(
   rules: Rules,
@@ -84,7 +83,7 @@ export function assess(
   const refused = (reason: string): Assessment => ({ ...nothing, refusals: [reason] })
   if (kind === 'onnx' && present.length < targets.rows) {
     return refused(
-      `${targets.rows - present.length} of ${targets.rows} shared rows have no target, a model must give all`
+      `${targets.rows - present.length} of ${targets.rows} shared rows have no target; a model must give one for each`
     )
   }
   const isPresent = new Set(present)
@@ -120,12 +119,12 @@ export function assess(
   }
 }
 
-/** To the nearest millionth: what is compared and shown. */
+/** Rounds to the nearest millionth, as figures are compared and shown. */
 export function round6(value: number): number {
   return Math.round(value * 1e6) / 1e6
 }
 
-/** Of what could not be judged. */
+/** The assessment of targets that could not be judged. */
 export const NOTHING: Omit<Assessment, 'present'> = {
   uniformValue: 0,
   z: 0,
@@ -137,7 +136,7 @@ export const NOTHING: Omit<Assessment, 'present'> = {
 
 // --- internal ---
 
-/** Noise is above this once in 40 times: a guess at the rows that would be needed is worth telling. */
+/** Noise exceeds this once in 40 times: above it an estimate of the rows needed is worth reporting. */
 const HINT_Z = 2
 
 function neededRows(found: Independence, minZ: number, rows: number): number {
@@ -146,7 +145,7 @@ function neededRows(found: Independence, minZ: number, rows: number): number {
 }
 
 function refusal(z: number, minZ: number, rowsNeeded: number, rows: number): string {
-  const figure = `the targets cannot be told from noise: z is ${z.toFixed(2)} on ${rows} shared rows, this swarm asks for ${minZ}`
+  const figure = `the targets cannot be told from noise: z is ${z.toFixed(2)} on ${rows} shared rows, this swarm requires ${minZ}`
   if (rowsNeeded === 0) return figure
   return `${figure}. If it is an honest prior, a shared set of about ${rowsNeeded} rows would show it (coopt publish --shared ${rowsNeeded})`
 }

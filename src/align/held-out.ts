@@ -1,12 +1,12 @@
 /**
  * Held-out ridge prediction on the shared set: one half of the rows to fit, the other to test.
  *
- * The halves follow from the manifest's seed, which no participant chooses. The predictions of a ridge with intercept are a fixed matrix of
- * weights (test x fit) times the fit rows, whatever is predicted:
+ * The halves follow from the manifest's seed, which participants cannot choose. The predictions of a ridge regression with intercept are the fit rows
+ * times a matrix of weights (test x fit) that does not depend on what is predicted:
  *
  *   weights = 1/F + (x_test - mean) (X^T X + lambda I)^-1 X^T,   lambda = ridge * trace(X^T X) / min(d, F),   X the centred fit rows (F x d)
  *
- * float64 in a fixed order: what is derived from this decides something for everybody.
+ * float64 in a fixed order, because every peer must derive the same result from it.
  */
 import type { Matrix64 } from '../matrix.ts'
 import { createRandomStream, shuffle } from '../random.ts'
@@ -20,7 +20,7 @@ export interface Halves {
   readonly test: readonly number[]
 }
 
-/** Disjoint random halves of 0 .. rows - 1, each cut to `most` rows (figures from 512 + 512 rows have a standard error near 0.01). */
+/** Disjoint random halves of 0 .. rows - 1, each limited to `most` rows (with 512 + 512 rows, figures have a standard error near 0.01). */
 export function splitRows(seed: Uint8Array, rows: number, most: number): Halves {
   const order = [...shuffle(rows, createRandomStream('coopt/1/halves', seed))]
   const half = Math.floor(rows / 2)

@@ -1,5 +1,5 @@
 /**
- * Do two sets of vectors for the same rows have anything to do with each other? A test of independence whose moments are exact.
+ * A test of whether two sets of vectors for the same rows are independent, with exact moments.
  *
  * X (m x d) and Y (m x n), centred. The statistic is linear HSIC (Gretton et al. 2005): t = ||X^T Y||_F^2 = tr(A B), A = X X^T, B = Y Y^T. Under
  * a random permutation of the rows of Y, with T = tr A, T2 = tr A^2, S2 = sum of a_ii^2 and the same with a star for B, t has exactly
@@ -8,17 +8,17 @@
  *   Var = 2 ((m-1) T2 - T^2) ((m-1) T2* - T*^2) / ((m-1)^2 (m+1) (m-2))
  *       + (m (m+1) S2 - (m-1) (T^2 + 2 T2)) (m (m+1) S2* - (m-1) (T*^2 + 2 T2*)) / ((m+1) m (m-1) (m-2) (m-3))
  *
- * (Kazi-Aoual et al., "Refined approximations to permutation tests for multivariate inference", 1995). All of it follows from products of
- * d x n, d x d and n x n numbers: no m x m matrix is formed and nothing is drawn.
+ * (Kazi-Aoual et al., "Refined approximations to permutation tests for multivariate inference", 1995). All of it follows from matrix products of size
+ * d x n, d x d and n x n: no m x m matrix is formed and no permutation is sampled.
  *
- * t is a sum of squares and therefore skewed, the more so the lower the ranks: noise of rank 1 strays 8 standard deviations from E. So it is taken
- * as a multiple of a chi-squared number of f = 2 E^2 / Var degrees of freedom, which has this mean and variance, and its cube root as normal (Wilson,
- * Hilferty 1931):
+ * t is a sum of squares and therefore skewed, the more so the lower the ranks: noise of rank 1 deviates by 8 standard deviations from E. So t is
+ * modelled as a multiple of a chi-squared variable with f = 2 E^2 / Var degrees of freedom, which matches mean and variance, and its cube root as
+ * normal (Wilson, Hilferty 1931):
  *
  *   z = ((t / E)^(1/3) - (1 - 2 / (9 f))) / sqrt(2 / (9 f))
  *
- * z is near 0 +- 1 when there is no relation, whatever the ranks and m. Where there is one, s = (t - E) / sqrt(Var) grows in proportion to m, because
- * t grows with m^2 and both E and sqrt(Var) with m, while f stays: so a figure for few rows tells how many would be enough (`rowsFor`).
+ * Without a relation z is near 0 +- 1 for all ranks and m. With one, s = (t - E) / sqrt(Var) grows in proportion to m, because t grows with m^2, E
+ * and sqrt(Var) with m, and f stays constant: a figure from a few rows therefore predicts how many would be enough (`rowsFor`).
  *
  * Plain float64 + - * / sqrt in a fixed order.
  */
@@ -35,10 +35,10 @@ export const MIN_TEST_ROWS = 4
 /** Columns of one block of a Gram matrix whose squares are summed: 2 MiB of products. */
 const BLOCK_COLUMNS = 512
 
-/** Of the squares of a matrix: what float64 leaves of rows that are equal, with room for sums over 16,384 rows. */
+/** Fraction of a matrix's squares that float64 rounding leaves of equal rows, with room for sums over 16,384 rows. */
 const ROUNDING = 1e-24
 
-/** One of the two sets, with what the moments need of it. */
+/** One of the two sets, with the sums that the moments need. */
 export interface Side {
   /** X^T, d x m: centred columns of X as rows */
   readonly crossed: Matrix64
@@ -51,7 +51,7 @@ export interface Side {
 }
 
 export interface Independence {
-  /** Standard deviations above what unrelated sets have, corrected for skewness; 0 where one side does not vary */
+  /** Standard deviations above the mean of unrelated sets, corrected for skewness; 0 if one side does not vary */
   readonly z: number
   /** s: (t - E) / sqrt(Var) */
   readonly excess: number
@@ -62,10 +62,10 @@ export interface Independence {
 /** Centres `x` in place. Throws `NumericError` with fewer than `MIN_TEST_ROWS` rows. */
 export function sideOf(x: Matrix64): Side {
   if (x.rows < MIN_TEST_ROWS)
-    throw new NumericError(`a test of independence needs ${MIN_TEST_ROWS} rows, there are ${x.rows}`)
+    throw new NumericError(`a test of independence needs ${MIN_TEST_ROWS} rows, but there are ${x.rows}`)
   const before = squares(x)
   subtractRow(x, columnMeans(x))
-  // equal rows less their mean are its rounding, which must not pass for a direction
+  // equal rows minus their mean leave only rounding errors, which must not pass for a direction
   if (squares(x) <= before * ROUNDING) x.data.fill(0)
   let trace = 0
   let diagonal = 0
@@ -97,7 +97,7 @@ export function independence(a: Side, b: Side): Independence {
   const variance =
     (2 * spread(a) * spread(b)) / ((m - 1) * (m - 1) * (m + 1) * (m - 2)) +
     (skew(a) * skew(b)) / ((m + 1) * m * (m - 1) * (m - 2) * (m - 3))
-  // below, the variance is rounding: a side that has one value but for the last bits
+  // a smaller variance is rounding: one side is constant except for the last bits
   if (!(mean > 0) || !(variance > mean * mean * Number.EPSILON)) return { z: 0, excess: 0, freedom: 0 }
   const products = multiplyByTranspose(a.crossed, b.crossed)
   let statistic = 0
@@ -112,8 +112,8 @@ export function independence(a: Side, b: Side): Independence {
 }
 
 /**
- * About how many rows would give z, when `found` came from m of them: m times (s of z) / s. One draw of rows strays by about one in s, so from
- * s = 3 this is right within a third. Infinity where s is not above 0.
+ * Estimates how many rows would give z if m rows gave `found`: m times (s of z) / s. Another draw of rows changes s by about one, so from s = 3 on
+ * the estimate is right within a third. Infinity if s is not above 0.
  */
 export function rowsFor(z: number, found: Independence, m: number): number {
   if (!(found.excess > 0)) return Infinity
@@ -124,8 +124,8 @@ export function rowsFor(z: number, found: Independence, m: number): number {
 }
 
 /**
- * Features with their strong directions held down: X L^-T, L L^T = X^T X + lambda I, lambda = ridge * trace(X^T X) / min(m, d). The Gram matrix of
- * the result is the hat matrix of a ridge regression on X, so that t becomes what such a regression explains of Y. `x` has to be centred.
+ * Features with their strong directions damped: X L^-T, L L^T = X^T X + lambda I, lambda = ridge * trace(X^T X) / min(m, d). The Gram matrix of
+ * the result is the hat matrix of a ridge regression on X, so that t becomes what such a regression explains of Y. `x` must be centred.
  *
  * Throws `NumericError` when nothing varies.
  */

@@ -1,5 +1,5 @@
 /**
- * What ridge regressions between many sets of targets need of each of them, so that a pair costs m^2 numbers and no solve.
+ * Precomputed form of one set of targets for ridge regressions between many sets: a pair then costs a product of m^2 numbers and no solve.
  *
  * Leaving row i out changes the residual of a ridge with intercept to e_i / (1 - h_i - 1/m) (Allen's PRESS). With H the hat matrix of the centred
  * X_j, D the diagonal of these factors and A = D (I - H), the sum of squared leave-one-out residuals of Y_k from X_j is <A^T A, Y_k Y_k^T>.
@@ -12,8 +12,8 @@ import { solveLower } from './cholesky.ts'
 import { ridgeFactor, ridgeStrength, ridgeSystem, type RidgeSystem } from './ridge-system.ts'
 import { columnMeans, normaliseRows, subtractRow, takeRows } from './rows.ts'
 
-/** Ridge strengths, as multiples of trace / min(n, m): a pair takes the one that serves it best. */
-export const STRENGTHS = [0.01, 0.1, 1] as const
+/** Ridge strengths, as multiples of trace / min(n, m). Each pair uses the one that fits it best. */
+export const STRENGTHS = [0.003, 0.03, 0.3, 3] as const
 
 /** Lower triangles, row by row. */
 export interface LooForm {
@@ -28,7 +28,7 @@ export interface LooForm {
 }
 
 /**
- * Of the chosen rows: centred, scaled to unit rows, centred again. Where they are all the same, nothing is predicted from them but a mean.
+ * The form of the chosen rows: centred, scaled to unit rows, centred again. If they are all the same, they predict nothing but a mean.
  *
  * Throws `NumericError` unless they are finite.
  */

@@ -1,5 +1,5 @@
 /**
- * How candidates are valued and how the reference comes about: three policies take a winner's matrix, one computes a matrix from all.
+ * The election policies, which value candidates and produce the reference: three take the winner's matrix, one computes a matrix from all.
  */
 import { presentRows } from '../bytes.ts'
 import { matrixCid } from '../distribute/matrix-cid.ts'
@@ -24,7 +24,7 @@ export const uniformityPolicy: ElectionPolicy = {
   reference: electable => winner('uniformity', electable)
 }
 
-/** The prior that best predicts the others (predictivity.ts). Electable candidates are those whom others have to predict. */
+/** The prior that best predicts the others (predictivity.ts). Only electable candidates have to be predicted. */
 export const predictivityPolicy: ElectionPolicy = {
   name: 'predictivity',
   figures: predictivityFigures,
@@ -32,7 +32,7 @@ export const predictivityPolicy: ElectionPolicy = {
   reference: electable => winner('predictivity', electable)
 }
 
-/** The prior of which others corroborate the most dimensions (corroboration.ts). Electable candidates are those that vouch. */
+/** The prior of which others corroborate the most dimensions (corroboration.ts). Only electable candidates vouch. */
 export const corroborationPolicy: ElectionPolicy = {
   name: 'corroboration',
   figures: (manifest, admissible, electable, memo) =>
@@ -45,8 +45,9 @@ export const corroborationPolicy: ElectionPolicy = {
 }
 
 /**
- * Nobody wins: the reference is the consensus (consensus.ts) of the distinct priors, of many of them the best by predictivity. Those whose targets
- * lack rows, or vary on none that are looked at, take no part. A single distinct prior is its own consensus, and its S_Y, which is published already, the reference.
+ * No single winner: the reference is the consensus (consensus.ts) of the distinct priors or, if there are many, of the best by predictivity. Priors
+ * whose targets lack rows, or do not vary on the rows of the consensus, take no part. A single distinct prior is its own consensus, and its S_Y,
+ * which is published already, becomes the reference.
  */
 export const consensusPolicy: ElectionPolicy = {
   name: 'consensus',
@@ -110,7 +111,7 @@ function figuresBy(
   )
 }
 
-/** Candidates whose matrix is at hand, in their order. */
+/** Candidates whose matrix is available, in their order. */
 function judgedTargets(candidates: readonly Candidate[], votes: (key: string) => boolean): Judged[] {
   return candidates.flatMap(({ key, targetsCid, targets }) =>
     targets === undefined ? [] : [{ key, id: targetsCid.toString(), targets, votes: votes(key) }]

@@ -1,8 +1,8 @@
 /**
  * What one candidate's targets contribute to the held-out R2 of pairs: two symmetric matrices over the fit rows followed by the test rows.
  *
- * The residual sum of predicting j from k is <M_k, G_j>, with M_k = [weights_k, -I]^T [weights_k, -I] and the Gram matrix G_j = Y_j Y_j^T:
- * of all pairs at once it is one matrix product.
+ * The residual sum of predicting j from k is <M_k, G_j>, with M_k = [weights_k, -I]^T [weights_k, -I] and the Gram matrix G_j = Y_j Y_j^T, so one
+ * matrix product gives it for all pairs at once.
  */
 import { presentRows } from '../bytes.ts'
 import { gramOfColumns, multiplyByTranspose } from '../gemm.ts'
@@ -23,10 +23,10 @@ export interface PredictionForm {
   readonly total: number
 }
 
-/** Numbers of each form that `residualSums` works on at a time: of 64 forms 4 MiB */
+/** How many numbers of each form `residualSums` processes at a time: 4 MiB for 64 forms */
 const CHUNK = 8192
 
-/** With fewer forms on one side, copies cost more than the product saves. */
+/** With fewer forms on one side, copying them costs more than the matrix product saves. */
 const LEAST_SIDE = 3
 
 /**

@@ -1,19 +1,19 @@
 /**
- * Predictivity: how well one prior's targets on S linearly predict what the other priors see. It ignores invertible linear maps, so that
- * whitening, which makes the uniform value of a weak prior excellent, gains nothing.
+ * Predictivity: how well one prior's targets on S linearly predict what the other priors see. It is invariant under invertible linear maps, so
+ * whitening, which gives a weak prior an excellent uniform value, gains nothing.
  *
  *   value(k) = median over the other priors j of R2(k -> j)
  *   R2(k -> j) = 1 - sum over test rows ||y_j - ridge prediction from y_k||^2 / sum over test rows ||y_j - their mean||^2
  *
  * on targets centred on S and scaled to unit rows; halves from the manifest's seed (held-out.ts). Copies count once: j that predict each
- * other with R2 >= EQUIVALENT (rotations, scalings, copies with a little noise) are one prior, led by the one with the lowest CID, and
- * nobody is judged on predicting itself.
+ * other with R2 >= EQUIVALENT (rotations, scalings, copies with a little noise) are one prior, represented by the one with the lowest CID, and no
+ * prior is judged on predicting itself.
  *
  * Two matrices of m^2 numbers per candidate give the figures of all its pairs (prediction-form.ts). They and the figures are kept in a
  * `PredictivityMemo`, so a newcomer costs its own two matrices and its own pairs. Candidates are sorted by CID before anything is summed;
  * the memo never changes a bit of a result.
  *
- * Identities are free in an open swarm: who owns most of the distinct admitted priors owns the median.
+ * Identities are free in an open swarm: an attacker that owns most of the distinct admitted priors controls the median.
  */
 import { presentRows } from '../bytes.ts'
 import type { Matrix32 } from '../matrix.ts'
@@ -21,8 +21,8 @@ import { createRandomStream } from '../random.ts'
 import { createForm, pairFigures, type PredictionForm } from './prediction-form.ts'
 
 /**
- * Mutual held-out R2 at which two priors are one. On the zoo (m = 1,000 and 300, n = 128 and 256) two honest priors reach 0.75 at most, while a
- * rotation has 0.985, a random invertible map of condition 7 0.93 and a copy with 5 % noise 0.975 at least.
+ * Mutual held-out R2 at which two priors count as one. For m = 1,000 and 300, n = 128 and 256, two honest priors reach 0.75 at most, while a rotation
+ * reaches at least 0.985, a random invertible map of condition 7 at least 0.93, and a copy with 5 % noise at least 0.975.
  */
 export const EQUIVALENT = 0.9
 
@@ -32,7 +32,7 @@ export const PREDICTIVITY_RIDGE = 0.01
 /** Priors that are predicted, chosen by a hash of seed and CID when there are more: bounds time and memory (8 MiB each). */
 export const MAX_PANEL = 64
 
-/** Rows per half: 8 MiB of kept numbers per candidate at the most, a standard error of R2 near 0.01. */
+/** Rows per half: at most 8 MiB of cached numbers per candidate, and a standard error of R2 near 0.01. */
 const MAX_HALF = 512
 
 /** Candidates outside the panel that are compared with it at a time: 64 MiB of forms, and a full tile of the product. */
@@ -42,11 +42,11 @@ export interface PredictivityCandidate {
   /** CID of the targets, as text */
   readonly id: string
   readonly targets: Matrix32
-  /** Is this one of the others whom a prior has to predict? Only counts when every row is present. */
+  /** Is this one of the priors that others have to predict? Only counts when every row is present. */
   readonly votes: boolean
 }
 
-/** What can be kept between calls of one swarm. Bounded; dropping it costs time only. */
+/** Cache between calls for one swarm. Bounded; dropping it only costs time. */
 export interface PredictivityMemo {
   readonly forms: Map<string, PredictionForm>
   readonly pairs: Map<string, number>
@@ -57,7 +57,7 @@ export function createPredictivityMemo(): PredictivityMemo {
 }
 
 /**
- * The value of each candidate by id: at most 1, higher is better; 0 where there is no other prior to predict.
+ * The value of each candidate by id: at most 1, higher is better; 0 without another prior to predict.
  *
  * Every candidate must have passed the gate (finite, not constant, enough rows). `seed` is the manifest's. Throws `NumericError` otherwise.
  */
@@ -75,15 +75,15 @@ export function predictivity(
   inside.forEach(judge)
   for (let from = 0; from < outside.length; from += VISITORS) {
     const visitors = outside.slice(from, from + VISITORS)
-    figures.meet(visitors)
+    figures.prepare(visitors)
     visitors.forEach(judge)
   }
   return values
 }
 
 /**
- * Ids of the distinct priors among those that vote and have every row, ascending: each stands for its copies and linear equivalents. Of more
- * than `MAX_PANEL` candidates those count that a hash of seed and CID chooses.
+ * Ids of the distinct priors among those that vote and have every row, ascending; each represents its copies and linear equivalents. Above
+ * `MAX_PANEL` candidates, a hash of seed and CID chooses those that count.
  */
 export function distinctPriors(
   candidates: readonly PredictivityCandidate[],
@@ -103,7 +103,7 @@ interface Comparison {
   /** The first of each group of equivalent candidates in the panel */
   readonly leaders: readonly PredictivityCandidate[]
   readonly figures: PairFigures
-  /** Figures of both have to be known or to be of the panel */
+  /** Both must have known figures or belong to the panel */
   isSame(a: PredictivityCandidate, b: PredictivityCandidate): boolean
 }
 
@@ -132,10 +132,10 @@ function compare(candidates: readonly PredictivityCandidate[], seed: Uint8Array,
 }
 
 interface PairFigures {
-  /** R2(from -> to) of a member of the panel and anybody met last */
+  /** R2(from -> to) of a panel member and any candidate of the last call to `prepare` */
   r2(from: PredictivityCandidate, to: PredictivityCandidate): number
-  /** Computes what is not known yet of how these predict the panel. */
-  meet(visitors: readonly PredictivityCandidate[]): void
+  /** Computes the missing figures of how these predict the panel. */
+  prepare(visitors: readonly PredictivityCandidate[]): void
 }
 
 function createPairFigures(
@@ -175,7 +175,7 @@ function createPairFigures(
   }
   complete(predicted)
   return {
-    meet: visitors => {
+    prepare: visitors => {
       visiting = new Map()
       complete(visitors)
     },

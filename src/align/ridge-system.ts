@@ -3,7 +3,7 @@
  *
  *   primal  (X^T X + lambda I), n x n, for m > n        dual  (X X^T + lambda I), m x m, for m <= n
  *
- * Strengths are given as multiples of the mean diagonal of that matrix, so that they mean the same for targets of any length.
+ * Strengths are multiples of the mean diagonal of that matrix, so they are independent of the targets' scale.
  */
 import { gramOfColumns, multiplyByTranspose, type Gemm } from '../gemm.ts'
 import type { Matrix64 } from '../matrix.ts'

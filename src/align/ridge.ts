@@ -16,7 +16,7 @@ import { solveLower, solveUpper } from './cholesky.ts'
 import { symmetricEigen } from './eigen.ts'
 import { ridgeFactor, ridgeStrength, ridgeSystemBy, type RidgeSystem } from './ridge-system.ts'
 
-/** Above, eigenvectors take longer than the Cholesky factors of a grid when only maps are asked for, and hold their thread for a second. */
+/** Above this size, eigenvectors take longer than the Cholesky factors of a whole grid and block their thread for a second. */
 export const MAX_EIGEN = 512
 
 export interface RidgeSolver {
@@ -113,7 +113,7 @@ function dualSolver(x: Matrix64, y: Matrix64, system: RidgeSystem, gemm: Gemm): 
   }
 }
 
-/** The chosen strength is asked for again by `map`: its factor is kept when it was the last one. */
+/** Caches the last factor: `map` asks for that of the chosen strength again. */
 function keepLast(factor: (lambda: number) => Matrix64): (lambda: number) => Matrix64 {
   let last: { lambda: number; value: Matrix64 } | undefined
   return lambda => {

@@ -3,24 +3,12 @@
  *
  *   w_i = min(1, ||y_i - s||^2 / v),   s = mean row of S*_Y,   v = mean over its rows of ||s_j - s||^2
  *
- * Ridge shrinks what it cannot predict: a row that tells T nothing is mapped to s, and the mean of ||y_i - s||^2 / v is about the share of
- * the reference's variance that T explains, its R2. So rows of weak priors weigh less, and of one prior's rows those less that it is unsure of.
- * 1 - cosine as a loss knows nothing of a target's length; the weight gives it back. It is no defence: whoever invents targets can make them long.
+ * Ridge shrinks what it cannot predict: a row from which T predicts nothing is mapped to s, and the mean of ||y_i - s||^2 / v is about the share of
+ * the reference's variance that T explains, its R2. So rows of weak priors weigh less, as do the rows of a prior that it is unsure of. The loss 1 -
+ * cosine ignores a target's length; the weight restores it. It is not a defence: an attacker that invents targets can make them long.
  *
- * Measured on eight CIFAR-10 priors, 5,000 images, n = 128, m = 1,000; the columns are references, C a consensus (* eigenvectors not scaled).
- *
- *   rank correlation over rows                      resnet20        vit_tiny        vgg_small       C
- *     with cosine to the other seven's mean         .63             .54             .68             .22 *
- *     with a right class (linear classifier)        .40             .25             .33             .04 *
- *     shard's R2 instead, with these two            .31 .29         .20 .18         .34 .24         .06 -.04 *
- *     leave-one-out cosine of 16 nearest instead    .46 .38         .38 .24         .55 .33         .27 .06 *
- *   points gained, linear student: ridge, 20 nn     +.42 +.92       -.31 +.23       +.27 +.32       +.20 +.30, * -.15 -.25
- *     weights from true accuracy (nobody has them)  +.89 +1.38      +.98 +.80       +.88 +1.27      +.73 +.85
- *     targets averaged over two priors, unweighted  +2.82 +1.83     +1.33 +1.13     +1.19 +.92      +1.58 +1.24
- *   points gained, convnet, 15 epochs, by seed      +1.25 -.45 -.55                                 +.45 *
- *
- * Standard errors .1 to .3 for the linear student (6 to 10 assignments of partitions, the same 2,000 test images, whose own is about 1). So it says
- * something of a row's quality, and that it helps a student is not shown: for the convnet nothing beyond noise, for the linear one little.
+ * It reflects a row's quality: with single priors as references its rank correlation with the cosine to the other priors' mean is .54 to .68,
+ * with the correct class .25 to .40. That it helps a student has not been shown (RESULTS.md, "More from the same work").
  *
  * Plain float64 + - * / in a fixed order over published bytes, rounded to float32 once: the same bits on every machine.
  */

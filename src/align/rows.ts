@@ -1,5 +1,5 @@
 /**
- * Rows of published matrices made ready for arithmetic: absent ones left out, centred, on the unit sphere. float64, fixed order.
+ * Prepares rows of published matrices for arithmetic: drops absent ones, centres, scales to the unit sphere. float64, fixed order.
  */
 import { presentRows } from '../bytes.ts'
 import { NumericError } from '../errors.ts'

@@ -10,9 +10,9 @@
  *
  *   looR2      1 - sum ||leave-one-out residual||^2 / sum ||s_i - mean s||^2, over all rows and dimensions; at most 1
  *   looCosine  mean over rows of the cosine between s_i and its leave-one-out prediction; 0 where one of them is zero
- *   looZ       does T carry anything to rows that it was not fitted on? With s_i the centred reference and p_i its leave-one-out prediction, less
+ *   looZ       does T carry over to rows that it was not fitted on? With s_i the centred reference and p_i its leave-one-out prediction, less
  *              the mean of the rows that were fitted (-s_i / (m - 1), which would always point away from s_i), t = sum p_i . s_i has under a random assignment of predictions to rows the mean 0 and the variance <P^T P, S^T S> / (m - 1), exactly;
- *              z = t / its root. Unlike R2 it does not fall with the rank of what is predicted, and it grows with the root of the rows
+ *              z = t / its root. Unlike R2 it does not fall with the rank of what is predicted, and it grows with the square root of the number of rows
  */
 import { ABSENT, isAbsentRow, presentRows } from '../bytes.ts'
 import { NumericError } from '../errors.ts'
@@ -25,12 +25,12 @@ import { columnMeans, subtractRow, takeRows } from './rows.ts'
 export const DEFAULT_GRID: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
 
 /**
- * Least `looZ` of an alignment. Noise of rank 2 to 128 onto real references strays to 2.5 with 64 and 300 rows (the strength is chosen for it,
- * too); onto noise the best prior does no better. Honest pairs with 300 photos, where R2 may be 0.005: RESULTS.
+ * Least `looZ` of an alignment. Noise of rank 2 to 128 aligned to real references reaches 2.5 with 64 and 300 rows (its strength is optimised, too),
+ * and so does the best prior aligned to noise. RESULTS.md has honest pairs with 300 photos, where R2 may be as low as 0.005.
  */
 export const DEFAULT_MIN_LOO_Z = 4
 
-/** Below this, leave-one-out figures say nothing. A manifest's shared set has at least 16 rows; a human prior may lack some. */
+/** With fewer rows, leave-one-out figures are meaningless. A manifest's shared set has at least 16 rows; a human prior may lack some. */
 export const MIN_ROWS = 8
 
 /** Rows mapped at a time: 4 MiB of float64 at 256 dimensions. */
@@ -46,7 +46,7 @@ export interface Transform {
   readonly looR2: number
   readonly looCosine: number
   readonly looZ: number
-  /** Rows of the fit: those that both matrices have */
+  /** Number of rows used in the fit: those that both matrices have */
   readonly rows: number
 }
 
@@ -74,7 +74,7 @@ export async function fitTransform({ from, to, grid, gemm }: FitOptions): Promis
   const inFrom = new Set(presentRows(from))
   const rows = presentRows(to).filter(i => inFrom.has(i))
   if (rows.length < MIN_ROWS) {
-    throw new NumericError(`${rows.length} rows have both a target and a reference, an alignment needs ${MIN_ROWS}`)
+    throw new NumericError(`${rows.length} rows have both a target and a reference; an alignment needs ${MIN_ROWS}`)
   }
   const x = takeRows(from, rows)
   const y = takeRows(to, rows)
@@ -195,6 +195,6 @@ function meanCosine(y: Matrix64, means: Float64Array, residuals: Matrix64): numb
     }
     if (own > 0 && other > 0) total += both / (Math.sqrt(own) * Math.sqrt(other))
   }
-  // rounding of equal rows may go past 1, which no record may state
+  // rounding errors of equal rows may exceed 1, which a record must not state
   return Math.min(1, total / y.rows)
 }

@@ -19,13 +19,13 @@ import { columnMeans, normaliseRows, subtractRow, takePresent } from './rows.ts'
 const TILE_ROWS = 512
 
 /**
- * V over the rows of `targets` (m x n) that are present. A zero row has no direction: it counts as the zero vector, at distance 1 from the others.
+ * V over the rows of `targets` (m x n) that are present. A zero row has no direction: it counts as the zero vector, at distance 1 from the unit vectors.
  *
  * Throws `NumericError` with fewer than two rows, or when a present row has a value that is not finite.
  */
 export function uniformValue(targets: Matrix, { t, centred }: { t: number; centred: boolean }): number {
   const present = takePresent(targets)
-  if (present.rows < 2) throw new NumericError(`the uniform value needs two rows, ${present.rows} are present`)
+  if (present.rows < 2) throw new NumericError(`the uniform value needs at least two rows, ${present.rows} are present`)
   if (centred) subtractRow(present, columnMeans(present))
   return uniformValueOfUnitRows(normaliseRows(present), t)
 }

@@ -1,10 +1,9 @@
 /**
- * Who works on what, without a coordinator: rendezvous (highest random weight) hashing of peers and open partitions.
+ * Assigns partitions to peers without a coordinator, by rendezvous (highest random weight) hashing of peers and open partitions.
  *
  * Every peer ranks itself against the peers it knows to be at work. It first takes the open partitions on which it ranks
- * highest, so peers that start together choose different ones; then, so that nobody idles and a dead peer's share is taken
- * over, any other open partition in order of its own weight. Leases only narrow the choice: two peers on one partition cost
- * time, never correctness.
+ * highest, so peers that start together choose different ones; then any other open partition in order of its own weight, so that no peer is idle and
+ * a dead peer's share is taken over. Leases only narrow the choice: two peers on one partition cost time, never correctness.
  *
  * Thaler, Ravishankar, "Using name-based mappings to increase hit rates", 1998.
  */
@@ -16,7 +15,7 @@ export interface AssignmentInput {
   readonly self: PeerKey
   /** Peers believed to be at work, with or without `self` */
   readonly peers: readonly PeerKey[]
-  /** Partitions that still need work and that nobody holds a live lease on, by index and CID */
+  /** Partitions that still need work and have no live lease, by index and CID */
   readonly open: ReadonlyArray<{ index: number; cid: CID }>
 }
 

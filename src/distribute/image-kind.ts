@@ -1,4 +1,4 @@
-/** Which of the accepted image formats some bytes begin like: by magic bytes, never by name. */
+/** Recognises image formats by magic bytes, never by name. */
 
 /** Also the extension of the neutral path in a partition. */
 export type ImageKind = 'jpg' | 'png' | 'webp' | 'gif' | 'tif' | 'avif'
@@ -9,7 +9,7 @@ export const IMAGE_FORMATS = 'JPEG, PNG, WebP, GIF, TIFF and AVIF'
 /** As many bytes as `imageKind` and `foreignImage` look at. */
 export const IMAGE_HEAD_BYTES = 64
 
-/** A larger encoded image is refused: it must fit in memory several times over while it is decoded. */
+/** A larger encoded image is refused, because decoding holds several copies in memory. */
 export const MAX_IMAGE_BYTES = 67_108_864
 
 export function imageKind(bytes: Uint8Array): ImageKind | undefined {
@@ -22,7 +22,7 @@ export function imageKind(bytes: Uint8Array): ImageKind | undefined {
   return brands(bytes).some(brand => brand === 'avif' || brand === 'avis') ? 'avif' : undefined
 }
 
-/** What a file is that is an image and not accepted, and what to do about it; undefined where it is none that is known. */
+/** Names a known image format that is not accepted, and the remedy; undefined for other files. */
 export function foreignImage(bytes: Uint8Array): string | undefined {
   const convert = (format: string, tool: string): string =>
     `${format} cannot be read here; convert it to JPEG or PNG, for example with ${tool}`
@@ -45,7 +45,7 @@ export function foreignImage(bytes: Uint8Array): string | undefined {
 
 // --- internal ---
 
-/** H.265 in HEIF; a plain `mif1` without `avif` beside it is that too, as far as it occurs. */
+/** H.265 in HEIF; in practice a plain `mif1` without `avif` is that, too. */
 const HEIC_BRANDS = new Set(['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs', 'mif1', 'msf1'])
 
 /** Major brand and, as far as `IMAGE_HEAD_BYTES` reach, compatible brands of an ISO base media file (ISO/IEC 14496-12, 4.3). */

@@ -17,5 +17,5 @@ const DEFAULT_MAX_PIXELS = 178_956_970
 /** 1.5 GiB as RGB: below the memory of an inference process, where one such image is decoded at a time. */
 export const MAX_IMAGE_PIXELS = 536_870_912
 
-/** Of a manifest that says nothing else: other numbers need another version of the protocol. */
+/** Limits of a manifest that does not state any. Changing them requires a new protocol version. */
 export const DEFAULT_IMAGE_LIMITS: ImageLimits = { maxPixels: DEFAULT_MAX_PIXELS, maxBytes: MAX_IMAGE_BYTES }

@@ -1,5 +1,5 @@
 /**
- * Width and height of an encoded image by its header, without decoding a pixel: what decides whether it is decoded at all, and with
+ * Reads width and height of an encoded image from its header, without decoding pixels. They decide whether it is decoded at all, and together with
  * how many others. As stored, before any rotation.
  */
 import { imageKind } from './image-kind.ts'
@@ -21,7 +21,7 @@ export function imageSize(bytes: Uint8Array): ImageSize | undefined {
 
 // --- internal ---
 
-/** ISO/IEC 10918-1, B.2: a frame header (SOF) behind any number of other segments. */
+/** ISO/IEC 10918-1, B.2: a frame header (SOF) after any number of other segments. */
 function jpegSize(view: DataView): ImageSize | undefined {
   for (let at = 2; at + 9 <= view.byteLength;) {
     if (view.getUint8(at) !== 0xff) return undefined

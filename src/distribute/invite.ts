@@ -1,8 +1,7 @@
 /**
  * An invite is one string to copy: the swarm's id and addresses at which a member was reachable.
  *
- * Form: `coopt1` + base32 (lower case, no padding) of canonical dag-cbor `[swarm CID, [multiaddr text, …]]`. The addresses are hints,
- * the CID is what is trusted.
+ * Form: `coopt1` + base32 (lower case, no padding) of canonical dag-cbor `[swarm CID, [multiaddr text, …]]`. The addresses are hints; only the CID is trusted.
  */
 import type { CID } from 'multiformats/cid'
 import { base32 } from 'multiformats/bases/base32'

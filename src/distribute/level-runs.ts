@@ -1,8 +1,8 @@
 /**
  * Repetition and definition levels: Parquet's RLE / bit-packing hybrid, for levels of at most three bits.
  *
- * https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE. Written as runs only, as a row of n numbers is two of
- * them; both kinds are read. A page of version 2 has no length prefix before its levels.
+ * https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE. Only runs are written, since a row of n numbers is two of them; both kinds
+ * can be read. A page of version 2 has no length prefix before its levels.
  */
 import { unsigned } from './thrift.ts'
 import { InvalidContentError } from '../errors.ts'
@@ -70,6 +70,6 @@ export function readLevels(bytes: Uint8Array, bitWidth: number, count: number): 
       }
     }
   }
-  if (at !== bytes.byteLength) throw new InvalidContentError('a Parquet page with bytes behind its levels')
+  if (at !== bytes.byteLength) throw new InvalidContentError('a Parquet page with bytes after its levels')
   return levels
 }

@@ -28,7 +28,7 @@ export const MAX_SHARED_ROWS = 16_384
 export const MIN_DIMENSION = 2
 export const MAX_DIMENSION = 4096
 
-/** Beyond any figure that 16,384 rows can give; its negative asks for nothing. */
+/** Above any figure that 16,384 rows can give; its negative is a threshold that everything passes. */
 export const MAX_Z = 1e6
 
 /** One partition above this is refused: a participant must be able to hold and resume it. */
@@ -39,8 +39,8 @@ const bytesOf = (length: number) =>
   z.custom<Uint8Array>(v => v instanceof Uint8Array && v.byteLength === length, `not ${length} bytes`)
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 /**
- * Printable text of 1 to `max` UTF-16 units: no control characters, line breaks, lone surrogates or noncharacters (YAML forbids them), and
- * no byte order mark (a UTF-8 decoder drops a leading one, so that such text would not come back as it was signed).
+ * Printable text of 1 to `max` UTF-16 units: no control characters, line breaks, lone surrogates or noncharacters (YAML forbids them), and no byte
+ * order mark (a UTF-8 decoder drops a leading one, so the decoded text would differ from the signed one).
  */
 export const text = (max: number) =>
   z
@@ -82,8 +82,7 @@ export const manifestSchema = z.strictObject({
     bytes: count.min(1).max(MAX_PARTITION_BYTES)
   }),
   /**
-   * How large an image may be: every participant refuses one that is larger. Left out for `DEFAULT_IMAGE_LIMITS`, so that one manifest has
-   * one encoding
+   * Largest accepted image; every participant refuses larger ones. Omitted for `DEFAULT_IMAGE_LIMITS`, so that one manifest has one encoding
    */
   images: z
     .strictObject({
@@ -94,7 +93,7 @@ export const manifestSchema = z.strictObject({
     .optional(),
   /** n, the dimensions of every target */
   dimension: z.number().int().min(MIN_DIMENSION).max(MAX_DIMENSION),
-  /** In which numbers shards store targets; left out for float32, so that one manifest has one encoding */
+  /** Number format of targets in shards; omitted for float32, so that one manifest has one encoding */
   targetDtype: z.literal('float16').optional(),
   /** Seed of the shuffle and of the draw of S */
   seed: bytesOf(32),
@@ -103,7 +102,7 @@ export const manifestSchema = z.strictObject({
   uniformity: z.strictObject({ t: z.number().positive().max(16), centred: z.boolean() }),
   election: z.strictObject({
     policy: z.enum(POLICY_NAMES),
-    /** Two priors whose values differ by no more are equally good where finished work would have to be replaced */
+    /** Finished work is replaced only by a prior whose value is better by more than this */
     margin: z.number().nonnegative().max(16),
     /** May a human prior become the reference? */
     human: z.boolean()
@@ -127,7 +126,7 @@ export const manifestSchema = z.strictObject({
   admission: z.union([z.literal('open'), z.array(bytesOf(PEER_KEY_BYTES)).min(1).max(4096)]),
   /** What later versions add (src/extension.ts) */
   ext: extensionsOf(MAX_MANIFEST_EXTENSION_BYTES),
-  /** Names in `ext` without which nobody can take part, ascending */
+  /** Names in `ext` that a participant must understand, ascending */
   crit: z.array(extensionName).min(1).max(MAX_EXTENSIONS).optional()
 })
 
@@ -246,7 +245,7 @@ function outdatedField(value: unknown): string | undefined {
   return undefined
 }
 
-/** Says of a manifest of another major version that it is one, rather than which of its fields are strange. */
+/** Reports a manifest of another major version as such, instead of its unknown fields. */
 function checkVersion(value: unknown): void {
   const marks = z.looseObject({ v: z.int(), kind: z.literal('coopt-manifest'), protocol: z.string() }).safeParse(value)
   if (!marks.success || (marks.data.v === 1 && marks.data.protocol === '1.0.0')) return

@@ -2,8 +2,8 @@
  * Parquet footers, read with bounds: where the footer starts, its schema, its row groups, where column chunks lie.
  *
  * A Parquet file is `PAR1 | column chunks | FileMetaData (thrift) | its length | PAR1`; chunks are found by absolute offsets
- * in the footer alone (https://github.com/apache/parquet-format). Footers come from other people: sizes and counts are checked
- * before anything is decoded, ranges before anything is fetched. Throws `InvalidContentError`.
+ * in the footer alone (https://github.com/apache/parquet-format). Footers are untrusted: sizes and counts are checked before anything is decoded,
+ * ranges before anything is fetched. Throws `InvalidContentError`.
  */
 import { InvalidContentError } from '../errors.ts'
 import {
@@ -33,10 +33,10 @@ export const MAX_ROW_GROUPS = 100_000
 const FOOTER_BYTES_PER_ROW_GROUP = 1024
 const FOOTER_BYTES = 1_048_576
 
-/** Whatever a footer claims, no more than this is ever fetched for it: 100,000 row groups of ours. */
+/** Upper limit of a footer, regardless of its claims: 100,000 row groups of ours. */
 const MAX_FOOTER_BYTES = 33_554_432
 
-/** A schema of this many columns is nobody's image set. */
+/** No image dataset has this many columns. */
 const MAX_SCHEMA_ELEMENTS = 4096
 
 /** "PAR1" */
@@ -89,7 +89,7 @@ export interface RowGroup {
 /** Fetch and decode the footer of `file`. */
 export async function readFooter(file: ByteRanges): Promise<Footer> {
   const { byteLength } = file
-  if (byteLength < 12) throw new InvalidContentError(`${byteLength} bytes are no Parquet file`)
+  if (byteLength < 12) throw new InvalidContentError(`${byteLength} bytes are not a Parquet file`)
   const tail = await file.slice(byteLength - 8, byteLength)
   const length = new DataView(tail.buffer, tail.byteOffset, 8).getUint32(0, true)
   if (MAGIC.some((byte, i) => tail[4 + i] !== byte))
@@ -118,7 +118,7 @@ export function rowGroupOf(encoded: Uint8Array, footer: Footer): RowGroup {
   const rawColumns = need(listOf(fieldOf(fields, 1, LIST), MAX_SCHEMA_ELEMENTS), 'columns of a row group').items
   const rows = need(integerOf(fieldOf(fields, 3, I64)), 'rows of a row group')
   if (rows < 0) throw new InvalidContentError(`a Parquet row group of ${rows} rows`)
-  // of no rows there are no bytes either, and writers say so in various ways
+  // without rows there are no bytes, which writers express in various ways
   const columns = rows === 0 ? [] : rawColumns.map(raw => columnChunk(raw, footer.start))
   return { fields, rawColumns, columns, rows }
 }

@@ -80,7 +80,7 @@ export function* readByteArrays(page: Page): Generator<Uint8Array> {
     yield values.subarray(at + 4, at + 4 + length)
     at += 4 + length
   }
-  if (at !== values.byteLength) throw new InvalidContentError('a Parquet page with bytes behind its last value')
+  if (at !== values.byteLength) throw new InvalidContentError('a Parquet page with bytes after its last value')
 }
 
 // --- internal ---

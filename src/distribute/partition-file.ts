@@ -1,14 +1,13 @@
 /**
- * The Parquet layout of partitions and of the shared set, and a reader that trusts nothing.
+ * The Parquet layout of partitions and of the shared set, and a reader for untrusted files.
  *
- * Columns `id` (string) and `image` (struct of `bytes` and `path`), never null but declared optional, without which Hugging Face
- * does not take the struct for an image; UNCOMPRESSED and PLAIN, so that the same
- * samples are the same bytes and the same CID everywhere; `huggingface` metadata, so that Hugging Face shows images.
- * `id` is the CIDv1 (raw, sha2-256) of the image's bytes: every row certifies its own sample and the reader checks it.
- * `path` is the position in the file, e.g. `00000042.jpg`: nothing of the source's names gets in.
+ * Columns `id` (string) and `image` (struct of `bytes` and `path`), never null but declared optional, because otherwise Hugging Face does not
+ * recognise the struct as an image; UNCOMPRESSED and PLAIN, so that the same samples are the same bytes and the same CID everywhere; `huggingface`
+ * metadata, so that Hugging Face shows images. `id` is the CIDv1 (raw, sha2-256) of the image's bytes: every row certifies its own sample and the
+ * reader checks it. `path` is the position in the file, e.g. `00000042.jpg`: names from the source are not used.
  *
  * The column chunks are padded with zeros up to a chunk of the UnixFS import (a gap before the footer, as the format allows):
- * a shard is this file with a column appended, and without the gap it would store up to 1 MiB of images anew (publish/shard.ts).
+ * a shard is this file with a column appended, and without the gap it would store up to 1 MiB of images again (publish/shard.ts).
  *
  * Memory of both directions: one row group.
  */
@@ -41,7 +40,7 @@ export interface Sample {
 export const MAX_ROW_GROUP_IMAGE_BYTES = 8_388_608
 export const MAX_ROW_GROUP_ROWS = 1000
 
-/** Up to this much may lie in the last, shared chunk before padding is spent on it. */
+/** Padding is added only if more than this would lie in the last, shared chunk. */
 export const UNPADDED_BYTES = 32_768
 
 /** Column chunks with page headers and lengths, of a row group at its largest: one image of the largest size. */
@@ -61,7 +60,7 @@ export const FEATURES = { id: { dtype: 'string', _type: 'Value' }, image: { _typ
 /**
  * The partition file of `samples`, in their order, as a stream. Equal samples give equal bytes.
  *
- * `index` is not used: rows are numbered as they come. Ids are taken as given; whoever reads the file checks them.
+ * `index` is ignored: rows are numbered in their order. Ids are not checked here; readers of the file check them.
  */
 export async function* partitionBytes(
   samples: AsyncIterable<Pick<Sample, 'id' | 'bytes'>> | Iterable<Pick<Sample, 'id' | 'bytes'>>
@@ -176,7 +175,7 @@ function drain(out: ByteWriter): Uint8Array {
   return bytes
 }
 
-/** The id and image columns of a row group. They lie one behind the other, so nothing can be read twice by overlap. */
+/** The id and image columns of a row group. They must not overlap, so that no bytes are read twice. */
 function checkColumns(group: RowGroup, after: number): [ColumnChunk, ColumnChunk] {
   const [ids, images] = group.columns
   if (ids === undefined || images === undefined || COLUMNS.some((path, i) => group.columns[i]?.path !== path)) {

@@ -1,10 +1,10 @@
 /**
- * Which sample goes where: a pure function of the samples' digests, a seed and the counts.
+ * Assigns samples to partitions and to the shared set: a pure function of the samples' digests, a seed and the counts.
  *
- * Samples are first put into the order of their digests, so that names, folders and the order of reading cannot show in the
- * result. A seeded shuffle of that order is then cut into partitions whose sizes differ by at most one; they are disjoint and
- * together hold every sample. The shared set S is a second, independent draw without replacement from all samples (its rows are
- * in partitions too). Equal samples are counted as often as they come; which of them goes where makes no difference.
+ * Samples are first sorted by their digests, so that names, folders and the order of reading do not affect the result. A seeded shuffle of that order
+ * is then cut into partitions whose sizes differ by at most one; they are disjoint and together hold every sample. The shared set S is a second,
+ * independent draw without replacement from all samples (its rows are in partitions too). Equal samples count as often as they occur; which of them
+ * goes where makes no difference.
  *
  * Typed arrays throughout: ten million samples take 320 MB of digests and 40 MB for each order.
  */

@@ -1,10 +1,9 @@
 /**
  * Thrift compact protocol, one level at a time and without loss: a struct is its fields, each with its encoded value.
  *
- * Values are kept as bytes until somebody asks for them, so that a struct can be changed in one field and written back with
- * every other field as it was, known to us or not. That is what appending a column to a Parquet footer needs
- * (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md). Input may be hostile: recursion is
- * bounded, every length is checked against the bytes that are there; throws `InvalidContentError`.
+ * Values are kept as bytes until they are read, so that one field of a struct can be changed and the others written back unchanged, known to us or
+ * not. That is what appending a column to a Parquet footer needs (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md).
+ * Input may be hostile: recursion is bounded, every length is checked against the bytes that are there; throws `InvalidContentError`.
  */
 import { encode as encodeVarint } from 'uint8-varint'
 import { InvalidContentError } from '../errors.ts'
@@ -42,7 +41,7 @@ export interface List {
 
 // --- reading ---
 
-/** The fields of the struct at `start`, in file order, and the offset behind it. */
+/** The fields of the struct at `start`, in file order, and the offset after it. */
 export function readStruct(bytes: Uint8Array, start = 0): { fields: Field[]; end: number } {
   const fields: Field[] = []
   const cursor = { bytes, at: start }
@@ -59,7 +58,7 @@ export function readStruct(bytes: Uint8Array, start = 0): { fields: Field[]; end
   }
 }
 
-/** The field `id` of type `type`, or undefined when it is not there. Throws when it is of another type or there twice. */
+/** The field `id` of type `type`, or undefined if it is missing. Throws if it has another type or occurs twice. */
 export function fieldOf(fields: readonly Field[], id: number, type: number): Field | undefined {
   const found = fields.filter(field => field.id === id)
   if (found.length > 1 || (found[0] !== undefined && found[0].type !== type)) {
@@ -208,7 +207,7 @@ function advance(cursor: Cursor, length: number): void {
   cursor.at += length
 }
 
-/** Move behind a value. Booleans are a byte here: inside a list; as a struct field they have none and do not come here. */
+/** Skip a value. Booleans are a byte inside a list; as struct fields they have no value and are not skipped here. */
 function skip(cursor: Cursor, type: number, depth: number): void {
   if (depth > MAX_DEPTH) throw new InvalidContentError(`thrift: nested deeper than ${MAX_DEPTH}`)
   if (type === TRUE || type === FALSE || type === BYTE) advance(cursor, 1)
@@ -235,7 +234,7 @@ function skip(cursor: Cursor, type: number, depth: number): void {
   } else throw new InvalidContentError(`thrift: unknown type ${type}`)
 }
 
-/** Like `varint` without a value: i64 may go up to 2^64 in fields that nobody here reads (int96 and statistics). */
+/** Like `varint` without a value: i64 may go up to 2^64 in fields that are not read here (int96 and statistics). */
 function skipVarint(cursor: Cursor): void {
   for (let i = 0; i < 10; i++) if (byte(cursor) < 128) return
   throw new InvalidContentError('thrift: a varint of more than 10 bytes')

@@ -3,8 +3,8 @@
  *
  * CIDv1, raw leaves, fixed 1 MiB chunks, balanced layout of 1,024 links, sha2-256; a file of one chunk is its raw leaf.
  * The same as `ipfs add --cid-version 1 --raw-leaves --chunker size-1048576 --max-file-links 1024` and as IPIP-499
- * `unixfs-v1-2025`; the tests compare it with js-ipfs-unixfs-importer. It is written out here, not called there, because a
- * shard is built from leaves that already lie in the store and must not be read again (publish/shard.ts).
+ * `unixfs-v1-2025`; the tests compare it with js-ipfs-unixfs-importer. It is our own code because a shard is built from leaves that are in the store
+ * already and must not be read again (publish/shard.ts).
  *
  * Memory: one chunk, and at most 1,024 links for each level of the tree.
  */
@@ -13,7 +13,7 @@ import { pbCid } from '../codec.ts'
 import { contentId } from './content-id.ts'
 import { encodeFileNode } from './unixfs-node.ts'
 
-/** Pinned: another value anywhere here is another CID for the same bytes. */
+/** Pinned: changing any value changes the CID of the same bytes. */
 export const IMPORT = {
   cidVersion: 1,
   rawLeaves: true,
@@ -30,7 +30,7 @@ export interface ContentFile {
   readonly dagBytes: number
 }
 
-/** One raw leaf of a file. `stored` marks one that the store has already: neither it nor a tree above only such is put. */
+/** One raw leaf of a file. `stored` leaves are in the store already: neither they nor tree nodes above only stored leaves are put. */
 export interface Leaf {
   readonly cid: CID
   readonly bytes: number
@@ -40,7 +40,7 @@ export interface Leaf {
 /** Stores a block. Called for children before their parents, so that a stored root means a whole file. */
 export type PutBlock = (cid: CID, block: Uint8Array) => Promise<void>
 
-/** Import a stream of bytes, sliced in any way. Nothing is retained of `source`'s arrays but copies. */
+/** Import a stream of bytes in slices of any size. Arrays of `source` are copied, not retained. */
 export async function importBytes(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   put: PutBlock

@@ -59,7 +59,7 @@ export async function readLeaves(root: CID, get: GetBlock, maxBytes: number): Pr
     }
   }
   await walk(root, 1)
-  // The one tree over these leaves is known, so the root's CID decides about everything that was not looked at above.
+  // These leaves have exactly one tree, so comparing the root's CID checks everything not checked above.
   const short = leaves.findIndex(leaf => leaf.bytes !== IMPORT.chunkBytes)
   if (leaves.length < 2 || (short !== -1 && short !== leaves.length - 1)) throw wrongTree(root)
   const tree = await buildTree(leaves, async () => {})

@@ -134,7 +134,7 @@ function applyAll(area: Area, reflections: Reflections, from: number, to: number
     const next = following(k + step)
     const isLast = next < from || next >= to
     const own = k + shift
-    // the last one sums with itself, and nobody looks
+    // the last one sums with itself; the result is not used
     const other = isLast ? k : next
     const both = Math.max(own, other + shift)
     for (let i = own; i < both; i++) {

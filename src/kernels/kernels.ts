@@ -13,7 +13,7 @@
  * from left to right, each operation rounded to float64 by itself. Vector lanes and blocks only decide which numbers are worked on together,
  * and f64x2 instructions round as IEEE 754 says: the same bits on every machine, those of the plain loops that the tests compare with.
  *
- * One memory a thread: a driver copies its operands in, runs kernels, copies results out, and leaves nothing behind for the next one.
+ * One memory per thread: a driver copies its operands in, runs kernels and copies results out; nothing is kept between calls.
  */
 import { assemble } from './assembler.ts'
 import { productKernel, solveKernel } from './product-kernel.ts'

@@ -1,16 +1,16 @@
 /**
  * Tiles of C + A B^T and C - A B^T, and of the triangular solve X L^T = B, on packed operands.
  *
- * Packed: `TILE` rows at a time, equal k beside each other, so that number (r, k) of a group of rows lies k * TILE + r numbers behind its
- * start. A 4 x 4 tile of the result stays in eight vectors of two numbers each. Every number of it takes one product after the other, k
- * ascending, and rounds after each * and each + or -: the bits of the plain loop, whatever the blocking.
+ * Packed: `TILE` rows at a time, equal k beside each other, so that number (r, k) of a group of rows lies k * TILE + r numbers after its start. A 4 x
+ * 4 tile of the result stays in eight vectors of two numbers each. Every number of it takes one product after the other, k ascending, and rounds
+ * after each * and each + or -: the bits of the plain loop, whatever the blocking.
  */
 import { f64x2, i32, increase, kernel, whileLess, type Code, type KernelFunction, type Variable } from './assembler.ts'
 
 /** Rows of a packed group */
 export const TILE = 4
 
-/** Steps of k in one turn of the inner loop, to which `depth` is padded with zeros: counting costs a fifth otherwise. */
+/** Steps of k in one turn of the inner loop, to which `depth` is padded with zeros: otherwise loop overhead costs a fifth. */
 export const DEPTH_STEP = 4
 
 const NUMBER = 8

@@ -1,8 +1,8 @@
 /**
- * What orthogonal transformations need besides products: Householder reflections, the update of a tridiagonalisation, Givens rotations.
+ * Kernels of orthogonal transformations: Householder reflections, the update of a tridiagonalisation, Givens rotations.
  *
- * All work on strips: `STRIP` columns of a matrix side by side, so that number c of row i lies i * STRIP + c numbers behind the start.
- * Lanes are columns, which have nothing to do with each other: sums run over rows in ascending order, as in the plain loop.
+ * All work on strips: `STRIP` columns of a matrix side by side, so that number c of row i lies i * STRIP + c numbers after the start.
+ * Lanes are columns, which are independent: sums run over rows in ascending order, as in the plain loop.
  */
 import { f64x2, i32, increase, kernel, whileLess, type KernelFunction } from './assembler.ts'
 

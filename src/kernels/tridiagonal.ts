@@ -13,7 +13,7 @@ export interface Tridiagonal {
   readonly beside: Float64Array
   /** n x n: row k holds the k-th reflection vector v from element k + 1 on */
   readonly vectors: Float64Array
-  /** 2 / (v.v); 0 where nothing has to be reflected */
+  /** 2 / (v.v); 0 without a reflection */
   readonly factors: Float64Array
 }
 
@@ -72,7 +72,7 @@ export interface RowRotations {
   finish(): void
 }
 
-/** Sweeps wait until so many rotations are together, so that a strip of columns stays in the first-level cache for all of them. */
+/** Sweeps wait until this many rotations are collected, so that a strip of columns stays in the first-level cache for all of them. */
 const MOST_TURNS = 16_384
 
 /** For rows of `x` (n x n). Until `finish` the workspace is in use. */

@@ -2,14 +2,14 @@
  * The YAML at the head of a dataset card (https://github.com/huggingface/hub-docs/blob/main/datasetcard.md): what the Hugging Face Hub
  * and `datasets` read of it. Deterministic.
  *
- * Text of strangers is a JSON string here: YAML is a superset, as long as it is printable, which the manifest's schema sees to. The
- * features are those of the shards' own metadata, so that `load_dataset(directory)` and single files give the same columns.
+ * Untrusted text is written as JSON strings: YAML is a superset of JSON for printable text, which the manifest's schema enforces. The features are
+ * those of the shards' own metadata, so that `load_dataset(directory)` and single files give the same columns.
  */
 import type { Manifest } from '../distribute/manifest.ts'
 import { shardName } from './shard-name.ts'
 import type { SwarmView } from './views.ts'
 
-/** What the shards of a view have together. */
+/** Totals over the shards of a view. */
 export interface ShardTotals {
   /** Paths below the root, in the order of their partitions */
   readonly paths: readonly string[]
@@ -27,7 +27,7 @@ export function shardTotals(manifest: Manifest, view: SwarmView): ShardTotals {
   }
 }
 
-/** From `---` to `---`. `num_bytes` is the size of the files: what `datasets` makes of them in memory is known to it alone. */
+/** From `---` to `---`. `num_bytes` is the size of the files, because only `datasets` knows the size of its own representation. */
 export function cardHeader(manifest: Manifest, { paths, rows, bytes }: ShardTotals): string {
   return `---
 ${licenseLines(manifest.license)}
@@ -68,7 +68,7 @@ dataset_info:
 
 // --- internal ---
 
-/** Licences by the names that the Hub has for them, which are SPDX identifiers in lower case; data sets seldom have others. */
+/** Licence names of the Hub, which are SPDX identifiers in lower case; datasets seldom use others. */
 const HUB_LICENSES = new Set([
   'apache-2.0',
   'mit',
@@ -99,7 +99,7 @@ const HUB_NAMES: ReadonlyMap<string, string> = new Map([
   ['pddl-1.0', 'pddl']
 ])
 
-/** The owner's own words, under the Hub's name for them where it has one. */
+/** The owner's own words, under the Hub's name for the licence if it has one. */
 function licenseLines(license: string | undefined): string {
   if (license === undefined) return 'license: unknown'
   const lower = license.toLowerCase()

@@ -80,8 +80,8 @@ A row's weight is min(1, |target - s|^2 / v), where s is the mean row of the ref
 ${scores.map(score => scoreRow(score, evidence, view)).join('\n')}
 
 *Trust*: targets are either their author's word (claimed) or can be made again by anybody from the prior in \`priors/CID\` (reexecutable):
-\`coopt verify CID --rerun\`. *Uniform value*: how evenly a prior's targets of the shared set cover the sphere, lower is better. *z*: by how
-many standard deviations they have more to do with reference features of the images than noise has. *Reference R2* and *cosine*: leave-one-out quality of the map onto
+\`coopt verify CID --rerun\`. *Uniform value*: how evenly a prior's targets of the shared set cover the sphere, lower is better. *z*: how
+many standard deviations their relation to reference features of the images is above that of noise. *Reference R2* and *cosine*: leave-one-out quality of the map onto
 the reference. *Partitions*: those whose targets come from this prior.
 
 \`manifest.cbor\`, \`records.car\` and \`evidence/\` let anybody recompute the election and the alignment figures: \`coopt verify CID\`.

@@ -1,14 +1,14 @@
 /**
- * Which scores count: judging one costs every member a fetch and about a second, and identities are free in an open swarm, so the number is
+ * Which scores count. Judging a score costs every member a fetch and about a second, and identities are free in an open swarm, so the number is
  * bounded per author and in total.
  *
- * A function of the set of records alone: members with equal sets count the same scores, whatever arrived first.
+ * A function of the set of records alone: members with equal sets count the same scores, regardless of the order of arrival.
  */
 import { peerIdOf } from '../peer-key.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
 import type { RecordSet } from './record-set.ts'
 
-/** Of one author, those with its lowest sequence numbers: a lab that brings a new prior every fortnight gets through a year. */
+/** Per author, lowest sequence numbers first: enough for a new prior every fortnight for a year. */
 export const MAX_SCORES_PER_AUTHOR = 32
 
 /** In total: about twenty minutes of judging, and 1 GiB of target matrices of 1 MiB in memory. */
@@ -17,8 +17,8 @@ export const MAX_COUNTED_SCORES = 1024
 type Scores = ReadonlyArray<SignedRecord<Score>>
 
 /**
- * The scores that count, authors taking turns: the first of each, then the second of each, ascending by the value they claim. Where a turn
- * does not fit into the total, the lowest record ids of that turn count: a claim costs nothing to make, so it must not decide.
+ * The scores that count, authors taking turns: the first of each, then the second of each, ascending by the value they claim. If a turn exceeds the
+ * total, the lowest record ids of that turn count: claims are free to make, so they must not decide.
  */
 export function countedScores(set: Pick<RecordSet, 'byType'>): Scores {
   const scores = set.byType('score')

@@ -2,10 +2,10 @@
  * croissant.json of a merged dataset: Croissant 1.1 (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html), JSON-LD that
  * describes files and columns. Deterministic.
  *
- * Paths are relative to this file, so it holds on every gateway, mirror and disk. What is content-addressed cannot name its own CID
- * (`url` is that of the swarm's manifest) and has no date, so `datePublished` is left out, as is `version`: the root CID is the version.
- * The shards are a `FileSet` and not `FileObject`s, which would need the sha256 of whole files: an IPFS CID is the hash of a tree, and
- * merging reads no shard. `manifest.cbor` and `records.car`, which are made here, have theirs.
+ * Paths are relative to this file, so it is valid on every gateway, mirror and disk. A content-addressed file cannot name its own CID (`url` is that
+ * of the swarm's manifest) and has no date, so `datePublished` is left out; so is `version`, because the root CID is the version. The shards are a
+ * `FileSet` and not `FileObject`s, which would need the sha256 of whole files: an IPFS CID is the hash of a tree, and merging reads no shard.
+ * `manifest.cbor` and `records.car`, which are made here, have theirs.
  */
 import { rawCid } from '../codec.ts'
 import type { Swarm } from '../distribute/manifest.ts'
@@ -76,7 +76,7 @@ const MEDIA_TYPES: ReadonlyMap<string, string> = new Map([
   ['records.car', 'application/vnd.ipld.car']
 ])
 
-/** Which partitions can be checked by running a prior again; nothing where none can. */
+/** Which partitions can be checked by running a prior again; undefined if none can. */
 function trustText(view: SwarmView): string | undefined {
   const chosen = [...view.chosen.values()]
   const again = chosen.filter(({ score }) => trustOf(score.body.prior) === 'reexecutable')

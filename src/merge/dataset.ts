@@ -1,5 +1,5 @@
 /**
- * Step 5: the merged dataset, a UnixFS directory that links what peers published. Pure: same swarm, same view, same root CID.
+ * Step 5: the merged dataset, a UnixFS directory that links what peers published. Pure: the same swarm and view give the same root CID.
  *
  * Nothing is rewritten and no shard is read: a link needs a CID and a size, and both are in the signed records.
  *
@@ -8,8 +8,8 @@
  *   data/train-00000-of-00016.parquet      the chosen shard of each finished partition (missing ones are left out)
  *   manifest.cbor                          the signed manifest
  *   records.car                            the chosen records, every admissible score and the proofs of equivocation that bar
- *                                          one from election, so that anybody can replay
- *   priors/<bundle CID>/                   what can be run again of the priors that targets or reference come from; no folder without
+ *                                          one from election, so that anyone can replay
+ *   priors/<bundle CID>/                   the reexecutable ones of the priors behind targets or reference; no folder if there are none
  *   evidence/shared.parquet                the shared set S_X
  *   evidence/reference-features.f32        what the gate judges against
  *   evidence/reference.f32                 S*_Y
@@ -118,7 +118,7 @@ export async function mergeDataset(
   }
 }
 
-/** Counted scores that passed the gate, in the order of their ids: the candidates of the election, and all that a replay needs. */
+/** Counted scores that passed the gate, in the order of their ids: the candidates of the election, and all that a replay needs */
 export function admissibleScores(set: RecordSet, evidence: Evidence) {
   return countedScores(set)
     .filter(score => isAdmissible(score, evidence))
@@ -127,7 +127,7 @@ export function admissibleScores(set: RecordSet, evidence: Evidence) {
 
 // --- internal ---
 
-/** Of each author of `scores` that signed two records under one number: the two under the lowest such number. */
+/** For each author of `scores` that signed two records under one sequence number, the two with the lowest such number. */
 function equivocationProofs(set: RecordSet, scores: ReadonlyArray<SignedRecord<Score>>): SignedRecord[] {
   const equivocators = set.equivocators()
   const barred = new Set(scores.map(score => peerIdOf(score.body.author)).filter(author => equivocators.has(author)))
@@ -152,14 +152,14 @@ function bundlesOf(scores: ReadonlyArray<SignedRecord<Score>>, view: SwarmView):
   for (const { key, body } of scores) {
     const { bundle } = body.prior
     const name = bundle?.cid.toString() ?? ''
-    // of several that state different sizes for one bundle the first in the order of the record ids is taken
+    // if scores state different sizes for one bundle, the first in the order of the record ids is used
     if (bundle === undefined || !used.has(key) || bundles.has(name)) continue
     bundles.set(name, { name, file: { cid: bundle.cid, bytes: 0, dagBytes: bundle.dagBytes } })
   }
   return [...bundles.values()]
 }
 
-/** A matrix as a file. Its record has no tree size, but under the pinned settings the size of the tree follows from the length. */
+/** A matrix as a file. Its record does not state the tree's size, but with the pinned settings that follows from the length. */
 async function matrixFile(cid: CID, bytes: number): Promise<ContentFile> {
   const placeholder = rawCid(new Uint8Array(0))
   const leaves = Array.from({ length: Math.max(1, Math.ceil(bytes / IMPORT.chunkBytes)) }, (_, i) => ({

@@ -1,8 +1,8 @@
 /**
  * Records by rank, for a set that is full: sequence number first, so that authors take turns; then author, the longer record, the lower id.
  *
- * Nothing is sorted before somebody asks for the first time; most sets are never full. Then a change costs a binary search and a move of
- * array elements, well below the signature check before it.
+ * Sorting is deferred until the first query, because most sets are never full. From then on a change costs a binary search and a move of array
+ * elements, far less than the signature check before it.
  */
 import { compareBytes } from '../codec.ts'
 import type { SignedRecord } from '../publish/record.ts'
@@ -16,7 +16,7 @@ export interface Ranking {
   last(): SignedRecord
 }
 
-/** `all`: the records at the first question; every later change must be told. */
+/** `all` gives the records at the first query; every later change must be reported to the ranking. */
 export function createRanking(all: () => Iterable<SignedRecord>): Ranking {
   let ranked: SignedRecord[] | undefined
   const list = (): SignedRecord[] => (ranked ??= [...all()].sort(compareRanks))
@@ -33,7 +33,7 @@ export function createRanking(all: () => Iterable<SignedRecord>): Ranking {
     },
     last: () => {
       const last = list().at(-1)
-      if (last === undefined) throw new RangeError('no record is the last of none')
+      if (last === undefined) throw new RangeError('an empty ranking has no last record')
       return last
     }
   }
@@ -51,7 +51,7 @@ export function compareRanks(a: SignedRecord, b: SignedRecord): number {
 
 // --- internal ---
 
-/** Where the record is, or where it has to be put. */
+/** Index of the record, or where to insert it. */
 function placeOf(record: SignedRecord, ranked: readonly SignedRecord[]): number {
   let [low, high] = [0, ranked.length]
   while (low < high) {

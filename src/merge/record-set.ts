@@ -4,14 +4,14 @@
  * It is a join semilattice (Shapiro et al., "Conflict-free replicated data types", 2011): peers that have seen the same records in any order,
  * any number of times, hold equal sets. Two rules keep it small, and both are functions of the records alone:
  *
- * - Of every slot (author, seq) the two longest records, of equally long ones those with the lowest ids. One is a statement, two prove that the
- *   author signed two different statements under one number, and more would prove nothing new.
- * - Of all records those before which, in the order of their ranks (ranking.ts), less than `quotas.recordBytes` lie. Authors take turns, so
- *   that one author with many records displaces nobody with few. An attacker with many identities can displace late records of others; an
+ * - Each slot (author, seq) keeps its two longest records; ties go to the lowest ids. One record is a statement, two prove that the author signed two
+ *   different statements under one number, and more would prove nothing new.
+ * - The set keeps the records that, in the order of their ranks (ranking.ts), are preceded by less than `quotas.recordBytes`. Authors take turns, so
+ *   an author with many records does not displace those with few. An attacker with many identities can displace late records of others; an
  *   admission list prevents it.
  *
- * `join` is associative, commutative and idempotent because the rules fit together: within a slot the rank has the same order, and a record
- * gives way to one that is at least as long, so that records never move back under the quota.
+ * `join` is associative, commutative and idempotent because the rules fit together: within a slot the rank has the same order, and a record is only
+ * displaced by one that is at least as long, so a displaced record never fits the quota again.
  *
  * Records of types that this version does not know are kept and counted like any other (publish/record.ts); no index below lists them.
  *
@@ -26,12 +26,12 @@ import { compareRanks, createRanking } from './ranking.ts'
 export const MAX_RECORDS_PER_SLOT = 2
 
 /**
- * `added`: it is new. `replaced`: it is new, and another record gave way to it in its slot, or the set was full already, so that the last by rank
- * may have to give way. Any number of those can follow each other; so they are neither kept on disk nor passed on by gossip, and only sync
- * carries them further. A set that was filled stays full: all `added` records together exceed the quota by less than one record.
+ * `added`: it is new. `replaced`: it is new and displaced another record in its slot, or the set was full already, so that the last by rank may
+ * have been displaced. Any number of those can follow in succession, so they are neither stored on disk nor passed on by gossip; only sync
+ * carries them further. A set that was once full stays full: all `added` records together exceed the quota by less than one record.
  *
- * Not inserted: `duplicate`; `superseded`, the slot holds two records that come before it; `over-quota`, the set is full of records with a lower
- * rank, or the author's sequence numbers are used up.
+ * Not inserted: `duplicate`; `superseded` if the slot holds two records that precede it; `over-quota` if the set is full of records with a lower rank
+ * or the author's sequence numbers are used up.
  */
 export type InsertOutcome = 'added' | 'replaced' | 'duplicate' | 'superseded' | 'over-quota'
 
@@ -44,9 +44,9 @@ export interface RecordSet {
   readonly bytes: number
   /** `verify` runs if the record would be inserted, just before; what it throws leaves the set as it was. */
   insert(record: SignedRecord, verify?: () => void): InsertOutcome
-  /** Is there room for this record, or one of a higher rank that would give way? */
+  /** Is there room for this record, or a record of higher rank that it would displace? */
   fits(record: SignedRecord): boolean
-  /** Called with every record that gives way because the set is full. */
+  /** Called with every record that is displaced because the set is full. */
   onDisplaced(listener: (record: SignedRecord) => void): void
   /** By `SignedRecord.key` */
   has(key: string): boolean
@@ -70,7 +70,7 @@ export function compareRecords(a: SignedRecord, b: SignedRecord): number {
   return compareBytes(a.id.bytes, b.id.bytes)
 }
 
-/** Without `quotas` there is no limit: for the records of a merged dataset, which were within it. */
+/** Without `quotas` the size is unlimited: for the records of a merged dataset, which were within the quota when merged. */
 export function createRecordSet(
   records: Iterable<SignedRecord> = [],
   { recordBytes }: { recordBytes: number } = { recordBytes: Infinity }

@@ -7,7 +7,7 @@ export function shardName(index: number, partitions: number): string {
   return `train-${pad(index)}-of-${pad(partitions)}.parquet`
 }
 
-/** Name of a prior's targets on the shared set in `evidence/`: one file, however many records cite it. */
+/** Name of a prior's targets on the shared set in `evidence/`: one file, no matter how many records cite it. */
 export function targetsName(targets: CID): string {
   return `targets-${targets}.f32`
 }

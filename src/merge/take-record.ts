@@ -1,6 +1,6 @@
 /**
- * The one way in for a record from elsewhere, whether gossip, sync or the log on disk brings it: decoded and hashed once, checked for presence
- * and quota once, its signature checked last, and only if the set would take it.
+ * The only entry point for records from gossip, sync or the log on disk. A record is decoded, hashed, and checked for presence and quota once; its
+ * signature is verified last, and only if the set would take it.
  */
 import type { Swarm } from '../distribute/manifest.ts'
 import type { Verify } from '../envelope.ts'
@@ -13,8 +13,8 @@ export type Taken =
   | { readonly outcome: Exclude<InsertOutcome, 'added' | 'replaced'> }
 
 /**
- * Insert a record into the set of its swarm. Throws `InvalidRecordError` for what no honest peer sends; a record that is merely of no use
- * here is an outcome.
+ * Insert a record into the set of its swarm. Throws `InvalidRecordError` for a record that no honest peer sends; the return value says whether a
+ * valid one was inserted.
  */
 export function takeRecord(
   bytes: Uint8Array,

@@ -2,7 +2,7 @@
  * Views of a swarm: pure functions of (manifest, set of records, what was computed from content).
  *
  * Equal sets and equal evidence give equal views on every peer. Evidence is itself a pure function of content-addressed bytes
- * (assessment of S_Y, quality of an alignment), so it may be cached, and it is never taken from anybody's word.
+ * (assessment of S_Y, quality of an alignment), so it may be cached. Claims of peers are never evidence.
  */
 import type { CID } from 'multiformats/cid'
 import { CLAIM_TOLERANCE, NO_VALUE, type Candidate, type Election } from '../align/candidate.ts'
@@ -23,10 +23,10 @@ export interface Quality {
   readonly looZ: number
 }
 
-/** Of a prior that cannot be mapped onto the reference at all (too few common rows): below every floor. */
+/** The quality of a prior that cannot be mapped onto the reference at all (too few common rows): below every floor. */
 export const HOPELESS: Quality = { looR2: -1, looCosine: -1, looZ: -MAX_Z }
 
-/** What is known from content. Maps are keyed by CIDs as text. */
+/** Facts computed from content. Maps are keyed by CIDs as text. */
 export interface Evidence {
   /** By `assessmentKey` */
   readonly assessments: ReadonlyMap<string, Assessment>
@@ -42,7 +42,7 @@ export interface Choice {
   readonly alignment: SignedRecord<Alignment>
 }
 
-/** Raw targets that wait for an alignment to the present reference by their own author. */
+/** Raw targets that their own author has not aligned to the current reference yet. */
 export interface Pending {
   readonly partition: number
   readonly score: SignedRecord<Score>
@@ -55,21 +55,21 @@ export interface SwarmView {
   readonly election: Election
   /** The accepted alignment of each finished partition */
   readonly chosen: ReadonlyMap<number, Choice>
-  /** Acceptable results without their author's alignment to the present reference, all that can have one, by partition */
+  /** By partition, acceptable results that their author could still align to the current reference */
   readonly pending: ReadonlyMap<number, readonly Pending[]>
-  /** Partitions that have neither, ascending: somebody has to optimize them */
+  /** Partitions that have neither, ascending: they remain to be optimized */
   readonly missing: readonly number[]
-  /** Partitions that have work, but no result for all of their rows, as people leave them who labelled some: ascending */
+  /** Partitions that have work, but no result for all of their rows (human labels may cover only some): ascending */
   readonly incomplete: readonly number[]
   /** Rows that have a target in the chosen shards */
   readonly rows: number
   readonly complete: boolean
 }
 
-/** Claims of an alignment may differ from the exact figures by rounding of faster kernels, not by more. */
+/** An alignment's claims may differ from the exact figures only by the rounding of faster kernels. */
 export const ALIGNMENT_TOLERANCE = 1e-3
 
-/** The gate judges labels of people differently from features, so a matrix that is cited under both kinds has two verdicts. */
+/** The gate judges human labels differently from features, so a matrix that is cited as both has two verdicts. */
 export function assessmentKey({ targets, prior }: Pick<Score, 'targets' | 'prior'>): string {
   return `${targets} ${prior.kind}`
 }
@@ -104,13 +104,13 @@ export function candidatesOf(set: RecordSet, evidence: Evidence): Candidate[] {
 }
 
 /**
- * What is done, what waits and what is missing under an election.
+ * The finished, pending and missing partitions under an election.
  *
  * A result counts if its author's own score counts (counted-scores.ts) and passed the gate. An alignment counts if it maps such a result
  * onto the elected reference, its claims equal the recomputed figures, and these are above the manifest's floor.
  *
- * Of several on one partition the one with the most rows is kept (a human prior may lack some), then the one whose prior has the best value
- * under the election policy. Priors that cannot be elected (human, equivocator) have no value; copies of one prior have the same. Priors
+ * Of several alignments of one partition the one with the most rows is chosen (a human prior may lack some), then the one whose prior has the best
+ * value under the election policy. Priors that cannot be elected (human, equivocator) have no value; copies of a prior have the same value. Priors
  * within the manifest's margin are equally good; then an alignment by the result's own author takes precedence, then the lowest record id.
  */
 export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, election: Election): SwarmView {
@@ -159,8 +159,8 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
 }
 
 /**
- * Values of the priors that can be elected, by score; the others' (one-hot labels, equivocators') say nothing of their rows' worth. Who
- * publishes the same targets as an electable one, as all do that bring the same public model, has its value.
+ * Values of the priors that can be elected, by score; the values of others (one-hot labels, equivocators) do not indicate the quality of their rows.
+ * A score with the same targets as an electable one, as of all peers with the same public model, shares its value.
  */
 export function electedValues(election: Election): ReadonlyMap<string, number> {
   return new Map(
@@ -175,7 +175,7 @@ export function belowFloor(manifest: Manifest, quality: Quality): string | undef
   const { minLooZ } = manifest.alignment
   if (quality.looZ >= minLooZ) return undefined
   const unknown = quality.looZ <= -MAX_Z ? 'it cannot be mapped onto the reference' : `z is ${quality.looZ.toFixed(2)}`
-  return `the alignment carries nothing of the reference to images it was not fitted on: ${unknown}, this swarm asks for ${minLooZ}`
+  return `the alignment does not generalise to images it was not fitted on: ${unknown}, this swarm requires ${minLooZ}`
 }
 
 /** Did this score's content pass the gate, and does it have the uniform value that its record claims? */
@@ -198,7 +198,7 @@ function isAcceptable(manifest: Manifest, record: SignedRecord<Alignment>, quali
   )
 }
 
-/** Targets of a prior that is known not to reach the floor: nobody may align them, so the partition must not wait for it. */
+/** Targets of a prior that is known to be below the floor: they cannot be aligned, so the partition must not wait for them. */
 function isHopeless(
   manifest: Manifest,
   work: Omit<Pending, 'byOthers'>,

@@ -1,4 +1,4 @@
-/** Values of a file that describes preprocessing, checked one by one. A key that is `null` is absent: so transformers writes it. */
+/** Values of a file that describes preprocessing, checked one by one. A key that is `null` counts as absent, as written by transformers. */
 import { InvalidPriorError } from '../errors.ts'
 import type { ImageInput } from './onnx-facts.ts'
 import type { Size } from './preprocessing.ts'

@@ -19,13 +19,13 @@ import { dequantizer, floatTensor, quantisationOf, type Quantisation } from './q
 export interface FeatureChoice {
   /** Name of the tensor. */
   readonly tensor: string
-  /** True when the tensor is no output of the graph yet: see `outputSuffix`. */
+  /** True if the tensor is not an output of the graph yet: see `outputSuffix`. */
   readonly hidden: boolean
   /** How the integers in it become numbers; absent where it holds floating-point numbers. */
   readonly quantisation?: Quantisation
   /** What to do with tokens [N, T, D]. */
   readonly tokens: 'mean' | 'first'
-  /** For people: why this tensor. */
+  /** Reason for this choice, for display. */
   readonly reason: string
 }
 
@@ -58,7 +58,7 @@ const WEIGHT_INPUT: Readonly<Record<string, number>> = {
 }
 const OF_CONSTANT = new Set(['DequantizeLinear', 'Transpose', 'Cast', 'Identity', 'Reshape', 'Unsqueeze', 'Squeeze'])
 
-/** Throws `InvalidPriorError` when `output` is no tensor of the model, or nothing can be chosen without it. */
+/** Throws `InvalidPriorError` if `output` is not a tensor of the model, or no tensor can be chosen without it. */
 export function chooseFeature(facts: ModelFacts, options: { output?: string } = {}): FeatureChoice {
   const isOutput = new Set(facts.outputs.map(o => o.name))
   const makers = new Map(facts.nodes.flatMap(n => n.outputs.map(o => [o, n] as const)))
@@ -104,8 +104,7 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
     )
   }
   const fallback = facts.outputs.at(-1)
-  if (fallback)
-    return choice(fallback.name, `output "${fallback.name}", the last one: no other layer could be told apart`)
+  if (fallback) return choice(fallback.name, `output "${fallback.name}", the last one: no other candidate was found`)
   throw new InvalidPriorError('the model has no output; name a tensor with --output')
 }
 
@@ -123,11 +122,6 @@ export function outputSuffix(choice: Pick<FeatureChoice, 'tensor' | 'hidden' | '
   return bytesField(7, message(...node, bytesField(12, bytesField(1, output))))
 }
 
-/** The model with a hidden tensor as one more output; nothing else changes. */
-export function exposeOutput(bytes: Uint8Array, tensor: string): Uint8Array {
-  return message(bytes, outputSuffix({ tensor, hidden: true }))
-}
-
 // --- internal ---
 
 const isProduct = ({ op }: NodeFacts): boolean => Object.hasOwn(WEIGHT_INPUT, op)
@@ -136,7 +130,7 @@ const weightOf = ({ op, inputs }: NodeFacts): string => inputs[WEIGHT_INPUT[op] 
 function constantTest(facts: ModelFacts, makers: ReadonlyMap<string, NodeFacts>): (name: string) => boolean {
   return name => {
     let at = name
-    // a chain longer than this is no constant that an exporter writes; bounds a cycle in a hostile graph
+    // exporters do not write longer chains for a constant; bounds a cycle in a hostile graph
     for (let steps = 0; steps < 8; steps++) {
       if (facts.initializers.has(at)) return true
       const maker = makers.get(at)

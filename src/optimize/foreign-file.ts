@@ -1,4 +1,4 @@
-/** What people have in place of an ONNX model, told by its first bytes, and what to do about it. */
+/** Recognises files that are given instead of an ONNX model by their first bytes, and names the remedy. */
 
 /** As many bytes as `foreignFile` looks at. */
 export const HEAD_BYTES = 512

@@ -81,7 +81,7 @@ export function createLabelReader(): LabelReader {
     texts.forEach((text, i) => {
       const p = Number(text)
       if (text.trim() === '' || !Number.isFinite(p) || p < 0 || p > 1)
-        throw fail(`"${text}" is no probability (0 to 1)`)
+        throw fail(`"${text}" is not a probability (0 to 1)`)
       values[at + i] = p
       sum += p
     })

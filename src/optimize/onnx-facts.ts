@@ -1,5 +1,5 @@
 /**
- * What is known of an ONNX model after its file was read (onnx-reader.ts) and checked (onnx-model.ts).
+ * Facts about an ONNX model, once its file has been read (onnx-reader.ts) and checked (onnx-model.ts).
  */
 
 /** onnx.proto3 TensorProto.DataType, the ones used here. */

@@ -51,7 +51,7 @@ const RANDOM = new Set([
   'RandomUniform',
   'RandomUniformLike'
 ])
-/** An image enlarged more than 256 times in each direction is no preprocessing. */
+/** Preprocessing never enlarges an image more than 256 times in each direction. */
 const MAX_ENLARGEMENT = 65_536
 
 /** Throws `InvalidPriorError` naming the operator and the reason. `maxElements` bounds every shape that is constant. */

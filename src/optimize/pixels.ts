@@ -13,7 +13,7 @@ const MAX_PIXELS = 16_000_000
 export interface TensorWriter {
   /** Numbers per image: channels * height * width. */
   readonly size: number
-  /** Write one image at `offset` of `into`. Throws `InvalidImageError` when the image has another size and none may be made. */
+  /** Write one image at `offset` of `into`. Throws `InvalidImageError` if the image has another size and may not be resized. */
   write(image: Pixels, into: Float32Array | Uint16Array | Uint8Array, offset: number): void
 }
 

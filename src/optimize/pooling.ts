@@ -4,7 +4,7 @@
  */
 import { InvalidPriorError } from '../errors.ts'
 
-/** Features above this are no embedding; matches the largest dimension that a score record may state. */
+/** Embeddings are not larger; matches the largest dimension that a score record may state. */
 const MAX_DIMENSION = 1_048_576
 
 /** rows x l, row-major. Throws `InvalidPriorError` on any other shape. */

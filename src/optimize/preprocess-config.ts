@@ -1,6 +1,6 @@
 /**
- * What is done to an image -> `preprocessor_config.json`, with every key that `parsePreprocessor` reads said out loud: what was assumed
- * or implied by defaults is written down, so that another reader does the same.
+ * What is done to an image -> `preprocessor_config.json`, with every key that `parsePreprocessor` reads written explicitly, including assumed and
+ * default values, so that another reader does the same.
  *
  * Keys are those of transformers. Three are our own, for what timm and open_clip do and transformers cannot say: `size_mode` ("inside",
  * "cover"), `crop_rounding` ("half-even") and `fill_color`. A reader that ignores the last two is one pixel off, or pads with black.

@@ -16,9 +16,9 @@ export interface Size {
 export type ResizeTo = Size | { readonly shortestEdge: number } | { readonly inside: Size } | { readonly cover: Size }
 
 export interface Preprocessing {
-  /** True when there was no configuration and ImageNet's usual one was taken. */
+  /** True if there was no configuration and ImageNet's usual one was used. */
   readonly assumed: boolean
-  /** What else was taken for granted, in words; absent where nothing was. */
+  /** Other assumptions, in words; absent if there are none. */
   readonly notes?: readonly string[]
   /** Absent: images must have the final size already. */
   readonly resize?: ResizeTo
@@ -36,7 +36,7 @@ export interface Preprocessing {
   /** Per channel of the model's input; subtracted after rescaling. */
   readonly mean: readonly number[]
   readonly std: readonly number[]
-  /** What the model is given. */
+  /** Size of the model's input. */
   readonly height: number
   readonly width: number
 }

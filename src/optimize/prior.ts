@@ -1,15 +1,14 @@
 /**
- * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). What it is made of is its owner's business: a network
- * (`onnx`) or labels given by people (`human`).
+ * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). Its kind is the owner's choice: a network (`onnx`) or human labels (`human`).
  */
 import type { CID } from 'multiformats/cid'
 import { cborCid, encodeCbor } from '../codec.ts'
 import type { Matrix32 } from '../matrix.ts'
 import type { Preprocessing } from './preprocessing.ts'
 
-/** One sample as it lies in a partition. */
+/** One encoded sample of a partition. */
 export interface EncodedImage {
-  /** Names the sample in errors and finds its label; the CID of `bytes` as text. */
+  /** The CID of `bytes` as text: identifies the sample in errors and finds its label. */
   readonly id: string
   /** In one of the formats that `imageKind` tells apart. */
   readonly bytes: Uint8Array
@@ -18,7 +17,7 @@ export interface EncodedImage {
 export interface FeatureBatch {
   /** One row per image, in the order asked: rows x l. Rows that are absent hold zeros. */
   readonly features: Matrix32
-  /** True where the prior has nothing to say (a human prior without a label for the sample). */
+  /** True for samples without a feature (a human prior without a label for the sample). */
   readonly absent: boolean[]
 }
 
@@ -37,7 +36,7 @@ export interface PriorDescriptor {
   /** Its name in the model. */
   readonly tensor?: string
   readonly preprocessing?: Preprocessing
-  /** The bundle by which anybody can run it again (publish/bundle.ts), if it came as one. `dagBytes`: all its blocks */
+  /** The bundle with which anyone can run the prior again (publish/bundle.ts), if it came as one. `dagBytes`: all its blocks */
   readonly bundle?: { readonly cid: CID; readonly dagBytes: number }
 }
 

@@ -130,8 +130,7 @@ export class MessageReader {
   }
 
   #skip(length: number): void {
-    if (!(length >= 0) || length > this.#end - this.#at)
-      throw notModel('a field is longer than what is left of the file')
+    if (!(length >= 0) || length > this.#end - this.#at) throw notModel('a field is longer than the rest of the file')
     this.#start = this.#at
     this.#at += length
   }

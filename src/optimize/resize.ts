@@ -4,7 +4,7 @@
  * the height some pixels move by one level, and a few by up to 20 where an overshoot was cut off between the passes. Published models
  * were made with the older order, and a fixed one is simpler.)
  *
- * Own arithmetic and not the decoder's: libvips differs from Pillow by up to 2 levels (23 with shrink-on-load), and its result may
+ * Our own arithmetic instead of the decoder's: libvips differs from Pillow by up to 2 levels (23 with shrink-on-load), and its result may
  * change with its version, while targets must stay comparable between peers for years.
  */
 import type { Filter, Size } from './preprocessing.ts'

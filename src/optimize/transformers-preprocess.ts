@@ -124,7 +124,7 @@ class Reader {
     return values.size('size', ' or {"shortest_edge"}')
   }
 
-  /** What the classes with a resize of their own make of the size (transformers, image_processing_*.py). */
+  /** How classes with their own resize interpret the size (transformers, image_processing_*.py). */
   #withRule(resize: ResizeTo, crop: Size | undefined): [ResizeTo, Size | undefined] {
     const values = this.#values
     if (this.#rule === 'levit' && 'shortestEdge' in resize)

@@ -1,10 +1,10 @@
 /**
- * Arrow's schema of a shard, as Arrow keeps it in Parquet files: the text under the key `ARROW:schema`.
+ * The Arrow schema of a shard as Arrow stores it in Parquet files, under the key `ARROW:schema`.
  *
- * Parquet knows lists, but none of fixed length. Readers built on Arrow (pyarrow, pandas, `datasets`) and polars take the length from
- * this message and show a vector of n numbers; `datasets` shows its `huggingface` features only where they agree with it. They take the
- * file's key-value metadata from the message, too, and none from elsewhere. Others ignore the key. The message is a flatbuffer (https://github.com/apache/arrow/blob/main/format/Schema.fbs, Message.fbs) in the
- * IPC framing, in base64. Equal inputs give equal text.
+ * Parquet has lists, but not of fixed length. Readers built on Arrow (pyarrow, pandas, `datasets`) and polars take the length from this message and
+ * show a vector of n numbers; `datasets` uses its `huggingface` features only if they agree with it. These readers also take the file's key-value
+ * metadata from this message only. Others ignore the key. The message is a flatbuffer (https://github.com/apache/arrow/blob/main/format/Schema.fbs,
+ * Message.fbs) in the IPC framing, in base64. Equal inputs give equal text.
  */
 import { base64pad } from 'multiformats/bases/base64'
 import type { TargetDtype } from './target-dtype.ts'
@@ -13,8 +13,8 @@ import type { TargetDtype } from './target-dtype.ts'
 export const ARROW_SCHEMA = 'ARROW:schema'
 
 /**
- * Text for `id`, `image` (struct of `bytes`, `path`), `target`, a list of `length` numbers, and `weight` where there is one; every column
- * may be null. `metadata` in the order given.
+ * Text for `id`, `image` (struct of `bytes`, `path`), `target`, a list of `length` numbers, and `weight` if the shard has one; every column is
+ * nullable. `metadata` keeps its order.
  */
 export function shardArrowSchema(
   { length, dtype, weighted = false }: { length: number; dtype: TargetDtype; weighted?: boolean },
@@ -70,7 +70,7 @@ interface Field {
   readonly name: string
   /** Member of the union `Type` */
   readonly type: number
-  /** The one field of the type's own table, where it has one: list size, precision */
+  /** The only field of the type's table, if it has one: list size, precision */
   readonly parameter?: Scalar
   readonly children: readonly Field[]
 }
@@ -81,11 +81,11 @@ function field({ name, type, parameter, children }: Field): Write {
     1: scalar('u8', 1), // nullable
     2: scalar('u8', type),
     3: table(parameter === undefined ? {} : { 0: parameter }),
-    5: vector(children.map(field)) // Arrow requires it, also where there are none
+    5: vector(children.map(field)) // Arrow requires it even if it is empty
   })
 }
 
-/** Appends something to the buffer and returns where it is. Everything is written forward: offsets point to what comes later. */
+/** Appends something to the buffer and returns its position. Offsets point forward, to data written later. */
 type Write = (out: number[]) => number
 
 interface Scalar {
@@ -114,7 +114,7 @@ function table(fields: Readonly<Record<number, Scalar | Write>>): Write {
     }
     const entries = Math.max(-1, ...places.keys()) + 1
     align(out)
-    if (entries % 2 !== 0) put16(out, 0) // so that the table behind the vtable lies at a multiple of 4
+    if (entries % 2 !== 0) put16(out, 0) // aligns the table after the vtable to 4 bytes
     const vtable = out.length
     put16(out, 4 + 2 * entries)
     put16(out, end)
@@ -148,7 +148,7 @@ function vector(items: readonly Write[]): Write {
   }
 }
 
-/** UTF-8, with the zero behind it that flatbuffers asks for. */
+/** UTF-8 with the terminating zero that flatbuffers requires. */
 function string(text: string): Write {
   return out => {
     align(out)

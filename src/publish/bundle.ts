@@ -1,16 +1,15 @@
 /**
- * A bundle: a prior that anybody may run again. It is a UnixFS directory, so it has one CID, and at the same time a folder that every
- * reader of priors takes:
+ * A bundle: a prior that anyone can run again. It is a UnixFS directory, so it has one CID, and a folder from which a prior can be loaded:
  *
  *   model.onnx                 the model's bytes, unchanged
- *   preprocessor_config.json   every step, also those that were assumed
+ *   preprocessor_config.json   every step, including assumed ones
  *   golden/golden.json         what the prior gave for the eight images beside it
  *   golden/0.png … 7.png       (or .jpg, .webp)
  *   bundle.json                what it is: name, identity, feature, licence
  *   LICENSE                    the licence's text or SPDX line, if one was given
  *
- * Nothing else may be in it. Its author vouches for nothing here that is not checked: the identity is computed again from model, tensor and
- * preprocessing, and the golden features are computed again.
+ * It must not contain anything else. None of it is taken on trust: the identity is recomputed from model, tensor and preprocessing, and the golden
+ * features are recomputed from the golden images.
  */
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
@@ -28,34 +27,34 @@ export const LICENSE_FILE = 'LICENSE'
 export const GOLDEN_FOLDER = 'golden'
 export const GOLDEN_FILE = 'golden.json'
 
-/** Enough to see a wrong layer, wrong preprocessing or another model; each costs whoever checks one image. */
+/** Enough to detect a wrong layer, wrong preprocessing or a different model. A check runs the model on each. */
 export const GOLDEN_IMAGES = 8
 
 /**
  * Largest distance of a feature from the golden one, relative to the root mean square length of the golden ones. Kernels of other machines
- * move float32 features in the sixth to seventh digit, and 8-bit models in the fourth where a rounding flips; another resize filter
- * moves them by several per cent. A constant of the format: a bundle does not choose how exactly it is looked at.
+ * move float32 features in the sixth to seventh digit, and 8-bit models in the fourth where a rounding flips; another resize filter moves them by
+ * several per cent. A constant of the format: a bundle does not choose how strictly it is checked.
  */
 export const GOLDEN_TOLERANCE = 1e-3
 
-/** Largest length of each part, bytes; the model's is the reader's own limit. */
+/** Largest length of each part in bytes, except for the model, which has the reader's limit. */
 export const BUNDLE_LIMITS = {
   facts: 65_536,
   preprocessor: 65_536,
   license: 262_144,
   /** One golden image: a photograph */
   image: 4 * 1024 * 1024,
-  /** 131,072 features, the most that a projection takes, at about 12 characters */
+  /** 131,072 features, the most that a projection accepts, of about 12 characters */
   golden: 16 * 1024 * 1024
 } as const
 
-/** A model that protobuf allows, and the rest. */
+/** The largest model that protobuf allows, plus the other files. */
 export const MAX_BUNDLE_BYTES = 2 ** 31 + 64 * 1024 * 1024
 
 /** Multicodec of UnixFS directories */
 const DAG_PB = 0x70
 
-const cidText = z.string().max(128).refine(isCidText, 'not a CID that is used here')
+const cidText = z.string().max(128).refine(isCidText, 'not an accepted CID')
 
 export const bundleFactsSchema = z.strictObject({
   format: z.literal('coopt-prior'),
@@ -69,19 +68,19 @@ export const bundleFactsSchema = z.strictObject({
   feature: z.strictObject({ tensor: z.string().min(1).max(1024), rule: z.string().max(2048) }),
   /** l */
   dimension: z.number().int().min(1).max(131_072),
-  /** SPDX expression or other words of the owner; not stated without it */
+  /** SPDX expression or the owner's own words; absent if not stated */
   license: text(128).optional()
 })
 
-/** How a record names a bundle: the root of its directory, and the bytes of all its blocks as its author states them. */
+/** How a record refers to a bundle: the root of its directory and the size of all its blocks as stated by the author. */
 export const bundleLinkSchema = z.strictObject({
   cid: z.custom<CID>(v => isSafeCid(v) && v.code === DAG_PB, 'not the CID of a directory'),
   dagBytes: z.number().int().min(1).max(MAX_BUNDLE_BYTES)
 })
 
 /**
- * What stands behind the targets of a prior: its author's word, or a bundle by which anybody can make them again. Whether they do come out again is
- * not said by this; `coopt verify --rerun` tries.
+ * What supports the targets of a prior: its author's word, or a bundle with which anyone can recompute them. This does not say that the recomputed
+ * targets match; `coopt verify --rerun` checks that.
  */
 export function trustOf({ bundle }: { bundle?: unknown }): 'claimed' | 'reexecutable' {
   return bundle === undefined ? 'claimed' : 'reexecutable'
@@ -124,7 +123,7 @@ export function bundleJson(value: object): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)
 }
 
-/** Golden images under their names, with the features (images x l). Throws `InvalidPriorError` when they say nothing. */
+/** Golden images by name, with their features (images x l). Throws `InvalidPriorError` for a wrong number of images or all-zero features. */
 export function goldenOf(images: readonly Uint8Array[], features: Matrix32): Golden {
   if (images.length !== GOLDEN_IMAGES || features.rows !== GOLDEN_IMAGES)
     throw new InvalidPriorError(`a bundle has ${GOLDEN_IMAGES} golden images, got ${images.length}`)
@@ -141,15 +140,15 @@ export function goldenOf(images: readonly Uint8Array[], features: Matrix32): Gol
 }
 
 /**
- * How far these features are from the golden ones: the largest distance, relative to their root mean square length. Throws
- * `InvalidPriorError` above the tolerance, or when there are others than golden ones.
+ * How far these features are from the golden ones: the largest distance, relative to their root mean square length. Throws `InvalidPriorError` above
+ * the tolerance, or if the features do not match the golden ones in shape.
  */
 export function checkGolden({ images }: Golden, features: Matrix32): number {
   const l = features.columns
   const data = new Float32Array(GOLDEN_IMAGES * l)
   images.forEach(({ file, feature }, i) => {
     if (feature.length !== l)
-      throw new InvalidPriorError(`golden feature of ${file} has ${feature.length} numbers, the prior gives ${l}`)
+      throw new InvalidPriorError(`golden feature of ${file} has ${feature.length} numbers, but the prior gives ${l}`)
     data.set(feature, i * l)
   })
   const golden = { rows: GOLDEN_IMAGES, columns: l, data }
@@ -160,7 +159,7 @@ export function checkGolden({ images }: Golden, features: Matrix32): number {
     const off = Math.sqrt(row(features, i).reduce((sum, v, c) => sum + (v - (expected[c] as number)) ** 2, 0)) / scale
     if (!(off <= GOLDEN_TOLERANCE))
       throw new InvalidPriorError(
-        `golden image ${file}: the feature is off by ${off.toPrecision(3)} of its length, at most ${GOLDEN_TOLERANCE} is rounding: the bundle's model, preprocessing or golden features are not those it was packed with`
+        `golden image ${file}: the feature is off by ${off.toPrecision(3)} of its length, and rounding explains at most ${GOLDEN_TOLERANCE}: the bundle's model, preprocessing or golden features were changed after packing`
       )
     worst = Math.max(worst, off)
   }
@@ -173,10 +172,10 @@ export function kindOf(bytes: Uint8Array): 'png' | 'jpg' | 'webp' {
   throw new InvalidPriorError('a golden image is not JPEG, PNG or WebP')
 }
 
-/** May these bytes be a golden image? Not every format that is decoded gives the same pixels in every version of its decoder. */
+/** May these bytes be a golden image? Some decodable formats give different pixels in different versions of their decoder. */
 export const isGoldenKind = (bytes: Uint8Array): boolean => ['png', 'jpg', 'webp'].includes(imageKind(bytes) ?? '')
 
-/** CIDs in JSON. */
+/** Compares a CID in JSON. */
 export const sameCid = (text: string, cid: CID): boolean => parseCid(text).equals(cid)
 
 // --- internal ---
@@ -185,7 +184,7 @@ function rootMeanSquare({ rows, data }: Matrix32): number {
   return Math.sqrt(data.reduce((sum, v) => sum + v * v, 0) / rows)
 }
 
-/** The shortest decimal that is this float32 again. */
+/** The shortest decimal that reads back as this float32. */
 function shortest(value: number): number {
   for (let digits = 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits))

@@ -1,4 +1,4 @@
-/** What the columns of a shard have in common: uncompressed PLAIN pages with levels, and how a footer describes a chunk of them. */
+/** Shared by the columns of a shard: uncompressed PLAIN pages with levels, and their description in the footer. */
 import {
   BINARY,
   binary,
@@ -20,7 +20,7 @@ export const OPTIONAL = 1
 export const REPEATED = 2
 export const UNCOMPRESSED = 0
 
-/** Readers hold a page in memory; 1 MiB is what Parquet writers usually aim at. */
+/** Readers hold a page in memory; 1 MiB is the usual target of Parquet writers. */
 export const PAGE_BYTES = 1_048_576
 
 /** A page ready to be written, and how many level entries it has. */

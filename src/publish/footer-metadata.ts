@@ -1,6 +1,6 @@
 /**
- * Key-value metadata of a shard's footer: what the source says, with the new columns added where readers look for them: Arrow's own copy of
- * the schema, and the features that Hugging Face's `datasets` keeps as JSON.
+ * Key-value metadata of a shard's footer: that of the source, with the new columns added in the two places where readers look for them, Arrow's copy
+ * of the schema and the features that Hugging Face's `datasets` stores as JSON.
  */
 import type { Footer } from '../distribute/parquet-footer.ts'
 import { isPartitionSchema } from '../distribute/partition-file.ts'
@@ -23,21 +23,21 @@ import { TARGET } from './target-column.ts'
 import type { TargetDtype } from './target-dtype.ts'
 import { WEIGHT } from './weight-column.ts'
 
-/** What readers are told of the new columns: targets are `length` numbers of `dtype`. */
+/** Describes the new columns: targets are `length` numbers of `dtype`. */
 export interface Shape {
   readonly length: number
   readonly dtype: TargetDtype
   readonly weighted: boolean
 }
 
-/** The fields of `footer` with its metadata grown by `metadata` and by what describes the new columns. Equal keys: the new one. */
+/** The fields of `footer` with `metadata` and the description of the new columns added to its metadata. New values replace old ones. */
 export function withKeyValues(footer: Footer, shape: Shape, metadata: Readonly<Record<string, string>>): Field[] {
   const old = listOf(fieldOf(footer.fields, 5, LIST), 65_536)?.items ?? []
   const described: Array<[string, string]> = []
   const kept = old.flatMap(item => {
     const pair = readStruct(item).fields
     const key = new TextDecoder().decode(binaryOf(fieldOf(pair, 1, BINARY)))
-    // Arrow's own copy of the schema would lack the new columns, and Arrow reads it by position
+    // Arrow's copy of the schema would lack the new columns, and Arrow reads it by position
     if (key === ARROW_SCHEMA || Object.hasOwn(metadata, key)) return []
     if (key !== HUGGING_FACE) return [item]
     const value = withFeatures(new TextDecoder().decode(binaryOf(fieldOf(pair, 2, BINARY))), shape)
@@ -47,7 +47,7 @@ export function withKeyValues(footer: Footer, shape: Shape, metadata: Readonly<R
   const added = Object.keys(metadata)
     .sort()
     .map((key): [string, string] => [key, metadata[key] ?? ''])
-  // a new copy can be made where all columns are known
+  // a new copy can be written only if all columns are known
   const arrow: Array<[string, string]> = isPartitionSchema(footer)
     ? [[ARROW_SCHEMA, shardArrowSchema(shape, [...described, ...added])]]
     : []
@@ -64,7 +64,7 @@ function keyValue(key: string, value: string): Uint8Array {
   return writeStruct([binary(1, key), binary(2, value)])
 }
 
-/** Adds the new columns to `info.features`, where the text has them; other text is left alone. */
+/** Adds the new columns to `info.features` if the text has them; other text stays unchanged. */
 function withFeatures(text: string, { length, dtype, weighted }: Shape): string {
   let value: unknown
   try {

@@ -1,6 +1,6 @@
 /**
- * Leases: signed advice about who works on what. They are not records: a lease expires on the observer's own clock, is never stored, and nothing
- * depends on it but what a node does next.
+ * Leases: signed hints that a peer is working on a partition. They are not records: a lease expires on the observer's own clock, is never stored, and
+ * affects only what a node does next.
  */
 import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
@@ -10,7 +10,7 @@ import { InvalidRecordError } from '../errors.ts'
 import { extensionsOf } from '../extension.ts'
 import { checkHead, cid, count, decodeStatement, key, openStatement } from './record.ts'
 
-/** A lease with both has to fit 512 bytes (protocols/gossip). */
+/** A lease including its extensions must fit 512 bytes (protocols/gossip). */
 export const MAX_LEASE_EXTENSION_BYTES = 128
 
 export const leaseSchema = z.strictObject({
@@ -24,7 +24,7 @@ export const leaseSchema = z.strictObject({
   counter: count,
   /** Rows done so far */
   done: count,
-  /** The work was finished or given up: others may take it at once */
+  /** The work was finished or abandoned: others may take it at once */
   released: z.boolean(),
   ext: extensionsOf(MAX_LEASE_EXTENSION_BYTES)
 })

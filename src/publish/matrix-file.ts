@@ -3,7 +3,7 @@ import { encodeMatrix } from '../bytes.ts'
 import { type ContentFile, importBytes, type PutBlock } from '../distribute/unixfs-import.ts'
 import type { Matrix32 } from '../matrix.ts'
 
-/** Import exactly the bytes of `m` (row-major, little-endian): its shape is stated by the record that names it. */
+/** Import the bytes of `m` (row-major, little-endian) without a header: the record that names the file states the shape. */
 export async function importMatrix(m: Matrix32, put: PutBlock): Promise<ContentFile> {
   return await importBytes([encodeMatrix(m)], put)
 }

@@ -1,17 +1,17 @@
 /**
- * Records: the signed statements that peers exchange. The state of a swarm is a grow-only set of valid records, and every view
+ * Records: the signed statements that peers exchange. The state of a swarm is a set of valid records (merge/record-set.ts), and every view
  * of it is a pure function of the set.
  *
- * Validity is a pure function of (record bytes, manifest): not of time, connection, order or sender. What a record says about
- * content (a uniform value, an R2) is judged later from the content itself, by everybody alike (align/gate.ts).
+ * Validity is a pure function of (record bytes, manifest): not of time, connection, order or sender. What a record says about content (a uniform
+ * value, an R2) is checked later against the content itself, with the same result on every peer (align/gate.ts).
  *
  *   score      my prior's targets on the shared set are at this CID
  *   result     my raw targets of a partition are at this CID
  *   alignment  those raw targets, aligned to that reference, make this shard
  *
- * A record of any other type comes from a later version. It is checked as far as its head goes, kept, counted against the quota and passed on,
- * and no view looks at it: nodes of different versions hold the same set, hence agree on who forked and on the merged dataset. The same holds
- * for the extensions of a known type (`ext`, src/extension.ts).
+ * A record of any other type comes from a later version. Its head is checked, it is kept, counted against the quota and passed on, and views ignore
+ * it. So nodes of different versions hold the same set and agree on equivocators and on the merged dataset. The same holds for extensions of a known
+ * type (`ext`, src/extension.ts).
  *
  * A lease is not a record (lease.ts).
  */
@@ -34,7 +34,7 @@ import { InvalidContentError, InvalidRecordError } from '../errors.ts'
 import { extensionsOf } from '../extension.ts'
 import { bundleLinkSchema } from './bundle.ts'
 
-/** Small enough that gossip stays cheap and one peer's quota stays bounded. */
+/** Keeps gossip cheap and bounds the bytes of one peer's quota. */
 export const MAX_RECORD_BYTES = 4096
 
 /** A record without extensions has some 600 bytes. */
@@ -60,13 +60,13 @@ export const scoreSchema = z.strictObject({
     /** l, the dimension of psi(x) */
     dimension: z.number().int().min(1).max(1_048_576),
     license: text(128).optional(),
-    /** By which anybody can run the prior again; left out, its targets are its author's word */
+    /** With which anyone can run the prior again; without it, the targets are their author's word */
     bundle: bundleLinkSchema.optional()
   }),
   targets: cid,
   /** Rows that have a target: all of them unless the prior is human. Rows without are whole rows of the canonical NaN. */
   present: count,
-  /** Claimed uniform value V; everybody recomputes it */
+  /** Claimed uniform value V; every peer recomputes it */
   uniformValue: finite,
   ext
 })
@@ -106,7 +106,7 @@ export const recordSchema = z.discriminatedUnion('type', [scoreSchema, resultSch
 
 const KNOWN_TYPES: ReadonlySet<string> = new Set(['score', 'result', 'alignment'])
 
-/** What a type of a later version may be called; `lease` is signed for another purpose and never a record. */
+/** Valid type names of later versions. `lease` is signed for another purpose and is never a record. */
 const unknownSchema = z
   .looseObject({ ...head, type: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'not the name of a type') })
   .refine(({ type }) => !KNOWN_TYPES.has(type) && type !== 'lease', 'not a type of a later version')
@@ -114,10 +114,10 @@ const unknownSchema = z
 export type Score = z.infer<typeof scoreSchema>
 export type Result = z.infer<typeof resultSchema>
 export type Alignment = z.infer<typeof alignmentSchema>
-/** What this version can say. */
+/** The record types of this version. */
 export type RecordBody = Score | Result | Alignment
 
-/** A record of a type that this version does not know: its head, and what its type is called. */
+/** A record of a type that this version does not know: its head and the name of its type. */
 export interface UnknownRecord {
   v: 1
   swarm: CID
@@ -139,11 +139,14 @@ export interface SignedRecord<T extends RecordBody | UnknownRecord = RecordBody 
   readonly bytes: Uint8Array
 }
 
-/** Encode and sign. Throws `InvalidRecordError` rather than sign what nobody could open. */
+/** Encode and sign. Throws `InvalidRecordError` for a body that no peer would accept. */
 export async function sealRecord<T extends RecordBody>(body: T, sign: Sign): Promise<SignedRecord<T>> {
   const bytes = await seal('coopt/1/record\0', body, sign)
   if (bytes.byteLength > MAX_RECORD_BYTES) {
-    throw new InvalidRecordError('too-large', `a record of ${bytes.byteLength} bytes, at most ${MAX_RECORD_BYTES}`)
+    throw new InvalidRecordError(
+      'too-large',
+      `a record of ${bytes.byteLength} bytes; at most ${MAX_RECORD_BYTES} are accepted`
+    )
   }
   const envelope = decodeEnvelope(bytes, MAX_RECORD_BYTES)
   parseBody(envelope)
@@ -151,7 +154,7 @@ export async function sealRecord<T extends RecordBody>(body: T, sign: Sign): Pro
   return { id, key: id.toString(), body, bytes }
 }
 
-/** A record in which everything is right but, perhaps, the signature. */
+/** A record that is valid except, possibly, for its signature. */
 export interface DecodedRecord {
   readonly record: SignedRecord
   /** The one expensive check (0.1 ms). Throws `InvalidRecordError`. */
@@ -169,7 +172,7 @@ export function decodeRecord(bytes: Uint8Array, swarm: { id: CID; manifest: Mani
   if (body.seq >= swarm.manifest.quotas.recordsPerPeer) {
     throw new InvalidRecordError(
       'over-quota',
-      `sequence number ${body.seq}, this swarm takes ${swarm.manifest.quotas.recordsPerPeer} records from a peer`
+      `sequence number ${body.seq}: this swarm accepts ${swarm.manifest.quotas.recordsPerPeer} records from a peer`
     )
   }
   checkRanges(body, swarm.manifest)
@@ -195,7 +198,7 @@ export function openRecord(bytes: Uint8Array, swarm: { id: CID; manifest: Manife
 /** The envelope of a record or lease: size and canonical form. Throws `InvalidRecordError`. */
 export function openStatement(bytes: Uint8Array): Envelope {
   if (bytes.byteLength > MAX_RECORD_BYTES) {
-    throw new InvalidRecordError('too-large', `${bytes.byteLength} bytes, at most ${MAX_RECORD_BYTES}`)
+    throw new InvalidRecordError('too-large', `${bytes.byteLength} bytes; at most ${MAX_RECORD_BYTES} are accepted`)
   }
   try {
     return decodeEnvelope(bytes, MAX_RECORD_BYTES)
@@ -213,7 +216,7 @@ export function decodeStatement(envelope: Envelope): unknown {
   }
 }
 
-/** Of this swarm, and by an author that it admits. Throws `InvalidRecordError`. */
+/** Checks that the statement belongs to this swarm and that its author is admitted. Throws `InvalidRecordError`. */
 export function checkHead(body: { swarm: CID; author: PeerKey }, swarm: { id: CID; manifest: Manifest }): void {
   if (!body.swarm.equals(swarm.id)) throw new InvalidRecordError('wrong-swarm', `a record of swarm ${body.swarm}`)
   if (!isAdmitted(swarm.manifest, body.author))

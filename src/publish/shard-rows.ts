@@ -1,5 +1,5 @@
 /**
- * Reads the targets of a shard, and the weights where it has them. A stranger's file: sizes are checked before anything is fetched or made.
+ * Reads the targets of a shard, and its weights if it has them. The file is untrusted: sizes are checked before anything is fetched or allocated.
  */
 import { isAbsentRow } from '../bytes.ts'
 import { type ByteRanges, type Footer, rowGroupOf } from '../distribute/parquet-footer.ts'
@@ -12,7 +12,7 @@ import { readWeights, weightSchema } from './weight-column.ts'
 
 /** The rows of one row group. */
 export interface ShardRows {
-  /** Row in the file of the first one */
+  /** Index in the file of the first row */
   readonly start: number
   /** Absent rows are canonical NaN */
   readonly targets: Matrix32
@@ -33,7 +33,7 @@ export async function* readTargets(
   const weighted = endsWith(footer, [...targetSchema(dtype), weightSchema()])
   if (!weighted && !endsWith(footer, targetSchema(dtype)))
     throw new InvalidContentError(
-      `the Parquet file has no target column of ${dtype} lists as its last one, or before its weights`
+      `the Parquet file does not end with a target column of ${dtype} lists, or with one followed by weights`
     )
   let start = 0
   let end = 0
@@ -41,7 +41,7 @@ export async function* readTargets(
     const { columns: chunks, rows } = rowGroupOf(encoded, footer)
     const [first, second] = chunks.slice(weighted ? -2 : -1)
     if (first === undefined || (weighted && second === undefined))
-      throw new InvalidContentError('a row group that lacks a column')
+      throw new InvalidContentError('a row group lacks a column')
     if (
       rows < 1 ||
       rows > MAX_ROW_GROUP_ROWS ||
@@ -54,12 +54,12 @@ export async function* readTargets(
     const targets = await readTargetChunk(file, first, { rows, columns, dtype })
     const weights = second === undefined ? undefined : await readWeights(file, second, rows)
     const odd = weights?.findIndex((weight, i) => weight !== 0 && isAbsentRow(row(targets, i))) ?? -1
-    if (odd !== -1) throw new InvalidContentError(`row ${start + odd} has a weight and no target`)
+    if (odd !== -1) throw new InvalidContentError(`row ${start + odd} has a weight but no target`)
     yield { start, targets, weights }
     start += rows
   }
   if (start !== footer.rows)
-    throw new InvalidContentError(`row groups of ${start} rows, the footer says ${footer.rows}`)
+    throw new InvalidContentError(`row groups of ${start} rows, but the footer says ${footer.rows}`)
 }
 
 // --- internal ---

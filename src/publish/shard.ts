@@ -2,10 +2,10 @@
  * Step 4, the shard: the partition's own Parquet file with a `target` and a `weight` column appended.
  *
  * Column chunks are located by absolute offsets in the footer alone, so
- * `source[0 .. start of its footer) + new chunks, one for each row group + a new footer` is a file whose old columns keep their
- * bytes and places. Images are neither copied nor sent again: all leaves before the footer are the source's own blocks
- * (partition-file.ts ends its chunks at a leaf). The footer is edited, not made anew (thrift.ts): what other writers put into it
- * stays, so this works for Parquet files of any origin. Equal inputs give equal bytes.
+ * `source[0 .. start of its footer) + new chunks, one for each row group + a new footer` is a file whose old columns keep their bytes and offsets.
+ * Images are neither copied nor sent again: all leaves before the footer are the source's own blocks (partition-file.ts ends its chunks at a leaf).
+ * The footer is edited, not rewritten (thrift.ts), so it keeps what other writers put into it and this works for Parquet files of any origin. Equal
+ * inputs give equal bytes.
  */
 import { type ByteRanges, type Footer, MAGIC, readFooter, rowGroupOf } from '../distribute/parquet-footer.ts'
 import {
@@ -44,7 +44,7 @@ import { WEIGHT, weightMetadata, weightPages, weightSchema } from './weight-colu
 /** `file = source[0 .. keep) + tail`. */
 export interface Appended {
   readonly keep: number
-  /** Made piece by piece, a page at a time; may be iterated again */
+  /** Generated page by page; may be iterated again */
   readonly tail: Iterable<Uint8Array>
 }
 
@@ -57,7 +57,7 @@ export interface Shard extends ContentFile {
 export interface NewColumns {
   /** Absent rows become null */
   readonly targets: Matrix32
-  /** In [0, 1]; without them there is no such column */
+  /** In [0, 1]; without them the column is omitted */
   readonly weights?: Float32Array
   /** How the targets are stored: float32 by default */
   readonly dtype?: TargetDtype
@@ -66,9 +66,8 @@ export interface NewColumns {
 /**
  * Append columns and key-value `metadata`.
  *
- * Throws `InvalidContentError` on a source that is no Parquet file, `InvalidInputError` when the rows do not match or there is a
- * column of that name already, `NumericError` (on iterating) for a target that is not finite or too large for its type, or a weight outside
- * [0, 1].
+ * Throws `InvalidContentError` if the source is not a Parquet file, `InvalidInputError` if the rows do not match or a column of that name exists,
+ * `NumericError` (on iterating) for a target that is not finite or too large for its type, or a weight outside [0, 1].
  */
 export async function appendTargets(
   source: ByteRanges,
@@ -78,13 +77,13 @@ export async function appendTargets(
   const footer = await readFooter(source)
   const names = topLevel(footer)
   for (const name of weights === undefined ? [TARGET] : [TARGET, WEIGHT])
-    if (names.includes(name)) throw new InvalidInputError(`the file has a column "${name}" already`)
+    if (names.includes(name)) throw new InvalidInputError(`the file already has a column "${name}"`)
   const rows = footer.rowGroups.reduce((sum, encoded) => sum + rowGroupOf(encoded, footer).rows, 0)
   if (rows !== targets.rows || footer.rows !== targets.rows) {
-    throw new InvalidInputError(`targets for ${targets.rows} rows, the file has ${footer.rows}`)
+    throw new InvalidInputError(`targets for ${targets.rows} rows, but the file has ${footer.rows}`)
   }
   if (weights !== undefined && weights.length !== rows)
-    throw new InvalidInputError(`weights for ${weights.length} rows, the file has ${rows}`)
+    throw new InvalidInputError(`weights for ${weights.length} rows, but the file has ${rows}`)
   const columns = columnsOf(targets, weights, dtype)
   const shape = { length: targets.columns, dtype, weighted: weights !== undefined }
   const fields = withSchema(withKeyValues(footer, shape, metadata), footer, columns)
@@ -196,7 +195,7 @@ function withSchema(fields: readonly Field[], footer: Footer, columns: readonly 
   const children = (footer.schema[0]?.children ?? 0) + columns.length
   const grownRoot = writeStruct(withField(readStruct(root).fields, i32(5, children)))
   const changed = withField(fields, list(2, STRUCT, [grownRoot, ...others, ...columns.flatMap(({ schema }) => schema)]))
-  // 7 column_orders: one for each leaf column, when there is one at all; TYPE_ORDER is the only order of this kind
+  // 7 column_orders: optional, but if present one for each leaf column; TYPE_ORDER is the only defined order
   const orders = listOf(fieldOf(fields, 7, LIST), footer.rawSchema.length)
   return orders === undefined
     ? changed

@@ -2,8 +2,8 @@
  * The `target` column of a shard: a list of n float32 (or float16) for every row, null where a row has no target.
  *
  * Three-level LIST (https://github.com/apache/parquet-format/blob/master/LogicalTypes.md#lists): optional `target`, repeated
- * `list`, optional `element`, so definition level 3 is a number and 0 an absent row. The values of a page are the matrix
- * rows as they lie in memory, so writing costs a copy. Pages end at rows, at about 1 MiB.
+ * `list`, optional `element`, so definition level 3 is a number and 0 an absent row. The values of a page are the matrix rows in their memory layout,
+ * so writing is a copy. Pages hold whole rows, about 1 MiB of them.
  */
 import { ABSENT, isAbsentRow } from '../bytes.ts'
 import type { ByteRanges, ColumnChunk } from '../distribute/parquet-footer.ts'
@@ -36,10 +36,10 @@ const DEFINED = 3
 const DEFINITION_BITS = 2
 const REPETITION_BITS = 1
 
-/** Levels and page headers on top of the numbers: a row takes 4 bytes and more only where n > 8,191. */
+/** Overhead of levels and page headers per row: more than 4 bytes only if n > 8,191. */
 const LEVEL_BYTES_PER_ROW = 16
 
-/** The three schema elements, encoded, to be appended behind the last column. */
+/** The three schema elements, encoded, to be appended after the last column. */
 export function targetSchema(dtype: TargetDtype): Uint8Array[] {
   return [
     writeStruct([
@@ -67,8 +67,7 @@ export function targetMetadata(chunk: ChunkPlace, dtype: TargetDtype): Field[] {
 }
 
 /**
- * Rows `from` to `to` of `targets` as pages: one at least, also for no rows. Throws `NumericError` on other values than absent ones and
- * those that are finite as `dtype`.
+ * Rows `from` to `to` of `targets` as pages: at least one, even without rows. Throws `NumericError` for values that are neither absent nor finite as `dtype`.
  */
 export function* targetPages(targets: Matrix32, from: number, to: number, dtype: TargetDtype): Generator<EncodedPage> {
   const rowsPerPage = Math.max(1, Math.floor(PAGE_BYTES / (targets.columns * NUMBER_BYTES[dtype])))
@@ -92,7 +91,7 @@ export async function readTargetChunk(
 ): Promise<Matrix32> {
   const { path, type, codec, offset, byteLength } = chunk
   if (path !== `${TARGET}.list.element` || type !== PHYSICAL[dtype] || codec !== UNCOMPRESSED)
-    throw new InvalidContentError('a row group whose column behind the images is not the targets')
+    throw new InvalidContentError('the column after the images of a row group does not hold targets')
   if (byteLength > rows * (columns * NUMBER_BYTES[dtype] + LEVEL_BYTES_PER_ROW) + PAGE_BYTES)
     throw new InvalidContentError(`a row group of ${rows} rows with ${byteLength} bytes of targets at ${offset}`)
   const data = new Float32Array(rows * columns)
@@ -170,6 +169,6 @@ function decodePage(page: Page, columns: number, dtype: TargetDtype): Float32Arr
       throw new InvalidContentError('a target of NaN')
     data.set(absent ? ABSENT(columns) : row(values, used++), i * columns)
   }
-  if (at !== page.entries) throw new InvalidContentError('a page with levels behind its last row')
+  if (at !== page.entries) throw new InvalidContentError('a page with levels after its last row')
   return data
 }

@@ -1,5 +1,5 @@
 /**
- * In which numbers a shard stores its targets. Raw targets, references and everything that decides are float32 and float64.
+ * The number format of a shard's targets. Raw targets, references and everything that affects decisions use float32 and float64.
  *
  * float16 is Parquet's FLOAT16, IEEE 754 binary16 on two little-endian bytes. Rounding to it costs at most 2^-11 of a number, and of numbers
  * below 2^-14 in magnitude at most 2^-25 altogether.
@@ -26,7 +26,7 @@ export function asStored(m: Matrix32, dtype: TargetDtype): Matrix32 {
   const data = m.data.slice()
   for (let i = 0; i < m.rows; i++) {
     const own = data.subarray(i * m.columns, (i + 1) * m.columns)
-    // an absent row is a bit pattern: rounding it is no arithmetic anybody may rely on
+    // an absent row is a bit pattern, which rounding need not preserve
     if (!isAbsentRow(own)) own.set(own.map(Math.f16round))
   }
   return { ...m, data }
@@ -45,7 +45,7 @@ export function encodeNumbers(m: Matrix32, dtype: TargetDtype): Uint8Array {
 export function decodeNumbers(bytes: Uint8Array, rows: number, columns: number, dtype: TargetDtype): Matrix32 {
   if (dtype === 'float32') return decodeMatrix(bytes, rows, columns)
   if (bytes.byteLength !== rows * columns * NUMBER_BYTES.float16)
-    throw new InvalidContentError(`${bytes.byteLength} bytes are no ${rows} x ${columns} float16 matrix`)
+    throw new InvalidContentError(`${bytes.byteLength} bytes are not a ${rows} x ${columns} float16 matrix`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const data = new Float32Array(rows * columns)
   for (let i = 0; i < data.length; i++) {

@@ -1,7 +1,7 @@
 /**
  * The `weight` column of a shard, behind `target`: one float32 in [0, 1] for every row (align/row-weight.ts), 0 where the row has no target.
  *
- * Never null, but declared optional as the other columns are. Shards without this column are read, too: their rows have no weight.
+ * Never null, but declared optional like the other columns. Shards without this column can be read, too: their rows have no weight.
  */
 import { type ByteRanges, type ColumnChunk } from '../distribute/parquet-footer.ts'
 import { pageHeader, readPages } from '../distribute/parquet-page.ts'
@@ -33,7 +33,7 @@ export function weightMetadata(chunk: ChunkPlace): Field[] {
   return columnMetadata(FLOAT, [WEIGHT], chunk)
 }
 
-/** Weights `from` to `to` as pages: one at least, also for no rows. Throws `NumericError` on a value outside [0, 1]. */
+/** Weights `from` to `to` as pages: at least one, even without rows. Throws `NumericError` on a value outside [0, 1]. */
 export function* weightPages(weights: Float32Array, from: number, to: number): Generator<EncodedPage> {
   let start = from
   do {
@@ -94,7 +94,7 @@ const LEVEL_BITS = 1
 /** Page headers and levels: other writers may end a page at every row. */
 const LEVEL_BYTES_PER_ROW = 64
 
-/** NaN is none. */
+/** False for NaN. */
 function isWeight(value: number): boolean {
   return value >= 0 && value <= 1
 }

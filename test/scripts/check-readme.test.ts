@@ -29,7 +29,7 @@ describe('check-readme', () => {
     ])
     expect(checkReadme(withCommands('npm run fly'), scripts)).toEqual(['npm run fly: package.json has no script "fly"'])
     expect(checkReadme(withCommands('curl example.org'), scripts)).toEqual([
-      'curl example.org: not npm and not coopt, so nobody checks it'
+      'curl example.org: neither npm nor coopt, so it is not checked'
     ])
     expect(checkReadme(withCommands('npm ci').replace('| 75 |', '| 76 |'), scripts)).toHaveLength(1)
     expect(checkReadme(table, scripts)).toEqual(['no ```sh block'])

@@ -97,7 +97,7 @@ describe('dag-cbor', () => {
   })
 
   test('refuses more bytes than allowed before looking at them', () => {
-    expect(() => decodeCbor(new Uint8Array(11), 10)).toThrow('11 bytes of dag-cbor, at most 10 are accepted')
+    expect(() => decodeCbor(new Uint8Array(11), 10)).toThrow('11 bytes of dag-cbor; at most 10 are accepted')
   })
 
   test('answers random bytes with a value of those bytes or with InvalidContentError', () => {

@@ -33,5 +33,5 @@ test('thrift and frames use them', () => {
       expect([...encodePrefix(value)]).toEqual(plain(value))
     })
   )
-  expect(() => encodePrefix(2 ** 28)).toThrow('longer than its prefix can say')
+  expect(() => encodePrefix(2 ** 28)).toThrow('too long for its length prefix')
 })

@@ -1,6 +1,6 @@
 /**
- * `coopt prior check` with the help of a node: for a bundle that is fetched by its CID, or against a swarm. Reports what `checkPrior` finds, then
- * how the swarm would judge the prior.
+ * `coopt prior check` in a node: for a bundle that is fetched by its CID, or against a swarm. Reports what `checkPrior` finds, then how the swarm
+ * would judge the prior.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -59,14 +59,14 @@ export async function checkPriorIn(
     if (made === undefined || made === cid.toString()) return report
     return {
       ...report,
-      refusals: [...report.refusals, `${cid} is not laid out as bundles are: the same files make ${made}`]
+      refusals: [...report.refusals, `${cid} does not have the layout of a bundle: its files would make ${made}`]
     }
   })
 }
 
 // --- internal ---
 
-/** The folder is gone after `use`. */
+/** The folder is removed after `use`. */
 async function withBundle<T>(
   { content, limits, spool }: CheckComponents,
   cid: CID,

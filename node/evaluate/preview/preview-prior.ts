@@ -1,8 +1,8 @@
 /**
- * `coopt prior check PRIOR --shared INVITE|CID`: how a swarm would judge a prior that is not in it, computed as every peer will compute
- * it, from targets of the shared set that stay in this process.
+ * `coopt prior check PRIOR --shared INVITE|CID`: how a swarm would judge a prior that is not in it. Uses the same computation as every peer; the
+ * prior's targets of the shared set never leave this process.
  *
- * Targets, uniform value and gate are those that `join` would publish and face. Rank and alignment describe the present: a prior that joins
+ * Targets, uniform value and gate are those that `join` would publish and face. Rank and alignment describe the current state: a prior that joins
  * later can change both.
  */
 import type { Candidate, Election } from '../../../src/align/candidate.ts'
@@ -30,7 +30,7 @@ export interface PreviewComponents {
   signal: AbortSignal
 }
 
-/** The key of the candidate among record ids: behind all of them, as the newest of several equals is. */
+/** The candidate's key, which sorts after all record ids, so that existing equal candidates take precedence. */
 const OWN = '~'
 
 /** Throws what the prior throws for an image, and `ContentUnavailableError` when the shared set cannot be fetched. */
@@ -58,7 +58,7 @@ export async function previewPrior(round: Round, components: PreviewComponents):
     return reference === undefined || !assessment.admissible ? undefined : await quality(round, cid, reference)
   }
   const now = await qualityTo(present)
-  // the floor that `join` meets is that of the reference after this prior has come
+  // `join` will face the floor of the reference that is elected once this prior takes part
   const then = await qualityTo(next)
   const floor = then === undefined ? undefined : belowFloor(manifest, then)
   const refusals = [...assessment.refusals, ...(floor === undefined ? [] : [floor])]
@@ -83,7 +83,7 @@ export async function previewPrior(round: Round, components: PreviewComponents):
 
 // --- internal ---
 
-/** `imagesPerSecond`: of the model, without what reading the images takes */
+/** `imagesPerSecond`: of the model alone, without reading images */
 async function targetsOfShared(
   { swarm }: Round,
   { prior, projector, content, batchSize, onBatch, signal }: PreviewComponents

@@ -1,6 +1,6 @@
 /**
- * The round that a prior would join: its rules, the scores that are there and what they are worth, from a swarm of this home or from the
- * files of a merged dataset alone. Looking takes no part: nothing is signed and nothing published.
+ * The round that a prior would join: its rules, the existing scores and their values, from a swarm of this home or from the files of a merged dataset
+ * alone. This is read-only: nothing is signed or published.
  */
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import type { RecordSet } from '../../../src/merge/record-set.ts'
@@ -16,14 +16,14 @@ export interface Round {
   readonly swarm: Swarm
   readonly set: RecordSet
   readonly evidence: Evidence
-  /** Has assessed what `evidence` says */
+  /** Computed the assessments in `evidence` */
   readonly exact: Exact
-  /** Scores whose targets could not be fetched: the election may come out differently */
+  /** Scores whose targets could not be fetched: with them the election may end differently */
   readonly unjudged: number
   close(): Promise<void>
 }
 
-/** What a membership knows after it has met the other members, if there are any. */
+/** The state of a membership after it has synced with other members, if there are any. */
 export async function roundOfSwarm(membership: Membership, catchUpMs: number, signal: AbortSignal): Promise<Round> {
   const { swarm, state, exact } = membership
   await membership.catchUp(catchUpMs, signal)
@@ -33,7 +33,7 @@ export async function roundOfSwarm(membership: Membership, catchUpMs: number, si
 }
 
 /**
- * Every score that the dataset has targets of is assessed here: nothing is believed. `close` ends the thread that did.
+ * Every score whose targets are in the dataset is assessed here; no claim is trusted. `close` ends the thread that does it.
  *
  * Throws `InvalidContentError`, `InvalidRecordError`, `ContentUnavailableError`.
  */

@@ -1,4 +1,4 @@
-/** Small charts as SVG text: axes, marks, curves and bars. Every chart has a title and a description for readers without pictures. */
+/** Small charts as SVG text: axes, marks, curves and bars. Every chart has a title and a description for screen readers. */
 import { escapeHtml } from './html.ts'
 import { COLOURS, colourClass } from './style.ts'
 
@@ -25,14 +25,14 @@ export interface Frame {
 
 const MARGIN = { left: 60, right: 16, top: 12, bottom: 44 }
 
-/** Round numbers (1, 2 or 5 times a power of ten) around all values, onto `from` to `to`; one value alone gets room. */
+/** A scale onto `from` to `to` with round ticks (1, 2 or 5 times a power of ten); a single value gets a margin. */
 export function linearScale(values: readonly number[], from: number, to: number): Scale {
-  // one by one: curves may have more values than a call takes
+  // in a loop: curves may have more values than a call accepts arguments
   let low = values.reduce((least, value) => Math.min(least, value), Infinity)
   let high = values.reduce((most, value) => Math.max(most, value), -Infinity)
   if (!(high > low))
     [low, high] = [low - Math.max(Math.abs(low) * 0.1, 0.05), low + Math.max(Math.abs(low) * 0.1, 0.05)]
-  // half rounds and half rows do not exist
+  // rounds and rows are whole numbers
   const raw = Math.max((high - low) / 5, values.every(Number.isInteger) ? 1 : 0)
   const power = 10 ** Math.floor(Math.log10(raw))
   const step = power * ([1, 2, 5].find(multiple => multiple * power >= raw) ?? 10)
@@ -69,7 +69,7 @@ export function frame(
   return { width, height, x, y, axes }
 }
 
-/** A whole figure: `content` is SVG made here, the texts are escaped. `id` names it within the page. */
+/** A complete figure: `content` is trusted SVG, the texts are escaped. `id` is unique within the page. */
 export function figure(
   id: string,
   { title, description, width, height }: { title: string; description: string; width: number; height: number },
@@ -103,7 +103,7 @@ export function legend(names: readonly string[]): string {
   return `<ul class="legend">${names.map(item).join('')}</ul>\n`
 }
 
-/** Two decimals are finer than a screen. */
+/** Two decimals are finer than a screen's resolution. */
 export function n(value: number): string {
   return `${Number(value.toFixed(2))}`
 }

@@ -1,4 +1,4 @@
-/** The figures of the report, each from the numbers that it shows. */
+/** The figures of the evaluation report as HTML with SVG charts. */
 import type { EvaluateReport, ParticipantReport } from '../../api/evaluate.ts'
 import { curve, errorBar, figure, frame, legend, linearScale, marks, n, type Point } from './chart.ts'
 import { MAX_EXACT_PAIRS } from '../../evaluate/rank-correlation.ts'
@@ -7,7 +7,7 @@ import type { Projected, Projections } from './projections.ts'
 import type { Results } from './results-file.ts'
 import { colourClass } from './style.ts'
 
-/** Classes with marks of their own: four shapes of eight colours. The others are drawn as one. */
+/** Classes with distinct marks: four shapes in eight colours. The others share one. */
 const MAX_SERIES = 31
 
 export const participantName = ({ prior, peer }: Pick<ParticipantReport, 'prior' | 'peer'>): string =>
@@ -53,7 +53,7 @@ export function valueFigure(
     {
       ...f,
       title: `${which === 'uniformity' ? 'Uniform value' : 'Predictivity'} and probe accuracy`,
-      description: `${rho} One mark for each prior, its bar is one standard error; accuracy of a ridge probe of the prior's own targets of the labelled shared images.`
+      description: `${rho} One mark for each prior with a bar of one standard error; accuracy of a ridge probe on the prior's own targets of the labelled shared images.`
     },
     f.axes + content.join('')
   )
@@ -107,7 +107,7 @@ export function strategyFigure({ rows }: NonNullable<Results['tab7']>): string {
       width,
       height,
       title: 'Student accuracy by alignment strategy',
-      description: 'Mean over seeds, the line is one standard deviation to each side.'
+      description: 'Mean over seeds; the line is one standard deviation to each side.'
     },
     content.join('')
   )
@@ -117,7 +117,7 @@ export function roundsFigure({ rows }: NonNullable<Results['fig4']>): string {
   const points = rows.map(({ round, ...rest }) => ({ x: round, ...rest }))
   return curvesFigure('rounds', [{ name: 'accuracy', points }], {
     title: 'Student accuracy over continuous rounds',
-    description: 'Mean over seeds after each round, bars are one standard deviation.',
+    description: 'Mean over seeds after each round; bars are one standard deviation.',
     x: 'round'
   })
 }
@@ -159,7 +159,7 @@ export function trainingFigure({ curves }: NonNullable<Results['fig6d']>): strin
 
 // --- internal ---
 
-/** Accuracies come as shares or as percentages; a table above 1.5 can only be the latter. */
+/** Accuracies are shares or percentages; values above 1.5 can only be percentages. */
 const isShare = (rows: readonly Row[]): boolean => rows.every(({ mean }) => mean <= 1.5)
 
 function accuracyText({ mean, deviation }: Row): string {

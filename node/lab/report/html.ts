@@ -1,6 +1,6 @@
-/** Text for a page. Everything that is not written in this folder (names of priors, classes, peers, data) goes through `escapeHtml`. */
+/** Text for a page. All text from outside this folder (names of priors, classes, peers, data) goes through `escapeHtml`. */
 
-/** For element content and quoted attributes. Control characters and marks that reorder text are shown as a replacement. */
+/** For element content and quoted attributes. Control characters and bidirectional marks are replaced. */
 export function escapeHtml(text: string): string {
   return text
     .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd')
@@ -11,7 +11,7 @@ export function escapeHtml(text: string): string {
     .replaceAll("'", '&#39;')
 }
 
-/** An HTML table: header texts, rows of texts; a cell of undefined is a dash. */
+/** An HTML table of a header row and rows of texts; undefined cells become a dash. */
 export function htmlTable(
   caption: string,
   header: readonly string[],
@@ -26,7 +26,7 @@ ${rows.map(row => `<tr>${row.map(cell).join('')}</tr>`).join('\n')}
 </tbody></table></div>`
 }
 
-/** Enough of a peer id to tell it from others: the beginnings are all alike. */
+/** The end of a peer id, enough to distinguish it: all ids begin alike. */
 export function shortPeer(peer: string): string {
   return peer.length > 12 ? `…${peer.slice(-8)}` : peer
 }

@@ -1,6 +1,6 @@
 /**
- * The report of an evaluation: one page that needs nothing but itself. No scripts, no fonts or pictures from elsewhere; every text that
- * came with the dataset, the labels or the results is escaped.
+ * The report of an evaluation as one self-contained page: no scripts, and no external fonts or pictures. Every text from the dataset, the labels or
+ * the results is escaped.
  */
 import type { EvaluateReport, ProbesReport } from '../../api/evaluate.ts'
 import {
@@ -37,8 +37,8 @@ export function reportPage(
 <p class="quiet">Dataset <code>${escapeHtml(report.cid)}</code><br>reference <code>${escapeHtml(report.reference)}</code></p>
 <p>${rows.total} rows, ${rows.withTarget} with a target, ${rows.labelled} with a label, ${rows.used} looked at; ${report.classes.length} classes, seed ${report.seed}.</p>
 ${report.notes.length === 0 ? '' : `<ul>${report.notes.map(note => `<li>${escapeHtml(note)}</li>`).join('')}</ul>`}
-<h2>What the targets say of the classes</h2>
-<p>Linear and nearest-neighbour probes fitted on labelled rows, their strength chosen on others, tested once on rows that neither saw.</p>
+<h2>What the targets tell about the classes</h2>
+<p>Linear and nearest-neighbour probes, fitted on labelled rows, with the strength chosen on other rows, and tested once on rows used for neither.</p>
 ${probesTable(report)}
 <h2>How far participants are apart</h2>
 ${inconsistencyText(report.inconsistency)}
@@ -86,9 +86,9 @@ function probesTable({ probes, test }: EvaluateReport): string {
 
 function inconsistencyText({ pairs, rows, variation, cosine }: EvaluateReport['inconsistency']): string {
   if (pairs === 0) return missing('Inconsistency', 'no two participants have enough shared rows in common')
-  return `<p>Mean over ${pairs} ${pairs === 1 ? 'pair' : 'pairs'} on ${rows} shared images. “Aligned” is by the published rule, which fits on these very images; “held out” by a fit on the other half of them.</p>
+  return `<p>Mean over ${pairs} ${pairs === 1 ? 'pair' : 'pairs'} on ${rows} shared images. “Aligned” uses the published rule, which fits on these same images; “held out” uses a fit on the other half of them.</p>
 ${htmlTable(
-  '0: the same; 1: told apart without a mistake, or at right angles',
+  '0: identical; 1: perfectly distinguishable, or orthogonal',
   ['figure', 'raw', 'aligned', 'held out', 'a peer with itself'],
   [
     [

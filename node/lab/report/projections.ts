@@ -10,10 +10,10 @@ import { createRandomStream, shuffle } from '../../../src/random.ts'
 import type { Participant } from '../../evaluate/participants.ts'
 import type { Point } from './chart.ts'
 
-/** More do not tell more on a page, and the time grows with them. */
+/** More points do not make the picture clearer, and they take longer. */
 const MAX_POINTS = 1500
 const MAX_PARTICIPANTS = 8
-/** UMAP's defaults; the neighbourhood is smaller where there are few points */
+/** UMAP's defaults; the neighbourhood is smaller if there are few points */
 const [NEIGHBOURS, EPOCHS] = [15, 300]
 
 export interface Projected extends Point {
@@ -34,7 +34,7 @@ export interface ProjectionInit {
   readonly signal: AbortSignal
 }
 
-/** The same images of every participant; undefined where there are too few for a picture. */
+/** Projects the same images for every participant; undefined if there are too few. */
 export async function projectionsOf(
   { list, sharedLabels }: { list: readonly Participant[]; sharedLabels: Int32Array },
   { seed, onStep, signal }: ProjectionInit

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { InvalidInputError } from '../../../src/errors.ts'
 
-/** Such files have a few kilobytes. */
+/** Results files have a few kilobytes. */
 const MAX_BYTES = 4 * 1024 * 1024
 /** More than any figure can show. */
 const MAX_ROWS = 256
@@ -42,18 +42,18 @@ const resultsSchema = z.object({
 
 export type Results = z.infer<typeof resultsSchema>['tables']
 
-/** Throws `InvalidInputError` saying what is wrong with the file. */
+/** Throws `InvalidInputError` with the reason. */
 export async function readResults(path: string): Promise<Results> {
   let content: unknown
   try {
     const { size } = await stat(path)
-    if (size > MAX_BYTES) throw new InvalidInputError(`it has ${size} bytes, at most ${MAX_BYTES} are read`)
+    if (size > MAX_BYTES) throw new InvalidInputError(`it has ${size} bytes; at most ${MAX_BYTES} are accepted`)
     content = JSON.parse(await readFile(path, 'utf8'))
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new InvalidInputError(`${path} cannot be read as results: ${reason}`, { cause })
   }
   const parsed = resultsSchema.safeParse(content)
-  if (!parsed.success) throw new InvalidInputError(`${path} is no results file: ${z.prettifyError(parsed.error)}`)
+  if (!parsed.success) throw new InvalidInputError(`${path} is not a results file: ${z.prettifyError(parsed.error)}`)
   return parsed.data.tables
 }

@@ -1,6 +1,6 @@
 /**
- * Colours and layout of the report. The eight colours are those of Okabe and Ito (2008), told apart with any colour vision, darkened on a
- * light page and lightened on a dark one where they would be faint; marks of different shapes continue the series.
+ * Colours and layout of the report. The eight colours are those of Okabe and Ito (2008), distinguishable with any colour vision, darkened on a light
+ * page and lightened on a dark one where they would be faint. Further series use other mark shapes.
  */
 
 export const COLOURS = 8

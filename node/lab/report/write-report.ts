@@ -1,8 +1,8 @@
-/** `coopt evaluate --report`: an evaluation, and a page about it that needs nothing but itself. */
+/** `coopt evaluate --report`: an evaluation, and a self-contained page about it. */
 import { resolve } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import type { EvaluateOptions, EvaluateReport } from '../../api/evaluate.ts'
-import { teller, type EvaluateComponents } from '../../evaluate/components.ts'
+import { progressReporter, type EvaluateComponents } from '../../evaluate/components.ts'
 import { evaluateDataset } from '../../evaluate/evaluate-dataset.ts'
 import { writeAll, writeNewFile } from '../../store/new-file.ts'
 import { reportPage } from './page.ts'
@@ -16,15 +16,15 @@ export async function writeReport(
   options: EvaluateOptions,
   components: EvaluateComponents
 ): Promise<EvaluateReport> {
-  const tell = teller(components.onEvent)
+  const onProgress = progressReporter(components.onEvent)
   const results = options.results === undefined ? undefined : await readResults(resolve(options.results))
   const file = resolve(path)
   const { promise, resolve: done } = Promise.withResolvers<EvaluateReport>()
-  // the file exists before minutes are spent, and is removed when they were in vain
+  // create the file before spending minutes; it is removed if the evaluation fails
   await writeNewFile(file, async handle => {
     const evaluation = await evaluateDataset(root, options, components)
     const report = { ...evaluation.report, report: file }
-    const onStep = (step: number, steps: number): void => tell('report', step, steps)
+    const onStep = (step: number, steps: number): void => onProgress('report', step, steps)
     const projections = await projectionsOf(evaluation, { seed: report.seed, onStep, signal: components.signal })
     await writeAll(handle, new TextEncoder().encode(reportPage(report, projections, results)))
     done(report)

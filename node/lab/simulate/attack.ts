@@ -1,8 +1,8 @@
 /**
  * What attackers publish (listed in simulate.md; measured in src/align/gate.ts and src/align/predictivity.ts).
  *
- * All follow from names and ids, so that runs repeat. An attacker's further identities publish the same up to a rotation: equal bytes
- * would be recognised at once.
+ * All are derived from names and ids, so that runs are reproducible. An attacker's further identities publish the same targets up to a rotation,
+ * because equal bytes would be recognised.
  */
 import { createHash } from 'node:crypto'
 import { rawCid } from '../../../src/codec.ts'
@@ -16,10 +16,10 @@ import type { PriorFeatures } from './feature-cache.ts'
 import type { Attack, Participant } from './plan.ts'
 import { honestSource, type TargetSource } from './target-source.ts'
 
-/** Directions with less of the variance than this (of the largest) are rounding: whitening would blow them up. */
+/** Directions with a smaller share of the largest variance are rounding errors, which whitening would amplify. */
 const LEAST_VARIANCE = 1e-6
 
-/** Of a copy's rows, relative to their length: enough to change every byte and no neighbour */
+/** Noise of a copy's rows, relative to their length: enough to change every byte, too little to change neighbours */
 const COPY_NOISE = 0.02
 
 const DEFAULT_WEIGHT = 0.5
@@ -32,7 +32,7 @@ export interface AttackerInit {
   readonly identity: number
 }
 
-/** All attacks but copies, which need somebody else's S_Y. */
+/** All attacks except copies, which need another participant's S_Y. */
 export function attackerSource(
   draw: Draw,
   { attack, weight = DEFAULT_WEIGHT, of }: Participant & { attack: Exclude<Attack, 'copy'> },
@@ -60,7 +60,7 @@ export function attackerSource(
   const identityOf = rawCid(new TextEncoder().encode(`${attack} of ${name}`))
   return {
     attack,
-    // what it says of its prior is its own matter
+    // the attacker may claim anything about its prior
     prior: { id: identityOf, kind: 'onnx', name: basis?.name ?? attack, dimension: basis?.features.columns ?? n },
     shared: async () =>
       await draw.remember(`${key} shared`, async () => await draw.publish(turned(make(draw.shared, true)))),
@@ -71,7 +71,7 @@ export function attackerSource(
   }
 }
 
-/** A rotation of somebody's S_Y with a little noise in front of the work of its own prior. */
+/** Publishes a rotated copy of another S_Y with a little noise, and partitions made with its own prior. */
 export function copySource(
   draw: Draw,
   prior: PriorFeatures,
@@ -99,7 +99,7 @@ export function copySource(
       attack: 'copy',
       prior: { ...honest.prior, id: rawCid(new TextEncoder().encode(`copy of ${name}`)) },
       shared: async () => {
-        if (taken === undefined) throw new Error('nothing was copied yet')
+        if (taken === undefined) throw new Error('no S_Y was copied yet')
         return taken
       }
     }
@@ -109,7 +109,7 @@ export function copySource(
 // --- internal ---
 
 /**
- * Normal numbers that follow from the digest of each image: no information, and the same wherever it lies. SHAKE256 by OpenSSL (a stream of
+ * Normal numbers derived from the digest of each image: they carry no information and do not depend on the image's position. SHAKE256 by OpenSSL (a stream of
  * src/random.ts costs as much as 8 KiB of it), 53 bits a number, pairs by Box and Muller.
  */
 function noiseOf(draw: Draw, rows: Uint32Array, name: string): Matrix64 {
@@ -138,7 +138,7 @@ function mixed(a: Matrix64, b: Matrix64, weight: number): Matrix64 {
   return { ...a, data: a.data.map((value, at) => (1 - weight) * value + weight * (b.data[at] as number)) }
 }
 
-/** y -> (y - mean) V diag(1 / sqrt(variance)) with the statistics of S: every direction that S has becomes as strong as any other. */
+/** y -> (y - mean) V diag(1 / sqrt(variance)) with the statistics of S: all directions of S become equally strong. */
 function whiteningOf(shared: Matrix64): (targets: Matrix64) => Matrix64 {
   const n = shared.columns
   const rows = takeRows(

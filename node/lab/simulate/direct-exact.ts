@@ -1,6 +1,6 @@
 /**
- * `Exact` (compute/exact/exact.ts) without a thread, over a draw that remembers what it computed, and with what a configuration changes on purpose: the gate
- * switched off, and another reference than the elected one.
+ * `Exact` (compute/exact/exact.ts) without a thread, on a draw that caches results, with two changes that a configuration can ask for: no gate, and
+ * another reference than the elected one.
  */
 import type { Candidate, Election, Reference } from '../../../src/align/candidate.ts'
 import { round6 } from '../../../src/align/gate.ts'
@@ -17,7 +17,7 @@ import { gaussian } from './gaussian.ts'
 import type { Settings } from './plan.ts'
 
 export interface DirectExact extends Exact {
-  /** Scores that are published or about to be: before all are judged nobody is elected, so that no fit onto a passing winner is made. */
+  /** Scores published or about to be: no election takes place before all are judged, which avoids fits onto a temporary winner. */
   expected: number
 }
 
@@ -35,7 +35,7 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
     expected: 0,
     assess: async (cid, kind) => {
       const assessment = draw.assess(cid, kind, manifest.uniformity)
-      // what could not be judged at all (one and the same target everywhere) has rank 0 and stays out
+      // targets that could not be judged at all (constant ones) have rank 0 and stay out
       if (settings.gate || assessment.effectiveRank === 0) return assessment
       return { ...assessment, admissible: true, refusals: [] }
     },
@@ -53,10 +53,10 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
       return chosen === undefined ? { ranking } : { ranking, reference: chosen }
     },
     forget: async () => {
-      // the draw remembers for other configurations
+      // the draw caches results for other configurations
     },
     close: async () => {
-      // nothing is held but memory
+      // there are only in-memory caches
     }
   }
 

@@ -1,11 +1,11 @@
 /**
- * One draw of a dataset: rows, partitions, shared set and W, and everything that depends on nothing else (targets, assessments, fits), so
- * that configurations which differ in rules or participants share it.
+ * One draw of a dataset: rows, partitions, shared set and W, and everything that depends only on these (targets, assessments, fits), so that
+ * configurations with other rules or participants can share it.
  *
- * W follows from the id of the manifest with the draw's data and a publisher's default rules. Configurations with other rules have a
- * manifest of their own, and yet the same W: they are compared on the same targets.
+ * W is derived from the id of the manifest with the draw's data and a publisher's default rules. Configurations with other rules have their own
+ * manifest but the same W, so they are compared on the same targets.
  *
- * No Parquet is made: the file of a partition, and that of the shared set, is the list of its images' digests.
+ * No Parquet is written: the file of a partition or of the shared set is the list of its images' digests.
  */
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
@@ -35,7 +35,7 @@ export interface Published {
   readonly present: number
 }
 
-/** Which image is where: numbers of the image set. */
+/** Which image is where, as indices into the image set. */
 export interface Layout {
   readonly swarm: Swarm
   readonly partitions: readonly Uint32Array[]
@@ -51,28 +51,29 @@ export interface Draw extends Layout {
   readonly referenceFeatures: Matrix32
   /** Targets y = W psi(x) of these rows */
   targets(prior: PriorFeatures, rows: Uint32Array): Matrix32
-  /** S_Y of a prior; made once */
+  /** S_Y of a prior; computed once */
   sharedTargets(prior: PriorFeatures): Promise<Published>
-  /** Raw targets of a prior on a partition; made once */
+  /** Raw targets of a prior on a partition; computed once */
   partitionTargets(prior: PriorFeatures, partition: number): Promise<Published>
-  /** Give a matrix its CID and keep it. */
+  /** Store a matrix under its CID. */
   publish(targets: Matrix32): Promise<Published>
-  /** A matrix on the shared set that was published here. Throws where it was not. */
+  /** A matrix on the shared set that was published here. Throws if it was not. */
   sharedMatrix(cid: CID): Matrix32
   assess(cid: CID, kind: 'onnx' | 'human', uniformity: Manifest['uniformity']): Assessment
   /** T, bit-exact, with its figures. Throws `NumericError`. */
   fit(from: CID, to: CID, grid: readonly number[]): Promise<Transform>
 }
 
-/** What two configurations have to have in common to share a draw. */
+/** Configurations with equal keys share a draw. */
 export function drawKey({ rows, partitions, shared, dimension, seed }: Settings): string {
   return [rows ?? 'all', partitions, shared, dimension, seed].join(' ')
 }
 
-/** `untrained`: features of the publisher's reference prior. Throws `InvalidInputError` where there are too few images. */
+/** `untrained`: features of the publisher's reference prior. Throws `InvalidInputError` if there are too few images. */
 export async function makeDraw(images: ImageSet, untrained: PriorFeatures, settings: Settings): Promise<Draw> {
   const { rows = images.count, partitions, shared, dimension } = settings
-  if (rows > images.count) throw new InvalidInputError(`plan: rows: ${rows}, the sources have ${images.count} images`)
+  if (rows > images.count)
+    throw new InvalidInputError(`plan: rows: ${rows}, but the sources have ${images.count} images`)
   const seed = Uint8Array.from(createHash('sha256').update(`coopt/1/simulate/seed ${settings.seed}`).digest())
   // the images are in the order of their digests, so that neither names nor the order of sources matter
   const chosen = shuffle(images.count, createRandomStream('coopt/1/simulate/rows', seed)).slice(0, rows)
@@ -123,7 +124,7 @@ export async function makeDraw(images: ImageSet, untrained: PriorFeatures, setti
   return createDraw({ swarm, ...layout, digestOf }, features)
 }
 
-/** A draw of a manifest that is there already. */
+/** A draw for an existing layout. */
 export function createDraw(layout: Layout, referenceFeatures: Matrix32): Draw {
   const { swarm, shared } = layout
   const { manifest } = swarm
@@ -140,7 +141,7 @@ export function createDraw(layout: Layout, referenceFeatures: Matrix32): Draw {
     project(w(prior.features.columns), takeImages(prior.features, rows))
   const publish = async (m: Matrix32): Promise<Published> => {
     const { cid } = await importMatrix(m, keepNothing)
-    // matrices of partitions are kept by who asked for them; those on the shared set are looked up by CID
+    // callers keep matrices of partitions; those on the shared set are looked up by CID
     if (m.rows === shared.length) matrices.set(cid.toString(), m)
     return { cid, matrix: m, present: presentOf(m) }
   }
@@ -163,7 +164,7 @@ export function createDraw(layout: Layout, referenceFeatures: Matrix32): Draw {
     partitionTargets: async (prior, partition) =>
       await remember(`partition ${partition} ${prior.id}`, async () => {
         const rows = layout.partitions[partition]
-        if (rows === undefined) throw new Error(`there is no partition ${partition}`)
+        if (rows === undefined) throw new Error(`partition ${partition} does not exist`)
         return await publish(targets(prior, rows))
       }),
     assess: (cid, kind, uniformity) =>
@@ -205,7 +206,7 @@ function digestsOf({ digests }: ImageSet, rows: Uint32Array): Uint8Array {
   return out
 }
 
-/** One computation per key; promises too, so that a second caller waits for the first. */
+/** One computation per key. Promises are cached as well, so that a second caller waits for the first. */
 function memoize(): <T>(key: string, compute: () => T) => T {
   const values = new Map<string, unknown>()
   return <T>(key: string, compute: () => T): T => {

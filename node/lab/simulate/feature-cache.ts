@@ -1,8 +1,8 @@
 /**
- * psi(x) of all images for every prior of a plan: computed once, kept in a file per prior and image set.
+ * psi(x) of all images for every prior of a plan: computed once and cached in a file per prior and image set.
  *
- * A file is named by its content's cause (identity of psi, hash of the list of image CIDs), holds rows, columns, the float32 numbers and
- * their sha2-256, and is written whole or not at all; one that is damaged is computed again.
+ * A file is named after its inputs (identity of psi, hash of the list of image CIDs), holds rows, columns, the float32 numbers and their sha2-256,
+ * and is written atomically. Damaged files are recomputed.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
@@ -17,7 +17,7 @@ import { writeFileAtomic } from '../../store/atomic-file.ts'
 import { errorCode } from '../../store/file-system.ts'
 import type { ImageLabels, ImageSet } from './image-set.ts'
 
-/** A prior as the simulation knows it: what it says of every image. */
+/** A prior in a simulation: its features of every image. */
 export interface PriorFeatures {
   readonly name: string
   readonly kind: 'onnx' | 'human'
@@ -35,7 +35,7 @@ export interface FeatureOptions {
   onProgress(done: number, total: number): void
 }
 
-/** Images per call of a prior: a node's default, since the last digits of a model may depend on it. */
+/** Images per call of a prior: a node's default, because the last digits of a model may depend on it. */
 const BATCH = 32
 
 /** Throws what `loadPrior` and `embed` throw. */
@@ -96,7 +96,7 @@ function encodeFeatures(m: Matrix32): Uint8Array {
   return bytes
 }
 
-/** Undefined where there is no such file, or it is not what was written. */
+/** Undefined if the file does not exist or is damaged. */
 async function readFeatures(path: string, rows: number, columns: number): Promise<Matrix32 | undefined> {
   let bytes: Buffer
   try {

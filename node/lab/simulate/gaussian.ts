@@ -1,4 +1,4 @@
-/** Normal numbers from a reproducible stream, for what is meant to carry no information: noise, random codes. */
+/** Normal numbers from a reproducible stream, for targets without information: noise, random codes. */
 import { zeros, type Matrix64 } from '../../../src/matrix.ts'
 import type { RandomStream } from '../../../src/random.ts'
 

@@ -1,7 +1,7 @@
 /**
  * The images of a plan, in the order of their digests (as src/distribute/partition.ts takes them), and their labels.
  *
- * Labels are for evaluation and for people who take part with them; nothing else reads them.
+ * Labels are used for evaluation and as human priors only.
  */
 import { createHash } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -21,7 +21,7 @@ export interface ImageSet {
   readonly ids: readonly string[]
   /** Of the list of CIDs: names the set */
   readonly digest: string
-  /** File names without folders; for labels only */
+  /** File names without folders; only used to match labels */
   readonly names: readonly string[]
   read(i: number): Promise<EncodedImage>
   close(): Promise<void>
@@ -29,7 +29,7 @@ export interface ImageSet {
 
 /** A label for some of the images. */
 export interface ImageLabels {
-  /** By image, -1 where there is none */
+  /** By image, -1 without a label */
   readonly classes: Int32Array
   /** Labels in the order of their class numbers */
   readonly names: readonly string[]
@@ -37,7 +37,7 @@ export interface ImageLabels {
   readonly digest: Uint8Array
 }
 
-/** Throws `InvalidInputError`. Call `close` when all features are there. */
+/** Throws `InvalidInputError`. Call `close` once all features are computed. */
 export async function openImages(paths: readonly string[], signal: AbortSignal): Promise<ImageSet> {
   const spool = await mkdtemp(join(tmpdir(), 'coopt-simulate-'))
   try {
@@ -74,14 +74,14 @@ export async function readLabels(path: string, images: ImageSet): Promise<ImageL
   const lines = bytes.toString('utf8').split('\n')
   const header = lines[0]?.trim()
   if (header !== 'name,label' && header !== 'id,label')
-    throw new InvalidInputError(`labels ${path}, line 1: the header is name,label or id,label`)
+    throw new InvalidInputError(`labels ${path}, line 1: the header must be name,label or id,label`)
   const labels = new Map<string, string>()
   for (const [i, line] of lines.entries()) {
     if (i === 0 || line.trim() === '') continue
     const [key = '', label = '', ...rest] = line.trim().split(',')
     if (key === '' || label === '' || rest.length > 0)
-      throw new InvalidInputError(`labels ${path}, line ${i + 1}: two fields are needed`)
-    if (labels.has(key)) throw new InvalidInputError(`labels ${path}, line ${i + 1}: ${key} comes twice`)
+      throw new InvalidInputError(`labels ${path}, line ${i + 1}: expected two fields`)
+    if (labels.has(key)) throw new InvalidInputError(`labels ${path}, line ${i + 1}: ${key} occurs twice`)
     labels.set(key, label)
   }
   const keys = header === 'id,label' ? images.ids : images.names
@@ -89,7 +89,7 @@ export async function readLabels(path: string, images: ImageSet): Promise<ImageL
   const names = [...new Set(texts.filter(text => text !== undefined))].sort(byValue)
   if (names.length < 2)
     throw new InvalidInputError(
-      `labels ${path}: the images have ${names.length} different labels, two or more are needed`
+      `labels ${path}: the images have ${names.length} different labels; at least two are needed`
     )
   const numbers = new Map(names.map((text, i) => [text, i]))
   const classes = Int32Array.from(texts, text => (text === undefined ? -1 : (numbers.get(text) ?? -1)))
@@ -98,12 +98,12 @@ export async function readLabels(path: string, images: ImageSet): Promise<ImageL
 
 // --- internal ---
 
-/** Of several archives' images the source says `archive: path`. */
+/** Images from archives are named `archive: path`. */
 function fileName(name: string): string {
   return basename(name.slice(name.lastIndexOf(': ') < 0 ? 0 : name.lastIndexOf(': ') + 2))
 }
 
-/** Whole numbers by value and first, other text by code unit. */
+/** Whole numbers first, by value; other text by code unit. */
 function byValue(a: string, b: string): number {
   const [x, y] = [a, b].map(text => (/^-?\d{1,15}$/.test(text) ? Number(text) : Infinity)) as [number, number]
   if (x !== y) return x < y ? -1 : 1

@@ -1,4 +1,4 @@
-/** Who takes part in a configuration: names, keys, priors, attackers under all their identities, and people. */
+/** The participants of a configuration: names, keys, priors, attackers under all their identities, and human labellers. */
 import { createRandomStream, shuffle } from '../../../src/random.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
 import { attackerSource, copySource } from './attack.ts'
@@ -13,14 +13,14 @@ import { honestSource, type TargetSource } from './target-source.ts'
 
 export interface Copycat {
   readonly participant: SimulatedParticipant
-  /** Take another's S_Y, once there is one to take */
+  /** Copy another S_Y once there is one */
   copy(victim: SimulatedParticipant): Promise<void>
 }
 
 export interface Cast {
-  /** All who publish first */
+  /** Participants that publish first */
   readonly participants: SimulatedParticipant[]
-  /** Those who wait for somebody's S_Y */
+  /** Participants that wait for another S_Y */
   readonly copycats: Copycat[]
 }
 
@@ -83,7 +83,7 @@ export function makeParticipants(
 
 // --- internal ---
 
-/** Their labels are there already: no model has to run. */
+/** Labels exist already: no model has to run. */
 const HUMAN_SPEED = Number.POSITIVE_INFINITY
 
 function unused(head: string, taken: ReadonlySet<string>): string {
@@ -92,7 +92,7 @@ function unused(head: string, taken: ReadonlySet<string>): string {
   return name
 }
 
-/** People who label the shared set and a share of the partitions, drawn by the seed; of the others they know nothing. */
+/** Human labels of the shared set and of a share of the partitions, drawn by the seed; other partitions stay unlabelled. */
 function humanSource(draw: Draw, people: PriorFeatures, share: number): TargetSource {
   const { partitions, seed } = draw.swarm.manifest
   const order = shuffle(partitions.length, createRandomStream('coopt/1/simulate/human', seed))

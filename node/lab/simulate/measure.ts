@@ -1,4 +1,4 @@
-/** Figures of one simulated swarm that need labels or several participants' targets: for people who evaluate, unknown to a swarm. */
+/** Figures of one simulated swarm that need labels or several participants' targets. They are for evaluation; a real swarm cannot compute them. */
 import { applyTransform } from '../../../src/align/transform.ts'
 import { round6 } from '../../../src/align/gate.ts'
 import { plainGemm } from '../../../src/gemm.ts'
@@ -27,7 +27,7 @@ export async function probeOf(
   for (const label of known) counts[label] = (counts[label] as number) + 1
   const few = counts.findIndex(count => count > 0 && count < MIN_CLASS_ROWS)
   if (few >= 0)
-    return { skipped: `class ${labels.names[few]} has ${counts[few]} rows, a probe needs ${MIN_CLASS_ROWS}` }
+    return { skipped: `class ${labels.names[few]} has ${counts[few]} rows; a probe needs ${MIN_CLASS_ROWS}` }
   if (counts.filter(count => count > 0).length < 2) return { skipped: 'a probe needs rows of two classes' }
   const { columns } = targets
   const data = new Float32Array(usable.length * columns)

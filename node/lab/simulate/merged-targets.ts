@@ -1,4 +1,4 @@
-/** The merged dataset of a simulated swarm: chosen partitions in order, rows in theirs, those without a target left out. */
+/** The merged dataset of a simulated swarm: the chosen partitions in order, their rows in order, without rows that lack a target. */
 import { rendezvousWeight } from '../../../src/distribute/assignment.ts'
 import { isAbsentRow } from '../../../src/bytes.ts'
 import { matrix, type Matrix32 } from '../../../src/matrix.ts'
@@ -36,7 +36,7 @@ export async function mergedTargets(swarm: SimulatedSwarm, options: MergeOptions
     const prior = choice.score.body.prior.name
     const named = authors[by]
     let author = by
-    // upgraded since: the row stays that of the prior which made it
+    // if the participant was upgraded since, the row still belongs to the prior that made it
     if (named !== undefined && named.prior !== prior) {
       author = authors.findIndex(a => a.participant === named.participant && a.prior === prior)
       if (author < 0) author = authors.push({ participant: named.participant, prior }) - 1
@@ -66,8 +66,8 @@ export async function mergedTargets(swarm: SimulatedSwarm, options: MergeOptions
 // --- internal ---
 
 /**
- * The mean of several participants' aligned targets of one partition, a measurement that no swarm takes: the chosen one's and those of
- * the next by rendezvous hashing.
+ * The mean of several participants' aligned targets of one partition, which real swarms do not compute: those of the chosen one and of the next ones
+ * by rendezvous hashing.
  */
 async function averaged(
   { view, swarm }: SimulatedSwarm,
@@ -81,7 +81,7 @@ async function averaged(
   const others: { weight: number; participant: SimulatedParticipant }[] = []
   for (const participant of participants) {
     const { score } = participant
-    // an opinion is that of another prior
+    // opinions must come from different priors
     if (score === undefined || score.body.prior.id.equals(choice.score.body.prior.id)) continue
     const quality = view().election.ranking.some(r => r.key === score.key && r.electable)
       ? await exact.quality(score.body.targets, reference)

@@ -1,7 +1,7 @@
 /**
- * PLAN.json of `coopt simulate`: which images, which priors, and which configurations of a swarm (simulate.md says what each field means).
+ * PLAN.json of `coopt simulate`: images, priors, and configurations of a swarm (simulate.md explains each field).
  *
- * Strict: a field that nobody knows, a prior that is not listed or a name used twice is an error that names its path and the reason.
+ * Parsing is strict: an unknown field, an unlisted prior or a name used twice is an error with its path and the reason.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -18,7 +18,7 @@ import {
 import { InvalidInputError } from '../../../src/errors.ts'
 import { isSafeName } from '../../store/new-file.ts'
 
-/** A plan is written by hand or by a script of some pages. */
+/** Plans are written by hand or by a script: a few pages. */
 const MAX_PLAN_BYTES = 16 * 1024 * 1024
 /** Configurations are run one after the other, and each has an output line. */
 const MAX_CONFIGURATIONS = 10_000
@@ -34,30 +34,30 @@ const participantSchema = z
   .strictObject({
     /** One of the plan's priors; an attacker that needs none may leave it out */
     prior: name.optional(),
-    /** Else the prior's name (and the attack's), numbered where it comes twice */
+    /** Default: the prior's name (and the attack's), numbered if it occurs twice */
     name: name.optional(),
     /** Rows per unit of virtual time, relative to the others */
     speed: z.number().min(0.001).max(1000).optional(),
     attack: z.enum(ATTACKS).optional(),
     /** blend: share of noise. Default 0.5 */
     weight: z.number().min(0).max(1).optional(),
-    /** blend: what noise is mixed into, the prior's targets or the publisher's reference features. Default the prior's */
+    /** blend: noise is mixed into the prior's targets or the publisher's reference features. Default: the prior's */
     of: z.enum(['prior', 'reference']).optional(),
-    /** The same attack under so many identities */
+    /** Number of identities for the same attack */
     sybils: whole(1, 256).optional()
   })
   .refine(
     p => p.prior !== undefined || canDoWithout(p),
-    'names no prior, which only noise and blend of reference can do without'
+    'lacks a prior, which is optional only for noise and for blend of the reference'
   )
-  .refine(p => p.attack !== undefined || p.sybils === undefined, 'sybils are of an attack')
+  .refine(p => p.attack !== undefined || p.sybils === undefined, '"sybils" requires an attack')
   .refine(
     p => p.attack === 'blend' || (p.weight === undefined && p.of === undefined),
-    'weight and of belong to attack "blend"'
+    '"weight" and "of" require the attack "blend"'
   )
 
 const settingsSchema = z.strictObject({
-  /** So many of the images, the first of the seed's shuffle; all of them where it is left out */
+  /** Number of images, the first of the seed's shuffle; all of them by default */
   rows: whole(MIN_SHARED_ROWS, Number.MAX_SAFE_INTEGER).optional(),
   partitions: whole(1, MAX_PARTITIONS),
   shared: whole(MIN_SHARED_ROWS, MAX_SHARED_ROWS),
@@ -69,14 +69,14 @@ const settingsSchema = z.strictObject({
   participants: z.array(participantSchema).min(1).max(MAX_PARTICIPANTS),
   alignTo: z.union([
     z.enum(['elected', 'best', 'medium', 'worst', 'none', 'random']),
-    z.string().regex(/^prior:./, 'is elected, best, medium, worst, none, random or prior:NAME')
+    z.string().regex(/^prior:./, 'must be elected, best, medium, worst, none, random or prior:NAME')
   ]),
   rounds: whole(1, 1000),
   upgradeShare: z.number().min(0).max(1),
   upgrades: z.record(name, name),
   opinions: whole(1, 16),
   ridgeGrid: manifestSchema.shape.alignment.shape.grid,
-  /** People who label the shared set and this share of the partitions */
+  /** Adds human labels of the shared set and of this share of the partitions */
   human: z.strictObject({ share: z.number().min(0).max(1) }).optional()
 })
 
@@ -92,7 +92,7 @@ const planSchema = z.strictObject({
 export type Participant = z.infer<typeof participantSchema>
 export type Settings = z.infer<typeof settingsSchema>
 
-/** One configuration: what one output line is about. */
+/** One configuration, which gives one output line. */
 export interface Configuration {
   readonly name: string
   readonly settings: Settings
@@ -127,7 +127,7 @@ export async function readPlan(path: string): Promise<Plan> {
   let value: unknown
   try {
     const { size } = await stat(path)
-    if (size > MAX_PLAN_BYTES) throw new InvalidInputError(`${size} bytes, at most ${MAX_PLAN_BYTES}`)
+    if (size > MAX_PLAN_BYTES) throw new InvalidInputError(`${size} bytes; at most ${MAX_PLAN_BYTES} are accepted`)
     value = JSON.parse(await readFile(path, 'utf8'))
   } catch (cause) {
     throw new InvalidInputError(
@@ -152,8 +152,8 @@ export function parsePlan(value: unknown, folder: string): Plan {
       const settings = checked(settingsSchema, { ...DEFAULTS, ...base, ...overrides, ...values }, where)
       checkReferences(settings, { priors, labels, where })
       const name = `${head}${suffix}`
-      if (!isSafeName(name)) throw fault([...where, 'name'], `"${name}" is no name for a file`)
-      if (configurations.some(c => c.name === name)) throw fault([...where, 'name'], `"${name}" comes twice`)
+      if (!isSafeName(name)) throw fault([...where, 'name'], `"${name}" cannot be used as a file name`)
+      if (configurations.some(c => c.name === name)) throw fault([...where, 'name'], `"${name}" occurs twice`)
       configurations.push({ name, settings })
       if (configurations.length > MAX_CONFIGURATIONS)
         throw fault(['vary'], `more than ${MAX_CONFIGURATIONS} configurations`)
@@ -195,7 +195,7 @@ function checkReferences(
   for (const [i, { prior, name: own }] of participants.entries()) {
     if (prior !== undefined) checkPrior(['participants', i, 'prior'], prior)
     if (own === undefined) continue
-    if (names.has(own)) throw fault([...where, 'participants', i, 'name'], `"${own}" comes twice`)
+    if (names.has(own)) throw fault([...where, 'participants', i, 'name'], `"${own}" occurs twice`)
     names.add(own)
   }
   if (alignTo.startsWith('prior:')) checkPrior(['alignTo'], alignTo.slice('prior:'.length))
@@ -203,7 +203,7 @@ function checkReferences(
     checkPrior(['upgrades', from], from)
     checkPrior(['upgrades', from], to)
   }
-  if (human !== undefined && labels === undefined) throw fault([...where, 'human'], 'people need "labels"')
+  if (human !== undefined && labels === undefined) throw fault([...where, 'human'], '"human" requires "labels"')
   if (rows !== undefined && rows < Math.max(shared, partitions))
     throw fault([...where, 'rows'], `${rows} rows are too few for ${shared} shared rows in ${partitions} partitions`)
 }

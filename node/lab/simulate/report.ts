@@ -1,4 +1,4 @@
-/** The output line of one configuration. Nothing in it depends on time, machine load or the order of a list. */
+/** The output line of one configuration. It does not depend on time, machine load or the order of lists. */
 import { round6 } from '../../../src/align/gate.ts'
 import type { Ranked } from '../../../src/align/candidate.ts'
 import { plainGemm } from '../../../src/gemm.ts'
@@ -52,7 +52,7 @@ export interface RoundReport {
 export interface ConfigurationReport {
   readonly name: string
   readonly config: Settings
-  /** Absent when nobody could be elected. `prior` only where it is one prior's S_Y. */
+  /** Absent if no prior could be elected. `prior` is set only if the reference is one prior's S_Y. */
   readonly reference?: {
     readonly cid: string
     readonly prior?: string

@@ -23,7 +23,7 @@ export interface RunContext {
   /** The publisher's reference prior */
   readonly untrained: PriorFeatures
   readonly labels: ImageLabels | undefined
-  /** Probe of a prior's own features on the rows of this draw; made once */
+  /** Probe of a prior's own features on the rows of this draw; computed once */
   priorProbe(prior: PriorFeatures): Promise<Probe | undefined>
   /** Merged targets of the configuration, or of one of its rounds */
   write(name: string, merged: MergedTargets): Promise<void>
@@ -100,10 +100,10 @@ export async function runConfiguration(
 
 // --- internal ---
 
-/** The draw's manifest with the rules of this configuration; the same one where these are the default. */
+/** The draw's manifest with the rules of this configuration; the same manifest if these are the defaults. */
 async function swarmOf({ swarm }: Draw, { policy, centred, gate, alignTo, ridgeGrid }: Settings) {
   const { manifest } = swarm
-  // what is aligned to something else than an elected reference, or elected without a gate, is meant to be seen however poor it is
+  // no floor for targets aligned to a prescribed reference, or elected without a gate: they are measured however poor they are
   const measured = !gate || alignTo === 'random' || alignTo === 'none'
   return await sealManifest(
     {
@@ -116,12 +116,12 @@ async function swarmOf({ swarm }: Draw, { policy, centred, gate, alignTo, ridgeG
   )
 }
 
-/** Whose S_Y is copied: the elected one's where that is a participant's, else the first electable one's. */
+/** Whose S_Y is copied: that of the elected participant, if there is one, otherwise that of the first electable one. */
 function victimOf(simulated: SimulatedSwarm, participants: readonly SimulatedParticipant[]): SimulatedParticipant {
   const { ranking, reference } = simulated.view().election
   const key = reference?.provenance.from[0] ?? ranking.find(r => r.electable)?.key
   const victim = participants.find(p => p.score?.key === key) ?? participants[0]
-  if (victim === undefined) throw new Error('a copy needs somebody to copy')
+  if (victim === undefined) throw new Error('a copy needs a participant to copy')
   return victim
 }
 
@@ -135,7 +135,7 @@ function referenceName(simulated: SimulatedSwarm): string | undefined {
       : reference.provenance.policy
 }
 
-/** A share of the participants gets better priors and may redo its part of the partitions; everybody else aligns anew if need be. */
+/** A share of the participants gets better priors and may redo its part of the partitions; all others realign if necessary. */
 async function upgrade(
   simulated: SimulatedSwarm,
   participants: readonly SimulatedParticipant[],

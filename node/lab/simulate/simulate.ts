@@ -1,8 +1,8 @@
 /**
  * `coopt simulate PLAN.json`: every configuration of a plan as a swarm in this process (simulated-swarm.ts), one report each.
  *
- * The same plan and images give the same reports. Configurations of one draw are run together, so that they share its targets,
- * assessments and fits, and are reported in the plan's order.
+ * The same plan and images give the same reports. Configurations of one draw run together, so that they share its targets, assessments and fits;
+ * reports come in the plan's order.
  */
 import { mkdir } from 'node:fs/promises'
 import { InvalidInputError } from '../../../src/errors.ts'
@@ -18,9 +18,9 @@ import { writeTargets } from './write-targets.ts'
 export interface SimulateOptions {
   /** Folder for merged targets */
   readonly out?: string
-  /** Names of the configurations to run; all of them where it is left out */
+  /** Names of the configurations to run; all of them by default */
   readonly only?: readonly string[]
-  /** Folder of features that were computed before */
+  /** Folder of cached features */
   readonly cache: string
   /** The publisher's reference prior */
   readonly untrainedPrior: string
@@ -68,7 +68,7 @@ export async function simulate(path: string, options: SimulateOptions): Promise<
       const seconds = ((performance.now() - started) / 1000).toFixed(2)
       const { user, system } = process.cpuUsage(cpu)
       const own = ((user + system) / 1e6).toFixed(2)
-      onProgress(`${done.size} of ${total}: ${configuration.name} in ${seconds} s (${own} s of processor)`)
+      onProgress(`${done.size} of ${total}: ${configuration.name} in ${seconds} s (${own} s of CPU time)`)
       for (let next = configurations[reported]; next !== undefined; next = configurations[reported]) {
         const ready = done.get(next.name)
         if (ready === undefined) break

@@ -1,4 +1,4 @@
-/** One participant of a simulated swarm: who it is, what it publishes, and how far it got in the present round. */
+/** One participant of a simulated swarm: its identity, what it publishes, and its progress in the current round. */
 import type { Score, SignedRecord } from '../../../src/publish/record.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
 import type { TargetSource } from './target-source.ts'
@@ -6,13 +6,13 @@ import type { TargetSource } from './target-source.ts'
 export interface SimulatedParticipant {
   readonly name: string
   readonly peer: SimulatedPeer
-  /** Rows per unit of virtual time; people, whose labels are there already, need none */
+  /** Rows per unit of virtual time; unused for human labels, which exist already */
   readonly speed: number
   /** Replaced when the prior is upgraded */
   source: TargetSource
   score: SignedRecord<Score> | undefined
-  /** Partitions taken in the present round */
+  /** Partitions taken in the current round */
   taken: number
-  /** May it take work that is done already, and how much? */
+  /** How many finished partitions it may redo */
   budget: number
 }

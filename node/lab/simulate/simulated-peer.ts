@@ -1,4 +1,4 @@
-/** Ed25519 identities that follow from names: the same peer for the same name in every run (RFC 8032 keys from a 32-byte seed). */
+/** Ed25519 identities derived from names: the same name gives the same peer in every run (RFC 8032 keys from a 32-byte seed). */
 import { createHash, createPrivateKey, createPublicKey, sign as ed25519Sign } from 'node:crypto'
 import type { PeerKey, Sign } from '../../../src/envelope.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
@@ -14,7 +14,7 @@ export interface SimulatedPeer {
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI_BYTES = 12
 
-/** Not for anything that has to stay secret. */
+/** Not secret: never use these keys outside a simulation. */
 export function simulatedPeer(...names: readonly string[]): SimulatedPeer {
   const seed = createHash('sha256')
     .update(JSON.stringify(['coopt/1/simulated-peer', ...names]))

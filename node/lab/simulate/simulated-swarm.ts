@@ -1,9 +1,8 @@
 /**
- * One swarm in one process: the node's own state, judge, choice of tasks, leases and records, under a virtual clock and a network that
- * loses and delays nothing. What a participant publishes comes from cached features instead of a model; shards are not built, and a
- * record's shard is the CID of the aligned matrix.
+ * One swarm in one process: the node's own state, judge, choice of tasks, leases and records, with a virtual clock and a network without loss or
+ * delay. Targets come from cached features instead of a model; shards are not built, and a record's shard is the CID of the aligned matrix.
  *
- * Everything follows from plan and seed: who acts first at one moment is decided by peer keys, never by the order of a list.
+ * Everything is determined by plan and seed: peer keys, not the order of a list, decide which participant acts first at the same time.
  */
 import { compareBytes } from '../../../src/codec.ts'
 import { applyTransform } from '../../../src/align/transform.ts'
@@ -25,12 +24,12 @@ import { simulatedPeer } from './simulated-peer.ts'
 export interface SimulatedSwarm {
   readonly swarm: Swarm
   readonly state: SwarmState
-  /** Publish the scores of these and wait for all verdicts. */
+  /** Publish the scores of these participants and wait for all verdicts. */
   publishScores(participants: readonly SimulatedParticipant[]): Promise<void>
-  /** Let everybody work until nobody finds anything to do. `once`: finished work is left alone. */
+  /** Let all participants work until none finds anything to do. `once`: finished work is not redone. */
   work(options: { once: boolean }): Promise<void>
   view(): SwarmView
-  /** What an alignment record's shard stands for */
+  /** The aligned matrix that an alignment record's shard refers to */
   aligned(shard: string): Published
   stop(): Promise<void>
 }
@@ -40,11 +39,11 @@ export interface SimulatedSwarmInit {
   swarm: Swarm
   exact: DirectExact
   participants: readonly SimulatedParticipant[]
-  /** Publish raw targets as they are: the baseline without alignment. Records are those of the aligned swarm. */
+  /** Publish raw targets unchanged: the baseline without alignment. Records are those of the aligned swarm. */
   unaligned: boolean
 }
 
-/** A node's default, in virtual milliseconds; long enough for the slowest work, whose renewals are not played. */
+/** A node's default, in virtual milliseconds. Longer than the slowest work, so that renewals need not be simulated. */
 const LEASE_MS = 60_000
 
 interface Job {
@@ -66,7 +65,7 @@ export function createSimulatedSwarm({
   const shards = new Map<string, Published>()
   const rawOf = new Map<string, Published>()
   const leases = new Map<SimulatedParticipant, LeaseTable>()
-  /** Partitions that a participant cannot do: people without a label there */
+  /** Partitions that a participant cannot do, because its human labels do not cover them */
   const setAside = new Map<SimulatedParticipant, Set<string>>()
   let now = 0
   let counter = 0
@@ -85,7 +84,7 @@ export function createSimulatedSwarm({
     sign,
     verify,
     patient: false,
-    // refusals are results here, and are reported as such
+    // refusals are results here and reported as such
     logger: createLogger({ level: 'error' }),
     log: { append: async () => {} },
     sequence: { next: async known => known },
@@ -127,7 +126,7 @@ export function createSimulatedSwarm({
     for (const table of leases.values()) table.observe(message)
   }
 
-  /** A participant whose prior is refused, or cannot be aligned, ends (participant/participant.ts). */
+  /** A participant whose prior is refused or cannot be aligned stops (participant/participant.ts). */
   const isUsable = (score: SignedRecord<Score>): boolean => {
     const reference = state.view().election.reference?.cid
     if (state.evidence.assessments.get(assessmentKey(score.body))?.admissible !== true || reference === undefined)
@@ -141,7 +140,7 @@ export function createSimulatedSwarm({
     if (reference === undefined) return
     const transform = await exact.fit(score.body.targets, reference, plainGemm)
     const raw = rawOf.get(result.body.raw.toString())
-    if (raw === undefined) throw new Error(`raw targets ${result.body.raw} were never made`)
+    if (raw === undefined) throw new Error(`raw targets ${result.body.raw} were never published`)
     const shard = unaligned ? raw : await draw.publish(await applyTransform(transform, raw.matrix, plainGemm))
     shards.set(shard.cid.toString(), shard)
     const bytes = (manifest.partitions[partition]?.bytes ?? 0) + shard.matrix.data.byteLength
@@ -163,7 +162,7 @@ export function createSimulatedSwarm({
     lease(by, partition, true)
   }
 
-  /** The job that this participant begins now, after all that it does at once. */
+  /** The job that this participant begins now, after everything that takes no time. */
   const begin = async (by: SimulatedParticipant, once: boolean): Promise<Job | undefined> => {
     const table = leases.get(by)
     const { score } = by
@@ -204,16 +203,16 @@ export function createSimulatedSwarm({
     stop: state.stop,
     aligned: shard => {
       const found = shards.get(shard)
-      if (found === undefined) throw new Error(`shard ${shard} was never made`)
+      if (found === undefined) throw new Error(`shard ${shard} was never published`)
       return found
     },
     work: async ({ once }) => {
       for (const p of everybody) p.taken = 0
       const jobs = new Map<SimulatedParticipant, Job>()
-      // people's labels are there before any model has run
+      // human labels exist before any model has run
       for (let people = true; ; people = false) {
         for (;;) {
-          // what one aligns may be what another waits for: until a pass changes nothing
+          // one participant may wait for another's alignment: repeat until a pass changes nothing
           for (let known = -1; known !== state.set.size;) {
             known = state.set.size
             for (const by of everybody) {

@@ -1,4 +1,4 @@
-/** What a participant publishes for the shared set and for partitions: the targets of its prior, or what an attacker makes of them. */
+/** The targets that a participant publishes for the shared set and for partitions: those of its prior, or an attacker's version of them. */
 import type { CID } from 'multiformats/cid'
 import type { Draw, Published } from './draw.ts'
 import type { PriorFeatures } from './feature-cache.ts'

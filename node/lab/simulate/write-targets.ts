@@ -1,6 +1,6 @@
 /**
- * Merged targets as files: NAME.npy (float32 [rows, n]), NAME.npy.weights.npy and NAME.npy.ids.txt exactly as `coopt export --npy` writes
- * them (no weights where nothing was aligned), and NAME.provenance.csv, which says whose targets each row has. Rows without a target are in none of them.
+ * Merged targets as files: NAME.npy (float32 [rows, n]), NAME.npy.weights.npy and NAME.npy.ids.txt exactly as `coopt export --npy` writes them
+ * (without weights if nothing was aligned), and NAME.provenance.csv with the author of each row. Rows without a target are left out.
  */
 import { join } from 'node:path'
 import { encodeMatrix } from '../../../src/bytes.ts'
@@ -11,7 +11,7 @@ import { writeFileAtomic } from '../../store/atomic-file.ts'
 /** Rows in the order of the merged dataset: partition after partition. */
 export interface MergedTargets {
   readonly targets: Matrix32
-  /** Of each row (src/align/row-weight.ts); undefined where the targets are not aligned */
+  /** Of each row (src/align/row-weight.ts); undefined if the targets are not aligned */
   readonly weights?: Float32Array | undefined
   /** Image numbers */
   readonly images: Uint32Array

@@ -121,9 +121,11 @@ test('what cannot be used is an error that says what to do, and leaves no file b
   await expect(evaluate({ labels: await labelFile(foreign) })).rejects.toThrow('has a label in')
   const other = { labels: await labelFile(images), test: [folder], testLabels: await labelFile(few) }
   await expect(evaluate(other)).rejects.toThrow('has the class "rare"')
-  await expect(evaluate({ test: [folder], testLabels: labels })).rejects.toThrow('are rows of the dataset: give others')
-  await expect(evaluate({ test: [folder] })).rejects.toThrow('--test needs --test-labels')
-  await expect(evaluate({ priors: [bundledPrior('resnet20')] })).rejects.toThrow('name these with --test')
+  await expect(evaluate({ test: [folder], testLabels: labels })).rejects.toThrow(
+    'are rows of the dataset: use other test images'
+  )
+  await expect(evaluate({ test: [folder] })).rejects.toThrow('--test and --test-labels must be used together')
+  await expect(evaluate({ priors: [bundledPrior('resnet20')] })).rejects.toThrow('name the images with --test')
   const report = join(await temporaryFolder(), 'report.html')
   const { shared: file } = node.runtime.swarms.all()[0]?.swarm.manifest ?? {}
   await expect(evaluate({ report }, file?.cid.toString())).rejects.toThrow('UnixFS directory')

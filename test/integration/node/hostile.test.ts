@@ -138,7 +138,7 @@ describe('frames', () => {
       pubsub.getSubscribers(topic).some(p => p.equals(peerIdFromString(publisher.peer)))
     )
     const wrong = await sealRecord(score(bad), testKey(6).sign)
-    const messages = [Uint8Array.of(9, 9, 9), encodeGossip({ kind: 'record', bytes: wrong.bytes })]
+    const messages = [Uint8Array.of(0xff, 9, 9), encodeGossip({ kind: 'record', bytes: wrong.bytes })]
     for (const message of messages) await untilFault(bad, async () => await pubsub.publish(topic, message))
     expect(publisher.membership(manifest).state.set.size).toBe(0)
   })

@@ -86,7 +86,7 @@ describe('coopt prior check --shared', () => {
     expect(good.out).toContain('would be admitted; nothing was published')
     expect(good.out).toContain('42.0 images/s on them')
 
-    const refused = { ...shared, admitted: false, refusals: ['z is 3.50 on 500 shared rows, this swarm asks for 5'] }
+    const refused = { ...shared, admitted: false, refusals: ['z is 3.50 on 500 shared rows, this swarm requires 5'] }
     const bad = await run(['prior', 'check', 'p', '--shared', INVITE], answer(refused))
     expect(bad.code).toBe(5)
     expect(bad.out).toContain('would be REFUSED: z is 3.50')
@@ -110,7 +110,7 @@ describe('coopt prior pack and what takes bundles', () => {
     const checked = await run(['prior', 'check', 'b'], {}, localApi)
     expect(checked.code).toBe(0)
     expect(checked.out).toMatch(/bundle +bafy/)
-    expect(checked.out).toContain('reexecutable: 8 golden features came out again')
+    expect(checked.out).toContain('reexecutable: 8 golden features reproduced within')
     const facts = join(folder, 'b', 'bundle.json')
     await writeFile(facts, (await readFile(facts, 'utf8')).replace('"dimension": ', '"dimension": 1'))
     const spoilt = await run(['prior', 'check', 'b'], {}, localApi)

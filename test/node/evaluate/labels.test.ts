@@ -66,9 +66,9 @@ describe('labels of an evaluation', () => {
   it('are an error when a name stands for two images, or no image has one', async () => {
     const source = await folder({ 'cat/1.png': image(4), 'dog/1.png': image(5) })
     const labels = await readLabels(await file('name,label\n1.png,cat\n2.png,dog\n'))
-    await expect(all(labelledImages([source], labels, {}))).rejects.toThrow('"1.png" is the name of several images')
+    await expect(all(labelledImages([source], labels, {}))).rejects.toThrow('"1.png" matches several images')
     const others = await readLabels(await file('name,label\nq.png,cat\nr.png,dog\n'))
-    await expect(all(labelledImages([source], others, {}))).rejects.toThrow(/no name in .* is that of an image of/)
+    await expect(all(labelledImages([source], others, {}))).rejects.toThrow(/no name in .* matches an image of/)
   })
 })
 
@@ -76,7 +76,7 @@ describe('results of trained students', () => {
   it('may have any of their tables, and are refused when one is not as it should be', async () => {
     const tab7 = { rows: [{ name: 'best', mean: 0.6, deviation: 0.1 }] }
     expect(await readResults(await file(JSON.stringify({ tables: { tab7 } })))).toEqual({ tab7 })
-    await expect(readResults(await file('{"tables":{"tab7":{"rows":[]}}}'))).rejects.toThrow('is no results file')
+    await expect(readResults(await file('{"tables":{"tab7":{"rows":[]}}}'))).rejects.toThrow('is not a results file')
     await expect(readResults(await file('{'))).rejects.toThrow('cannot be read as results')
   })
 })

@@ -42,5 +42,5 @@ test('a wait ends with an error when the stream is closed or the signal aborts',
   controller.abort(new Error('enough'))
   await expect(aborted).rejects.toThrow('enough')
   stream.status = 'closed'
-  await expect(stream.onDrain()).rejects.toThrow('closed before all was written')
+  await expect(stream.onDrain()).rejects.toThrow('closed before everything was written')
 })

@@ -14,7 +14,7 @@ test.each([
 })
 
 test.each([
-  ['/ip4/0.0.0.0/tcp/4001/ws', /only TCP is spoken here, not \/ws/],
+  ['/ip4/0.0.0.0/tcp/4001/ws', /only TCP is supported, not \/ws/],
   ['/ip4/0.0.0.0/tcp/443/tls/ws', /only TCP.*\/tls\/ws/],
   ['/ip4/0.0.0.0/udp/4001/quic-v1', /only TCP.*\/quic-v1/],
   ['/unix/tmp', /only TCP/],

@@ -125,7 +125,7 @@ describe('fetchMatrix', () => {
       2 ** 40
     )
     const c = client(hub)
-    await expect(c.fetchMatrix([odds.peerId], cid, data.byteLength)).rejects.toThrow('must have 1500001')
+    await expect(c.fetchMatrix([odds.peerId], cid, data.byteLength)).rejects.toThrow('expected 1500001')
     expect(c.faults).toEqual([])
     expect(sent).toBeLessThanOrEqual(1)
     const good = await honest(hub, 3)

@@ -122,7 +122,7 @@ describe('election by uniformity', () => {
     expect(Object.fromEntries(ranking.map(r => [r.key, r.reason]))).toEqual({
       '0': undefined,
       '1': 'the same targets as 0',
-      '2': 'labels of people are not elected in this swarm',
+      '2': 'this swarm does not elect human labels',
       '3': 'its author signed two records under one sequence number',
       '4': 'it claims the uniform value -3, its targets have -2',
       '5': 'not eligible',
@@ -179,14 +179,14 @@ describe('election of real matrices', () => {
     expect(first?.value).toBe(-(first?.figure ?? NaN))
   })
 
-  test('a candidate whose matrix is not at hand is not elected by predictivity', () => {
+  test('a candidate whose matrix is not available is not elected by predictivity', () => {
     const [best, ...rest] = priors
     if (best === undefined) throw new Error('no priors')
     const { targets: _, ...without } = best
     const { ranking, reference } = elect(under('predictivity'), [without, ...rest])
     expect(ranking.find(r => r.key === best.key)).toMatchObject({
       electable: false,
-      reason: 'its targets are not at hand'
+      reason: 'its targets are not available locally'
     })
     expect(reference?.provenance.from).not.toContain(best.key)
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { chooseFeature, exposeOutput, outputName, outputSuffix } from '../../../src/optimize/feature-choice.ts'
+import { chooseFeature, outputName, outputSuffix } from '../../../src/optimize/feature-choice.ts'
 import { scanModel } from '../../../src/optimize/onnx-model.ts'
 import { classifier, floats, integers, model, node, value, type ModelParts } from '../../helpers/onnx.ts'
 
@@ -103,7 +103,7 @@ describe('chooseFeature', () => {
 
   it('exposes a tensor by appending bytes only', () => {
     const bytes = classifier()
-    const exposed = exposeOutput(bytes, 'hidden')
+    const exposed = new Uint8Array(Buffer.concat([bytes, outputSuffix({ tensor: 'hidden', hidden: true })]))
     expect(exposed.subarray(0, bytes.byteLength)).toEqual(bytes)
     expect(scanModel(exposed).outputs.map(o => o.name)).toEqual(['output', 'hidden'])
   })

@@ -40,8 +40,8 @@ describe('parseLabels', () => {
     ['id,label\n,dog', /line 2: the id is empty/],
     ['id,label\nx,"dog', /line 2: a quote/],
     ['id,label\nx,dog\ny,dog', /same label/],
-    ['id,p0,p1\nx,0.5,NaN', /line 2: "NaN" is no probability/],
-    ['id,p0,p1\nx,0.5,2', /"2" is no probability/],
+    ['id,p0,p1\nx,0.5,NaN', /line 2: "NaN" is not a probability/],
+    ['id,p0,p1\nx,0.5,2', /"2" is not a probability/],
     ['id,p0,p1\nx,0,0', /all probabilities are 0/],
     ['id,p0\nx,1', /one column/],
     [`id,label\n${'x'.repeat(600_000)},a`, /characters/]

@@ -187,7 +187,7 @@ describe('appendTargets', () => {
       )
     const data = [1, 2]
     const named = new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'weight', data, type: 'INT32' }] }))
-    await expect(append(named, targetsOf(2, 2), {}, weightsOf(2))).rejects.toThrow('a column "weight" already')
+    await expect(append(named, targetsOf(2, 2), {}, weightsOf(2))).rejects.toThrow('already has a column "weight"')
     await expect(append(named, targetsOf(2, 2))).resolves.toBeDefined()
   })
 
@@ -208,7 +208,9 @@ describe('readTargets', () => {
   it('refuses another dimension', async () => {
     const { bytes } = await append(await partitionOf([10, 20]), targetsOf(2, 4))
     await expect(all(readTargets(fileOf(bytes), 5))).rejects.toThrow(InvalidContentError)
-    await expect(all(readTargets(fileOf(await partitionOf([10])), 4))).rejects.toThrow('no target column')
+    await expect(all(readTargets(fileOf(await partitionOf([10])), 4))).rejects.toThrow(
+      'does not end with a target column'
+    )
   })
 
   it('refuses a weight without a target, and one outside [0, 1]', async () => {
@@ -219,7 +221,7 @@ describe('readTargets', () => {
       {},
       weightsOf(2)
     )
-    await expect(all(readTargets(fileOf(odd.bytes), 3))).rejects.toThrow('row 1 has a weight and no target')
+    await expect(all(readTargets(fileOf(odd.bytes), 3))).rejects.toThrow('row 1 has a weight but no target')
     const known = 0.123_456_7
     const { bytes } = await append(source, targetsOf(2, 3), {}, Float32Array.of(1, known))
     const at = Buffer.from(bytes).indexOf(Buffer.from(Float32Array.of(known).buffer))

@@ -64,11 +64,13 @@ describe('float16 targets', () => {
 
   test('and float32 targets are not taken for each other', async () => {
     const bytes = await shardOf(1, one(1))
-    await expect(all(readTargets(fileOf(bytes), 1))).rejects.toThrow('no target column of float32')
+    await expect(all(readTargets(fileOf(bytes), 1))).rejects.toThrow('not end with a target column of float32')
     const source = await partitionOf([20])
     const { keep, tail } = await appendTargets(fileOf(source), { targets: one(1) }, {})
     const other = await concat([source.subarray(0, keep), ...tail])
-    await expect(all(readTargets(fileOf(other), 1, 'float16'))).rejects.toThrow('no target column of float16')
+    await expect(all(readTargets(fileOf(other), 1, 'float16'))).rejects.toThrow(
+      'not end with a target column of float16'
+    )
   })
 
   test('with infinities, NaN or of another length are refused when read', () => {

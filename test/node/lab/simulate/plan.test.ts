@@ -54,11 +54,11 @@ describe('an error names the path and the reason', () => {
       { base: { participants: [{ prior: 'three' }] } },
       /base\.participants\.0\.prior: prior "three" is not in "priors"/
     ],
-    ['honest without a prior', { base: { participants: [{}] } }, /base\.participants\.0: names no prior/],
+    ['honest without a prior', { base: { participants: [{}] } }, /base\.participants\.0: lacks a prior/],
     [
       'sybils of nobody',
       { base: { participants: [{ prior: 'one', sybils: 3 }] } },
-      /base\.participants\.0: sybils are of an attack/
+      /base\.participants\.0: "sybils" requires an attack/
     ],
     [
       'an attack that does not exist',
@@ -82,13 +82,13 @@ describe('an error names the path and the reason', () => {
       { configs: [{ name: 'a', upgrades: { one: 'x' } }] },
       /configs\.0\.upgrades\.one: prior "x"/
     ],
-    ['the same name twice', { configs: [{ name: 'a' }, { name: 'a' }] }, /configs\.1\.name: "a" comes twice/],
+    ['the same name twice', { configs: [{ name: 'a' }, { name: 'a' }] }, /configs\.1\.name: "a" occurs twice/],
     ['a name that is a path', { configs: [{ name: '../a' }] }, /configs\.0\.name: a name has/],
     ['a value that varies and is wrong', { vary: { seed: [0, -1] } }, /base\.with vary seed-1\.seed: /],
     [
       'people without labels',
       { configs: [{ name: 'a', human: { share: 0.2 } }] },
-      /configs\.0\.human: people need "labels"/
+      /configs\.0\.human: "human" requires "labels"/
     ]
   ])('%s', (_, rest, message) => {
     expect(() => parsePlan(plan(rest), '/')).toThrow(message)
