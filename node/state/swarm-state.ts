@@ -142,8 +142,8 @@ export function createSwarmState(
   const isOwn = ({ body }: SignedRecord): boolean => equalBytes(body.author, self)
   const warned = new Set<string>() // own records only
   let isDisplacementTold = false
-  set.onDisplaced(record => {
-    judge.wake() // a score, or one of two records by which its author could not be elected
+  set.onDisplaced((record, wasForked) => {
+    if (record.body.type === 'score' || wasForked) judge.wake() // its author may be electable now
     if (!isOwn(record) || isDisplacementTold) return
     isDisplacementTold = true
     logger.error('the record quota of the swarm is used up, and other records displaced records of this node', {

@@ -46,8 +46,8 @@ export interface RecordSet {
   insert(record: SignedRecord, verify?: () => void): InsertOutcome
   /** Is there room for this record, or a record of higher rank that it would displace? */
   fits(record: SignedRecord): boolean
-  /** Called with every record that is displaced because the set is full. */
-  onDisplaced(listener: (record: SignedRecord) => void): void
+  /** Called with every record that is displaced because the set is full; `wasForked` if another one is left under the same number. */
+  onDisplaced(listener: (record: SignedRecord, wasForked: boolean) => void): void
   /** By `SignedRecord.key` */
   has(key: string): boolean
   get(key: string): SignedRecord | undefined
@@ -80,7 +80,7 @@ export function createRecordSet(
   const slots = new Map<string, Map<number, SignedRecord[]>>()
   const forks = new Map<string, number>() // author -> slots with two records
   const ranking = createRanking(() => byKey.values())
-  const listeners: ((record: SignedRecord) => void)[] = []
+  const listeners: ((record: SignedRecord, wasForked: boolean) => void)[] = []
   let bytes = 0
   let views: Views | undefined
 
@@ -111,7 +111,7 @@ export function createRecordSet(
       if (bySeq?.size === 0) slots.delete(author)
     }
     drop(last)
-    for (const listener of listeners) listener(last)
+    for (const listener of listeners) listener(last, left.length > 0)
   }
 
   const insert = (record: SignedRecord, verify?: () => void): InsertOutcome => {
