@@ -6,8 +6,8 @@ import { openNode, temporaryFolder } from '../../helpers/test-node.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 
 const FIXTURE = join(import.meta.dirname, '..', '..', 'fixtures', 'home-0')
-const MANIFEST = 'bafyreihed5jfkhxovzhqfdaqsz5ztajj7kchvymmftozwnzob72lflmjb4'
-const MERGED = 'bafybeigcq7v2j3m46ihvtd4jl3abuuvfqz3hx256uho3ocgfqo2ljdng64'
+const MANIFEST = 'bafyreiacruwilc7lv2bfrahf3yazmm7yluekukblnkzdgrhctsnmk346vy'
+const MERGED = 'bafybeibdel3hhp2r523lmk66t4rzo4cj354he5h47bnqvwtz4lzcvvczre'
 const PEER = '12D3KooWJRJ18Axhm47gWAzorQpCcxHGBRuj41fmAEAD5U9YvfYo'
 
 test('a home of version 0 is migrated and keeps identity, records, sequence numbers and the merged CID', async () => {
