@@ -26,7 +26,7 @@ export interface PairClassifierInit {
   readonly directions: Matrix64
 }
 
-/** The predicted sample of every test row. Throws `NumericError` if all fit rows are the same. */
+/** The predicted sample of every test row; if all fit rows are the same, the sample of most of them. */
 export async function heldOutClasses({ rows, labels, fit, test, directions }: PairClassifierInit): Promise<Int32Array> {
   await turn() // a fit takes a tenth of a second: let other work of the process run
   const known = takeRows(rows, fit)

@@ -100,7 +100,7 @@ async function takeRound(
   await content.barrier()
   const membership = await swarms.open(swarm, [])
   for (const record of records) membership.state.add(record)
-  await membership.state.untilJudged()
+  await membership.state.untilJudged(signal)
   const merged = await mergeSwarm(membership, content)
   return {
     root: root.toString(),

@@ -1,12 +1,20 @@
 /** The files of a UnixFS directory into a folder: `coopt export --out DIR`, `coopt merge --out DIR`. */
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
+import { MAX_PARTITION_BYTES, MAX_PARTITIONS } from '../../src/distribute/manifest.ts'
 import { InvalidContentError } from '../../src/errors.ts'
+import { MAX_BUNDLE_BYTES } from '../../src/publish/bundle.ts'
 import type { GetBlock } from '../content/dag/blocks.ts'
 import { directoryEntries } from '../content/dag/directory.ts'
 import { entityOf } from '../content/dag/entity.ts'
 import { fileBytes } from '../content/dag/file-range.ts'
 import { isSafeName, writeAll, writeNewFolder } from '../store/new-file.ts'
+
+/** Sixteen times the partitions that a dataset may have: a few blocks that link each other can stand for any number of files and folders. */
+const MAX_ENTRIES = 16 * MAX_PARTITIONS
+
+/** Nothing in a merged dataset is larger: a shard is a partition and its targets. */
+const MAX_FILE_BYTES = Math.max(2 * MAX_PARTITION_BYTES, MAX_BUNDLE_BYTES)
 
 /** A merged dataset has four levels: `priors/CID/golden/0.png`. */
 const MAX_DEPTH = 8
@@ -32,9 +40,11 @@ export async function writeFiles(
   const written: Written = { files: 0, bytes: 0 }
   if (entityOf(root, await get(root)).kind === 'file')
     throw new InvalidContentError(`${root} is a file, not a merged dataset`)
+  let entries = 0
   await writeNewFolder(folder, async out => {
     const write = async (cid: CID, path: string, depth: number): Promise<void> => {
       if (depth > MAX_DEPTH) throw new InvalidContentError(`${root} has directories nested deeper than ${MAX_DEPTH}`)
+      if (++entries > MAX_ENTRIES) throw new InvalidContentError(`${root} has more than ${MAX_ENTRIES} entries`)
       const entity = entityOf(cid, await get(cid))
       if (entity.kind === 'directory' || entity.kind === 'sharded') {
         if (depth > 0) await out.directory(path)
@@ -50,6 +60,10 @@ export async function writeFiles(
         return
       }
       if (entity.kind !== 'file') throw new InvalidContentError(`${cid} is neither a file nor a directory`)
+      if (entity.bytes > MAX_FILE_BYTES)
+        throw new InvalidContentError(
+          `${path} has ${entity.bytes} bytes, a file of a dataset at most ${MAX_FILE_BYTES}`
+        )
       await out.file(path, async file => {
         for await (const part of fileBytes(cid, get, 0, entity.bytes)) {
           await writeAll(file, part)

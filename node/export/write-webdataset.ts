@@ -1,6 +1,7 @@
 /**
  * `coopt export --webdataset DIR`: tar shards as the WebDataset library reads them, one for each shard of `data/`. A sample is
- * KEY.jpg (or .png, .webp), KEY.npy with the target and KEY.json, {"weight": number}; KEY is its id. Rows without a target are left out.
+ * KEY.jpg (or .png, .webp), KEY.npy with the target and KEY.json, {"weight": number}; KEY is its id,
+ * with a number where the row before has the same image. Rows without a target are left out.
  *
  * Modes and times are fixed, so the same dataset gives the same tars.
  */
@@ -50,17 +51,23 @@ async function packRows(
   written: WrittenRows,
   onRows: (rows: number) => void
 ): Promise<void> {
+  let last: string | undefined
+  let repeated = 1
   for await (const { id, image, target, weight } of rows) {
     if (target === undefined) {
       written.withoutTarget++
       continue
     }
+    // files of one name that follow each other would be one sample to a reader
+    repeated = id === last ? repeated + 1 : 1
+    last = id
+    const key = repeated === 1 ? id : `${id}_${repeated}`
     const array = new Uint8Array(NPY_HEADER_BYTES + target.byteLength)
     array.set(npyHeader([target.length]))
     array.set(encodeMatrix({ rows: 1, columns: target.length, data: target }), NPY_HEADER_BYTES)
-    await packEntry(pack, `${id}.${imageKind(image) ?? 'bin'}`, image)
-    await packEntry(pack, `${id}.npy`, array)
-    await packEntry(pack, `${id}.json`, new TextEncoder().encode(JSON.stringify({ weight })))
+    await packEntry(pack, `${key}.${imageKind(image) ?? 'bin'}`, image)
+    await packEntry(pack, `${key}.npy`, array)
+    await packEntry(pack, `${key}.json`, new TextEncoder().encode(JSON.stringify({ weight })))
     onRows(++written.rows)
   }
   pack.finalize()

@@ -2,7 +2,7 @@
  * Copies of files of the home, taken before a migration changes them: `backup-<version>/`, named by the version that they have.
  *
  * `files.json` in it lists what was copied and what did not exist, so that `restoreBackup` can bring back exactly that state. It is written
- * last, after every copy has been synced: a folder without it is a copy that was interrupted, and is made again.
+ * last, after every copy has been synced, and removed first when the backup is made again: a folder without it is a copy that was interrupted.
  */
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -33,12 +33,10 @@ export function backupPath(root: string, version: number): string {
   return join(root, `backup-${version}`)
 }
 
-/** Has a backup of this version been completed? */
-export async function hasBackup(fs: FileSystem, root: string, version: number): Promise<boolean> {
-  return await exists(fs, join(backupPath(root, version), LIST))
-}
-
-/** Copy `files` (paths relative to the home; those that do not exist are noted as such). Errors name the path; the home is unchanged. */
+/**
+ * Copy `files` (paths relative to the home; those that do not exist are noted as such); an earlier backup of this version is replaced. Errors name
+ * the path; the home is unchanged.
+ */
 export async function makeBackup(
   fs: FileSystem,
   root: string,
@@ -49,6 +47,8 @@ export async function makeBackup(
   try {
     await fs.mkdir(folder, { recursive: true, mode: DIRECTORY_MODE })
     await syncDirectory(fs, root)
+    await removeIfPresent(fs, join(folder, LIST))
+    await syncDirectory(fs, folder)
     for (const name of await fs.readdir(folder)) await removeIfPresent(fs, join(folder, name))
     const list: z.infer<typeof listSchema>['files'] = []
     for (const [i, path] of files.entries()) {
@@ -63,11 +63,15 @@ export async function makeBackup(
   }
 }
 
-/** Bring the files back to what they were when the backup was made. May be repeated. */
+/** Bring the files back to what they were when the backup was made. May be repeated. Throws `DamagedStoreError` without a complete backup. */
 export async function restoreBackup(fs: FileSystem, root: string, version: number): Promise<void> {
   const folder = backupPath(root, version)
   const list = await readJson(join(folder, LIST), listSchema, { fs })
-  for (const { path, copy } of list?.files ?? []) {
+  if (list === undefined)
+    throw new DamagedStoreError(
+      `the home ${root} was left in the middle of a migration, and ${folder}, which has its files, is incomplete: restore that folder, or the home`
+    )
+  for (const { path, copy } of list.files) {
     const target = join(root, path)
     if (path.split('/').includes('..')) throw new DamagedStoreError(`${folder} names a file outside the home: ${path}`)
     try {

@@ -1,15 +1,16 @@
 /**
  * Brings the files of an older home to the layout of this version, one version after the other.
  *
- * Each step: copy the files that it changes into `backup-<version>/` (backup.ts), change them, write the new number to `version`. The number is
- * written last, so a process that is killed anywhere leaves the old number behind; the next start then restores the files from the finished
- * backup and does the step again. Nothing is deleted that is not in the backup, and the backup stays until the operator removes it.
+ * Each step: copy the files that it changes into `backup-<version>/` (backup.ts), note in `version` that they are being changed, change them,
+ * write the new number. A start that finds the note restores the files from the backup and does the step again. One that finds a backup without
+ * the note makes it anew: an older program may have gone on with the home in between. With the note, older programs refuse it. Nothing is
+ * deleted that is not in the backup, and the backup stays until the operator removes it.
  *
  * To change the layout: append a migration here, raise `HOME_VERSION`, and add a home of the version before to `test/fixtures`.
  */
 import { StoreFullError } from '../../src/errors.ts'
 import { nodeFileSystem, type FileSystem } from '../store/file-system.ts'
-import { backupPath, hasBackup, makeBackup, restoreBackup } from './backup.ts'
+import { backupPath, makeBackup, restoreBackup } from './backup.ts'
 import { readHomeVersion, writeHomeVersion } from './version.ts'
 
 export interface Migration {
@@ -29,7 +30,7 @@ export const MIGRATIONS: readonly Migration[] = [
     // version 1 has the files of version 0 and says so
     what: 'the home states its version',
     canWait: true,
-    files: async () => ['version'],
+    files: async () => [],
     run: async () => {}
   }
 ]
@@ -49,14 +50,19 @@ export async function migrateHome(
   root: string,
   { fs = nodeFileSystem, migrations = MIGRATIONS, onStep = () => {} }: MigrateOptions = {}
 ): Promise<void> {
-  const from = await readHomeVersion(root, { fs, newest: migrations.length })
+  const state = await readHomeVersion(root, { fs, newest: migrations.length })
   for (const [version, migration] of migrations.entries()) {
-    if (version < from) continue
+    if (version < state.version) continue
     try {
-      await migrate(root, version, migration, { fs, onStep })
+      await migrate(root, version, migration, state.isMigrating && version === state.version, { fs, onStep })
     } catch (error) {
       if (!(error instanceof StoreFullError) || migrations.slice(version).some(({ canWait = false }) => !canWait))
         throw error
+      // this program goes on with the older files: a later start must not take their backup for what they are
+      if ((await readHomeVersion(root, { fs, newest: migrations.length })).isMigrating) {
+        await restoreBackup(fs, root, version)
+        await writeHomeVersion(root, version, { fs })
+      }
       return onStep(`the home stays at version ${version} for now: ${error.message}`)
     }
   }
@@ -68,10 +74,15 @@ async function migrate(
   root: string,
   version: number,
   migration: Migration,
+  isInterrupted: boolean,
   { fs, onStep }: Required<Pick<MigrateOptions, 'fs' | 'onStep'>>
 ): Promise<void> {
-  if (await hasBackup(fs, root, version)) await restoreBackup(fs, root, version)
-  else await makeBackup(fs, root, version, await migration.files(fs, root))
+  if (isInterrupted) await restoreBackup(fs, root, version)
+  else {
+    const files = await migration.files(fs, root)
+    await makeBackup(fs, root, version, files)
+    if (files.length > 0) await writeHomeVersion(root, version, { fs, isMigrating: true })
+  }
   await migration.run(fs, root)
   await writeHomeVersion(root, version + 1, { fs })
   onStep(

@@ -132,17 +132,22 @@ function rowsOf(messages: Uint8Array[], [top = '', ...below]: readonly string[])
   const batch = tableFromIPC(messages, { useBigInt: false }).getChild(top)?.data[0]
   if (batch === undefined) return []
   if (batch.length > MAX_BATCH_VALUES) throw new InvalidContentError(`a batch of ${batch.length} rows`)
-  let count = 0
-  return Array.from({ length: batch.length }, (_, row) => {
-    const values = valuesOf(batch, row, below)
-    count += values.length
-    if (count > MAX_BATCH_VALUES) throw new InvalidContentError(`a batch of more than ${MAX_BATCH_VALUES} values`)
-    return values
-  })
+  let left = MAX_BATCH_VALUES
+  // lists may overlap: a few bytes can stand for any number of entries, so they are counted before they are made
+  const spend = (entries: number): void => {
+    left -= entries
+    if (left < 0) throw new InvalidContentError(`a batch of more than ${MAX_BATCH_VALUES} values`)
+  }
+  return Array.from({ length: batch.length }, (_, row) => valuesOf(batch, row, below, spend))
 }
 
-/** The byte arrays at place `i` of a batch, `path` further down. */
-function valuesOf(batch: Batch<unknown>, i: number, path: readonly string[]): (Uint8Array | undefined)[] {
+/** The byte arrays at place `i` of a batch, `path` further down. `spend` throws when lists have too many entries. */
+function valuesOf(
+  batch: Batch<unknown>,
+  i: number,
+  path: readonly string[],
+  spend: (entries: number) => void
+): (Uint8Array | undefined)[] {
   const [name, ...below] = path
   if (name === undefined) {
     const value = batch.at(i)
@@ -156,10 +161,11 @@ function valuesOf(batch: Batch<unknown>, i: number, path: readonly string[]): (U
   if (child === undefined) throw new InvalidContentError(`a batch without the column ${name}`)
   if (!isListType(batch.type)) {
     if (i >= child.length) throw new InvalidContentError(`a batch whose column ${name} is shorter than it`)
-    return valuesOf(child, i, below)
+    return valuesOf(child, i, below, spend)
   }
   const [start, end] = [Number(batch.offsets[i]), Number(batch.offsets[i + 1])]
   if (!(start >= 0 && start <= end && end <= child.length && end - start <= MAX_BATCH_VALUES))
     throw new InvalidContentError(`a list beyond its ${child.length} entries`)
-  return Array.from({ length: end - start }, (_, k) => valuesOf(child, start + k, below)).flat()
+  spend(end - start)
+  return Array.from({ length: end - start }, (_, k) => valuesOf(child, start + k, below, spend)).flat()
 }

@@ -41,12 +41,13 @@ export async function* tarCandidates(
   open: (() => ByteStream) | undefined,
   options: TarOptions = {}
 ): AsyncGenerator<Candidate> {
-  const links = new Map<string, string[]>()
+  const links = createLinks()
   const reading = { ...options, links, depth: 0, prefix: '' }
   try {
     yield* container(name, source, reading)
-    if (links.size > 0 && open !== undefined) yield* linked(name, open(), links, options)
-    for (const names of links.values()) for (const link of names) yield { name: printable(link), leftOut: 'link' }
+    const { byTarget } = links
+    if (byTarget.size > 0 && open !== undefined) yield* linked(name, open(), byTarget, options)
+    for (const names of byTarget.values()) for (const link of names) yield { name: printable(link), leftOut: 'link' }
   } catch (cause) {
     options.signal?.throwIfAborted()
     if (cause instanceof SourceChoiceError) throw cause
@@ -58,11 +59,34 @@ export async function* tarCandidates(
 // --- internal ---
 
 interface Reading extends TarOptions {
-  /** Name of an entry -> links to it; undefined where links are not followed */
-  readonly links: Map<string, string[]> | undefined
+  /** undefined where links are not followed */
+  readonly links: Links | undefined
   readonly depth: number
   /** Names of the archives around this one */
   readonly prefix: string
+}
+
+interface Links {
+  /** Name of an entry -> links to it */
+  readonly byTarget: Map<string, string[]>
+  /** Returns false when there are too many. */
+  add(target: string, link: string): boolean
+}
+
+function createLinks(): Links {
+  const byTarget = new Map<string, string[]>()
+  let count = 0
+  return {
+    byTarget,
+    add: (target, link) => {
+      if (count >= MAX_LINKS) return false
+      count++
+      const known = byTarget.get(target)
+      if (known === undefined) byTarget.set(target, [link])
+      else known.push(link)
+      return true
+    }
+  }
 }
 
 /** A tar, or a compressed one. */
@@ -111,12 +135,10 @@ async function* fromEntry(
   if (isHiddenPath(path)) yield { name, leftOut: 'hidden' }
   else if (type === 'link' || type === 'symlink') {
     const { links } = reading
-    if (links === undefined || links.size >= MAX_LINKS || header.linkname == null) yield { name, leftOut: 'link' }
-    else {
-      // a symbolic link begins at its own folder, a hard link at the root of the archive
-      const target = normal(type === 'link' ? header.linkname : posix.join(posix.dirname(path), header.linkname))
-      links.set(target, [...(links.get(target) ?? []), path])
-    }
+    // a symbolic link begins at its own folder, a hard link at the root of the archive
+    const to =
+      type === 'link' || header.linkname == null ? header.linkname : posix.join(posix.dirname(path), header.linkname)
+    if (links === undefined || to == null || !links.add(normal(to), path)) yield { name, leftOut: 'link' }
   } else if (type !== 'file' && type !== 'contiguous-file') yield { name, leftOut: 'other' }
   else yield* fromFile(name, path, header.size ?? 0, body, components, reading)
   await drain(body)

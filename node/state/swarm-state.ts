@@ -135,24 +135,30 @@ export function createSwarmState(
     changed()
     events.safeDispatchEvent('record', { detail: { record, own } })
     // an author that signed two records under one number, of whatever type, cannot be elected, and any further record may have evicted one of its scores
-    if (record.body.type === 'score' || set.equivocators().has(peerIdOf(record.body.author))) judge.wake()
+    if (record.body.type === 'score' || set.isEquivocator(peerIdOf(record.body.author))) judge.wake()
   }
 
   // records that other members do not keep or judge are useless: their author must be told
   const isOwn = ({ body }: SignedRecord): boolean => equalBytes(body.author, self)
   const warned = new Set<string>() // own records only
   let isDisplacementTold = false
-  set.onDisplaced(record => {
+  set.onDisplaced((record, wasForked) => {
+    if (record.body.type === 'score' || wasForked) judge.wake() // its author may be electable now
     if (!isOwn(record) || isDisplacementTold) return
     isDisplacementTold = true
     logger.error('the record quota of the swarm is used up, and other records displaced records of this node', {
       record: record.key
     })
   })
+  let isScoreNew = false
   const warnOfUncounted = (): void => {
+    if (!isScoreNew) return
+    isScoreNew = false
+    const own = set.byType('score').filter(isOwn)
+    if (own.length === 0) return
     const counted = new Set(countedScores(set).map(({ key }) => key))
-    for (const score of set.byType('score')) {
-      if (!isOwn(score) || counted.has(score.key) || warned.has(score.key)) continue
+    for (const score of own) {
+      if (counted.has(score.key) || warned.has(score.key)) continue
       warned.add(score.key)
       logger.error('a score of this node is not judged, so work made with its prior does not count', {
         score: score.key,
@@ -162,8 +168,10 @@ export function createSwarmState(
     }
   }
   events.addEventListener('record', ({ detail: { record } }) => {
-    if (record.body.type === 'score') warnOfUncounted()
+    if (record.body.type === 'score') isScoreNew = true
   })
+  // once for all that came together: it looks through the whole set
+  events.addEventListener('change', warnOfUncounted)
 
   /**
    * A foreign record can be fetched again, so it is logged without a sync; once the set is full it is not logged at all, because any number may come

@@ -32,8 +32,11 @@ const VERSION = 1
 /** A sealed record; checked again when its envelope is opened. */
 export const MAX_LOGGED_BYTES = MAX_RECORD_BYTES + MAX_ENVELOPE_OVERHEAD_BYTES
 
-/** 16 times the default quota of a swarm's records (64 MiB): a larger file was not written by this node. */
-const MAX_LOG_BYTES = 1024 * 1024 * 1024
+/**
+ * The largest quota that a manifest can state, 1 GiB, and half of it for heads of frames and own records that are kept beyond the quota. A longer
+ * file is not what this node wrote.
+ */
+const MAX_LOG_BYTES = 1536 * 1024 * 1024
 
 export interface LogReport {
   /** Whole records found */

@@ -99,6 +99,12 @@ export function consensus(members: readonly ConsensusMember[], seed: Uint8Array)
   return out
 }
 
+/** Do these targets (all rows present) vary on the rows whose eigenvectors a consensus takes? It has no place for others. */
+export function hasConsensus(targets: Matrix32, seed: Uint8Array): boolean {
+  const { sampled } = prepare(targets, sampleRows(targets.rows, seed))
+  return sampled.data.some(value => value !== 0)
+}
+
 // --- internal ---
 
 /** Leading eigenvectors (the rows of `vectors`, r x s), their shares, and the common factor c. */

@@ -191,7 +191,7 @@ function mixture(
   const group = candidates.filter(c => isSame(c, first))
   const others: PredictivityCandidate[] = []
   for (const voucher of vouchers) {
-    if (outside.has(voucher.id) || group.includes(voucher)) continue
+    if (outside.has(voucher.id) || group.includes(voucher) || !(form(voucher).trace > 0)) continue
     if (!others.some(known => isSame(voucher, known))) others.push(voucher)
   }
   if (others.length < MIN_CONSENSUS || !explainsAll(first, others, r2)) return []

@@ -8,7 +8,6 @@
  *
  * float64 in a fixed order, because every peer must derive the same result from it.
  */
-import { NumericError } from '../errors.ts'
 import type { Matrix64 } from '../matrix.ts'
 import { createRandomStream, shuffle } from '../random.ts'
 import { solveLower, solveUpper } from './cholesky.ts'
@@ -28,14 +27,15 @@ export function splitRows(seed: Uint8Array, rows: number, most: number): Halves 
   return { fit: order.slice(0, Math.min(half, most)), test: order.slice(half, Math.min(rows, half + most)) }
 }
 
-/** The weights above, T x F. Throws `NumericError` when all fit rows are equal. */
+/** The weights above, T x F. When all fit rows are equal, or there are none, they give the mean of what was fitted. */
 export function predictionWeights(fit: Matrix64, test: Matrix64, ridge: number): Matrix64 {
   const means = columnMeans(fit)
   const x = subtractRow(copy(fit), means)
   const z = subtractRow(copy(test), means)
   const system = ridgeSystem(x)
   const lambda = ridgeStrength(system, ridge)
-  if (!(lambda > 0)) throw new NumericError('nothing can be predicted from rows that are all the same')
+  // whoever knows the seed can publish targets that vary everywhere but on these rows
+  if (!(lambda > 0)) return meanWeights(test.rows, fit.rows)
   const factor = ridgeFactor(system, lambda)
   const solve = (b: Matrix64): Matrix64 => solveUpper(factor, solveLower(factor, b))
   const weights = system.isDual ? solve(multiplyByTranspose(z, x)) : multiplyByTranspose(solve(z), x)
@@ -44,6 +44,10 @@ export function predictionWeights(fit: Matrix64, test: Matrix64, ridge: number):
 }
 
 // --- internal ---
+
+function meanWeights(rows: number, fitted: number): Matrix64 {
+  return { rows, columns: fitted, data: new Float64Array(rows * fitted).fill(1 / fitted) }
+}
 
 function copy(m: Matrix64): Matrix64 {
   return { ...m, data: m.data.slice() }

@@ -1,6 +1,7 @@
 /**
  * The election policies, which value candidates and produce the reference: three take the winner's matrix, one computes a matrix from all.
  */
+import { presentRows } from '../bytes.ts'
 import { matrixCid } from '../distribute/matrix-cid.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type Rules
 } from './candidate.ts'
 import { corroboration } from './corroboration.ts'
-import { consensus, consensusSize } from './consensus.ts'
+import { consensus, consensusSize, hasConsensus } from './consensus.ts'
 import { distinctPriors, predictivity, type PredictivityCandidate } from './predictivity.ts'
 
 /** The paper's policy, behind the gate: the lowest recomputed uniform value. */
@@ -45,14 +46,17 @@ export const corroborationPolicy: ElectionPolicy = {
 
 /**
  * No single winner: the reference is the consensus (consensus.ts) of the distinct priors or, if there are many, of the best by predictivity. Priors
- * whose targets lack rows take no part. A single distinct prior is its own consensus, and its S_Y, which is published already, becomes the reference.
+ * whose targets lack rows, or do not vary on the rows of the consensus, take no part. A single distinct prior is its own consensus, and its S_Y,
+ * which is published already, becomes the reference.
  */
 export const consensusPolicy: ElectionPolicy = {
   name: 'consensus',
   figures: predictivityFigures,
   value: figure => -figure,
   reference: (electable, { seed }, memo) => {
-    const judged = judgedTargets(electable, () => true)
+    const judged = judgedTargets(electable, () => true).filter(
+      ({ targets }) => presentRows(targets).length === targets.rows && hasConsensus(targets, seed)
+    )
     const distinct = new Set(distinctPriors(judged, seed, memo))
     const members = judged.filter(({ id }) => distinct.has(id)).slice(0, consensusSize(distinct.size))
     // a copy may be ranked before the leader of its group, but the leader is the one that counts

@@ -17,7 +17,9 @@ export interface PredictionForm {
   readonly residual: Float64Array
   /** G */
   readonly gram: Float64Array
-  /** Sum of squares about their mean of the test rows that are present */
+  /** Positions of the test rows that are present, ascending */
+  readonly test: readonly number[]
+  /** Sum of squares of these rows about their mean */
   readonly total: number
 }
 
@@ -27,7 +29,10 @@ const CHUNK = 8192
 /** With fewer forms on one side, copying them costs more than the matrix product saves. */
 const LEAST_SIDE = 3
 
-/** Halves of up to `maxHalf` rows from `seed`. Throws `NumericError` when nothing can be predicted from the fit rows. */
+/**
+ * Halves of up to `maxHalf` rows from `seed`. Where the fit rows are all the same, nothing is predicted from them but a mean. Throws `NumericError`
+ * for values that are not finite.
+ */
 export function createForm(targets: Matrix32, seed: Uint8Array, ridge: number, maxHalf: number): PredictionForm {
   const present = presentRows(targets)
   const position = new Map(present.map((row, i) => [row, i]))
@@ -64,23 +69,29 @@ export function createForm(targets: Matrix32, seed: Uint8Array, ridge: number, m
       else if (a === b) residual[index] = 1
     }
   }
-  return { residual, gram, total: totalSquares(gram, test) }
+  return { residual, gram, test, total: totalSquares(gram, test) }
 }
 
-/** R2(from -> to) of every pair, `from` x `to`; 0 where `to` has no variation. */
+/** R2(from -> to) of every pair, `from` x `to`, on the test rows that `from` has; 0 where `to` has no variation there. */
 export function pairFigures(from: readonly PredictionForm[], to: readonly PredictionForm[]): Matrix64 {
   const { rows, columns, data } = residualSums(from, to)
   return {
     rows,
     columns,
     data: data.map((residual, at) => {
-      const total = to[at % columns]?.total ?? 0
+      const total = totalOf(from[Math.floor(at / columns)], to[at % columns])
       return total > 0 ? 1 - residual / total : 0
     })
   }
 }
 
 // --- internal ---
+
+/** What is predicted, as far as `from` can predict it: residuals of rows that it lacks are not counted either. */
+function totalOf(from: PredictionForm | undefined, to: PredictionForm | undefined): number {
+  if (from === undefined || to === undefined) return 0
+  return from.test.length < to.test.length ? totalSquares(to.gram, from.test) : to.total
+}
 
 /** <M, G> of every pair, from the first element to the last. */
 function residualSums(from: readonly PredictionForm[], to: readonly PredictionForm[]): Matrix64 {

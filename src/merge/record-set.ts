@@ -26,8 +26,9 @@ import { compareRanks, createRanking } from './ranking.ts'
 export const MAX_RECORDS_PER_SLOT = 2
 
 /**
- * `added`: it is new. `replaced`: it is new and displaced another record, in its slot or as the last by rank. An author can sign thousands of those
- * in succession, so they are neither stored on disk nor passed on by gossip; only sync carries them further.
+ * `added`: it is new. `replaced`: it is new and displaced another record in its slot, or the set was full already, so that the last by rank may
+ * have been displaced. Any number of those can follow in succession, so they are neither stored on disk nor passed on by gossip; only sync
+ * carries them further. A set that was once full stays full: all `added` records together exceed the quota by less than one record.
  *
  * Not inserted: `duplicate`; `superseded` if the slot holds two records that precede it; `over-quota` if the set is full of records with a lower rank
  * or the author's sequence numbers are used up.
@@ -45,8 +46,8 @@ export interface RecordSet {
   insert(record: SignedRecord, verify?: () => void): InsertOutcome
   /** Is there room for this record, or a record of higher rank that it would displace? */
   fits(record: SignedRecord): boolean
-  /** Called with every record that is displaced because the set is full. */
-  onDisplaced(listener: (record: SignedRecord) => void): void
+  /** Called with every record that is displaced because the set is full; `wasForked` if another one is left under the same number. */
+  onDisplaced(listener: (record: SignedRecord, wasForked: boolean) => void): void
   /** By `SignedRecord.key` */
   has(key: string): boolean
   get(key: string): SignedRecord | undefined
@@ -58,6 +59,8 @@ export interface RecordSet {
   byPartition(partition: number): readonly (OfType<'result'> | OfType<'alignment'>)[]
   /** Peer ids of authors that signed two different records with one sequence number. */
   equivocators(): ReadonlySet<string>
+  /** Is this peer id one of them? */
+  isEquivocator(peerId: string): boolean
   /** One more than the author's highest sequence number, 0 for an author without records. */
   nextSeq(author: Uint8Array): number
 }
@@ -77,7 +80,7 @@ export function createRecordSet(
   const slots = new Map<string, Map<number, SignedRecord[]>>()
   const forks = new Map<string, number>() // author -> slots with two records
   const ranking = createRanking(() => byKey.values())
-  const listeners: ((record: SignedRecord) => void)[] = []
+  const listeners: ((record: SignedRecord, wasForked: boolean) => void)[] = []
   let bytes = 0
   let views: Views | undefined
 
@@ -108,7 +111,7 @@ export function createRecordSet(
       if (bySeq?.size === 0) slots.delete(author)
     }
     drop(last)
-    for (const listener of listeners) listener(last)
+    for (const listener of listeners) listener(last, left.length > 0)
   }
 
   const insert = (record: SignedRecord, verify?: () => void): InsertOutcome => {
@@ -120,6 +123,7 @@ export function createRecordSet(
     if (second !== undefined && compareRanks(record, second) > 0) return 'superseded'
     if (second === undefined && !fits(record)) return 'over-quota'
     verify?.()
+    const wasFull = bytes >= recordBytes
     if (second !== undefined) drop(slot.pop() as SignedRecord)
     else if (slot.length + 1 === MAX_RECORDS_PER_SLOT) forks.set(author, (forks.get(author) ?? 0) + 1)
     slot.push(record)
@@ -131,9 +135,8 @@ export function createRecordSet(
     bytes += record.bytes.byteLength
     ranking.add(record)
     views = undefined
-    let outcome: InsertOutcome = second === undefined ? 'added' : 'replaced'
-    for (; isOverfull(); outcome = 'replaced') displaceLast()
-    return outcome
+    while (isOverfull()) displaceLast()
+    return second === undefined && !wasFull ? 'added' : 'replaced'
   }
 
   const sorted = (): Views => (views ??= index(byKey.values()))
@@ -158,6 +161,7 @@ export function createRecordSet(
     byType: type => sorted().types[type],
     byPartition: partition => sorted().partitions.get(partition) ?? [],
     equivocators: () => new Set(forks.keys()),
+    isEquivocator: peerId => forks.has(peerId),
     nextSeq: author => {
       let next = 0
       for (const seq of slots.get(peerIdOf(author))?.keys() ?? []) next = Math.max(next, seq + 1)

@@ -68,7 +68,12 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
       question,
       gemm === undefined ? {} : { serve: async asked => await multiply(gemm, asked as ProductRequest) }
     )
-  await ask({ do: 'features', data: referenceFeatures.data })
+  try {
+    await ask({ do: 'features', data: referenceFeatures.data })
+  } catch (error) {
+    await thread.close()
+    throw error
+  }
 
   return {
     assess: async (cid, kind, targets) =>

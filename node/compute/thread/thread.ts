@@ -100,7 +100,13 @@ export function startThread(url: URL, name: string, workerData?: unknown): Threa
         promise.reject(signal?.reason)
       }
       signal?.addEventListener('abort', abort, { once: true })
-      send({ id, question }, moves)
+      try {
+        send({ id, question }, moves)
+      } catch (error) {
+        // it cannot be cloned, or its memory was moved before: nobody will answer
+        waiting.delete(id)
+        promise.reject(error)
+      }
       return await promise.promise.finally(() => signal?.removeEventListener('abort', abort))
     },
     close: async () => {

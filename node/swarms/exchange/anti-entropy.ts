@@ -82,6 +82,7 @@ export function createAntiEntropy(
   }
 
   const schedule = (): void => {
+    if (controller.signal.aborted) return // stopped while a round was under way
     timer = setTimeout(
       () => {
         round().then(schedule, (error: unknown) => {

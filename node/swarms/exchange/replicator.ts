@@ -114,14 +114,23 @@ export function createReplicator({
       }
     }
     const soonest = least([...failures.values()].map(({ retryAt }) => retryAt))
-    if (Number.isFinite(soonest)) timer = setTimeout(wake, Math.max(0, soonest - performance.now())).unref()
+    if (Number.isFinite(soonest)) wakeIn(Math.max(0, soonest - performance.now()))
+  }
+
+  const wakeIn = (ms: number): void => {
+    timer = setTimeout(wake, ms).unref()
   }
 
   const wake = (): void => {
     isStale = true
     if (running !== undefined || signal.aborted) return
     running = pass()
-      .catch((error: unknown) => logger.error('replication failed', { error: String(error) }))
+      .catch((error: unknown) => {
+        if (signal.aborted) return
+        // as the own disk does: nothing else may change that would wake this up
+        logger.error('replication failed', { error: String(error), retryMs: MAX_RETRY_MS })
+        wakeIn(MAX_RETRY_MS)
+      })
       .finally(() => {
         running = undefined
         if (isStale) wake()

@@ -1,6 +1,6 @@
 /**
- * Makes what this node holds of a swarm findable in the DHT by its CIDs, also for peers that are not members: S_Y of every score, bundles of
- * priors, the chosen shards, the merged directory. Partitions and the shared set are found through the manifest, which every member provides
+ * Makes what this node holds of a swarm findable in the DHT by its CIDs, also for peers that are not members: S_Y of the scores, bundles of
+ * priors, the chosen shards, the merged directory; of scores those that count, since an attacker can publish any number. Partitions and the shared set are found through the manifest, which every member provides
  * (network/discovery.ts).
  *
  * Guarantees: a new file is announced in the first round that begins `gatherMs` after its change, or right after the round under way, however
@@ -9,6 +9,7 @@
  */
 import type { AbortOptions, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
+import { countedScores } from '../../../src/merge/counted-scores.ts'
 import { heldBundle } from '../../priors/bundle/fetch-bundle.ts'
 import type { Content } from '../../content/content.ts'
 import type { Logger } from '../../process/logger.ts'
@@ -58,7 +59,7 @@ export function createReprovider(components: ReproviderComponents, init: Reprovi
 
   const heldFiles = async (): Promise<CID[]> => {
     const view = state.view()
-    const scores = state.set.byType('score')
+    const scores = countedScores(state.set)
     const files = [
       ...scores.map(({ body }) => body.targets),
       ...[...view.chosen.values()].map(({ alignment }) => alignment.body.shard)

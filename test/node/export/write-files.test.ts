@@ -56,6 +56,31 @@ test('a safe name stays in its folder', () => {
   )
 })
 
+test('a file that repeats one block beyond the size of any shard is refused before it is written', async () => {
+  const leaf = new Uint8Array(1024)
+  const blocks = new Map<string, Uint8Array>([[rawCid(leaf).toString(), leaf]])
+  let [child, bytes] = [rawCid(leaf), BigInt(leaf.byteLength)]
+  for (let level = 0; level < 3; level++) {
+    const count = 1024
+    const Data = new UnixFS({ type: 'file', blockSizes: Array.from({ length: count }, () => bytes) }).marshal()
+    const block = dagPb.encode({
+      Data,
+      Links: Array.from({ length: count }, () => ({ Hash: child, Name: '', Tsize: 1 }))
+    })
+    ;[child, bytes] = [pbCid(block), bytes * BigInt(count)]
+    blocks.set(child.toString(), block)
+  }
+  const top = dagPb.encode({
+    Data: new UnixFS({ type: 'directory' }).marshal(),
+    Links: [{ Name: 'bomb', Hash: child, Tsize: 1 }]
+  })
+  blocks.set(pbCid(top).toString(), top)
+  const out = await folder()
+  const get = async (cid: CID): Promise<Uint8Array> => blocks.get(cid.toString()) as Uint8Array
+  await expect(writeFiles(pbCid(top), join(out, 'in'), get, () => {})).rejects.toThrow('a file of a dataset at most')
+  expect(await readdir(out)).toEqual([])
+})
+
 test('an entry that comes twice is refused', async () => {
   const { root, get } = directory(['a', 'a'])
   await expect(writeFiles(root, join(await folder(), 'in'), get, () => {})).rejects.toThrow('comes twice')

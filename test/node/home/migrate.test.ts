@@ -96,6 +96,40 @@ describe('migrating a home', () => {
     }
   })
 
+  test('keeps what an older program did after a start that was cut before it changed anything', async () => {
+    const whole = await oldHome()
+    const noted = whole.trace.length
+    await migrate(whole)
+    const calls = whole.trace.length - noted
+    let wentOn = 0
+    for (let cut = 1; cut <= calls; cut++) {
+      const cutDisk = await oldHome()
+      const from = cutDisk.trace.length
+      cutDisk.fault = ({ index }) => (index === from + cut ? 'power-cut' : undefined)
+      await migrate(cutDisk).catch(() => undefined)
+      const disk = cutDisk.afterPowerCut(n => n)
+      // the program that knows version 0 alone
+      const older = await readHomeVersion(HOME, { fs: disk, newest: 0 }).catch((error: unknown) => error)
+      if (older instanceof Error) {
+        expect(older.name).toBe('HomeVersionError')
+        continue
+      }
+      wentOn++
+      expect(disk.peek(`${HOME}/old.json`)?.toString(), `cut at ${cut}`).toBe('first\n')
+      await writeFileAtomic(`${HOME}/old.json`, text('first, and more\n'), { fs: disk })
+      await migrate(disk)
+      expect(disk.peek(`${HOME}/new.json`)?.toString()).toBe('first, and more\nsecond\n')
+    }
+    expect(wentOn).toBeGreaterThan(5)
+  })
+
+  test('stops where the backup of an interrupted one is gone', async () => {
+    const disk = await oldHome()
+    await writeFileAtomic(`${HOME}/version`, text('1 from 0\n'), { fs: disk })
+    await expect(migrate(disk)).rejects.toMatchObject({ name: 'DamagedStoreError' })
+    expect(disk.peek(`${HOME}/old.json`)?.toString()).toBe('first\n')
+  })
+
   test('leaves the home as it was when the disk is full, and works once there is space', async () => {
     const disk = await oldHome()
     disk.fault = ({ operation }) => (operation === 'write' ? 'ENOSPC' : undefined)
@@ -132,7 +166,7 @@ describe('the version of a home', () => {
   const open = async () => await openRuntime({ home: root, network: false, what: 'a test', onEvent: () => {} })
 
   test('is the newest in a new home', async () => {
-    expect(await readHomeVersion(root)).toBe(HOME_VERSION)
+    expect(await readHomeVersion(root)).toEqual({ version: HOME_VERSION, isMigrating: false })
   })
 
   test('that is newer is refused with both versions and what to do, before the configuration is read', async () => {

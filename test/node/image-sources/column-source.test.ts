@@ -249,4 +249,17 @@ describe('Arrow', () => {
     bad.writeInt32LE(2 ** 30, at + 40)
     await expect(read(await file('x.arrow', bad))).rejects.toThrow('a list beyond its 10 entries')
   })
+
+  it('of lists in lists that overlap is refused before the entries that they stand for are made', async () => {
+    const count = 20_000
+    const half = count / 2
+    const values = [Array.from({ length: count }, (_, i) => (i % 2 === 0 ? [Uint8Array.of(1)] : null))]
+    const good = arrowBytes(values, { type: list(field('item', list(field('item', binary())))) })
+    const offsets = Buffer.from(Int32Array.from({ length: count + 1 }, (_, i) => Math.ceil(i / 2)).buffer)
+    const at = Buffer.from(good).indexOf(offsets)
+    const bad = Buffer.from(good)
+    // every inner list that is not null has all entries: 100 million
+    for (let i = 0; i <= count; i++) bad.writeInt32LE(i % 2 === 0 ? 0 : half, at + 4 * i)
+    await expect(read(await file('x.arrow', bad))).rejects.toThrow('a batch of more than 4194304 values')
+  })
 })

@@ -1,7 +1,9 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
+import type { Exact } from '../../../node/compute/exact/exact.ts'
 import { silentLogger } from '../../../node/process/logger.ts'
 import { createSwarmState, type Draft, type SwarmState } from '../../../node/state/swarm-state.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
+import { ContentUnavailableError } from '../../../src/errors.ts'
 import { MAX_SCORES_PER_AUTHOR } from '../../../src/merge/counted-scores.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import type { Result, Score, SignedRecord } from '../../../src/publish/record.ts'
@@ -36,7 +38,11 @@ beforeEach(() => {
 })
 
 /** A state whose own numbers begin at `seq`; it judges nothing. */
-function stateOf(records: Iterable<SignedRecord>, seq = 0): SwarmState {
+function stateOf(
+  records: Iterable<SignedRecord>,
+  seq = 0,
+  elect: Exact['elect'] = async () => ({ ranking: [] })
+): SwarmState {
   const never = async (): Promise<never> => await Promise.withResolvers<never>().promise
   let next = seq
   return createSwarmState(
@@ -50,8 +56,10 @@ function stateOf(records: Iterable<SignedRecord>, seq = 0): SwarmState {
       },
       log: { append: async (bytes, { sync }) => void logged.push({ bytes, sync }) },
       sequence: { next: async known => (next = Math.max(next, known)) },
-      exact: { assess: never, quality: never, elect: async () => ({ ranking: [] }), forget: async () => {} },
-      fetchTargets: never,
+      exact: { assess: never, quality: never, elect, forget: async () => {} },
+      fetchTargets: async () => {
+        throw new ContentUnavailableError('nobody has it')
+      },
       patient: false,
       logger: { ...silentLogger, error: message => void told.push(message) }
     },
@@ -131,6 +139,44 @@ test('what gives way to others and what comes in its place is not logged, and th
   for (const record of early) state.add({ ...record, key: `early ${record.key}` })
   expect(logged).toEqual([])
   expect(told.filter(message => message.includes('quota'))).toHaveLength(1)
+})
+
+test('what comes to a full set is not logged although there may be room beside the last record', async () => {
+  const state = stateOf(await filling(16))
+  const [last] = state.set.records().toSorted((a, b) => b.body.seq - a.body.seq || (a.key < b.key ? -1 : 1))
+  if (last === undefined) throw new Error('an empty set')
+  const bytes = state.set.bytes
+  // a short one that ranks before the last, so that it fits beside it
+  const short = {
+    ...last,
+    key: 'short',
+    bytes: last.bytes.subarray(0, 4),
+    body: { ...last.body, author: bob.key, seq: 0 }
+  }
+  expect(state.add(short)).toBe('replaced')
+  expect(state.set.bytes).toBeLessThanOrEqual(bytes + 4)
+  expect(logged).toEqual([])
+})
+
+test('when a score gives way to the record of another, there is a new election', async () => {
+  const elections: number[] = []
+  const records = (await filling(256)).slice(0, 100)
+  const late: SignedRecord = { ...score, body: { ...score.body, seq: 299 } }
+  const state = stateOf([...records, late], 0, async candidates => {
+    elections.push(candidates.length)
+    return { ranking: [] }
+  })
+  state.start()
+  await state.untilJudged()
+  const before = elections.length
+  for (const [i, r] of (await filling(16)).entries()) {
+    const author = new Uint8Array(32).fill(100 + (r.body.author[0] ?? 0))
+    state.add({ ...copyOf(r, 1000 + i), body: { ...r.body, author } })
+  }
+  expect(state.set.has(late.key)).toBe(false)
+  await state.untilJudged()
+  expect(elections.length).toBeGreaterThan(before)
+  await state.stop()
 })
 
 test('the owner is told once of each own score that is not judged', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { multiplyByTranspose } from '../../../src/gemm.ts'
+import { splitRows } from '../../../src/align/held-out.ts'
 import { createForm, pairFigures } from '../../../src/align/prediction-form.ts'
 import { createPredictivityMemo, MAX_PANEL, predictivity } from '../../../src/align/predictivity.ts'
 import { ABSENT } from '../../../src/bytes.ts'
@@ -69,6 +70,15 @@ describe('predictivity', () => {
         expect(together.data[i * 4 + j]).toBe(pairFigures([from], [to]).data[0])
       })
     })
+  })
+
+  test('targets that lack most of the rows that are predicted gain nothing by that', () => {
+    const known = new Set(splitRows(seed, 240, 512).test.slice(0, 8))
+    const lacking = noise(240, 20, 'lacking')
+    const { test: tested } = splitRows(seed, 240, 512)
+    for (const i of tested) if (!known.has(i)) lacking.data.set(ABSENT(20), i * 20)
+    const values = predictivity([...field, { id: 'lacking', targets: lacking, votes: false }], seed)
+    expect(values.get('lacking')).toBeLessThan(0.2)
   })
 
   test('copies of one prior count once, however they are turned', () => {

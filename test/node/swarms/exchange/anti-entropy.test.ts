@@ -1,6 +1,7 @@
 import type { Connection, Libp2p, PeerId, Topology } from '@libp2p/interface'
 import { NotFoundError } from '@libp2p/interface'
-import { expect, onTestFinished, test } from 'vitest'
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createAntiEntropy } from '../../../../node/swarms/exchange/anti-entropy.ts'
 import { silentLogger } from '../../../../node/process/logger.ts'
 import { SYNC_PROTOCOL } from '../../../../protocols/constants.ts'
@@ -112,4 +113,31 @@ test('peers of other swarms are not members, and are not asked again and again',
   time = 31_000
   await rounds.syncAll()
   expect(new Set(asked)).toEqual(new Set(peers.map(String)))
+})
+
+test('stopped in the middle of a round, it leaves no timer behind', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const peer = peerIdFromString(peerIdOf(testKey(8100).key))
+  let runs = 0
+  const sync: Pick<Sync, 'run'> = {
+    run: async (_peer, _swarm, { signal } = {}) => {
+      if (++runs === 1) return { equal: true, sent: 0, received: 0, added: 0 }
+      return await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)))
+    }
+  }
+  const libp2p = {
+    getPeers: () => [peer],
+    peerStore: { get: async () => ({ protocols: [SYNC_PROTOCOL] }) } as unknown as Libp2p['peerStore'],
+    register: async () => 'topology',
+    unregister: () => {}
+  }
+  const rounds = createAntiEntropy({ libp2p, sync, swarm: swarm.id, logger: silentLogger }, { intervalMs: 1000 })
+  await rounds.start()
+  await turn()
+  await vi.advanceTimersByTimeAsync(1300)
+  expect(runs, 'a round is under way').toBe(2)
+  await rounds.stop()
+  await turn()
+  expect(vi.getTimerCount()).toBe(0)
 })

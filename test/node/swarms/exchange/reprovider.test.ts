@@ -31,7 +31,13 @@ beforeEach(() => {
   const state = {
     events,
     view: () => ({ chosen: new Map(), complete: false, election: { ranking: [] } }),
-    set: { byType: () => files.map(targets => ({ body: { targets, prior: {} } })) }
+    set: {
+      byType: () =>
+        files.map((targets, seq) => ({
+          key: `${targets}`,
+          body: { author: testPeer(`${targets}`).key, seq: 0, uniformValue: seq, targets, prior: {} }
+        }))
+    }
   } as unknown as ReadableState
   reprovider = createReprovider({
     content: { holds: async () => true } as unknown as Content,
