@@ -9,7 +9,7 @@ import { InvalidInputError } from '../src/errors.ts'
 import type { CallOptions, CoOptApi, CoOptNode, CoOptNodeInit } from './api/api.ts'
 import { callSignal } from './api/call-signal.ts'
 import { withCheckedArguments } from './api/operations.ts'
-import { directoryCid } from './api/directory-cid.ts'
+import { priorLocation } from './api/prior-location.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { mergeToFolder } from './export/merge-to-folder.ts'
@@ -83,7 +83,7 @@ export function nodeOf(
       const { settleMs, leaseMs, handoffMs } = config.timing
       const never = new AbortController().signal
       const id = membership.swarm.id.toString()
-      const prior = directoryCid(options.prior) === undefined ? resolve(options.prior) : options.prior
+      const prior = priorLocation(options.prior)
       const first = priorsAtWork.get(id)
       if (first !== undefined) {
         // both would take work by one view and lease it under one name, and one journal would be written by two
@@ -109,7 +109,11 @@ export function nodeOf(
           onEvent: call.onEvent ?? onEvent,
           logger
         },
-        { ...options, prior },
+        {
+          ...options,
+          prior,
+          ...(options.preprocessing === undefined ? {} : { preprocessing: resolve(options.preprocessing) })
+        },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
       ).finally(() => priorsAtWork.delete(id))
@@ -151,8 +155,12 @@ export function nodeOf(
           catchUpMs: config.timing.catchUpMs,
           spool
         },
-        directoryCid(prior) === undefined ? resolve(prior) : prior,
-        { ...options, ...(options.image === undefined ? {} : { image: resolve(options.image) }) },
+        priorLocation(prior),
+        {
+          ...options,
+          ...(options.image === undefined ? {} : { image: resolve(options.image) }),
+          ...(options.preprocessing === undefined ? {} : { preprocessing: resolve(options.preprocessing) })
+        },
         { onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }
       ),
 

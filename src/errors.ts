@@ -113,3 +113,8 @@ export class PriorRefusedError extends CoOptError {
 export class InferenceError extends CoOptError {
   static override readonly name = 'InferenceError'
 }
+
+/** The server that runs a model cannot be reached, or is not ready. Trying again later may help; finished work is kept. */
+export class ModelUnavailableError extends CoOptError {
+  static override readonly name = 'ModelUnavailableError'
+}

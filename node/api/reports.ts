@@ -156,11 +156,21 @@ export const sharedReportSchema = z.object({
 })
 
 export const priorReportSchema = z.object({
-  /** CID of the model or label file */
-  id: z.string(),
+  /** CID of the model or label file; of what a server says of its model, left out where it says nothing usable */
+  id: z.string().optional(),
   name: z.string(),
   kind: z.enum(['onnx', 'human']),
+  /** Of its files; 0 for a model behind a server */
   bytes: count,
+  /** Of a model behind a server: where it is, and how tensors get there */
+  server: z
+    .object({
+      url: z.string(),
+      platform: z.string().optional(),
+      version: z.string().optional(),
+      transport: z.string().optional()
+    })
+    .optional(),
   /** Left out for a human prior */
   input: z.object({ name: z.string(), shape: z.array(z.union([z.number(), z.string()])) }).optional(),
   /** The tensor taken as the feature and the rule that chose it */

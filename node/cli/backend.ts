@@ -54,10 +54,17 @@ export async function openLocal(home: string, options: OpenOptions): Promise<Loc
   return node
 }
 
-/** Looks at files of this machine only: needs no home. Errors as `CoOptApi.priorCheck`. */
-export async function checkPrior(prior: string, { image, output }: PriorCheckOptions): Promise<PriorReport> {
+/** Looks at files of this machine, or asks a model server: needs no home. Errors as `CoOptApi.priorCheck`. */
+export async function checkPrior(
+  prior: string,
+  { image, output, preprocessing }: PriorCheckOptions
+): Promise<PriorReport> {
   const { checkPrior: check } = await import('../priors/check-prior.ts')
-  return await check(prior, { ...(image === undefined ? {} : { image }), ...(output === undefined ? {} : { output }) })
+  return await check(prior, {
+    ...(image === undefined ? {} : { image }),
+    ...(output === undefined ? {} : { output }),
+    ...(preprocessing === undefined ? {} : { preprocessing })
+  })
 }
 
 /** Writes a bundle; needs no home. Throws `InvalidPriorError`, `InvalidInputError`. */

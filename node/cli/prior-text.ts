@@ -4,16 +4,27 @@ import { referenceText } from './swarm-text.ts'
 import { byteText, fieldLines, textTable } from './text-table.ts'
 
 export function priorText(report: PriorReport): string {
-  const { input, output, feature, imagesPerSecond, refusals, shared, bundle } = report
+  const { input, output, feature, imagesPerSecond, refusals, shared, bundle, server } = report
   const facts = fieldLines([
-    ['prior', `${report.name} (${report.kind}, ${byteText(report.bytes)})`],
+    [
+      'prior',
+      server === undefined
+        ? `${report.name} (${report.kind}, ${byteText(report.bytes)})`
+        : `${report.name} (behind a server)`
+    ],
+    ['server', server?.url],
+    ['platform', server?.platform],
+    ['version', server?.version],
+    ['transport', server?.transport],
     ['id', report.id],
     ['bundle', bundle?.cid],
     ['licence', bundle === undefined ? undefined : (bundle.license ?? 'not stated')],
     [
       'trust',
       bundle === undefined
-        ? undefined
+        ? server === undefined
+          ? undefined
+          : 'claimed: nobody else can run it again'
         : `${bundle.trust}: ${bundle.golden} golden features reproduced within ${bundle.deviation.toExponential(1)}`
     ],
     ['input', input === undefined ? undefined : `${input.name} [${input.shape.join(', ')}]`],

@@ -1,5 +1,5 @@
 /** Accuracy of probes that were fitted on a merged dataset's rows, on images outside the dataset. */
-import { resolve } from 'node:path'
+import { priorLocation } from '../api/prior-location.ts'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { EvaluateOptions, EvaluateReport } from '../api/evaluate.ts'
 import type { SourceAccess } from '../image-sources/source-parts.ts'
@@ -46,7 +46,7 @@ export async function testFigures(
   await using cleanup = new AsyncDisposableStack()
   const makers: TargetMaker[] = []
   for (const path of priors ?? [untrainedPrior]) {
-    const prior = await loadPrior(resolve(path), { limits, scratch: spool })
+    const prior = await loadPrior(priorLocation(path), { limits, scratch: spool })
     cleanup.defer(async () => await prior.close())
     const round = { swarm, reference: participants.reference.targets, content, projector }
     makers.push(

@@ -67,6 +67,8 @@ export async function joinSwarm(
     limits: { ...components.limits, ...decodeLimits(imageLimitsOf(manifest)) },
     scratch: components.spool,
     ...(options.output === undefined ? {} : { output: options.output }),
+    ...(options.preprocessing === undefined ? {} : { preprocessing: options.preprocessing }),
+    onWarning: (message: string) => onEvent({ type: 'log', level: 'warn', message }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.license === undefined ? {} : { license: options.license })

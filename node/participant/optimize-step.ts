@@ -61,7 +61,7 @@ export function createOptimizeStep(
   const stopping = AbortSignal.any([signal, kill])
 
   const score = async (): Promise<SignedRecord<Score>> => {
-    const { kind, name, dimension, license, bundle } = prior.descriptor
+    const { kind, name, dimension, license, bundle, server } = prior.descriptor
     const published = state.set
       .byType('score')
       .filter(({ body }) => peerIdOf(body.author) === peerIdOf(self) && body.prior.id.equals(id))
@@ -91,7 +91,9 @@ export function createOptimizeStep(
       },
       targets: await storeMatrix(targets, content.put),
       present,
-      uniformValue: await exact.uniformValue(targets)
+      uniformValue: await exact.uniformValue(targets),
+      // nobody else can run it, and readers that do not know the name ignore it
+      ...(server === undefined ? {} : { ext: { server: server.protocol } })
     })
     await components.removeJournal(journal)
     return record

@@ -9,8 +9,11 @@ import {
   InvalidImageError,
   InvalidInputError,
   InvalidPriorError,
+  ModelUnavailableError,
   NonFiniteFeatureError
 } from '../../src/errors.ts'
+import type { Preprocessing } from '../../src/optimize/preprocessing.ts'
+import type { PriorModel } from '../../src/optimize/prior.ts'
 import { GOLDEN_IMAGES, type BundleFacts } from '../../src/publish/bundle.ts'
 import type { PriorReport } from '../api/reports.ts'
 import { openBundle } from './bundle/open-bundle.ts'
@@ -19,7 +22,10 @@ import { hashFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
 import { readLabelFile } from './human-prior.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
-import { findPrior, loadOnnx } from './load-prior.ts'
+import { findPrior, loadOnnx, withToken } from './load-prior.ts'
+import { transportText } from './server/infer-by.ts'
+import { loadServerPrior, type ServerPrior } from './server/server-prior.ts'
+import { isServerUrl, parseServerUrl } from './server/server-url.ts'
 import { checkModelSize, type OnnxPrior } from './onnx-prior.ts'
 import { syntheticPng } from './synthetic-image.ts'
 
@@ -35,10 +41,15 @@ export interface CheckOptions {
   /** Image whose feature is shown, and with which the speed is measured. */
   readonly image?: string
   readonly output?: string
+  /** File with the settings of the images, instead of one beside the model */
+  readonly preprocessing?: string
   readonly threads?: number
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */
   readonly scratch?: string
+  readonly signal?: AbortSignal
+  /** Absences of a model server, for people. @default nothing */
+  onWarning?(message: string): void
 }
 
 /**
@@ -46,6 +57,7 @@ export interface CheckOptions {
  * image cannot be read.
  */
 export async function checkPrior(path: string, options: CheckOptions = {}): Promise<PriorReport> {
+  if (isServerUrl(path)) return await checkServer(path, options)
   const files = await findPrior(path)
   const file = files.kind === 'onnx' ? files.model : files.labels
   const { size } = await stat(file)
@@ -85,7 +97,12 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
   }
   try {
     head = { ...head, bytes: prior.model.data.reduce((sum, { bytes }) => sum + bytes, size) }
-    return { ...head, ...describe(prior), ...(await measure(prior, options.image)), refusals: [] }
+    return {
+      ...head,
+      ...describe(prior),
+      ...(await measure(prior, prior.model.preprocessing, options.image)),
+      refusals: []
+    }
   } catch (error) {
     return { ...head, ...describe(prior), refusals: [refusal(error)] }
   } finally {
@@ -94,6 +111,41 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
 }
 
 // --- internal ---
+
+async function checkServer(url: string, options: CheckOptions): Promise<PriorReport> {
+  const { name, path, server } = parseServerUrl(url)
+  const head = { name, kind: 'onnx' as const, bytes: 0, server: { url: `${server}${path}` } }
+  let prior: ServerPrior
+  try {
+    prior = await loadServerPrior(url, withToken(options))
+  } catch (error) {
+    return { ...head, dimension: 0, preprocessing: [], refusals: [refusal(error)] }
+  }
+  try {
+    const { descriptor, plan, metadata, interface: face, preprocessing } = prior
+    const facts = {
+      ...head,
+      id: descriptor.id.toString(),
+      server: {
+        url: prior.url,
+        transport: transportText(plan),
+        ...(metadata.platform == null ? {} : { platform: metadata.platform }),
+        ...(plan.version === undefined ? {} : { version: plan.version })
+      },
+      input: { name: face.input.name, shape: face.inputShape.map(size => size ?? '?') },
+      output: { name: face.output, rule: ruleText(face.reason, { ...plan, tokens: face.tokens }) },
+      dimension: plan.dimension,
+      preprocessing: describePreprocessing(preprocessing, face.input)
+    }
+    try {
+      return { ...facts, ...(await measure(prior, preprocessing, options.image)), refusals: [] }
+    } catch (error) {
+      return { ...facts, refusals: [refusal(error)] }
+    }
+  } finally {
+    await prior.close()
+  }
+}
 
 type Head = Pick<PriorReport, 'id' | 'name' | 'kind' | 'bytes' | 'bundle'>
 
@@ -112,15 +164,20 @@ type Facts = Pick<PriorReport, 'input' | 'output' | 'dimension' | 'preprocessing
 function describe({ model, descriptor, loaded }: OnnxPrior): Facts {
   const { facts, choice, preprocessing } = model
   const shape = facts.inputs.find(i => i.name === facts.image.name)?.shape ?? []
-  const pooled =
-    loaded.shape.length === 1 ? '' : `; [${loaded.shape.join(', ')}] per image, ${pooling(loaded.shape, choice.tokens)}`
-  const alone = loaded.alone === undefined ? '' : `; one image at a time: ${loaded.alone}`
   return {
     input: { name: facts.image.name, shape: shape.map(d => d ?? '?') },
-    output: { name: choice.tensor, rule: `${choice.reason}${pooled}${alone}` },
+    output: { name: choice.tensor, rule: ruleText(choice.reason, { ...loaded, tokens: choice.tokens }) },
     dimension: descriptor.dimension,
     preprocessing: describePreprocessing(preprocessing, facts.image)
   }
+}
+
+function ruleText(
+  reason: string,
+  { shape, alone, tokens }: { shape: readonly number[]; alone?: string | undefined; tokens: 'mean' | 'first' }
+): string {
+  const pooled = shape.length === 1 ? '' : `; [${shape.join(', ')}] per image, ${pooling(shape, tokens)}`
+  return `${reason}${pooled}${alone === undefined ? '' : `; one image at a time: ${alone}`}`
 }
 
 function pooling(shape: readonly number[], tokens: 'mean' | 'first'): string {
@@ -129,10 +186,10 @@ function pooling(shape: readonly number[], tokens: 'mean' | 'first'): string {
 }
 
 async function measure(
-  prior: OnnxPrior,
+  prior: PriorModel,
+  p: Preprocessing,
   path: string | undefined
 ): Promise<Pick<PriorReport, 'imagesPerSecond' | 'feature'>> {
-  const { preprocessing: p } = prior.model
   const small = p.width * p.height <= 64 * 64 || p.resize === undefined
   const bytes = path === undefined ? syntheticPng(...sizeOf(small ? p : PHOTO)) : await readImage(path)
   const id = path ?? 'a synthetic image'
@@ -166,7 +223,7 @@ async function readImage(path: string): Promise<Uint8Array> {
 const sizeOf = ({ width, height }: { width: number; height: number }): [number, number] => [width, height]
 
 function refusal(error: unknown): string {
-  const ours = [InvalidPriorError, InvalidImageError, NonFiniteFeatureError, InferenceError]
+  const ours = [InvalidPriorError, InvalidImageError, NonFiniteFeatureError, InferenceError, ModelUnavailableError]
   if (ours.some(type => error instanceof type)) return (error as Error).message
   throw error
 }

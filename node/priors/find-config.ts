@@ -39,6 +39,17 @@ export async function findConfig(model: string, root?: string): Promise<ConfigFi
   return { path: join(folder, 'preprocessor_config.json'), value: undefined, notes: await unused(folders, above) }
 }
 
+/** The file that a person named for this. Throws `InvalidPriorError` when it is missing or says nothing about images. */
+export async function readConfig(path: string): Promise<ConfigFile> {
+  const value = await readJson(path)
+  if (value === undefined) throw new InvalidPriorError(`the settings of the images, ${path}, do not exist`)
+  if (configKind(value) === undefined)
+    throw new InvalidPriorError(
+      `${path} has no settings for images: a preprocessor_config.json, processor_config.json, open_clip_config.json or timm's config.json is needed`
+    )
+  return { path, value, notes: [] }
+}
+
 // --- internal ---
 
 /** Settings that may be the model's, in a folder above that holds other things too. */

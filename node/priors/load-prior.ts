@@ -1,6 +1,6 @@
 /**
  * PRIOR as a person gives it -> `PriorModel`: an `.onnx` file, a folder with `model.onnx` (or `onnx/model.onnx`), either with the settings
- * of its images beside it (find-config.ts), or a label file (`.csv`).
+ * of its images beside it (find-config.ts), a label file (`.csv`), or the URL of a model behind a server (server/server-prior.ts).
  *
  * A folder with `bundle.json` is a bundle (src/publish/bundle.ts) and must be exactly what it says.
  */
@@ -9,10 +9,12 @@ import { basename, extname, join } from 'node:path'
 import { InvalidPriorError } from '../../src/errors.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import { isBundle, openBundle } from './bundle/open-bundle.ts'
-import { findConfig } from './find-config.ts'
+import { findConfig, readConfig } from './find-config.ts'
 import { createHumanPrior, readLabelFile } from './human-prior.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { createOnnxPrior, scanModelFile, type OnnxPrior } from './onnx-prior.ts'
+import { loadServerPrior } from './server/server-prior.ts'
+import { isServerUrl } from './server/server-url.ts'
 
 /** Of the .onnx files in a folder as many are named in an error. */
 const MAX_LISTED = 12
@@ -22,6 +24,8 @@ const MAX_NAME_CHARACTERS = 64
 export interface LoadPriorOptions {
   /** Tensor to take as the feature. */
   readonly output?: string
+  /** File with the settings of the images, instead of one beside the model */
+  readonly preprocessing?: string
   /** Threads of the runtime; 1 leaves the other cores to the node. */
   readonly threads?: number
   /** Told to the other peers; the file's (or folder's) name without its ending otherwise. */
@@ -30,6 +34,10 @@ export interface LoadPriorOptions {
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */
   readonly scratch?: string
+  /** Ends the loading of a model behind a server */
+  readonly signal?: AbortSignal
+  /** Absences of a model server, for people. @default nothing */
+  onWarning?(message: string): void
 }
 
 export type PriorFiles =
@@ -46,6 +54,8 @@ export type PriorFiles =
 
 /** Which files a path means. Throws `InvalidPriorError` saying what is missing. */
 export async function findPrior(path: string): Promise<PriorFiles> {
+  if (isServerUrl(path))
+    throw new InvalidPriorError('a model behind a server has no files: give an .onnx file or a folder with model.onnx')
   const what = await kindOf(path)
   if (what === undefined)
     throw new InvalidPriorError(`${path} does not exist; give an .onnx file, a folder with model.onnx, or labels.csv`)
@@ -86,8 +96,11 @@ export async function findPrior(path: string): Promise<PriorFiles> {
  * could not run it within its limits.
  */
 export async function loadPrior(path: string, options: LoadPriorOptions = {}): Promise<PriorModel> {
+  if (isServerUrl(path)) return await loadServerPrior(path, withToken(options))
   const files = await findPrior(path)
   if (files.kind === 'onnx') return loadOnnx(files, options)
+  if (options.preprocessing !== undefined)
+    throw new InvalidPriorError(`${path} is a label file and takes no settings of images: leave --preprocessing out`)
   if (options.output !== undefined)
     throw new InvalidPriorError(`${path} is a label file and has no tensor "${options.output}"`)
   return createHumanPrior(await readLabelFile(files.labels), nameAndLicense(files, options))
@@ -98,9 +111,14 @@ export async function loadOnnx(
   files: PriorFiles & { kind: 'onnx' },
   options: LoadPriorOptions = {}
 ): Promise<OnnxPrior> {
-  if (files.bundle !== undefined) return (await openBundle(files.bundle, options)).prior
+  if (files.bundle !== undefined) {
+    if (options.preprocessing !== undefined)
+      throw new InvalidPriorError(`${files.bundle} is a bundle, which has its own settings: leave --preprocessing out`)
+    return (await openBundle(files.bundle, options)).prior
+  }
   const maxBytes = options.limits?.modelBytes ?? DEFAULT_LIMITS.modelBytes
-  const config = await findConfig(files.model, files.folder)
+  const named = options.preprocessing
+  const config = named === undefined ? await findConfig(files.model, files.folder) : await readConfig(named)
   const model = await scanModelFile(files.model, config, {
     maxBytes,
     ...(options.output === undefined ? {} : { output: options.output })
@@ -111,6 +129,12 @@ export async function loadOnnx(
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.scratch === undefined ? {} : { scratch: options.scratch })
   })
+}
+
+/** The token for model servers comes from the environment: arguments are seen by everybody on the machine. */
+export function withToken<T extends object>(options: T): T & { token?: string } {
+  const token = process.env['COOPT_PRIOR_TOKEN']?.trim()
+  return token === undefined || token === '' ? options : { ...options, token }
 }
 
 // --- internal ---

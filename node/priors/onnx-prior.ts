@@ -1,7 +1,7 @@
 /** A prior that is a network in an ONNX file: scanned here, run in the worker. */
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { InferenceError, InvalidPriorError, NonFiniteFeatureError } from '../../src/errors.ts'
+import { InferenceError, InvalidPriorError } from '../../src/errors.ts'
 import { matrix } from '../../src/matrix.ts'
 import { chooseFeature, outputName, outputSuffix, type FeatureChoice } from '../../src/optimize/feature-choice.ts'
 import { foreignFile } from '../../src/optimize/foreign-file.ts'
@@ -11,6 +11,7 @@ import { parsePreprocessor } from '../../src/optimize/preprocess.ts'
 import type { Preprocessing } from '../../src/optimize/preprocessing.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import { batches } from '../compute/inference/batches.ts'
+import { checkFinite } from './check-finite.ts'
 import { readExternalFiles, readHead, type DataFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
 import type { ConfigFile } from './find-config.ts'
@@ -144,14 +145,6 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     },
     close: () => host.close()
   }
-}
-
-function checkFinite(id: string, features: Float32Array): void {
-  const at = features.findIndex(v => !Number.isFinite(v))
-  if (at < 0) return
-  throw new NonFiniteFeatureError(
-    `sample ${id}: feature ${at} of the prior is ${features[at]}; the model cannot be used on this image`
-  )
 }
 
 /** Errors of the pure parts say what; this says which file. */

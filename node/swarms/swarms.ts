@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { equalBytes } from '../../src/codec.ts'
 import { openManifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { Invite } from '../../src/distribute/invite.ts'
-import { ContentUnavailableError, DamagedStoreError } from '../../src/errors.ts'
+import { ContentUnavailableError, InvalidManifestError, DamagedStoreError } from '../../src/errors.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { Config } from '../home/config.ts'
 import type { Content } from '../content/content.ts'
@@ -181,7 +181,9 @@ export function createSwarms({ identity, config, home, content, network, logger 
       if (swarm.id.equals(cid)) return swarm
       throw new DamagedStoreError(`the manifest in ${home.swarm(cid).directory} is that of ${swarm.id}`)
     } catch (error) {
-      logger.error('a swarm of this home cannot be opened; join it again with its invite', { swarm: cid, error })
+      // a manifest whose rules this version does not follow stays what it is; a damaged one comes again with the invite
+      const remedy = error instanceof InvalidManifestError ? 'its files are kept' : 'join it again with its invite'
+      logger.error(`a swarm of this home cannot be opened; ${remedy}`, { swarm: cid, error })
       return undefined
     }
   }

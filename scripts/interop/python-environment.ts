@@ -1,10 +1,10 @@
 /**
  * A virtual environment with the pinned packages of requirements.txt, created once in `.venv/<hash of the pinned versions>`.
  *
- *     node scripts/interop/python-environment.ts [--no-train | --models]     creates it and prints the path of its python
+ *     node scripts/interop/python-environment.ts [--no-train | --models | --server]     creates it and prints the path of its python
  *
- * --no-train omits PyTorch, --models installs requirements-models.txt instead (PyTorch, transformers, timm). Needs Python 3.11 or newer with the
- * module venv, and pip's package index.
+ * --no-train omits PyTorch, --models installs requirements-models.txt instead (PyTorch, transformers, timm), --server requirements-server.txt
+ * (MLServer). Needs Python 3.11 or newer with the module venv, and pip's package index.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -30,11 +30,12 @@ export type PythonEnvironment = { readonly python: string } | { readonly missing
  * The path of the environment's python; the environment is created if necessary. `missing` explains why there is none: no Python that is new enough,
  * or the packages cannot be installed.
  */
-export async function pythonEnvironment(options: { train: boolean } | { models: true }): Promise<PythonEnvironment> {
+export async function pythonEnvironment(
+  options: { train: boolean } | { models: true } | { server: true }
+): Promise<PythonEnvironment> {
   const base = await findPython()
   if (base === undefined) return { missing: `no Python ${OLDEST.join('.')} or newer with the module venv was found` }
-  const requirements =
-    'models' in options ? 'requirements-models.txt' : options.train ? 'requirements-train.txt' : 'requirements.txt'
+  const requirements = requirementsFor(options)
   const hash = createHash('sha256').update(base.version)
   for (const name of ['requirements.txt', requirements]) hash.update(await readFile(join(HERE, name)))
   const folder = join(ENVIRONMENTS, hash.digest('hex').slice(0, 16))
@@ -56,6 +57,12 @@ export async function pythonEnvironment(options: { train: boolean } | { models: 
 }
 
 // --- internal ---
+
+function requirementsFor(options: Parameters<typeof pythonEnvironment>[0]): string {
+  if ('models' in options) return 'requirements-models.txt'
+  if ('server' in options) return 'requirements-server.txt'
+  return options.train ? 'requirements-train.txt' : 'requirements.txt'
+}
 
 const run = promisify(execFile)
 
@@ -86,10 +93,16 @@ async function exists(path: string): Promise<boolean> {
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { train: { type: 'boolean', default: true }, models: { type: 'boolean', default: false } },
+    options: {
+      train: { type: 'boolean', default: true },
+      models: { type: 'boolean', default: false },
+      server: { type: 'boolean', default: false }
+    },
     allowNegative: true
   })
-  const environment = await pythonEnvironment(values.models ? { models: true } : { train: values.train })
+  const environment = await pythonEnvironment(
+    values.models ? { models: true } : values.server ? { server: true } : { train: values.train }
+  )
   if ('missing' in environment) {
     console.error(environment.missing)
     process.exitCode = 1

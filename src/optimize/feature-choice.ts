@@ -58,6 +58,10 @@ const WEIGHT_INPUT: Readonly<Record<string, number>> = {
 }
 const OF_CONSTANT = new Set(['DequantizeLinear', 'Transpose', 'Cast', 'Identity', 'Reshape', 'Unsqueeze', 'Squeeze'])
 
+/** How tokens in a tensor of this name are pooled. */
+export const tokensOf = (tensor: string): 'mean' | 'first' =>
+  /(^|[._/-])(cls|class)([._/-]?token)?([._/-]|$)/i.test(tensor) ? 'first' : 'mean'
+
 /** Throws `InvalidPriorError` if `output` is not a tensor of the model, or no tensor can be chosen without it. */
 export function chooseFeature(facts: ModelFacts, options: { output?: string } = {}): FeatureChoice {
   const isOutput = new Set(facts.outputs.map(o => o.name))
@@ -68,7 +72,7 @@ export function chooseFeature(facts: ModelFacts, options: { output?: string } = 
       tensor,
       hidden: !isOutput.has(tensor),
       ...(quantisation === undefined ? {} : { quantisation }),
-      tokens: /(^|[._/-])(cls|class)([._/-]?token)?([._/-]|$)/i.test(tensor) ? 'first' : 'mean',
+      tokens: tokensOf(tensor),
       reason
     }
   }

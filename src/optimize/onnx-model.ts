@@ -7,15 +7,8 @@
  * left to the worker's memory and time limits.
  */
 import { InvalidPriorError } from '../errors.ts'
-import {
-  ELEMENT,
-  elementName,
-  type Dimension,
-  type GraphFacts,
-  type ImageInput,
-  type ModelFacts,
-  type TensorFacts
-} from './onnx-facts.ts'
+import { imageInputOf } from './image-input.ts'
+import type { GraphFacts, ImageInput, ModelFacts, TensorFacts } from './onnx-facts.ts'
 import { checkOperators } from './onnx-operators.ts'
 import { readModel } from './onnx-reader.ts'
 
@@ -23,8 +16,6 @@ import { readModel } from './onnx-reader.ts'
 export const MAX_ELEMENTS = 64 * 1024 * 1024
 /** Protobuf's own limit on a message. The weights of larger models are external data. */
 export const MAX_MODEL_BYTES = 2 ** 31 - 1
-/** Pixels of an input with a fixed size; matches the decoder's limit on images. */
-const MAX_INPUT_PIXELS = 4_000_000
 
 /**
  * Check an ONNX file and return its facts. Throws `InvalidPriorError` with the reason: not a model, too large, or anything that is
@@ -40,13 +31,7 @@ export function scanModel(bytes: Uint8Array, limits: { maxBytes?: number } = {})
   return { ...graph, image: imageInput(graph) }
 }
 
-const INPUT_TYPES: ReadonlyMap<number, ImageInput['elementType']> = new Map([
-  [ELEMENT.float, 'float32'],
-  [ELEMENT.float16, 'float16'],
-  [ELEMENT.uint8, 'uint8']
-])
-
-/** The one input of the graph, which must be a batch of images: float32, float16 or uint8, [N, C, H, W] or [N, H, W, C], C = 3 or 1. */
+/** The one input of the graph, which must be a batch of images. */
 function imageInput(graph: GraphFacts): ImageInput {
   const inputs = graph.inputs.filter(i => !graph.initializers.has(i.name))
   if (inputs.length !== 1) {
@@ -55,34 +40,5 @@ function imageInput(graph: GraphFacts): ImageInput {
       `the model has ${inputs.length} inputs${names === '' ? '' : ` (${names})`}; exactly one, the image, is supported: take the image tower alone, such as onnx/vision_model.onnx of the same repository, or export it (torch.onnx.export(model.vision_model, pixel_values, "vision_model.onnx"))`
     )
   }
-  const { name, elementType, shape } = inputs[0] as TensorFacts
-  const refuse = (why: string) =>
-    new InvalidPriorError(`input "${name}" is not a batch of images: ${why}; [N, 3, H, W] or [N, H, W, 3] is supported`)
-  const type = INPUT_TYPES.get(elementType)
-  if (type === undefined)
-    throw refuse(
-      `its numbers are ${elementName(elementType)} (float32, float16 and uint8 are supported): export it again with a float32 input`
-    )
-  if (shape === undefined || shape.length !== 4)
-    throw refuse(shape ? `it has ${shape.length} dimensions` : 'no shape is declared')
-  const [n, a, b, c] = shape
-  const isChannels = (d: Dimension) => d === 3 || d === 1
-  const layout = isChannels(a) || !isChannels(c) ? 'nchw' : 'nhwc'
-  const channels = layout === 'nchw' ? a : c
-  if (typeof channels === 'number' && !isChannels(channels)) throw refuse(`it has ${channels} channels`)
-  const [h, w] = layout === 'nchw' ? [b, c] : [a, b]
-  const size = (d: Dimension) => (typeof d === 'number' ? d : undefined)
-  const [batch, height, width] = [size(n), size(h), size(w)]
-  if (batch === 0 || height === 0 || width === 0) throw refuse('a dimension is 0')
-  if (batch !== undefined && batch > 1024) throw refuse(`its batch is fixed at ${batch} (at most 1024)`)
-  if ((height ?? 1) * (width ?? 1) > MAX_INPUT_PIXELS) throw refuse(`${height} x ${width} pixels`)
-  return {
-    name,
-    layout,
-    channels: channels === 1 ? 1 : 3,
-    elementType: type,
-    batch,
-    height,
-    width
-  }
+  return imageInputOf(inputs[0] as TensorFacts)
 }

@@ -1,5 +1,6 @@
 /**
- * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). Its kind is the owner's choice: a network (`onnx`) or human labels (`human`).
+ * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). Its kind is the owner's choice: a network (`onnx`, in a file or
+ * behind a server) or human labels (`human`).
  */
 import type { CID } from 'multiformats/cid'
 import { cborCid, encodeCbor } from '../codec.ts'
@@ -23,7 +24,10 @@ export interface FeatureBatch {
 
 export interface PriorDescriptor {
   readonly kind: 'onnx' | 'human'
-  /** CIDv1 raw sha2-256 of the model (or label) file: names the prior without giving it away. */
+  /**
+   * CIDv1 raw sha2-256 of the model (or label) file: names the prior without giving it away. Behind a server, where nobody sees the file, CIDv1
+   * dag-cbor of the model's name, version and metadata.
+   */
   readonly id: CID
   /** Files beside the model file that hold weights, by location: name and CIDv1 raw of each */
   readonly data?: ReadonlyArray<{ readonly location: string; readonly cid: CID }>
@@ -36,6 +40,8 @@ export interface PriorDescriptor {
   /** Its name in the model. */
   readonly tensor?: string
   readonly preprocessing?: Preprocessing
+  /** Set if the model runs on its owner's server: nobody else can run it, and its targets are the owner's claim */
+  readonly server?: { readonly protocol: 'open-inference-v2' }
   /** The bundle with which anyone can run the prior again (publish/bundle.ts), if it came as one. `dagBytes`: all its blocks */
   readonly bundle?: { readonly cid: CID; readonly dagBytes: number }
 }

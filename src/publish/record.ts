@@ -68,6 +68,7 @@ export const scoreSchema = z.strictObject({
   present: count,
   /** Claimed uniform value V; every peer recomputes it */
   uniformValue: finite,
+  /** `server`: the protocol by which its author asks a model that nobody else can run */
   ext
 })
 

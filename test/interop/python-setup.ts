@@ -10,6 +10,8 @@ declare module 'vitest' {
     train: boolean
     /** Path of the python that has transformers, timm and open_clip; empty where there is none */
     models: string
+    /** Path of the python that has MLServer; empty where there is none */
+    server: string
   }
 }
 
@@ -24,6 +26,9 @@ export default async function setup(project: TestProject): Promise<void> {
   const models = train ? await pythonEnvironment({ models: true }) : { missing: 'COOPT_INTEROP_TRAIN is "no"' }
   if ('missing' in models)
     process.stderr.write(`skipped: ${models.missing}; transformers, timm, open_clip and exporters are not tried\n`)
+  const server = await pythonEnvironment({ server: true })
+  if ('missing' in server) process.stderr.write(`skipped: ${server.missing}; MLServer is not tried\n`)
+  project.provide('server', 'python' in server ? server.python : '')
   project.provide('models', 'python' in models ? models.python : '')
   project.provide('python', 'python' in environment ? environment.python : '')
   project.provide('train', 'python' in environment && train)

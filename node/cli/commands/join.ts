@@ -13,10 +13,11 @@ export function joinCommand(invoke: Invoke): Command {
     .argument('<invite>', 'invite, or manifest CID', someText)
     .requiredOption(
       '--prior <prior>',
-      '.onnx file, folder with model.onnx, labels.csv, or a bundle (folder or CID)',
+      '.onnx file, folder with model.onnx, labels.csv, a bundle (folder or CID), or http://HOST:PORT/v2/models/NAME',
       someText
     )
     .option('--output <name>', 'model output to use as the feature', someText)
+    .option('--preprocessing <file>', 'settings of the images, instead of those beside the model', someText)
     .option('--once', 'exit when the dataset is complete', false)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
     .option('--max-partitions <number>', 'work on at most this many partitions', wholeNumber(1))
@@ -25,12 +26,16 @@ export function joinCommand(invoke: Invoke): Command {
     .action(async (invite: string, options: JoinOptions) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const { directoryCid } = await import('../../api/directory-cid.ts')
-        const isBundle = directoryCid(options.prior) !== undefined
-        const prior = isBundle ? options.prior : resolve(invocation.cwd, options.prior)
+        const { priorLocation } = await import('../../api/prior-location.ts')
+        const { preprocessing, ...rest } = options
+        const joinOptions = {
+          ...rest,
+          prior: priorLocation(options.prior, invocation.cwd),
+          ...(preprocessing === undefined ? {} : { preprocessing: resolve(invocation.cwd, preprocessing) })
+        }
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
-          api.join(invite, { ...options, prior }, call)
+          api.join(invite, joinOptions, call)
         ).finally(reporter.stop)
         const text = fieldLines([
           ['manifest', report.manifest],

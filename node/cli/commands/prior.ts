@@ -14,23 +14,30 @@ import { priorText } from '../prior-text.ts'
 export function priorCommand(invoke: Invoke): Command {
   const check = new Command('check')
     .description('show input, feature, preprocessing and speed, or why the prior is refused')
-    .argument('<prior>', '.onnx file, folder with model.onnx, labels.csv, or a bundle (folder or CID)', someText)
+    .argument(
+      '<prior>',
+      '.onnx file, folder with model.onnx, labels.csv, a bundle (folder or CID), or http://HOST:PORT/v2/models/NAME',
+      someText
+    )
     .option('--image <file>', 'also compute the feature of this image', someText)
     .option('--output <name>', 'model output to use as the feature', someText)
+    .option('--preprocessing <file>', 'settings of the images, instead of those beside the model', someText)
     .option(
       '--shared <invite>',
       'also show whether this swarm or merged dataset would accept it (invite or CID)',
       someText
     )
-    .action(async (prior: string, { image, output, shared }: PriorCheckOptions) => {
+    .action(async (prior: string, { image, output, preprocessing, shared }: PriorCheckOptions) => {
       await invoke(async invocation => {
         const options = {
           ...(image === undefined ? {} : { image: resolve(invocation.cwd, image) }),
-          ...(output === undefined ? {} : { output })
+          ...(output === undefined ? {} : { output }),
+          ...(preprocessing === undefined ? {} : { preprocessing: resolve(invocation.cwd, preprocessing) })
         }
         const { directoryCid } = await import('../../api/directory-cid.ts')
         const isCid = directoryCid(prior) !== undefined
-        const path = isCid ? prior : resolve(invocation.cwd, prior)
+        const { priorLocation } = await import('../../api/prior-location.ts')
+        const path = priorLocation(prior, invocation.cwd)
         const report =
           shared === undefined && !isCid
             ? await (await invocation.loadBackend()).checkPrior(path, options)

@@ -1,5 +1,4 @@
 /** coopt publish: starts a swarm from images in folders, tars, Parquet files or on IPFS; prints its manifest CID and the invite. */
-import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { POLICY_NAMES } from '../../../src/distribute/manifest.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
@@ -80,6 +79,7 @@ export function publishCommand(invoke: Invoke): Command {
     .action(async (texts: string[], { dim, referencePrior, ...rest }: Options) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
+        const { priorLocation } = await import('../../api/prior-location.ts')
         const sources = texts.map(text => sourceArgument(invocation.cwd, text))
         const [source = '', ...more] = sources
         const pipe = sources.find(isPipe)
@@ -93,7 +93,7 @@ export function publishCommand(invoke: Invoke): Command {
           ...rest,
           dimension: dim,
           ...(more.length === 0 ? {} : { more }),
-          ...(referencePrior === undefined ? {} : { referencePrior: resolve(invocation.cwd, referencePrior) })
+          ...(referencePrior === undefined ? {} : { referencePrior: priorLocation(referencePrior, invocation.cwd) })
         }
         const reporter = createReporter(invocation)
         const report = await withApi(

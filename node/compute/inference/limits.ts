@@ -22,6 +22,8 @@ export interface InferenceLimits {
   readonly imageBytes: number
   /** Bytes of a model with its external data. The `.onnx` file itself can have 2^31 - 1, which is what protobuf allows. */
   readonly modelBytes: number
+  /** How long a model server that was there may be away before work stops. Half an hour: a node of a cluster is replaced in minutes. */
+  readonly serverWaitMilliseconds: number
 }
 
 export const DEFAULT_LIMITS: InferenceLimits = {
@@ -31,7 +33,8 @@ export const DEFAULT_LIMITS: InferenceLimits = {
   retries: 2,
   recycleAfter: 500,
   ...decodeLimits(DEFAULT_IMAGE_LIMITS),
-  modelBytes: 8 * 1024 ** 3
+  modelBytes: 8 * 1024 ** 3,
+  serverWaitMilliseconds: 1_800_000
 }
 
 /** Limits that an operator may set for a node. */

@@ -34,6 +34,20 @@ export interface EmbedRequest {
   readonly images: readonly { readonly id: string; readonly bytes: Uint8Array }[]
 }
 
+/** How numbers travel to a model server: little-endian bytes, or a JSON array. */
+export type TensorEncoding = 'binary' | 'json'
+
+/** Decode and preprocess, for a model that runs elsewhere. Needs no model here. */
+export interface PrepareRequest {
+  readonly type: 'prepare'
+  readonly images: EmbedRequest['images']
+  readonly input: ImageInput
+  readonly preprocessing: Preprocessing
+  /** Images in the tensor: those missing at its end are zeros. */
+  readonly count: number
+  readonly encoding: TensorEncoding
+}
+
 /** Decode and forget: is each of these an image that every peer will be able to use? */
 export interface InspectRequest {
   readonly type: 'inspect'
@@ -55,7 +69,7 @@ export interface Operand {
   readonly data: Float64Array
 }
 
-export type Request = LoadRequest | EmbedRequest | InspectRequest | GemmRequest
+export type Request = LoadRequest | EmbedRequest | PrepareRequest | InspectRequest | GemmRequest
 
 export interface LoadReply {
   /** Shape of the feature tensor for one image, without the batch. */
@@ -73,6 +87,11 @@ export interface EmbedReply {
   readonly features: Float32Array
 }
 
+export interface PrepareReply {
+  /** One tensor of `count` images, encoded as asked. */
+  readonly tensor: Uint8Array
+}
+
 export type ImageFacts =
   | { readonly width: number; readonly height: number; readonly format: ImageKind }
   | { readonly error: string }
@@ -88,6 +107,7 @@ export interface GemmReply {
 export interface Replies {
   load: LoadReply
   embed: EmbedReply
+  prepare: PrepareReply
   inspect: InspectReply
   gemm: GemmReply
 }

@@ -70,9 +70,8 @@ export async function planBatch(
   return { ...plan, rows: 1, alone: 'in a batch the feature of an image depends on the others (dynamic quantisation)' }
 }
 
-// --- internal ---
-
-function isSame(one: Float32Array, other: Float32Array): boolean {
+/** Are these two features of one image, up to rounding? */
+export function isSame(one: Float32Array, other: Float32Array): boolean {
   if (one.length !== other.length) return false
   let [difference, length] = [0, 0]
   for (let i = 0; i < one.length; i++) {
@@ -84,7 +83,7 @@ function isSame(one: Float32Array, other: Float32Array): boolean {
 }
 
 /** A gradient with some texture; black without a seed. Two seeds have different ranges, as two photos have. */
-function picture(height: number, width: number, channels: number, seed?: number): Pixels {
+export function picture(height: number, width: number, channels: number, seed?: number): Pixels {
   const data = new Uint8Array(height * width * channels)
   if (seed !== undefined)
     for (let i = 0; i < data.length; i++) {

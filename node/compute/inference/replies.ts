@@ -4,7 +4,8 @@
  */
 import { z } from 'zod'
 import { InferenceError, InvalidImageError, InvalidPriorError } from '../../../src/errors.ts'
-import type { Replies, Request } from './messages.ts'
+import type { PrepareRequest, Replies, Request } from './messages.ts'
+import { BYTES_OF, MAX_NUMBER_CHARACTERS } from './tensor-bytes.ts'
 
 /** A score record states at most this many dimensions. */
 const MAX_DIMENSION = 1_048_576
@@ -24,6 +25,7 @@ const loadSchema = z.object({
   alone: z.string().max(MAX_MESSAGE_CHARACTERS).optional()
 })
 const embedSchema = z.object({ features: z.instanceof(Float32Array) })
+const prepareSchema = z.object({ tensor: z.instanceof(Uint8Array) })
 const inspectSchema = z.object({
   images: z.array(
     z.union([
@@ -33,7 +35,13 @@ const inspectSchema = z.object({
   )
 })
 const gemmSchema = z.object({ data: z.instanceof(Float64Array) })
-const SCHEMAS = { load: loadSchema, embed: embedSchema, inspect: inspectSchema, gemm: gemmSchema }
+const SCHEMAS = {
+  load: loadSchema,
+  embed: embedSchema,
+  prepare: prepareSchema,
+  inspect: inspectSchema,
+  gemm: gemmSchema
+}
 
 /** Errors that the worker reports by name are the same classes here. */
 const ERRORS: Record<string, new (message: string) => Error> = { InvalidImageError, InvalidPriorError }
@@ -61,8 +69,16 @@ function isAsLongAs(request: Request, reply: Replies[Request['type']]): boolean 
   if (request.type === 'embed') {
     return 'features' in reply && (request.images.length === 0 || reply.features.length % request.images.length === 0)
   }
+  if (request.type === 'prepare') return 'tensor' in reply && isTensorOf(request, reply.tensor)
   if (request.type === 'load') return true
   const { a, b, transposeA, transposeB } = request
   const numbers = (transposeA ? a.columns : a.rows) * (transposeB ? b.rows : b.columns)
   return 'data' in reply && reply.data.length === numbers
+}
+
+/** JSON has at least a digit and a separator for each number, and no more than what the longest takes. */
+function isTensorOf({ count, input, preprocessing, encoding }: PrepareRequest, { byteLength }: Uint8Array): boolean {
+  const numbers = count * input.channels * preprocessing.height * preprocessing.width
+  if (encoding === 'binary') return byteLength === numbers * BYTES_OF[input.elementType]
+  return byteLength >= 2 * numbers + 1 && byteLength <= (MAX_NUMBER_CHARACTERS + 1) * numbers + 2
 }

@@ -6,18 +6,16 @@ import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type * as Runtime from 'onnxruntime-node'
-import { InvalidImageError, InvalidPriorError } from '../../../src/errors.ts'
+import { InvalidPriorError } from '../../../src/errors.ts'
 import { createTensorWriter } from '../../../src/optimize/pixels.ts'
 import { poolFeatures } from '../../../src/optimize/pooling.ts'
-import type { Pixels } from '../../../src/optimize/resize.ts'
+import { decodeInto } from './decode-into.ts'
 import { externalPath, hashFile } from './external-data.ts'
 import type { ImageDecoder } from './images.ts'
 import type { EmbedRequest, LoadReply, LoadRequest } from './messages.ts'
 import { planBatch, type Probe } from './plan-batch.ts'
+import { NUMBERS, type TensorNumbers } from './tensor-bytes.ts'
 import { createSession, floatingPoint, loadRuntime, reason } from './runtime-session.ts'
-
-/** Two decodes in flight keep one core busy; more only hold memory. */
-const DECODES = 2
 
 export interface PriorSession {
   readonly facts: LoadReply
@@ -88,31 +86,6 @@ export async function loadSession(request: LoadRequest): Promise<PriorSession> {
 }
 
 // --- internal ---
-
-type TensorNumbers = Float32Array | Uint16Array | Uint8Array
-/** float16 goes to the runtime as the bits of its numbers. */
-const NUMBERS = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array } as const
-
-async function decodeInto(
-  images: EmbedRequest['images'],
-  decoder: ImageDecoder,
-  use: (pixels: Pixels, index: number) => void
-): Promise<void> {
-  let next = 0
-  const decodeSome = async (): Promise<void> => {
-    while (next < images.length) {
-      const i = next++
-      const image = images[i] as EmbedRequest['images'][number]
-      try {
-        use(await decoder.decode(image.bytes), i)
-      } catch (cause) {
-        if (!(cause instanceof InvalidImageError)) throw cause
-        throw new InvalidImageError(`sample ${image.id}: ${cause.message}`, { cause })
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: DECODES }, decodeSome))
-}
 
 /** The very bytes that the parent scanned, with the suffix appended: the file may have been exchanged meanwhile. */
 async function readChecked({ path, sha256, suffix }: LoadRequest): Promise<Uint8Array> {

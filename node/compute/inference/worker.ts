@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads'
 import { createGemmRunner } from './gemm-runner.ts'
 import { createImageDecoder, type ImageDecoder } from './images.ts'
 import type { Envelope, Replies, Request, Setup, WorkerAnswer } from './messages.ts'
+import { prepareTensor } from './prepare-tensor.ts'
 import { loadSession, type PriorSession } from './session.ts'
 
 /** Below everything interactive, above idle. */
@@ -39,6 +40,7 @@ async function handle(request: Request): Promise<Replies[Request['type']]> {
     for (const bytes of request.images) images.push(await (await decoder).inspect(bytes))
     return { images }
   }
+  if (request.type === 'prepare') return { tensor: await prepareTensor(request, await decoder) }
   if (prior === undefined) throw new Error('no model is loaded')
   return { features: await prior.embed(request.images, await decoder) }
 }

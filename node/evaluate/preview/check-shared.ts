@@ -87,10 +87,17 @@ async function withBundle<T>(
 async function checkFiles(
   components: CheckComponents,
   path: string,
-  { image, output, shared }: PriorCheckOptions,
+  { image, output, preprocessing, shared }: PriorCheckOptions,
   { onEvent, signal }: Call
 ): Promise<PriorReport> {
-  const options = { limits: components.limits, scratch: components.spool, ...(output === undefined ? {} : { output }) }
+  const options = {
+    limits: components.limits,
+    scratch: components.spool,
+    ...(output === undefined ? {} : { output }),
+    ...(preprocessing === undefined ? {} : { preprocessing }),
+    signal,
+    onWarning: (message: string) => onEvent({ type: 'log', level: 'warn', message })
+  }
   const report = await checkPrior(path, { ...options, ...(image === undefined ? {} : { image }) })
   if (shared === undefined || report.refusals.length > 0) return report
   const round = await roundOf(components, shared, signal)
