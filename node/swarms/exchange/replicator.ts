@@ -8,6 +8,7 @@
 import type { PeerKey } from '../../../src/envelope.ts'
 import { CoOptError } from '../../../src/errors.ts'
 import { least } from '../../../src/extremes.ts'
+import { peerIdOf } from '../../../src/peer-key.ts'
 import { heldBundle, keepBundle } from '../../priors/bundle/fetch-bundle.ts'
 import type { CID } from 'multiformats/cid'
 import type { Content } from '../../content/content.ts'
@@ -17,6 +18,9 @@ import type { ReadableState } from '../../state/swarm-state.ts'
 /** After a failed fetch: 5 s, doubling to 5 min. The fetch itself waits for minutes. */
 const FIRST_RETRY_MS = 5_000
 const MAX_RETRY_MS = 300_000
+
+/** Files fetched at once: one that nobody has must not hold up the others. */
+const CONCURRENCY = 4
 
 interface Wanted {
   readonly cid: CID
@@ -89,30 +93,56 @@ export function createReplicator({
     return fitting
   }
 
-  const pass = async (): Promise<void> => {
+  /** Returns whether it is here now. */
+  const fetchOne = async ({ cid, bytes, from, isBundle = false }: Wanted): Promise<boolean> => {
+    const key = keyOf(cid, bytes)
+    try {
+      if (isBundle) await keepBundle({ cid, dagBytes: bytes }, content, { signal, from })
+      else await content.fetch(cid, bytes, { signal, from })
+      failures.delete(key)
+      return true
+    } catch (error) {
+      if (signal.aborted) return false
+      if (!(error instanceof CoOptError)) throw error
+      const count = (failures.get(key)?.count ?? 0) + 1
+      const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1))
+      failures.set(key, { count, retryAt: performance.now() + delay })
+      logger.debug('not replicated yet', { cid: cid.toString(), reason: error.message })
+      return false
+    }
+  }
+
+  /** What is wanted now, is not here, and may be asked for. */
+  const lacking = async (): Promise<Wanted[]> => {
     isStale = false
-    clearTimeout(timer)
     const files = wanted()
     const keys = new Set(files.map(({ cid, bytes }) => keyOf(cid, bytes)))
     for (const key of failures.keys()) if (!keys.has(key)) failures.delete(key)
-    for (const { cid, bytes, from, isBundle = false } of files) {
-      if (signal.aborted) return
-      const key = keyOf(cid, bytes)
-      if ((failures.get(key)?.retryAt ?? 0) > performance.now()) continue
-      if (isBundle ? (await heldBundle(cid, content)) !== undefined : await content.holds(cid)) continue
-      try {
-        if (isBundle) await keepBundle({ cid, dagBytes: bytes }, content, { signal, from })
-        else await content.fetch(cid, bytes, { signal, from })
-        failures.delete(key)
-      } catch (error) {
-        if (signal.aborted) return
-        if (!(error instanceof CoOptError)) throw error
-        const count = (failures.get(key)?.count ?? 0) + 1
-        const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1))
-        failures.set(key, { count, retryAt: performance.now() + delay })
-        logger.debug('not replicated yet', { cid: cid.toString(), reason: error.message })
+    const out: Wanted[] = []
+    for (const file of files) {
+      if (signal.aborted) return []
+      const { cid, bytes, isBundle = false } = file
+      if ((failures.get(keyOf(cid, bytes))?.retryAt ?? 0) > performance.now()) continue
+      if (isBundle ? (await heldBundle(cid, content)) === undefined : !(await content.holds(cid))) out.push(file)
+    }
+    return out
+  }
+
+  const pass = async (): Promise<void> => {
+    clearTimeout(timer)
+    const queue = createAuthorQueue()
+    queue.replace(await lacking())
+    const work = async (): Promise<void> => {
+      while (!signal.aborted) {
+        if (isStale) queue.replace(await lacking())
+        const taken = queue.take()
+        if (taken === undefined) return
+        taken.ended(await fetchOne(taken.file))
       }
     }
+    const works = await Promise.allSettled(Array.from({ length: CONCURRENCY }, work))
+    for (const done of works) if (done.status === 'rejected') throw done.reason
+    if (signal.aborted) return
     const soonest = least([...failures.values()].map(({ retryAt }) => retryAt))
     if (Number.isFinite(soonest)) wakeIn(Math.max(0, soonest - performance.now()))
   }
@@ -152,6 +182,39 @@ export function createReplicator({
 }
 
 // --- internal ---
+
+/**
+ * Files to fetch, each time the first of an author of whom the fewest are under way or did not come: a fetch of what nobody has takes minutes,
+ * and anybody may name any number of such files.
+ */
+function createAuthorQueue() {
+  let waiting: { file: Wanted; author: string }[] = []
+  const underWay = new Set<string>()
+  const burden = new Map<string, number>()
+  const burdenOf = ({ author }: { author: string }): number => burden.get(author) ?? 0
+  return {
+    replace: (files: readonly Wanted[]): void => {
+      waiting = files
+        .filter(({ cid, bytes }) => !underWay.has(keyOf(cid, bytes)))
+        .map(file => ({ file, author: peerIdOf(file.from) }))
+    },
+    take: (): { file: Wanted; ended(isHere: boolean): void } | undefined => {
+      const fewest = least(waiting.map(burdenOf))
+      const at = waiting.findIndex(one => burdenOf(one) === fewest)
+      const [taken] = at < 0 ? [] : waiting.splice(at, 1)
+      if (taken === undefined) return undefined
+      const { file, author } = taken
+      const key = keyOf(file.cid, file.bytes)
+      underWay.add(key)
+      burden.set(author, burdenOf(taken) + 1)
+      const ended = (isHere: boolean): void => {
+        underWay.delete(key)
+        if (isHere) burden.set(author, burdenOf(taken) - 1)
+      }
+      return { file, ended }
+    }
+  }
+}
 
 /** With the length: a record that states a wrong one for the content of others does not keep theirs from being tried. */
 function keyOf(cid: CID, bytes: number): string {

@@ -7,6 +7,7 @@ import { createReplicator } from '../../../../node/swarms/exchange/replicator.ts
 import type { ReadableState } from '../../../../node/state/swarm-state.ts'
 import { rawCid } from '../../../../src/codec.ts'
 import { ContentUnavailableError } from '../../../../src/errors.ts'
+import { testCid, testPeer } from '../../../helpers/swarm-factory.ts'
 
 test('bundles are fetched, smallest first, as far as their limit goes, and the others are told once', async () => {
   const author = Uint8Array.of(1)
@@ -80,4 +81,35 @@ test('a file that nobody sends is asked for less and less often, and not at all 
   } finally {
     vi.useRealTimers()
   }
+})
+
+test('files that nobody has do not hold up those of other authors, however many there are', async () => {
+  const [honest, liar] = [testPeer('honest').key, testPeer('liar').key]
+  const raw = (author: Uint8Array, i: number) => ({
+    partition: 0,
+    result: { body: { raw: testCid(`${author[0]} ${i}`), author } }
+  })
+  const results = [
+    ...Array.from({ length: 100 }, (_, i) => raw(liar, i)),
+    ...Array.from({ length: 20 }, (_, i) => raw(honest, i))
+  ]
+  const state = {
+    swarm: { manifest: { partitions: [{ rows: 1 }], dimension: 1 } },
+    events: new EventTarget(),
+    view: () => ({ chosen: new Map(), pending: new Map([[0, results]]) })
+  } as unknown as ReadableState
+  let fetched = 0
+  const { promise: all, resolve } = Promise.withResolvers<void>()
+  const content = {
+    holds: async () => false,
+    fetch: async (_: unknown, __: number, { from, signal }: { from: Uint8Array; signal: AbortSignal }) => {
+      if (from === liar) await once(signal, 'abort')
+      else if (++fetched === 20) resolve()
+    }
+  } as unknown as Content
+  const replicator = createReplicator({ state, content, maxBundleBytes: 0, logger: silentLogger })
+  replicator.start()
+  await all
+  await replicator.stop()
+  expect(fetched).toBe(20)
 })
