@@ -30,7 +30,5 @@ test('what was asked of a thread that dies or is closed is an error, and so is e
   await expect(thread.ask(1)).rejects.toThrow('it died')
 
   const closed = startThread(ECHO, 'the echo')
-  const asked = expect(closed.ask('nothing')).rejects.toThrow('the echo ended')
-  await closed.close()
-  await asked
+  await Promise.all([expect(closed.ask('nothing')).rejects.toThrow('the echo ended'), closed.close()])
 })
