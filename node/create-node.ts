@@ -2,14 +2,13 @@
  * Everything that the commands can do, in process and typed: each operation picks what it needs from the runtime and calls the folder that does
  * the work. Arguments are checked before, by the table of api/operations.ts.
  */
-import { resolve } from 'node:path'
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
 import type { CallOptions, CoOptApi, CoOptNode, CoOptNodeInit } from './api/api.ts'
 import { callSignal } from './api/call-signal.ts'
 import { withCheckedArguments } from './api/operations.ts'
-import { priorLocation } from './api/prior-location.ts'
+import { absolutePaths, priorLocation } from './api/prior-location.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { mergeToFolder } from './export/merge-to-folder.ts'
@@ -109,11 +108,7 @@ export function nodeOf(
           onEvent: call.onEvent ?? onEvent,
           logger
         },
-        {
-          ...options,
-          prior,
-          ...(options.preprocessing === undefined ? {} : { preprocessing: resolve(options.preprocessing) })
-        },
+        { ...absolutePaths(options), prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
       ).finally(() => priorsAtWork.delete(id))
@@ -156,11 +151,7 @@ export function nodeOf(
           spool
         },
         priorLocation(prior),
-        {
-          ...options,
-          ...(options.image === undefined ? {} : { image: resolve(options.image) }),
-          ...(options.preprocessing === undefined ? {} : { preprocessing: resolve(options.preprocessing) })
-        },
+        absolutePaths(options),
         { onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }
       ),
 

@@ -1,5 +1,6 @@
 /** Options and report of `evaluate`: a merged dataset measured with labels that no participant saw. See api.ts. */
 import { z } from 'zod'
+import { PRIOR_KINDS } from '../../src/optimize/prior-kind.ts'
 
 const count = z.number().int().nonnegative()
 const text = z.string().min(1).max(16_384)
@@ -53,7 +54,7 @@ const stagesSchema = z.object({
 const participantSchema = z.object({
   peer: z.string(),
   prior: z.string(),
-  kind: z.enum(['onnx', 'human']),
+  kind: z.enum(PRIOR_KINDS),
   /** Shards of the dataset that are its work, and their rows with a target, as its records say */
   partitions: count,
   rows: count,

@@ -49,14 +49,18 @@ export const publishOptionsSchema = z.strictObject({
 
 export const joinOptionsSchema = z.strictObject({
   /**
-   * An .onnx file, a folder with model.onnx and preprocessor_config.json, a .csv of labels, a bundle as a folder or by its CID, or the URL of a
-   * model behind a server (`http://host:8000/v2/models/NAME`)
+   * An .onnx file, a folder with model.onnx and preprocessor_config.json, a .csv of labels, a table of vectors, a bundle as a folder or by its
+   * CID, or the URL of a model behind a server (`http://host:8000/v2/models/NAME`)
    */
   prior: text,
   /** Output to use as the feature instead of the one chosen by rule */
   output: z.string().min(1).max(1024).optional(),
   /** File with the settings of the images, instead of one beside the model */
   preprocessing: text.optional(),
+  /** Column with the keys of a table of vectors instead of the one chosen by rule */
+  key: z.string().min(1).max(1024).optional(),
+  /** Where the file names of labels or of a table lead: folder of the images, or CSV `name,sha256` */
+  images: text.optional(),
   /** Resolve when the dataset is complete */
   once: z.boolean(),
   /** Threads of the inference process */
@@ -73,6 +77,8 @@ export const priorCheckOptionsSchema = z.strictObject({
   image: text.optional(),
   output: z.string().max(1024).optional(),
   preprocessing: text.optional(),
+  key: z.string().max(1024).optional(),
+  images: text.optional(),
   /** Invite or manifest CID of a swarm, or root of a merged dataset: would it accept the prior? */
   shared: text.optional()
 })

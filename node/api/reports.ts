@@ -1,5 +1,6 @@
 /** Results of the operations in api.ts, as schemas of plain JSON-able values. Unknown values are left out. */
 import { z } from 'zod'
+import { PRIOR_KINDS } from '../../src/optimize/prior-kind.ts'
 
 /** Why a file, an entry of an archive or an image of a source is not a sample. */
 export const LEFT_OUT_REASONS = [
@@ -64,7 +65,7 @@ export const joinReportSchema = z.object({
   manifest: z.string(),
   peer: z.string(),
   prior: z.string(),
-  /** What nobody said about the images that the prior takes, and was taken for granted; left out where all was said */
+  /** What nobody said about images, keys or vectors, and was taken for granted; left out where all was said */
   assumed: z.array(z.string()).optional(),
   /** Partitions this participant worked on */
   partitions: count,
@@ -147,7 +148,7 @@ export const sharedReportSchema = z.object({
   /** The present reference, and how well the prior maps onto it; left out while there is none */
   reference: referenceSchema.omit({ uniformValue: true }).optional(),
   alignment: z.object({ looR2: z.number(), looCosine: z.number(), looZ: z.number(), minLooZ: z.number() }).optional(),
-  /** On the shared images; left out for labels of people */
+  /** On the shared images; of a model only */
   imagesPerSecond: z.number().optional(),
   /** Would `join` go on? */
   admitted: z.boolean(),
@@ -156,10 +157,13 @@ export const sharedReportSchema = z.object({
 })
 
 export const priorReportSchema = z.object({
-  /** CID of the model or label file; of what a server says of its model, left out where it says nothing usable */
+  /**
+   * CID of the model or label file, of all that a table consists of, or of what a server says of its model; left out where the server says
+   * nothing usable
+   */
   id: z.string().optional(),
   name: z.string(),
-  kind: z.enum(['onnx', 'human']),
+  kind: z.enum(PRIOR_KINDS),
   /** Of its files; 0 for a model behind a server */
   bytes: count,
   /** Of a model behind a server: where it is, and how tensors get there */
@@ -171,7 +175,7 @@ export const priorReportSchema = z.object({
       transport: z.string().optional()
     })
     .optional(),
-  /** Left out for a human prior */
+  /** Of a model only */
   input: z.object({ name: z.string(), shape: z.array(z.union([z.number(), z.string()])) }).optional(),
   /** The tensor taken as the feature and the rule that chose it */
   output: z.object({ name: z.string(), rule: z.string() }).optional(),
@@ -179,6 +183,10 @@ export const priorReportSchema = z.object({
   dimension: count,
   /** One line per step, in order */
   preprocessing: z.array(z.string()),
+  /** Images that a table has a vector for, or people a label */
+  images: count.optional(),
+  /** What was guessed about the files of a table or of labels; left out where all was said */
+  assumed: z.array(z.string()).optional(),
   imagesPerSecond: z.number().optional(),
   /** With an image: facts of its feature */
   feature: z.object({ norm: z.number(), head: z.array(z.number()) }).optional(),

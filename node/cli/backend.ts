@@ -55,16 +55,9 @@ export async function openLocal(home: string, options: OpenOptions): Promise<Loc
 }
 
 /** Looks at files of this machine, or asks a model server: needs no home. Errors as `CoOptApi.priorCheck`. */
-export async function checkPrior(
-  prior: string,
-  { image, output, preprocessing }: PriorCheckOptions
-): Promise<PriorReport> {
+export async function checkPrior(prior: string, options: Omit<PriorCheckOptions, 'shared'>): Promise<PriorReport> {
   const { checkPrior: check } = await import('../priors/check-prior.ts')
-  return await check(prior, {
-    ...(image === undefined ? {} : { image }),
-    ...(output === undefined ? {} : { output }),
-    ...(preprocessing === undefined ? {} : { preprocessing })
-  })
+  return await check(prior, options)
 }
 
 /** Writes a bundle; needs no home. Throws `InvalidPriorError`, `InvalidInputError`. */

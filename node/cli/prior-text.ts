@@ -30,6 +30,8 @@ export function priorText(report: PriorReport): string {
     ['input', input === undefined ? undefined : `${input.name} [${input.shape.join(', ')}]`],
     ['feature', output === undefined ? undefined : `${output.name}: ${output.rule}`],
     ['l', report.dimension],
+    ['images', report.images],
+    ...(report.assumed ?? []).map((what, i) => [i === 0 ? 'assumed' : '', what] as const),
     ...report.preprocessing.map((step, i) => [i === 0 ? 'preprocess' : '', step] as const),
     ['speed', imagesPerSecond === undefined ? undefined : `${imagesPerSecond.toFixed(1)} images/s`],
     [

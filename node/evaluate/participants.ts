@@ -17,6 +17,7 @@ import type { ContentReader } from '../content/read-content.ts'
 import { entryAt } from '../merge/merged-directory.ts'
 import type { OpenMerged } from '../merge/open-merged.ts'
 import { roundOfDataset, type Round } from './preview/round.ts'
+import type { PriorKind } from '../../src/optimize/prior-kind.ts'
 
 /** The number of pairs grows quadratically; of more priors, those with the most rows are evaluated. */
 export const MAX_PARTICIPANTS = 32
@@ -24,7 +25,7 @@ export const MAX_PARTICIPANTS = 32
 export interface Participant {
   readonly peer: string
   readonly prior: string
-  readonly kind: 'onnx' | 'human'
+  readonly kind: PriorKind
   readonly partitions: number
   readonly rows: number
   readonly uniformValue: number

@@ -40,9 +40,9 @@ export async function alignedPrior(
   init: MakerInit
 ): Promise<TargetMaker> {
   const { descriptor } = prior
-  if (descriptor.kind === 'human')
+  if (descriptor.kind !== 'onnx')
     throw new InvalidInputError(
-      `${descriptor.name} is a label file and has no targets for images that it does not name`
+      `${descriptor.name} is a ${descriptor.kind === 'human' ? 'label file' : 'table of vectors'} and has no targets for images that it does not name: give a model`
     )
   const { shared, alignment } = swarm.manifest
   const computer = createTargetComputer({ swarm, prior, projector, batchSize: init.batchSize })

@@ -8,6 +8,9 @@ import type { ColumnChunk } from '../../src/distribute/parquet-footer.ts'
 import { type Field, fieldOf, I32, integerOf, readStruct, STRUCT } from '../../src/distribute/thrift.ts'
 import { InvalidContentError } from '../../src/errors.ts'
 
+/** Physical type of values of one length, which may be a byte; others take four or more: a byte array has its length before its bytes */
+const FIXED_LENGTH = 7
+
 const DATA_PAGE = 0
 const INDEX_PAGE = 1
 const DICTIONARY_PAGE = 2
@@ -29,7 +32,7 @@ const HEADER_FIELD: Readonly<Record<number, number>> = {
  *
  * Throws `InvalidContentError` when pages do not fill the chunk, hold more or less values than it says, or are of no known kind.
  */
-export function checkPages(chunk: Uint8Array, { path, values }: ColumnChunk, maxBytes: number): number {
+export function checkPages(chunk: Uint8Array, { path, type, values }: ColumnChunk, maxBytes: number): number {
   let bytes = 0
   let entries = 0
   for (let at = 0; at < chunk.byteLength;) {
@@ -46,8 +49,7 @@ export function checkPages(chunk: Uint8Array, { path, values }: ColumnChunk, max
     if (bytes > maxBytes) throw new InvalidContentError(`the column ${path} decodes to more than ${maxBytes} bytes`)
     const inner = readStruct(header.value).fields
     const count = need(inner, 1, path)
-    // a byte array is its length in four bytes and its bytes
-    if (kind === DICTIONARY_PAGE && count > decoded / 4)
+    if (kind === DICTIONARY_PAGE && count > decoded / (type === FIXED_LENGTH ? 1 : 4))
       throw new InvalidContentError(`the column ${path} has a dictionary of ${count} values in ${decoded} bytes`)
     if (kind === DATA_PAGE_V2 && need(inner, 5, path) + need(inner, 6, path) > Math.min(encoded, decoded))
       throw new InvalidContentError(`the column ${path} has a page with more levels than bytes`)

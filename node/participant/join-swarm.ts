@@ -23,7 +23,7 @@ import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
 import { mergeSwarm } from '../merge/merge-swarm.ts'
 import { createTargetComputer } from '../priors/compute-targets.ts'
-import { assumptions } from '../priors/describe-preprocessing.ts'
+import { assumedOf, assumptions } from '../priors/describe-preprocessing.ts'
 import { checkPublishedFacts } from './join-options.ts'
 import { participate } from './participant.ts'
 import { referenceReport } from '../swarms/peer-rows.ts'
@@ -63,11 +63,21 @@ export async function joinSwarm(
     throw new InvalidInputError(
       `the publisher of swarm "${manifest.name}" has not admitted this node: ask for ${peerIdOf(self)} to be added`
     )
+  let told = performance.now()
+  const onRows = (rows: number): void => {
+    signal.throwIfAborted()
+    if (performance.now() - told < READING_MS) return
+    told = performance.now()
+    onEvent({ type: 'log', level: 'info', message: `reading the table: ${rows} vectors so far` })
+  }
   const loadOptions = {
+    onRows,
     limits: { ...components.limits, ...decodeLimits(imageLimitsOf(manifest)) },
     scratch: components.spool,
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.preprocessing === undefined ? {} : { preprocessing: options.preprocessing }),
+    ...(options.key === undefined ? {} : { key: options.key }),
+    ...(options.images === undefined ? {} : { images: options.images }),
     onWarning: (message: string) => onEvent({ type: 'log', level: 'warn', message }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.name === undefined ? {} : { name: options.name }),
@@ -79,7 +89,7 @@ export async function joinSwarm(
     onLicense: message => onEvent({ type: 'log', level: 'info', message }),
     signal: AbortSignal.any([signal, kill])
   })
-  const assumed = assumptions(prior.descriptor.preprocessing)
+  const assumed = [...assumptions(prior.descriptor.preprocessing), ...assumedOf(prior.descriptor)]
   for (const what of assumed)
     onEvent({ type: 'log', level: 'warn', message: `prior "${prior.descriptor.name}": ${what}` })
   if (prior.descriptor.feature !== undefined)
@@ -164,6 +174,9 @@ export async function joinSwarm(
 }
 
 // --- internal ---
+
+/** Between two messages of progress. */
+const READING_MS = 5000
 
 /** A member that is online is found within a second; a node that is alone for now begins soon. */
 const FIRST_CONTACT_MS = 3000

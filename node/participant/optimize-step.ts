@@ -2,7 +2,7 @@
  * Step 2 as a participant takes it: the prior's targets on the shared set, once, and on partition after partition, each published as
  * soon as it is done. Finished batches are in a journal: what a crash or a stop leaves there is not computed again.
  */
-import { InvalidContentError } from '../../src/errors.ts'
+import { InvalidContentError, InvalidPriorError } from '../../src/errors.ts'
 import { priorIdentity } from '../../src/optimize/prior.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { Result, Score, SignedRecord } from '../../src/publish/record.ts'
@@ -39,7 +39,10 @@ export interface StopSignals {
   kill: AbortSignal
 }
 
-/** `no-targets`: the prior, a human one, knows none of the rows. `left`: another peer finished it meanwhile. */
+/** A record of fewer is refused by everybody. */
+const MIN_PRESENT = 2
+
+/** `no-targets`: the prior, labels or a table, knows none of the rows. `left`: another peer finished it meanwhile. */
 export type PartitionOutcome = 'published' | 'no-targets' | 'left'
 
 export interface OptimizeStep {
@@ -79,6 +82,16 @@ export function createOptimizeStep(
       },
       signal: kill
     })
+    if (present < MIN_PRESENT)
+      throw new InvalidPriorError(
+        `"${name}" knows ${present} of the ${manifest.shared.rows} shared images: its keys must be their CIDs, the sha256 of their files, or file names of the very files that were published ("coopt prior check --shared" tells the coverage)`
+      )
+    if (present < manifest.shared.rows)
+      onEvent({
+        type: 'log',
+        level: 'info',
+        message: `"${name}" knows ${present} of ${manifest.shared.rows} shared images`
+      })
     const record = await publish<Score>({
       type: 'score',
       prior: {

@@ -20,9 +20,10 @@ import { openBundle } from './bundle/open-bundle.ts'
 import { describePreprocessing } from './describe-preprocessing.ts'
 import { hashFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
-import { readLabelFile } from './human-prior.ts'
+import { checkLabels, checkTable } from './check-rows.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
-import { findPrior, loadOnnx, withToken } from './load-prior.ts'
+import { findPrior, loadOnnx, optionsOwner, withToken, type PriorFiles } from './load-prior.ts'
+import { refuseOptions } from './refuse-options.ts'
 import { transportText } from './server/infer-by.ts'
 import { loadServerPrior, type ServerPrior } from './server/server-prior.ts'
 import { isServerUrl, parseServerUrl } from './server/server-url.ts'
@@ -39,10 +40,14 @@ const PHOTO = { width: 500, height: 375 }
 
 export interface CheckOptions {
   /** Image whose feature is shown, and with which the speed is measured. */
-  readonly image?: string
-  readonly output?: string
+  readonly image?: string | undefined
+  readonly output?: string | undefined
   /** File with the settings of the images, instead of one beside the model */
-  readonly preprocessing?: string
+  readonly preprocessing?: string | undefined
+  /** Column of a table with its keys */
+  readonly key?: string | undefined
+  /** Where the file names of a table or of labels lead */
+  readonly images?: string | undefined
   readonly threads?: number
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */
@@ -59,7 +64,8 @@ export interface CheckOptions {
 export async function checkPrior(path: string, options: CheckOptions = {}): Promise<PriorReport> {
   if (isServerUrl(path)) return await checkServer(path, options)
   const files = await findPrior(path)
-  const file = files.kind === 'onnx' ? files.model : files.labels
+  refuseOptions(path, optionsOwner(files), options)
+  const file = mainFile(files)
   const { size } = await stat(file)
   // a file that nobody could load is not hashed first
   if (files.kind === 'onnx') await checkModelSize(file, Infinity)
@@ -75,11 +81,13 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
     preprocessing: [],
     refusals: [refusal(error)]
   })
-  if (files.kind === 'human') {
+  if (files.kind !== 'onnx') {
     try {
-      const { labels } = await readLabelFile(files.labels)
-      const rule = `${labels.kind === 'hard' ? 'one-hot' : 'soft'} labels of ${labels.count} samples`
-      return { ...head, output: { name: 'label', rule }, dimension: labels.dimension, preprocessing: [], refusals: [] }
+      const found =
+        files.kind === 'table'
+          ? await checkTable(files.table, options)
+          : await checkLabels(files.labels, options.images)
+      return { ...head, ...found, refusals: [] }
     } catch (error) {
       return refused(error)
     }
@@ -112,8 +120,14 @@ export async function checkPrior(path: string, options: CheckOptions = {}): Prom
 
 // --- internal ---
 
+function mainFile(files: PriorFiles): string {
+  if (files.kind === 'table') return files.table.parts[0]?.vectors ?? ''
+  return files.kind === 'onnx' ? files.model : files.labels
+}
+
 async function checkServer(url: string, options: CheckOptions): Promise<PriorReport> {
   const { name, path, server } = parseServerUrl(url)
+  refuseOptions(url, 'server', options)
   const head = { name, kind: 'onnx' as const, bytes: 0, server: { url: `${server}${path}` } }
   let prior: ServerPrior
   try {

@@ -1,5 +1,6 @@
 /** Preprocessing in words: what `coopt prior check` shows and `join` warns of. */
 import type { ImageInput } from '../../src/optimize/onnx-facts.ts'
+import type { PriorDescriptor } from '../../src/optimize/prior.ts'
 import type { Preprocessing, ResizeTo } from '../../src/optimize/preprocessing.ts'
 
 /** One line per step, in order; first what was assumed. */
@@ -24,6 +25,11 @@ export function assumptions(preprocessing: Preprocessing | undefined): string[] 
   const usual =
     "assumed, no settings were found: ImageNet's usual mean and standard deviation, the whole image squeezed"
   return [...(assumed ? [usual] : []), ...notes.map(note => `assumed: ${note}`)]
+}
+
+/** What was guessed about the files of a table or of labels. */
+export function assumedOf({ assumed = [] }: Pick<PriorDescriptor, 'assumed'>): string[] {
+  return assumed.map(what => `assumed: ${what}`)
 }
 
 function sizeText(to: ResizeTo): string {

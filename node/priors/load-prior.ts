@@ -1,6 +1,7 @@
 /**
  * PRIOR as a person gives it -> `PriorModel`: an `.onnx` file, a folder with `model.onnx` (or `onnx/model.onnx`), either with the settings
- * of its images beside it (find-config.ts), a label file (`.csv`), or the URL of a model behind a server (server/server-prior.ts).
+ * of its images beside it (find-config.ts), a label file (`.csv`), a table of vectors (table/find-table.ts), or the URL of a model behind a
+ * server (server/server-prior.ts).
  *
  * A folder with `bundle.json` is a bundle (src/publish/bundle.ts) and must be exactly what it says.
  */
@@ -10,11 +11,15 @@ import { InvalidPriorError } from '../../src/errors.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import { isBundle, openBundle } from './bundle/open-bundle.ts'
 import { findConfig, readConfig } from './find-config.ts'
+import { refuseOptions, type OptionsOwner } from './refuse-options.ts'
+import { tableOfFile, tableOfFolder, type TableFiles } from './table/find-table.ts'
+import { openTable } from './table/open-table.ts'
+import { createTablePrior } from './table/table-prior.ts'
 import { createHumanPrior, readLabelFile } from './human-prior.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { createOnnxPrior, scanModelFile, type OnnxPrior } from './onnx-prior.ts'
 import { loadServerPrior } from './server/server-prior.ts'
-import { isServerUrl } from './server/server-url.ts'
+import { isServerUrl, parseServerUrl } from './server/server-url.ts'
 
 /** Of the .onnx files in a folder as many are named in an error. */
 const MAX_LISTED = 12
@@ -22,10 +27,16 @@ const MAX_LISTED = 12
 const MAX_NAME_CHARACTERS = 64
 
 export interface LoadPriorOptions {
-  /** Tensor to take as the feature. */
-  readonly output?: string
+  /** Tensor to take as the feature; column or tensor of a table's vectors. */
+  readonly output?: string | undefined
   /** File with the settings of the images, instead of one beside the model */
-  readonly preprocessing?: string
+  readonly preprocessing?: string | undefined
+  /** Column of a table with its keys. */
+  readonly key?: string | undefined
+  /** Folder of the images, or CSV `name,sha256`, where the file names of labels or of a table lead. */
+  readonly images?: string | undefined
+  /** Called while a table is read, with the vectors so far. What it throws ends the reading. */
+  readonly onRows?: (rows: number) => void
   /** Threads of the runtime; 1 leaves the other cores to the node. */
   readonly threads?: number
   /** Told to the other peers; the file's (or folder's) name without its ending otherwise. */
@@ -51,6 +62,7 @@ export type PriorFiles =
       readonly bundle?: string
     }
   | { readonly kind: 'human'; readonly labels: string; readonly name: string }
+  | { readonly kind: 'table'; readonly table: TableFiles; readonly name: string }
 
 /** Which files a path means. Throws `InvalidPriorError` saying what is missing. */
 export async function findPrior(path: string): Promise<PriorFiles> {
@@ -58,18 +70,22 @@ export async function findPrior(path: string): Promise<PriorFiles> {
     throw new InvalidPriorError('a model behind a server has no files: give an .onnx file or a folder with model.onnx')
   const what = await kindOf(path)
   if (what === undefined)
-    throw new InvalidPriorError(`${path} does not exist; give an .onnx file, a folder with model.onnx, or labels.csv`)
+    throw new InvalidPriorError(
+      `${path} does not exist; give an .onnx file, a folder with model.onnx, labels.csv, or a table of vectors`
+    )
   const name = basename(path, extname(path)).slice(0, MAX_NAME_CHARACTERS) || 'prior'
   if (what === 'file') {
     const end = extname(path).toLowerCase()
     if (end === '.csv') return { kind: 'human', labels: path, name }
     if (end === '.onnx') return { kind: 'onnx', model: path, name }
+    const table = await tableOfFile(path)
+    if (table !== undefined) return { kind: 'table', table, name }
     if (end === '.car')
       throw new InvalidPriorError(
         `${path} is an archive: take it into the home with "coopt import ${path}", then give the CID that it has`
       )
     throw new InvalidPriorError(
-      `${path} is not a prior: an .onnx file, a folder with model.onnx, or labels.csv is needed`
+      `${path} is not a prior: an .onnx file, a folder with model.onnx, labels.csv, or a table of vectors (.npy, .parquet, .safetensors) is needed`
     )
   }
   for (const file of ['model.onnx', join('onnx', 'model.onnx')]) {
@@ -86,8 +102,10 @@ export async function findPrior(path: string): Promise<PriorFiles> {
   }
   const labels = await existing(join(path, 'labels.csv'))
   if (labels !== undefined) return { kind: 'human', labels, name }
+  const table = await tableOfFolder(path)
+  if (table !== undefined) return { kind: 'table', table, name }
   throw new InvalidPriorError(
-    `folder ${path} has neither model.onnx nor onnx/model.onnx nor labels.csv${await otherModels(path)}`
+    `folder ${path} has neither model.onnx nor onnx/model.onnx nor labels.csv nor a table of vectors${await otherModels(path)}`
   )
 }
 
@@ -96,14 +114,17 @@ export async function findPrior(path: string): Promise<PriorFiles> {
  * could not run it within its limits.
  */
 export async function loadPrior(path: string, options: LoadPriorOptions = {}): Promise<PriorModel> {
-  if (isServerUrl(path)) return await loadServerPrior(path, withToken(options))
+  if (isServerUrl(path)) {
+    parseServerUrl(path) // refuses a password without repeating it
+    refuseOptions(path, 'server', options)
+    return await loadServerPrior(path, withToken(options))
+  }
   const files = await findPrior(path)
   if (files.kind === 'onnx') return loadOnnx(files, options)
-  if (options.preprocessing !== undefined)
-    throw new InvalidPriorError(`${path} is a label file and takes no settings of images: leave --preprocessing out`)
-  if (options.output !== undefined)
-    throw new InvalidPriorError(`${path} is a label file and has no tensor "${options.output}"`)
-  return createHumanPrior(await readLabelFile(files.labels), nameAndLicense(files, options))
+  refuseOptions(path, optionsOwner(files), options)
+  if (files.kind === 'table')
+    return createTablePrior(await openTable(files.table, options), nameAndLicense(files, options))
+  return createHumanPrior(await readLabelFile(files.labels, options.images), nameAndLicense(files, options))
 }
 
 /** As `loadPrior`, for models only; gives the scan's facts too. A bundle is checked against what it says of itself. */
@@ -111,11 +132,8 @@ export async function loadOnnx(
   files: PriorFiles & { kind: 'onnx' },
   options: LoadPriorOptions = {}
 ): Promise<OnnxPrior> {
-  if (files.bundle !== undefined) {
-    if (options.preprocessing !== undefined)
-      throw new InvalidPriorError(`${files.bundle} is a bundle, which has its own settings: leave --preprocessing out`)
-    return (await openBundle(files.bundle, options)).prior
-  }
+  refuseOptions(files.bundle ?? files.model, optionsOwner(files), options)
+  if (files.bundle !== undefined) return (await openBundle(files.bundle, options)).prior
   const maxBytes = options.limits?.modelBytes ?? DEFAULT_LIMITS.modelBytes
   const named = options.preprocessing
   const config = named === undefined ? await findConfig(files.model, files.folder) : await readConfig(named)
@@ -129,6 +147,12 @@ export async function loadOnnx(
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.scratch === undefined ? {} : { scratch: options.scratch })
   })
+}
+
+/** What a path turned out to be, as `refuseOptions` tells priors apart. */
+export function optionsOwner(files: PriorFiles): OptionsOwner {
+  if (files.kind === 'human') return 'labels'
+  return files.kind === 'table' ? 'table' : files.bundle === undefined ? 'model' : 'bundle'
 }
 
 /** The token for model servers comes from the environment: arguments are seen by everybody on the machine. */

@@ -186,9 +186,14 @@ async function loadReference(
   { referencePrior }: PublishOptions
 ): Promise<ReferencePrior> {
   const prior = await loadPrior(referencePrior ?? untrainedPrior, { limits, scratch })
-  if (prior.descriptor.kind === 'human') {
+  const { kind, name } = prior.descriptor
+  if (kind !== 'onnx') {
     await prior.close()
-    throw new InvalidInputError('labels cannot be the reference prior: their features are too coarse for the gate')
+    throw new InvalidInputError(
+      kind === 'human'
+        ? 'labels cannot be the reference prior: their features are too coarse for the gate'
+        : `"${name}" is a table of vectors, and the reference prior must be a model, which has features of every image`
+    )
   }
   for (const what of assumptions(prior.descriptor.preprocessing))
     onEvent({ type: 'log', level: 'warn', message: `reference prior "${prior.descriptor.name}": ${what}` })

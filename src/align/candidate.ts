@@ -5,6 +5,7 @@ import type { Matrix32 } from '../matrix.ts'
 import type { Assessment } from './gate.ts'
 import { createCorroborationMemo, type CorroborationMemo } from './corroboration.ts'
 import { createPredictivityMemo, type PredictivityMemo } from './predictivity.ts'
+import type { PriorKind } from '../optimize/prior-kind.ts'
 
 /** A claimed V that is further from the recomputed one cannot be due to rounding: the claim does not match the published targets. */
 export const CLAIM_TOLERANCE = 1e-4
@@ -15,7 +16,7 @@ export interface Candidate {
   readonly key: string
   /** Peer id as text */
   readonly author: string
-  readonly kind: 'onnx' | 'human'
+  readonly kind: PriorKind
   readonly targetsCid: CID
   /** The uniform value that the record states */
   readonly claimed: number

@@ -84,5 +84,8 @@ function exclusion(manifest: Rules, c: Candidate): string | undefined {
     return `it claims the uniform value ${c.claimed}, its targets have ${round6(c.assessment.uniformValue)}`
   }
   if (c.kind === 'human' && !manifest.election.human) return 'this swarm does not elect human labels'
+  // everybody aligns on the rows of the reference, so gaps in it cost all of them rows
+  if (c.kind === 'table' && c.targets !== undefined && c.assessment.present < c.targets.rows)
+    return `its table has vectors for ${c.assessment.present} of ${c.targets.rows} shared images`
   return undefined
 }

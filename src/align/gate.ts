@@ -25,6 +25,7 @@ import {
 } from './independence.ts'
 import { columnMeans, normaliseRows, subtractRow, takeRows } from './rows.ts'
 import { uniformValue } from './uniformity.ts'
+import type { PriorKind } from '../optimize/prior-kind.ts'
 
 /** What the gate and the election compute from one S_Y. Figures that could not be computed are 0. */
 export interface Assessment {
@@ -70,7 +71,7 @@ type Rules = Pick<Manifest, 'gate' | 'uniformity'>
  */
 export function assess(
   rules: Rules,
-  { targets, kind }: { targets: Matrix32; kind: 'onnx' | 'human' },
+  { targets, kind }: { targets: Matrix32; kind: PriorKind },
   referenceFeatures: Matrix32
 ): Assessment {
   if (referenceFeatures.rows !== targets.rows) {

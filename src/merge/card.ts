@@ -32,7 +32,7 @@ ${view.rows} images with training targets of ${manifest.dimension} dimensions, m
 |---|---|---|
 | \`id\` | string | CIDv1 (raw, sha2-256) of the image's bytes: a row certifies its sample |
 | \`image\` | struct(bytes, path) | the image as it was published, under a neutral name |
-| \`target\` | list(${dtype}), ${manifest.dimension} | aligned target; null where a human prior gave no label |
+| \`target\` | list(${dtype}), ${manifest.dimension} | aligned target; null where labels or a table of vectors had none for the image |
 | \`weight\` | float32 | how much of the reference the target claims to know, from 0 to 1; 0 where it is null |
 
 Train any architecture with a linear head to ${manifest.dimension} dimensions and the loss weight * (1 - cosine(head(x), target)).

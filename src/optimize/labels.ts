@@ -1,15 +1,33 @@
 /**
- * Labels given by people as a prior: `id,label` (one-hot) or `id,p0,p1,...` (soft), CSV with a header, one row per sample. The id is the
- * sample's CID as text, so that a label holds for exactly these bytes.
+ * Labels given by people as a prior: `id,label` (one-hot) or `id,p0,p1,...` (soft), CSV with a header, one row per sample. The first column,
+ * called as in `KEY_COLUMNS`, has the sample's CID or the sha256 of its bytes, so that a label holds for exactly these bytes, or a file name.
  *
  * Read line by line: a file of a million rows is held as one number per row (hard) or its probabilities (soft).
  */
 import { InvalidPriorError } from '../errors.ts'
+import { splitLine } from './csv-line.ts'
+import { hexOfId, idOfDigest, KEY_KIND_TEXT, keyKindOf, parseSampleKey, type KeyKind } from './sample-key.ts'
 
 /** Classes or probabilities; a one-hot row is as long. */
 export const MAX_CLASSES = 16_384
-/** Ids are CIDs (59 characters); labels are class names. */
-const MAX_FIELD_CHARACTERS = 256
+/** Ids are CIDs (59 characters) or file names; labels are class names. */
+const MAX_FIELD_CHARACTERS = 1024
+/** Of a header, in a message. */
+const MAX_SHOWN = 120
+/** What the first column may be called. */
+const KEY_COLUMNS = [
+  'id',
+  'cid',
+  'sha256',
+  'name',
+  'file',
+  'file_name',
+  'filename',
+  'image',
+  'image_path',
+  'path',
+  'key'
+]
 /** A line with `MAX_CLASSES` probabilities of full precision. */
 const MAX_LINE_CHARACTERS = 524_288
 /** Rows; a million of them is the largest set this is meant for, the rest is room. */
@@ -25,7 +43,13 @@ export interface Labels {
   readonly names: readonly string[]
   /** Labelled samples. */
   readonly count: number
-  /** Write the label of `id` to `row` (`dimension` zeros); false when there is none. */
+  /** How the samples are named: in one way throughout the file. */
+  readonly keys: KeyKind
+  /** Name of the first column. */
+  readonly keyColumn: string
+  /** Samples in the order of the file: CIDs, or file names. */
+  ids(): IterableIterator<string>
+  /** Write the label of `id`, a CID or a file name, to `row` (`dimension` zeros); false when there is none. */
   write(id: string, row: Float32Array): boolean
 }
 
@@ -54,13 +78,16 @@ export function createLabelReader(): LabelReader {
   let header: string[] | undefined
   let values = new Float32Array(0)
   let number = 0
+  let keys: KeyKind | undefined
   const fail = (why: string) => new InvalidPriorError(`labels, line ${number}: ${why}`)
   const isHard = () => header?.length === 2 && header[1] === 'label'
 
-  const start = (fields: string[]): void => {
-    if (fields[0] !== 'id' || fields.length < 2) throw fail('the header must be "id,label" or "id,p0,p1,..."')
-    if (fields[1] !== 'label' && !fields.slice(1).every((f, i) => f === `p${i}`)) {
-      throw fail('the header must be "id,label" or "id,p0,p1,..."')
+  const start = (fields: string[], text: string): void => {
+    const isKnown = KEY_COLUMNS.includes(fields[0]?.toLowerCase() ?? '') && fields.length > 1
+    if (!isKnown || (fields[1] !== 'label' && !fields.slice(1).every((f, i) => f === `p${i}`))) {
+      throw fail(
+        `the header must be "id,label" or "id,p0,p1,...", with ${KEY_COLUMNS.join(', ')} as possible names of the first column, and it is ${JSON.stringify(text.slice(0, MAX_SHOWN))}`
+      )
     }
     if (fields[1] === 'label' && fields.length > 2)
       throw fail('a column follows "label"; only "id,label" is understood')
@@ -88,6 +115,21 @@ export function createLabelReader(): LabelReader {
     if (sum <= 0) throw fail('all probabilities are 0; leave the sample out instead')
   }
 
+  /** A CID or sha256 in one form, whatever the file has; a name as it is. */
+  const idOf = (key: string): string => {
+    let kind
+    try {
+      kind = keyKindOf(key)
+    } catch (cause) {
+      throw cause instanceof InvalidPriorError ? fail(cause.message) : cause
+    }
+    keys ??= kind
+    if (kind !== keys)
+      throw fail(`${JSON.stringify(key)} is one of ${KEY_KIND_TEXT[kind]}, the rows before have ${KEY_KIND_TEXT[keys]}`)
+    if (kind === 'sha256') return key.toLowerCase()
+    return kind === 'name' || key.startsWith('bafkrei') ? key : idOfKey(key)
+  }
+
   const line = (text: string): void => {
     number++
     if (text.length > MAX_LINE_CHARACTERS)
@@ -96,11 +138,12 @@ export function createLabelReader(): LabelReader {
     if (clean.trim() === '') return
     const fields = splitLine(clean)
     if (fields === undefined) throw fail('a quote is not closed, or text follows it')
-    if (header === undefined) return start(fields)
+    if (header === undefined) return start(fields, clean)
     if (fields.length !== header.length) throw fail(`${fields.length} fields, the header has ${header.length}`)
-    const [id = '', first = ''] = fields
-    if (id === '' || id.length > MAX_FIELD_CHARACTERS) throw fail('the id is empty or too long')
-    if (rows.has(id)) throw fail(`sample ${id} is labelled twice`)
+    const [key = '', first = ''] = fields
+    if (key === '' || key.length > MAX_FIELD_CHARACTERS) throw fail('the id is empty or too long')
+    const id = idOf(key)
+    if (rows.has(id)) throw fail(`sample ${key} is labelled twice`)
     if (rows.size >= MAX_ROWS) throw fail(`more than ${MAX_ROWS} rows`)
     if (!isHard()) {
       addSoft(fields.slice(1))
@@ -119,17 +162,19 @@ export function createLabelReader(): LabelReader {
 
   const finish = (): Labels => {
     if (header === undefined || rows.size === 0) throw new InvalidPriorError('labels: the file has no rows')
-    if (isHard()) return hardLabels(rows, [...classes.keys()])
+    const keyOf = keys === 'sha256' ? hexOfId : (id: string) => id
+    const head = { ids: () => rows.keys(), count: rows.size, keys: keys ?? 'cid', keyColumn: header[0] ?? 'id' }
+    if (isHard()) return { ...head, ...hardLabels(rows, [...classes.keys()], keyOf) }
     const dimension = header.length - 1
     if (dimension < 2)
       throw new InvalidPriorError('labels: one column of probabilities says nothing; two or more are needed')
     return {
+      ...head,
       kind: 'soft',
       dimension,
       names: header.slice(1),
-      count: rows.size,
       write(id, row) {
-        const index = rows.get(id)
+        const index = rows.get(keyOf(id))
         if (index !== undefined) row.set(values.subarray(index * dimension, (index + 1) * dimension))
         return index !== undefined
       }
@@ -138,7 +183,17 @@ export function createLabelReader(): LabelReader {
   return { line, finish }
 }
 
-function hardLabels(rows: ReadonlyMap<string, number>, seen: readonly string[]): Labels {
+/** Of a CID in another base than samples have. */
+function idOfKey(key: string): string {
+  const { digest } = parseSampleKey(key)
+  return digest === undefined ? key : idOfDigest(digest)
+}
+
+function hardLabels(
+  rows: ReadonlyMap<string, number>,
+  seen: readonly string[],
+  keyOf: (id: string) => string
+): Pick<Labels, 'kind' | 'dimension' | 'names' | 'write'> {
   if (seen.length < 2)
     throw new InvalidPriorError('labels: all samples have the same label, which says nothing; two or more are needed')
   const names = [...seen].sort(byValue)
@@ -148,9 +203,8 @@ function hardLabels(rows: ReadonlyMap<string, number>, seen: readonly string[]):
     kind: 'hard',
     dimension: names.length,
     names,
-    count: rows.size,
     write(id, row) {
-      const index = rows.get(id)
+      const index = rows.get(keyOf(id))
       if (index !== undefined) row[order[index] as number] = 1
       return index !== undefined
     }
@@ -162,32 +216,4 @@ function byValue(a: string, b: string): number {
   const [x, y] = [a, b].map(t => (/^-?\d{1,15}$/.test(t) ? Number(t) : Infinity)) as [number, number]
   if (x !== y) return x < y ? -1 : 1
   return a < b ? -1 : a > b ? 1 : 0
-}
-
-/** RFC 4180 without line breaks in fields; undefined when quotes are misplaced. */
-function splitLine(text: string): string[] | undefined {
-  if (!text.includes('"')) return text.split(',').map(f => f.trim())
-  const fields: string[] = []
-  for (let at = 0; at <= text.length;) {
-    if (text[at] !== '"') {
-      const comma = text.indexOf(',', at)
-      const end = comma < 0 ? text.length : comma
-      fields.push(text.slice(at, end).trim())
-      at = end + 1
-      continue
-    }
-    let field = ''
-    for (at++; ; at++) {
-      const quote = text.indexOf('"', at)
-      if (quote < 0) return undefined
-      field += text.slice(at, quote)
-      at = quote + 1
-      if (text[at] !== '"') break
-      field += '"'
-    }
-    fields.push(field)
-    if (at < text.length && text[at] !== ',') return undefined
-    at++
-  }
-  return fields
 }

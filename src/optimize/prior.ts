@@ -1,10 +1,11 @@
 /**
  * A prior psi^(k): maps samples to feature vectors in R^l (paper section 3.1). Its kind is the owner's choice: a network (`onnx`, in a file or
- * behind a server) or human labels (`human`).
+ * behind a server), human labels (`human`) or vectors computed before (`table`).
  */
 import type { CID } from 'multiformats/cid'
 import { cborCid, encodeCbor } from '../codec.ts'
 import type { Matrix32 } from '../matrix.ts'
+import type { PriorKind } from './prior-kind.ts'
 import type { Preprocessing } from './preprocessing.ts'
 
 /** One encoded sample of a partition. */
@@ -18,15 +19,15 @@ export interface EncodedImage {
 export interface FeatureBatch {
   /** One row per image, in the order asked: rows x l. Rows that are absent hold zeros. */
   readonly features: Matrix32
-  /** True for samples without a feature (a human prior without a label for the sample). */
+  /** True for samples without a feature (labels or a table without a row for the sample). */
   readonly absent: boolean[]
 }
 
 export interface PriorDescriptor {
-  readonly kind: 'onnx' | 'human'
+  readonly kind: PriorKind
   /**
-   * CIDv1 raw sha2-256 of the model (or label) file: names the prior without giving it away. Behind a server, where nobody sees the file, CIDv1
-   * dag-cbor of the model's name, version and metadata.
+   * CIDv1 raw sha2-256 of the model (or label) file, or CID of a table's files: names the prior without giving it away. Behind a server, where
+   * nobody sees the file, CIDv1 dag-cbor of the model's name, version and metadata.
    */
   readonly id: CID
   /** Files beside the model file that hold weights, by location: name and CIDv1 raw of each */
@@ -40,6 +41,8 @@ export interface PriorDescriptor {
   /** Its name in the model. */
   readonly tensor?: string
   readonly preprocessing?: Preprocessing
+  /** What was guessed about files that do not say it, for people. */
+  readonly assumed?: readonly string[]
   /** Set if the model runs on its owner's server: nobody else can run it, and its targets are the owner's claim */
   readonly server?: { readonly protocol: 'open-inference-v2' }
   /** The bundle with which anyone can run the prior again (publish/bundle.ts), if it came as one. `dagBytes`: all its blocks */
@@ -61,10 +64,10 @@ export interface PriorModel {
 
 /**
  * The identity of psi itself: another layer or other preprocessing of the same model is another function, with other targets. CIDv1
- * dag-cbor of model, files of weights, tensor and preprocessing; of labels it is the file's own CID.
+ * dag-cbor of model, files of weights, tensor and preprocessing; of labels and tables it is `id`.
  */
 export function priorIdentity({ kind, id, data = [], tensor, preprocessing }: PriorDescriptor): CID {
-  if (kind === 'human') return id
+  if (kind !== 'onnx') return id
   const steps = Object.entries(preprocessing ?? {}).filter(
     ([key, value]) => key !== 'assumed' && key !== 'notes' && value !== undefined
   )

@@ -33,6 +33,7 @@ import {
 import { InvalidContentError, InvalidRecordError } from '../errors.ts'
 import { extensionsOf } from '../extension.ts'
 import { bundleLinkSchema } from './bundle.ts'
+import { PRIOR_KINDS } from '../optimize/prior-kind.ts'
 
 /** Keeps gossip cheap and bounds the bytes of one peer's quota. */
 export const MAX_RECORD_BYTES = 4096
@@ -55,7 +56,7 @@ export const scoreSchema = z.strictObject({
   prior: z.strictObject({
     /** `priorIdentity`: names model, feature and preprocessing without giving them away */
     id: cid,
-    kind: z.enum(['onnx', 'human']),
+    kind: z.enum(PRIOR_KINDS),
     name: text(64),
     /** l, the dimension of psi(x) */
     dimension: z.number().int().min(1).max(1_048_576),
@@ -64,7 +65,7 @@ export const scoreSchema = z.strictObject({
     bundle: bundleLinkSchema.optional()
   }),
   targets: cid,
-  /** Rows that have a target: all of them unless the prior is human. Rows without are whole rows of the canonical NaN. */
+  /** Rows that have a target: all of them if the prior is a model. Rows without are whole rows of the canonical NaN. */
   present: count,
   /** Claimed uniform value V; every peer recomputes it */
   uniformValue: finite,

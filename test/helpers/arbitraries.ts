@@ -83,7 +83,7 @@ export const anyScore = ({ id, manifest }: Swarm): fc.Arbitrary<Score> =>
       prior: fc.record(
         {
           id: anyCid(),
-          kind: fc.constantFrom('onnx' as const, 'human' as const),
+          kind: fc.constantFrom('onnx' as const, 'human' as const, 'table' as const),
           name: hostileName(),
           dimension: fc.integer({ min: 1, max: 1_048_576 }),
           license: printable(128)

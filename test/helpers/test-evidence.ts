@@ -4,6 +4,7 @@ import type { Assessment } from '../../src/align/gate.ts'
 import { rawCid } from '../../src/codec.ts'
 import { assessmentKey, qualityKey, type Quality } from '../../src/merge/views.ts'
 import type { SignedRecord } from '../../src/publish/record.ts'
+import type { PriorKind } from '../../src/optimize/prior-kind.ts'
 
 /** A fraction, 0 … 1, by hashing. */
 export function fraction(...parts: readonly { toString(): string }[]): number {
@@ -26,7 +27,7 @@ export function testQuality(targets: CID, reference: CID): Quality {
 }
 
 /** Stand-in for the gate's verdict on one matrix: about one in five is refused, features and labels by rules of their own. */
-export function testAssessment(targets: CID, kind: 'onnx' | 'human' = 'onnx'): Assessment {
+export function testAssessment(targets: CID, kind: PriorKind = 'onnx'): Assessment {
   const admissible = fraction(kind === 'onnx' ? 'gate' : 'gate for labels', targets) > 0.2
   return {
     uniformValue: -0.5 - 3 * fraction('V', targets),

@@ -1,5 +1,4 @@
 /** coopt join: takes part in a swarm with a prior until the dataset is complete, and on unless --once. */
-import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { JoinOptions } from '../../api/options.ts'
 import type { Invoke } from '../invoke.ts'
@@ -13,11 +12,13 @@ export function joinCommand(invoke: Invoke): Command {
     .argument('<invite>', 'invite, or manifest CID', someText)
     .requiredOption(
       '--prior <prior>',
-      '.onnx file, folder with model.onnx, labels.csv, a bundle (folder or CID), or http://HOST:PORT/v2/models/NAME',
+      '.onnx file, folder with model.onnx, labels.csv, table of vectors, bundle (folder or CID), or http://HOST:PORT/v2/models/NAME',
       someText
     )
     .option('--output <name>', 'model output to use as the feature', someText)
     .option('--preprocessing <file>', 'settings of the images, instead of those beside the model', someText)
+    .option('--key <column>', 'column with the keys of a table of vectors', someText)
+    .option('--images <path>', 'where file names of a table or of labels lead: folder, or CSV name,sha256', someText)
     .option('--once', 'exit when the dataset is complete', false)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
     .option('--max-partitions <number>', 'work on at most this many partitions', wholeNumber(1))
@@ -26,13 +27,9 @@ export function joinCommand(invoke: Invoke): Command {
     .action(async (invite: string, options: JoinOptions) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const { priorLocation } = await import('../../api/prior-location.ts')
-        const { preprocessing, ...rest } = options
-        const joinOptions = {
-          ...rest,
-          prior: priorLocation(options.prior, invocation.cwd),
-          ...(preprocessing === undefined ? {} : { preprocessing: resolve(invocation.cwd, preprocessing) })
-        }
+        const { absolutePaths, priorLocation } = await import('../../api/prior-location.ts')
+        const { cwd } = invocation
+        const joinOptions = { ...absolutePaths(options, cwd), prior: priorLocation(options.prior, cwd) }
         const reporter = createReporter(invocation)
         const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
           api.join(invite, joinOptions, call)

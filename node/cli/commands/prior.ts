@@ -16,27 +16,25 @@ export function priorCommand(invoke: Invoke): Command {
     .description('show input, feature, preprocessing and speed, or why the prior is refused')
     .argument(
       '<prior>',
-      '.onnx file, folder with model.onnx, labels.csv, a bundle (folder or CID), or http://HOST:PORT/v2/models/NAME',
+      '.onnx file, folder with model.onnx, labels.csv, table of vectors, bundle (folder or CID), or http://HOST:PORT/v2/models/NAME',
       someText
     )
     .option('--image <file>', 'also compute the feature of this image', someText)
     .option('--output <name>', 'model output to use as the feature', someText)
     .option('--preprocessing <file>', 'settings of the images, instead of those beside the model', someText)
+    .option('--key <column>', 'column with the keys of a table of vectors', someText)
+    .option('--images <path>', 'where file names of a table or of labels lead: folder, or CSV name,sha256', someText)
     .option(
       '--shared <invite>',
       'also show whether this swarm or merged dataset would accept it (invite or CID)',
       someText
     )
-    .action(async (prior: string, { image, output, preprocessing, shared }: PriorCheckOptions) => {
+    .action(async (prior: string, { shared, ...rest }: PriorCheckOptions) => {
       await invoke(async invocation => {
-        const options = {
-          ...(image === undefined ? {} : { image: resolve(invocation.cwd, image) }),
-          ...(output === undefined ? {} : { output }),
-          ...(preprocessing === undefined ? {} : { preprocessing: resolve(invocation.cwd, preprocessing) })
-        }
+        const { absolutePaths, priorLocation } = await import('../../api/prior-location.ts')
         const { directoryCid } = await import('../../api/directory-cid.ts')
         const isCid = directoryCid(prior) !== undefined
-        const { priorLocation } = await import('../../api/prior-location.ts')
+        const options = absolutePaths(rest, invocation.cwd)
         const path = priorLocation(prior, invocation.cwd)
         const report =
           shared === undefined && !isCid

@@ -14,12 +14,13 @@ import { matrix, type Matrix32, type Matrix64 } from '../../../src/matrix.ts'
 import type { Quality } from '../../../src/merge/views.ts'
 import type { CID } from 'multiformats/cid'
 import { movable, startThread, type Moved } from '../thread/thread.ts'
+import type { PriorKind } from '../../../src/optimize/prior-kind.ts'
 
 type CandidateText = Omit<Candidate, 'targetsCid' | 'targets'> & { targetsCid: string }
 
 export type ExactQuestion =
   | { do: 'features'; data: Float32Array }
-  | { do: 'assess'; cid: string; kind: 'onnx' | 'human'; data: Float32Array }
+  | { do: 'assess'; cid: string; kind: PriorKind; data: Float32Array }
   | { do: 'quality'; from: string; to: string }
   | { do: 'fit'; from: string; to: string }
   | { do: 'uniform'; data: Float32Array }
@@ -44,7 +45,7 @@ export interface ElectionText {
 
 export interface Exact {
   /** Judge S_Y against the publisher's reference features. The matrix stays in the thread for `quality` and `elect`. */
-  assess(cid: CID, kind: 'onnx' | 'human', targets: Matrix32): Promise<Assessment>
+  assess(cid: CID, kind: PriorKind, targets: Matrix32): Promise<Assessment>
   /** Exact leave-one-out figures of mapping one assessed matrix onto another. */
   quality(from: CID, to: CID): Promise<Quality>
   /** By the manifest's policy, or for comparison by another one. */

@@ -20,6 +20,7 @@ import { checkPrior } from '../../priors/check-prior.ts'
 import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
 import type { Projector } from '../../compute/projection/projector.ts'
 import { loadPrior } from '../../priors/load-prior.ts'
+import { refuseOptions } from '../../priors/refuse-options.ts'
 import { mergeUnlessKnown } from '../../merge/merge-swarm.ts'
 import { openMerged } from '../../merge/open-merged.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
@@ -44,7 +45,7 @@ interface Call {
   readonly signal: AbortSignal
 }
 
-/** `prior`: an absolute path, or the CID of a bundle. Errors as `CoOptApi.priorCheck`. */
+/** `prior`: an absolute path, the CID of a bundle, or the URL of a model behind a server. Errors as `CoOptApi.priorCheck`. */
 export async function checkPriorIn(
   components: CheckComponents,
   prior: string,
@@ -53,6 +54,7 @@ export async function checkPriorIn(
 ): Promise<PriorReport> {
   const cid = directoryCid(prior)
   if (cid === undefined) return await checkFiles(components, prior, options, call)
+  refuseOptions(prior, 'bundle', options)
   return await withBundle(components, cid, call.signal, async folder => {
     const report = await checkFiles(components, folder, options, call)
     const made = report.bundle?.cid
@@ -87,14 +89,13 @@ async function withBundle<T>(
 async function checkFiles(
   components: CheckComponents,
   path: string,
-  { image, output, preprocessing, shared }: PriorCheckOptions,
+  { image, shared, ...rest }: PriorCheckOptions,
   { onEvent, signal }: Call
 ): Promise<PriorReport> {
   const options = {
     limits: components.limits,
     scratch: components.spool,
-    ...(output === undefined ? {} : { output }),
-    ...(preprocessing === undefined ? {} : { preprocessing }),
+    ...rest,
     signal,
     onWarning: (message: string) => onEvent({ type: 'log', level: 'warn', message })
   }

@@ -104,7 +104,7 @@ async function targetsOfShared(
     onBatch: done => onBatch(done, shared.rows),
     signal
   })
-  if (prior.descriptor.kind === 'human') return { targets }
+  if (prior.descriptor.kind !== 'onnx') return { targets }
   return { targets, imagesPerSecond: round6((shared.rows * 1000) / Math.max(milliseconds, 1)) }
 }
 

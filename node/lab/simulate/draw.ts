@@ -26,6 +26,7 @@ import type { PriorFeatures } from './feature-cache.ts'
 import type { ImageSet } from './image-set.ts'
 import type { Settings } from './plan.ts'
 import { simulatedPeer } from './simulated-peer.ts'
+import type { PriorKind } from '../../../src/optimize/prior-kind.ts'
 
 /** A target matrix as it is published. */
 export interface Published {
@@ -59,7 +60,7 @@ export interface Draw extends Layout {
   publish(targets: Matrix32): Promise<Published>
   /** A matrix on the shared set that was published here. Throws if it was not. */
   sharedMatrix(cid: CID): Matrix32
-  assess(cid: CID, kind: 'onnx' | 'human', uniformity: Manifest['uniformity']): Assessment
+  assess(cid: CID, kind: PriorKind, uniformity: Manifest['uniformity']): Assessment
   /** T, bit-exact, with its figures. Throws `NumericError`. */
   fit(from: CID, to: CID, grid: readonly number[]): Promise<Transform>
 }

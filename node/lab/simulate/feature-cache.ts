@@ -16,11 +16,12 @@ import { sha256Cid } from '../../compute/inference/file-cid.ts'
 import { writeFileAtomic } from '../../store/atomic-file.ts'
 import { errorCode } from '../../store/file-system.ts'
 import type { ImageLabels, ImageSet } from './image-set.ts'
+import type { PriorKind } from '../../../src/optimize/prior-kind.ts'
 
 /** A prior in a simulation: its features of every image. */
 export interface PriorFeatures {
   readonly name: string
-  readonly kind: 'onnx' | 'human'
+  readonly kind: PriorKind
   /** `priorIdentity` */
   readonly id: CID
   /** images x l, in the order of the image set; rows without a label are absent */

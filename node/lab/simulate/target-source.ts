@@ -3,12 +3,13 @@ import type { CID } from 'multiformats/cid'
 import type { Draw, Published } from './draw.ts'
 import type { PriorFeatures } from './feature-cache.ts'
 import type { Attack } from './plan.ts'
+import type { PriorKind } from '../../../src/optimize/prior-kind.ts'
 
 export interface TargetSource {
   /** As in the record's `prior` */
   readonly prior: {
     readonly id: CID
-    readonly kind: 'onnx' | 'human'
+    readonly kind: PriorKind
     readonly name: string
     readonly dimension: number
   }

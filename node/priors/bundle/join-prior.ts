@@ -1,12 +1,13 @@
 /** Opens the prior that takes part: any that `loadPrior` opens, or a bundle by its CID. The blocks of a bundle are then in the store, to be served. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InvalidContentError, InvalidPriorError } from '../../../src/errors.ts'
+import { InvalidContentError } from '../../../src/errors.ts'
 import type { PriorModel } from '../../../src/optimize/prior.ts'
 import type { Content } from '../../content/content.ts'
 import { directoryCid } from '../../api/directory-cid.ts'
 import { DEFAULT_LIMITS } from '../../compute/inference/limits.ts'
 import { loadPrior, type LoadPriorOptions } from '../load-prior.ts'
+import { refuseOptions } from '../refuse-options.ts'
 import { isServerUrl } from '../server/server-url.ts'
 import { storeBundle } from './bundle-files.ts'
 import { fetchBundle } from './fetch-bundle.ts'
@@ -29,13 +30,13 @@ export async function loadPriorToJoin(
   const cid = directoryCid(prior)
   if (cid === undefined) {
     if (isServerUrl(prior) || !(await isBundle(prior))) return await loadPrior(prior, { ...options, signal })
-    if (options.preprocessing !== undefined) throw ownSettings(prior)
+    refuseOptions(prior, 'bundle', options)
     const { prior: model, files } = await openBundle(prior, options)
     await storeBundle(files, content.put)
     await content.barrier()
     return model
   }
-  if (options.preprocessing !== undefined) throw ownSettings(prior)
+  refuseOptions(prior, 'bundle', options)
   await mkdir(spool, { recursive: true, mode: 0o700 })
   const folder = await mkdtemp(join(spool, 'bundle-'))
   const remove = async (): Promise<void> => await rm(folder, { recursive: true, force: true })
@@ -56,8 +57,3 @@ export async function loadPriorToJoin(
     throw error
   }
 }
-
-// --- internal ---
-
-const ownSettings = (bundle: string): Error =>
-  new InvalidPriorError(`${bundle} is a bundle, which has its own settings of images: leave --preprocessing out`)

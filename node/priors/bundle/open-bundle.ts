@@ -36,7 +36,7 @@ export interface OpenBundleOptions {
   readonly name?: string
   readonly license?: string
   /** Must be the bundle's own tensor */
-  readonly output?: string
+  readonly output?: string | undefined
   readonly threads?: number
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */

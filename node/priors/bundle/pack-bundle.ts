@@ -38,8 +38,10 @@ import { goldenImages } from './golden-images.ts'
 /** Throws `InvalidPriorError` for a prior that cannot be packed, `InvalidInputError` for wrong options or when `out` exists. */
 export async function packBundle(path: string, options: PackOptions): Promise<PackReport> {
   const found = await findPrior(path)
-  if (found.kind === 'human')
-    throw new InvalidInputError(`${path} holds labels: a bundle needs a model that others can run again`)
+  if (found.kind !== 'onnx')
+    throw new InvalidInputError(
+      `${path} holds ${found.kind === 'human' ? 'labels' : 'vectors'}: a bundle needs a model that others can run again`
+    )
   if (found.bundle !== undefined) throw new InvalidInputError(`${path} is a bundle already`)
   const license = await licenseOf(dirname(found.model), options.license)
   const prior = await loadOnnx(found, {

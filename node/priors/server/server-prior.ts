@@ -36,9 +36,9 @@ const MAX_NAME_CHARACTERS = 64
 export interface ServerPriorOptions {
   readonly name?: string
   readonly license?: string
-  readonly output?: string
+  readonly output?: string | undefined
   /** File with the settings of the images; without one ImageNet's are assumed */
-  readonly preprocessing?: string
+  readonly preprocessing?: string | undefined
   readonly limits?: Partial<InferenceLimits>
   readonly scratch?: string
   /** Sent as `Authorization: Bearer`; in no message */

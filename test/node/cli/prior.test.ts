@@ -67,6 +67,24 @@ describe('coopt prior check --shared', () => {
     expect((await run(['prior', 'check', 'p', '--shared', INVITE.slice(0, -6)])).code).toBe(4)
   })
 
+  it('gives a node, and join, the paths of images and settings as this directory sees them, and URLs as they are', async () => {
+    const url = 'http://127.0.0.1:8000/v2/models/m'
+    const paths = ['--images', 'i', '--preprocessing', 's.json', '--key', 'k']
+    const absolute = { images: join(folder, 'i'), preprocessing: join(folder, 's.json'), key: 'k' }
+    for (const [prior, location] of [
+      ['t.npy', join(folder, 't.npy')],
+      [url, url]
+    ] as const) {
+      const checked = await run(['prior', 'check', prior, '--shared', INVITE, '--image', 'x.png', ...paths])
+      expect(checked.api.calls[0]?.args).toEqual([
+        location,
+        { ...absolute, image: join(folder, 'x.png'), shared: INVITE }
+      ])
+      const joined = await run(['join', INVITE, '--prior', prior, ...paths])
+      expect(joined.api.calls[0]?.args[1]).toEqual({ ...absolute, prior: location, once: false })
+    }
+  })
+
   it('asks a node for a bundle that is named by its CID', async () => {
     const { code, fake, api } = await run(['prior', 'check', DATASET, '--json'])
     expect(code).toBe(0)

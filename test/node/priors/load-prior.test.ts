@@ -10,6 +10,7 @@ import { createOnnxPrior, scanModelFile } from '../../../node/priors/onnx-prior.
 import { png, syntheticPng } from '../../../node/priors/synthetic-image.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { InvalidImageError, InvalidPriorError, NonFiniteFeatureError } from '../../../src/errors.ts'
+import { idOfDigest } from '../../../src/optimize/sample-key.ts'
 import { cifarImages, hasSharedData, readReference, zooModel, zooNames } from '../../helpers/cifar.ts'
 import { classifier, floats, model, node, value } from '../../helpers/onnx.ts'
 import { deflateSync } from 'node:zlib'
@@ -152,10 +153,11 @@ describe('loadPrior', () => {
 
   it('reads labels as a prior, absent where there is none', async () => {
     const path = join(home, 'labels.csv')
-    const text = 'id,label\na,cat\nb,dog\n'
+    const [a, b, unknown] = ['a', 'b', 'c'].map(one => rawCid(Buffer.from(one)).toString()) as [string, string, string]
+    const text = `id,label\n${a},cat\n${b},dog\n`
     await writeFile(path, text)
     const prior = await loadPrior(path, { name: 'people' })
-    const { features, absent } = await prior.embed(['b', 'unknown', 'a'].map(id => ({ id, bytes: new Uint8Array(0) })))
+    const { features, absent } = await prior.embed([b, unknown, a].map(id => ({ id, bytes: new Uint8Array(0) })))
     expect(prior.descriptor).toMatchObject({ kind: 'human', name: 'people', dimension: 2 })
     expect(prior.descriptor.id.equals(rawCid(Buffer.from(text)))).toBe(true)
     expect(absent).toEqual([false, true, false])
@@ -165,10 +167,11 @@ describe('loadPrior', () => {
 
   it('streams a label file of a million rows', async () => {
     const path = join(home, 'many.csv')
-    const rows = Array.from({ length: 1_000_000 }, (_, i) => `bafkrei${i},${i % 10}`)
+    const rows = Array.from({ length: 1_000_000 }, (_, i) => `${`${i}`.padStart(64, '0')},${i % 10}`)
     await writeFile(path, ['id,label', ...rows].join('\n'))
     const prior = await loadPrior(path)
-    const { features } = await prior.embed([{ id: 'bafkrei999997', bytes: new Uint8Array(0) }])
+    const id = idOfDigest(Buffer.from('999997'.padStart(64, '0'), 'hex'))
+    const { features } = await prior.embed([{ id, bytes: new Uint8Array(0) }])
     expect(features.data.indexOf(1)).toBe(7)
     expect(prior.descriptor.id.multihash.digest).toEqual(
       Uint8Array.from(

@@ -7,7 +7,7 @@ import { assess, DEFAULT_GATE, type Assessment } from '../../../src/align/gate.t
 import { ABSENT, encodeMatrix } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { matrixCid } from '../../../src/distribute/matrix-cid.ts'
-import type { Matrix32 } from '../../../src/matrix.ts'
+import { matrix, type Matrix32 } from '../../../src/matrix.ts'
 import { gaussian, honest, noise } from '../../helpers/synthetic-priors.ts'
 import { distance } from '../../helpers/vectors.ts'
 
@@ -117,7 +117,9 @@ describe('election by uniformity', () => {
       candidate('3', -3, { equivocator: true }),
       candidate('4', -2, { claimed: -3 }),
       candidate('5', -3.9, { assessment: { ...plain, uniformValue: -3.9, admissible: false, refusals: ['noise'] } }),
-      candidate('6', -3.9, { claimed: NaN })
+      candidate('6', -3.9, { claimed: NaN }),
+      candidate('7', -3, { kind: 'table', targets: matrix(101, 1, new Float32Array(101)) }),
+      candidate('8', -0.5, { kind: 'table', targets: matrix(100, 1, new Float32Array(100)) })
     ])
     expect(Object.fromEntries(ranking.map(r => [r.key, r.reason]))).toEqual({
       '0': undefined,
@@ -126,7 +128,9 @@ describe('election by uniformity', () => {
       '3': 'its author signed two records under one sequence number',
       '4': 'it claims the uniform value -3, its targets have -2',
       '5': 'not eligible',
-      '6': 'it claims the uniform value NaN, its targets have -3.9'
+      '6': 'it claims the uniform value NaN, its targets have -3.9',
+      '7': 'its table has vectors for 100 of 101 shared images',
+      '8': undefined
     })
     expect(ranking[0]).toEqual({ key: '0', author: 'peer of 0', value: -1, figure: -1, electable: true })
     expect(ranking.find(r => r.key === '5')).toMatchObject({ value: NO_VALUE })

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { base58btc } from 'multiformats/bases/base58'
+import { rawCid } from '../../../src/codec.ts'
 import { InvalidPriorError } from '../../../src/errors.ts'
 import { parseLabels, type Labels } from '../../../src/optimize/labels.ts'
 
@@ -21,6 +23,28 @@ describe('parseLabels', () => {
     expect(parseLabels('id,label\na,10\nb,9\nc,-1\n').names).toEqual(['-1', '9', '10'])
   })
 
+  it('finds a sample by its CID, whatever its key is: CID in any base, sha256 in hex; a name only by that name', () => {
+    const [a, b] = [rawCid(Uint8Array.of(1)), rawCid(Uint8Array.of(2))]
+    const hex = (cid: typeof a) => Buffer.from(cid.multihash.digest).toString('hex')
+    for (const text of [
+      `cid,label\n${a},x\n${b},y`,
+      `id,label\n${a.toString(base58btc)},x\n${b},y`,
+      `sha256,label\n${hex(a)},x\n${hex(b).toUpperCase()},y`
+    ]) {
+      const labels = parseLabels(text)
+      expect(row(labels, a.toString()), text).toEqual([1, 0])
+      expect(row(labels, b.toString()), text).toEqual([0, 1])
+    }
+    expect(parseLabels(`sha256,label\n${hex(a)},x\n${hex(b)},y`)).toMatchObject({
+      keys: 'sha256',
+      keyColumn: 'sha256'
+    })
+    const named = parseLabels('file_name,label\nb/1.jpg,x\na/2.jpg,y')
+    expect(named.keys).toBe('name')
+    expect([...named.ids()]).toEqual(['b/1.jpg', 'a/2.jpg'])
+    expect(row(named, 'a/2.jpg')).toEqual([0, 1])
+  })
+
   it('reads probabilities and quoted fields', () => {
     const soft = parseLabels('id,p0,p1,p2\n"a",0.5,0.25,"0.25"\nb,1,0,0')
     expect(soft).toMatchObject({ kind: 'soft', dimension: 3, count: 2 })
@@ -33,6 +57,9 @@ describe('parseLabels', () => {
     ['id,label\n', /no rows/],
     ['x,dog\n', /line 1: the header/],
     ['id,label,weight\n', /line 1: a column follows/],
+    ['image_id,label\n', /file_name.*it is "image_id,label"/],
+    [`id,label\na.jpg,x\n${'0'.repeat(64)},y`, /line 3: .* is one of sha256 in hex, the rows before have file names/],
+    ['id,label\nbafybeicws3vn4wopfddbbculsoybptysdkunzd2fqdufrarwcets2r5p34,x', /line 2: .*tree/],
     ['id,q0,q1\n', /line 1: the header/],
     ['id,label\nx,dog\nx,cat', /line 3: sample x is labelled twice/],
     ['id,label\nx,dog,1', /line 2: 3 fields/],

@@ -222,10 +222,10 @@ describe('a record', () => {
     for (const uniformValue of [0, -64 / 15]) expect(await fault({ ...score.body, uniformValue })).toBeUndefined()
   })
 
-  test('of a human prior may leave rows out, but not all', async () => {
+  test.each(['human', 'table'] as const)('of the kind %s may leave rows out, but not all', async kind => {
     const human = (present: number): Score => ({
       ...score.body,
-      prior: { ...score.body.prior, kind: 'human' },
+      prior: { ...score.body.prior, kind },
       present
     })
     expect(await fault(human(2))).toBeUndefined()
