@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { equalBytes } from '../../src/codec.ts'
 import { openManifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { Invite } from '../../src/distribute/invite.ts'
-import { ContentUnavailableError, InvalidManifestError, DamagedStoreError } from '../../src/errors.ts'
+import { ContentUnavailableError, DamagedStoreError } from '../../src/errors.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { Config } from '../home/config.ts'
 import type { Content } from '../content/content.ts'
@@ -25,6 +25,9 @@ import type { MembershipNetwork } from './membership-network.ts'
 import { createDiscovery, type Discovery } from '../network/discovery.ts'
 import { readJson, writeFileAtomic, writeJsonAtomic } from '../store/atomic-file.ts'
 import { errorCode, storeError } from '../store/file-system.ts'
+
+const UNOPENED =
+  'a swarm of this home cannot be opened; its files are kept. If they are damaged, join it again with its invite'
 
 /** More addresses than this do not help to find more members. */
 const MAX_KNOWN_ADDRESSES = 64
@@ -153,8 +156,7 @@ export function createSwarms({ identity, config, home, content, network, logger 
       const isAbsent = network !== undefined && error instanceof ContentUnavailableError
       if (isAbsent)
         logger.warn('a swarm of this home waits for content that no member sends', { swarm: swarm.id, error })
-      else
-        logger.error('a swarm of this home cannot be opened; join it again with its invite', { swarm: swarm.id, error })
+      else logger.error(UNOPENED, { swarm: swarm.id, error })
       return isAbsent
     }
   }
@@ -181,9 +183,8 @@ export function createSwarms({ identity, config, home, content, network, logger 
       if (swarm.id.equals(cid)) return swarm
       throw new DamagedStoreError(`the manifest in ${home.swarm(cid).directory} is that of ${swarm.id}`)
     } catch (error) {
-      // a manifest whose rules this version does not follow stays what it is; a damaged one comes again with the invite
-      const remedy = error instanceof InvalidManifestError ? 'its files are kept' : 'join it again with its invite'
-      logger.error(`a swarm of this home cannot be opened; ${remedy}`, { swarm: cid, error })
+      // not read: damaged, which its invite mends, or with rules that this version does not follow
+      logger.error(UNOPENED, { swarm: cid, error })
       return undefined
     }
   }

@@ -6,6 +6,7 @@ import tar from 'tar-stream'
 import { describe, expect, test } from 'vitest'
 import { floats, model, node as operator, value } from '../../helpers/onnx.ts'
 import { bytesField, integerField, message } from '../../../src/optimize/protobuf.ts'
+import { rawCid } from '../../../src/codec.ts'
 import { ELEMENT } from '../../../src/optimize/onnx-facts.ts'
 import {
   bundledPrior,
@@ -183,7 +184,8 @@ describe('a prior', () => {
   test('of labels cannot be what the gate judges against', async () => {
     const node = await startNode()
     const labels = join(await temporaryFolder(), 'labels.csv')
-    await appendFile(labels, 'id,label\na,0\nb,1\n')
+    const [a, b] = [1, 2].map(byte => rawCid(Uint8Array.of(byte)))
+    await appendFile(labels, `id,label\n${a},0\n${b},1\n`)
     await expect(node.publish(await pictures(40), { ...SMALL, referencePrior: labels })).rejects.toMatchObject({
       name: 'InvalidInputError'
     })

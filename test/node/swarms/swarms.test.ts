@@ -95,7 +95,7 @@ test('a home opens again what it knows, with the records of its log, and one dam
   expect(after.get(one.id.toString())?.state.set.has(score.key)).toBe(true)
   expect(after.waiting()).toEqual([])
   expect(complaints.map(({ message }) => message).filter(message => message.includes('opened'))).toEqual([
-    'a swarm of this home cannot be opened; join it again with its invite'
+    'a swarm of this home cannot be opened; its files are kept. If they are damaged, join it again with its invite'
   ])
 })
 
