@@ -7,7 +7,8 @@ import { peerIdOf } from '../../../src/peer-key.ts'
 
 const FIXTURES = join(import.meta.dirname, '..', '..', 'fixtures')
 const MANIFEST = 'bafyreiacruwilc7lv2bfrahf3yazmm7yluekukblnkzdgrhctsnmk346vy'
-const MERGED = 'bafybeibdel3hhp2r523lmk66t4rzo4cj354he5h47bnqvwtz4lzcvvczre'
+/** Of the card's present text: another one is another CID */
+const MERGED = 'bafybeielh4zzmnhqnh75zn4pj6u2cyqz3qduhkofemleritxkkzuhbecqy'
 /** The swarm of `home-0-thresholds` */
 const THRESHOLDS = 'bafyreihed5jfkhxovzhqfdaqsz5ztajj7kchvymmftozwnzob72lflmjb4'
 const SWARM_FILES = ['manifest.cbor', 'records.log', 'sequence']
