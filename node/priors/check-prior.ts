@@ -58,7 +58,7 @@ export interface CheckOptions {
 }
 
 /**
- * What is wrong with the prior is in `refusals`. Throws `InvalidPriorError` when `path` is no prior at all, `InvalidInputError` when the
+ * What is wrong with the prior is in `refusals`. Throws `InvalidPriorError` when `path` is not a prior at all, `InvalidInputError` when the
  * image cannot be read.
  */
 export async function checkPrior(path: string, options: CheckOptions = {}): Promise<PriorReport> {

@@ -34,7 +34,7 @@ export function predictionWeights(fit: Matrix64, test: Matrix64, ridge: number):
   const z = subtractRow(copy(test), means)
   const system = ridgeSystem(x)
   const lambda = ridgeStrength(system, ridge)
-  // whoever knows the seed can publish targets that vary everywhere but on these rows
+  // anyone who knows the seed can publish targets that vary everywhere but on these rows
   if (!(lambda > 0)) return meanWeights(test.rows, fit.rows)
   const factor = ridgeFactor(system, lambda)
   const solve = (b: Matrix64): Matrix64 => solveUpper(factor, solveLower(factor, b))

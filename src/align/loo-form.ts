@@ -77,7 +77,7 @@ function residualForm(x: Matrix64, system: RidgeSystem, strength: number): Matri
 function restOf(x: Matrix64, system: RidgeSystem, strength: number): Matrix64 {
   const m = x.rows
   const lambda = ridgeStrength(system, strength)
-  // whoever knows the seed can publish targets that vary everywhere but on these rows
+  // anyone who knows the seed can publish targets that vary everywhere but on these rows
   if (!(lambda > 0)) return identity(m)
   const factor = ridgeFactor(system, lambda)
   if (system.isDual) {
