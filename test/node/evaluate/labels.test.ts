@@ -59,7 +59,7 @@ describe('labels of an evaluation', () => {
         [rawCid(image(5)).toString(), 1]
       ])
     )
-    const byId = await readLabels(await file(`id,label\n${rawCid(image(5))},dog\nother,cat\n`))
+    const byId = await readLabels(await file(`id,label\n${rawCid(image(5))},dog\n${rawCid(image(6))},cat\n`))
     expect((await all(labelledImages([source], byId, {}))).map(one => one.id)).toEqual([rawCid(image(5)).toString()])
   })
 
