@@ -11,7 +11,8 @@ export { bundledPrior as priorPath, type BundledPrior } from '../../node/priors/
 /** The gate's figures scatter too much below 250 shared rows. */
 export const SHARED = 300
 export const IMAGES = 320
-export const DIMENSION = 64
+/** The bundled priors that take part have at most 128 features: W is an isometry, and the uniform value the same in every swarm. */
+export const DIMENSION = 128
 
 /** A folder of `IMAGES` pictures. */
 export async function makeImages(folder: string): Promise<string> {
