@@ -24,68 +24,76 @@ const FLOAT16_TOLERANCE = 2 ** -11
  */
 export const RERUN_TOLERANCE = 0.01
 
+/** The row that differs most. */
 export interface Difference {
-  /** Index of the first row that differs by more than the tolerance, or that only one of the two has */
   readonly row: number
-  /** Distance relative to the row's length; Infinity if only one of the two has it */
+  /** Distance relative to the row's length; Infinity if only one of the two has the row, or it is not finite */
   readonly off: number
 }
 
 /**
- * The first row where a shard's targets are not T of the raw ones; undefined if there is none. `shardRows` and `rawRows` are the same rows; `transform`
- * is fitted again from the published S_Y and reference. With `plainGemm` for the fit and here, the answer is the same on every machine.
+ * Where a shard's targets differ most from T of the raw ones; undefined if no row is present. `shardRows` and `rawRows` are the same rows; `transform` is
+ * fitted again from the published S_Y and reference. With `plainGemm` for the fit and here, the answer is the same on every machine.
  *
  * Throws `NumericError` when shapes differ or a result is not finite.
  */
 export async function alignmentDifference(
   shardRows: Matrix32,
   rawRows: Matrix32,
-  { transform, dtype, gemm }: { transform: Transform; dtype: TargetDtype; gemm: Gemm }
+  { transform, gemm }: Pick<AlignmentMap, 'transform' | 'gemm'>
 ): Promise<Difference | undefined> {
-  const tolerance = ALIGNED_TOLERANCE + (dtype === 'float16' ? FLOAT16_TOLERANCE : 0)
-  return firstDifference(shardRows, await applyTransform(transform, rawRows, gemm), tolerance)
+  return greatestDifference(shardRows, await applyTransform(transform, rawRows, gemm))
 }
 
-/** `alignmentDifference` as a yes or no. */
-export async function alignmentHolds(
-  shardRows: Matrix32,
-  rawRows: Matrix32,
-  map: { transform: Transform; dtype: TargetDtype; gemm: Gemm }
-): Promise<boolean> {
-  return (await alignmentDifference(shardRows, rawRows, map)) === undefined
+export interface AlignmentMap {
+  readonly transform: Transform
+  /** Of the shard's targets, `shardRows` */
+  readonly dtype: TargetDtype
+  readonly gemm: Gemm
+}
+
+/** Are a shard's targets T of the raw ones? Throws as `alignmentDifference`. */
+export async function alignmentHolds(shardRows: Matrix32, rawRows: Matrix32, map: AlignmentMap): Promise<boolean> {
+  const tolerance = ALIGNED_TOLERANCE + (map.dtype === 'float16' ? FLOAT16_TOLERANCE : 0)
+  return ((await alignmentDifference(shardRows, rawRows, map))?.off ?? 0) <= tolerance
 }
 
 /**
- * The first row where published targets are not what the bundle gives for the same images; undefined if there is none. Both raw, or both aligned.
+ * Where published targets differ most from what the bundle gives for the same images; undefined if no row is present. Both raw, or both aligned.
  *
  * Throws `NumericError` when shapes differ.
  */
 export function rerunDifference(published: Matrix32, rerun: Matrix32): Difference | undefined {
-  return firstDifference(published, rerun, RERUN_TOLERANCE)
+  return greatestDifference(published, rerun)
 }
 
-/** `rerunDifference` as a yes or no. */
+/** Are published targets those of the bundle? Throws as `rerunDifference`. */
 export function rerunHolds(published: Matrix32, rerun: Matrix32): boolean {
-  return rerunDifference(published, rerun) === undefined
+  return (rerunDifference(published, rerun)?.off ?? 0) <= RERUN_TOLERANCE
 }
 
 // --- internal ---
 
-function firstDifference(published: Matrix32, computed: Matrix32, tolerance: number): Difference | undefined {
+function greatestDifference(published: Matrix32, computed: Matrix32): Difference | undefined {
   if (published.rows !== computed.rows || published.columns !== computed.columns)
     throw new NumericError(
       `${published.rows} x ${published.columns} targets cannot be compared with ${computed.rows} x ${computed.columns}`
     )
+  let worst: Difference | undefined
   for (let i = 0; i < published.rows; i++) {
     const [a, b] = [row(published, i), row(computed, i)]
     const [inA, inB] = [!isAbsentRow(a), !isAbsentRow(b)]
-    if (inA !== inB) return { row: i, off: Infinity }
-    if (!inA) continue
-    const [off, length] = [distance(a, b), distance(b)]
-    // a target that is not finite differs, too
-    if (!(off <= tolerance * length)) return { row: i, off: off / length }
+    if (!inA && !inB) continue
+    const off = inA && inB ? relative(distance(a, b), distance(b)) : Infinity
+    if (worst === undefined || off > worst.off) worst = { row: i, off }
   }
-  return undefined
+  return worst
+}
+
+function relative(off: number, length: number): number {
+  if (off === 0) return 0
+  const share = off / length
+  return Number.isNaN(share) ? Infinity : share
 }
 
 /** Euclidean, to the origin without `b`. */
