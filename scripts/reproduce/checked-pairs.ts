@@ -7,7 +7,7 @@ import { checkRows, fitPlausibility, type PlausibilityFit, type Verdict } from '
 import { createRandomStream, shuffle } from '../../src/random.ts'
 import { takeImages } from '../../node/lab/simulate/draw.ts'
 import { drawRows, targetsOf, type Dataset } from './datasets.ts'
-import { GARBAGE, garbageRows, impostors, IMPOSTORS, type Targets } from './garbage.ts'
+import { consensusOf, GARBAGE, garbageRows, impostors, IMPOSTORS, type Targets } from './garbage.ts'
 
 export const HONEST = 'honest'
 export const KINDS = [HONEST, ...GARBAGE, ...IMPOSTORS] as const
@@ -18,7 +18,9 @@ const POOL = 2000
 /** Rows of a partition in the test of its distribution. */
 export const PARTITION = 250
 /** Honest checks for each check of a kind of garbage: false alarms are rare, and so must be counted among many. */
-const HONEST_DRAWS = 3
+export const HONEST_DRAWS = 4
+/** Partitions of each impostor in the test of its distribution. */
+const CHEAT_PARTITIONS = 2
 
 export interface CheckSetup {
   readonly dataset: string
@@ -28,47 +30,31 @@ export interface CheckSetup {
   readonly draws: number
 }
 
-export class Tally {
-  readonly counts: Record<Verdict, number> = { plausible: 0, abstain: 0, implausible: 0 }
-  least = Infinity
-  greatest = -Infinity
-  expected = 0
-
-  add(verdict: Verdict, z: number, expected: number): void {
-    this.counts[verdict]++
-    this.least = Math.min(this.least, z)
-    this.greatest = Math.max(this.greatest, z)
-    this.expected += expected
-  }
-
-  get total(): number {
-    const { plausible, abstain, implausible } = this.counts
-    return plausible + abstain + implausible
-  }
+/** Checks by verdict, extremes of z, and the sum of what was expected. */
+export interface Tally {
+  readonly counts: Record<Verdict, number>
+  least: number
+  greatest: number
+  expected: number
+  total: number
 }
 
 /** Of the test of distributions: partitions, those found to be of another one, and extremes of z. */
-export class DistributionTally {
-  total = 0
-  found = 0
-  least = Infinity
-  greatest = -Infinity
-
-  add(z: number, isOther: boolean): void {
-    this.total++
-    if (isOther) this.found++
-    this.least = Math.min(this.least, z)
-    this.greatest = Math.max(this.greatest, z)
-  }
+export interface DistributionTally {
+  total: number
+  found: number
+  least: number
+  greatest: number
 }
 
+/** Plain, so that it can be kept as JSON. */
 export interface CheckedPairs {
   /** By kind and k */
-  readonly checks: ReadonlyMap<string, Tally>
+  readonly checks: Readonly<Record<string, Tally>>
   /** By checker, author, kind and k */
-  readonly pairs: ReadonlyMap<string, Tally>
+  readonly pairs: Readonly<Record<string, Tally>>
   /** By kind */
-  readonly distributions: ReadonlyMap<string, DistributionTally>
+  readonly distributions: Readonly<Record<string, DistributionTally>>
 }
 
 export const keyOf = (...parts: ReadonlyArray<string | number>): string => parts.join(' | ')
@@ -80,9 +66,9 @@ export async function checkPairs(
   priors: readonly string[],
   ks: readonly number[]
 ): Promise<CheckedPairs> {
-  const checks = new Map<string, Tally>()
-  const pairs = new Map<string, Tally>()
-  const distributions = new Map<string, DistributionTally>()
+  const checks: Record<string, Tally> = {}
+  const pairs: Record<string, Tally> = {}
+  const distributions: Record<string, DistributionTally> = {}
   for (let draw = 0; draw < draws; draw++) {
     const order = drawRows(dataset, Math.min(dataset.reference.rows, m + POOL), draw)
     const all = new Map(
@@ -91,22 +77,21 @@ export async function checkPairs(
         return [prior, { shared, pool: targetsOf(dataset, prior, order.slice(m), n) }] as const
       })
     )
+    const agreed = consensusOf(all)
     for (const [i, author] of priors.entries()) {
       const own = of(all, author)
-      const cheats = await impostors(own, all, priors[(i + 1) % priors.length] ?? author)
+      const cheats = await impostors(own, all, priors[(i + 1) % priors.length] ?? author, agreed)
       for (const [kind, targets] of [[HONEST, own] as const, ...cheats.map(f => [f.kind, f] as const)])
         testPartitions(
-          created(distributions, kind, () => new DistributionTally()),
-          targets
+          (distributions[kind] ??= emptyDistribution()),
+          targets,
+          kind === HONEST ? Infinity : CHEAT_PARTITIONS
         )
       for (const kind of GARBAGE) {
         const random = createRandomStream('coopt/1/reproduce', new Uint8Array(32), keyOf(author, kind, draw))
         const [rows, others] = [firstRows(0, own.pool.rows), firstRows(PARTITION, own.pool.rows)]
         const pool = garbageRows(kind, own, rows, others, random)
-        testPartitions(
-          created(distributions, kind, () => new DistributionTally()),
-          { shared: own.shared, pool }
-        )
+        testPartitions((distributions[kind] ??= emptyDistribution()), { shared: own.shared, pool }, 1)
       }
       for (const checker of priors) {
         if (checker === author) continue
@@ -116,8 +101,8 @@ export async function checkPairs(
         for (const k of ks.filter(size => size <= by.pool.rows)) {
           const count = (kind: Kind, used: PlausibilityFit, rows: Uint32Array, theirRows: Matrix32): void => {
             const { verdict, z, expected } = checkRows(used, { ownRows: takeImages(by.pool, rows), theirRows })
-            created(checks, keyOf(kind, k), () => new Tally()).add(verdict, z, expected)
-            created(pairs, keyOf(checker, author, kind, k), () => new Tally()).add(verdict, z, expected)
+            add((checks[keyOf(kind, k)] ??= emptyTally()), verdict, z, expected)
+            add((pairs[keyOf(checker, author, kind, k)] ??= emptyTally()), verdict, z, expected)
           }
           const name = keyOf(dataset.name, m, n, draw, checker, author, k)
           for (let again = 0; again < HONEST_DRAWS; again++) {
@@ -161,12 +146,40 @@ function firstRows(from: number, count: number): Uint32Array {
   return Uint32Array.from({ length: PARTITION }, (_, i) => (from + i) % count)
 }
 
-function testPartitions(tally: DistributionTally, { shared, pool }: Targets): void {
-  for (let from = 0; from + PARTITION <= pool.rows; from += PARTITION) {
-    const rows = Uint32Array.from({ length: PARTITION }, (_, i) => from + i)
+function testPartitions(tally: DistributionTally, { shared, pool }: Targets, most: number): void {
+  for (let at = 0; at < most && (at + 1) * PARTITION <= pool.rows; at++) {
+    const rows = Uint32Array.from({ length: PARTITION }, (_, i) => at * PARTITION + i)
     const found = testDistribution(shared, takeImages(pool, rows))
-    if (found !== undefined) tally.add(found.z, found.isOther)
+    if (found === undefined) continue
+    tally.total++
+    if (found.isOther) tally.found++
+    tally.least = Math.min(tally.least, found.z)
+    tally.greatest = Math.max(tally.greatest, found.z)
   }
+}
+
+// JSON has no infinities
+const emptyTally = (): Tally => ({
+  counts: { plausible: 0, abstain: 0, implausible: 0 },
+  least: Number.MAX_VALUE,
+  greatest: -Number.MAX_VALUE,
+  expected: 0,
+  total: 0
+})
+
+const emptyDistribution = (): DistributionTally => ({
+  total: 0,
+  found: 0,
+  least: Number.MAX_VALUE,
+  greatest: -Number.MAX_VALUE
+})
+
+function add(tally: Tally, verdict: Verdict, z: number, expected: number): void {
+  tally.counts[verdict]++
+  tally.total++
+  tally.least = Math.min(tally.least, z)
+  tally.greatest = Math.max(tally.greatest, z)
+  tally.expected += expected
 }
 
 /** In random order, so that "the first half" is one of the author's choice. */
@@ -174,14 +187,6 @@ function rowsOf(count: number, k: number, name: string): Uint32Array {
   const seed = Uint8Array.from(createHash('sha256').update(name).digest().subarray(0, CHECK_SEED_BYTES))
   const rows = rowsOfSeed(count, k, seed)
   return shuffle(k, createRandomStream('coopt/1/reproduce', seed, 'order')).map(at => rows[at] ?? 0)
-}
-
-function created<T>(map: Map<string, T>, key: string, make: () => T): T {
-  const known = map.get(key)
-  if (known !== undefined) return known
-  const value = make()
-  map.set(key, value)
-  return value
 }
 
 function of(all: ReadonlyMap<string, Targets>, prior: string): Targets {

@@ -65,6 +65,8 @@ export class Results {
   readonly datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
   /** For figures that compute for minutes themselves */
   readonly onProgress: (text: string) => void
+  /** What was computed under this key before, or now; it must survive JSON */
+  readonly remember: <T>(key: string, compute: () => Promise<T>) => Promise<T>
 
   constructor(init: {
     scale: Scale
@@ -75,6 +77,7 @@ export class Results {
     variants: Variants
     datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
     onProgress?: (text: string) => void
+    remember?: <T>(key: string, compute: () => Promise<T>) => Promise<T>
   }) {
     this.scale = init.scale
     this.#reports = init.reports
@@ -84,6 +87,7 @@ export class Results {
     this.variants = init.variants
     this.datasets = init.datasets
     this.onProgress = init.onProgress ?? (() => {})
+    this.remember = init.remember ?? (async (_key, compute) => await compute())
   }
 
   /** By seed. Throws if the swarm was not asked for. */

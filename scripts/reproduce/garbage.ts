@@ -76,17 +76,20 @@ export function garbageRows(
   }
 }
 
+/** The public consensus of all of them. */
+export function consensusOf(all: ReadonlyMap<string, Targets>): Matrix32 {
+  const members = [...all].map(([id, { shared }]) => ({ id, targets: shared }))
+  const { rows, columns, data } = consensus(members, new Uint8Array(32))
+  return matrix(rows, columns, Float32Array.from(data))
+}
+
 /** What the owner of `own` can make of the S_Y of others. `another` is the one it copies. */
 export async function impostors(
   own: Targets,
   all: ReadonlyMap<string, Targets>,
-  another: string
+  another: string,
+  made: Matrix32
 ): Promise<readonly Impostor[]> {
-  const { rows, columns, data } = consensus(
-    [...all].map(([id, { shared }]) => ({ id, targets: shared })),
-    new Uint8Array(32)
-  )
-  const made = matrix(rows, columns, Float32Array.from(data))
   const copied = all.get(another)?.shared ?? made
   const mapped = async (onto: Matrix32): Promise<Matrix32> => {
     const transform = await fitTransform({ from: own.shared, to: onto, grid: DEFAULT_GRID, gemm: plainGemm })

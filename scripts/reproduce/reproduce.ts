@@ -21,6 +21,7 @@ import { markdown, resultsJson, type Document } from './markdown.ts'
 import { findTorch, type Torch } from './python.ts'
 import { variantsOf } from './raw-targets.ts'
 import { realSwarm } from './real-swarm.ts'
+import { rememberIn } from './remembered.ts'
 import { runSimulations } from './simulations.ts'
 import { trainStudents, type Outcome } from './students.ts'
 import { fullScale, quickScale, runName, type StudentRun, type SwarmSetup } from './work-list.ts'
@@ -117,7 +118,17 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     }
     return loaded
   }
-  const results = new Results({ scale, reports, students, real, zoo: accuracies, variants, datasets, onProgress })
+  const results = new Results({
+    scale,
+    reports,
+    students,
+    real,
+    zoo: accuracies,
+    variants,
+    datasets,
+    onProgress,
+    remember: rememberIn(join(cache, 'figures'))
+  })
   const sections: Document['sections'][number][] = []
   for (const figure of figures) sections.push({ key: figure.key, section: await figure.section(results) })
   const outcomes = [...students.values()].flat()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkPairs, HONEST, keyOf, KINDS } from '../../../scripts/reproduce/checked-pairs.ts'
+import { checkPairs, HONEST, HONEST_DRAWS, keyOf, KINDS } from '../../../scripts/reproduce/checked-pairs.ts'
 import type { Dataset } from '../../../scripts/reproduce/datasets.ts'
 import { checks } from '../../../scripts/reproduce/figures-checks.ts'
 import { Results } from '../../../scripts/reproduce/figure.ts'
@@ -17,18 +17,18 @@ const dataset: Dataset = { name: 'CIFAR-10', reference, features, swarm: PRIORS,
 describe('checks of every author by every checker', () => {
   it('are counted by kind, number of rows and pair', async () => {
     const found = await checkPairs(dataset, { m: 300, n: 32, draws: 1 }, PRIORS, [32, 64, 700])
-    const total = (kind: string, k: number): number => found.checks.get(keyOf(kind, k))?.total ?? 0
+    const total = (kind: string, k: number): number => found.checks[keyOf(kind, k)]?.total ?? 0
     for (const k of [32, 64]) {
-      expect(total(HONEST, k)).toBe(4 * 3 * 3)
+      expect(total(HONEST, k)).toBe(4 * 3 * HONEST_DRAWS)
       for (const kind of GARBAGE) expect(total(kind, k)).toBe(4 * 3)
       // a checker whose own S_Y was copied is left out
       expect(total('S_Y of another prior, own rows', k)).toBe(4 * 2)
     }
     // the pool has 600 rows
     for (const kind of KINDS) expect(total(kind, 700)).toBe(0)
-    expect(found.pairs.get(keyOf('a', 'b', HONEST, 64))?.total).toBe(3)
+    expect(found.pairs[keyOf('a', 'b', HONEST, 64)]?.total).toBe(HONEST_DRAWS)
     // two partitions of each author
-    expect(found.distributions.get(HONEST)).toMatchObject({ total: 8, found: 0 })
+    expect(found.distributions[HONEST]).toMatchObject({ total: 8, found: 0 })
   })
 
   it('make a section whose claims hold for priors that see the same', async () => {
