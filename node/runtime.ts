@@ -122,7 +122,12 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     members = createMembers({ libp2p, blocks, logger }, config.timing)
   }
   const content = createContent(
-    { local, network: network?.helia.blockstore, members },
+    {
+      local,
+      network: network?.helia.blockstore,
+      members,
+      ...(network === undefined ? {} : { movedAt: network.movedAt })
+    },
     { blockTimeoutMs: config.timing.blockMs, attempts: config.timing.blockAttempts }
   )
   onDamage = () => content.distrust()

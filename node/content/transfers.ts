@@ -33,7 +33,7 @@ export interface TransferComponents {
   network: Pick<Blockstore, 'get'>
   members?: Members | undefined
   /** When did a byte come by bitswap last? A line that is slow is not given up. Monotonic ms */
-  movedAt?(): number
+  movedAt?(): number | undefined
 }
 
 export interface TransferInit {
