@@ -61,8 +61,10 @@ export class Results {
   readonly zoo: ReadonlyMap<string, { accuracy: number }>
   /** Ways to fit T (alignment-variants.ts); needs the swarms of each prior alone */
   readonly variants: Variants
-  /** Loaded at the first call */
-  readonly datasets: () => Promise<readonly Dataset[]>
+  /** Those of these names, by default all; each is loaded at the first call */
+  readonly datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
+  /** For figures that compute for minutes themselves */
+  readonly onProgress: (text: string) => void
 
   constructor(init: {
     scale: Scale
@@ -71,7 +73,8 @@ export class Results {
     real: RealRun | undefined
     zoo: ReadonlyMap<string, { accuracy: number }>
     variants: Variants
-    datasets: () => Promise<readonly Dataset[]>
+    datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
+    onProgress?: (text: string) => void
   }) {
     this.scale = init.scale
     this.#reports = init.reports
@@ -80,6 +83,7 @@ export class Results {
     this.zoo = init.zoo
     this.variants = init.variants
     this.datasets = init.datasets
+    this.onProgress = init.onProgress ?? (() => {})
   }
 
   /** By seed. Throws if the swarm was not asked for. */

@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { InvalidInputError } from '../../src/errors.ts'
-import { loadDatasets, type Dataset } from './datasets.ts'
+import { DATASETS, loadDatasets, type Dataset } from './datasets.ts'
 import { Results, type Figure } from './figure.ts'
 import { FIGURES, QUICK_FIGURES } from './figures.ts'
 import { dataFiles, writeImageFiles } from './image-files.ts'
@@ -105,10 +105,19 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const zoo = zooSchema.parse(JSON.parse(await readFile(data.zoo, 'utf8')))
   const accuracies = new Map(zoo.priors.map(p => [p.name, { accuracy: p.probeAccuracy }]))
   const variants = variantsOf({ cache, labels: join(images, 'train.csv') })
-  let loading: Promise<readonly Dataset[]> | undefined
-  const datasets = async (): Promise<readonly Dataset[]> =>
-    await (loading ??= loadDatasets({ data: resolve(values.data), cache: features, signal, onProgress }))
-  const results = new Results({ scale, reports, students, real, zoo: accuracies, variants, datasets })
+  const loading = new Map<string, Promise<Dataset[]>>()
+  const datasets = async (names = DATASETS): Promise<readonly Dataset[]> => {
+    const loaded: Dataset[] = []
+    for (const name of names) {
+      const one =
+        loading.get(name) ??
+        loadDatasets([name], { data: resolve(values.data), cache: features, swarmOnly: quick, signal, onProgress })
+      loading.set(name, one)
+      loaded.push(...(await one))
+    }
+    return loaded
+  }
+  const results = new Results({ scale, reports, students, real, zoo: accuracies, variants, datasets, onProgress })
   const sections: Document['sections'][number][] = []
   for (const figure of figures) sections.push({ key: figure.key, section: await figure.section(results) })
   const outcomes = [...students.values()].flat()
