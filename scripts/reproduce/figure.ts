@@ -2,9 +2,10 @@
 import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { VariantResult } from './alignment-variants.ts'
 import type { Dataset } from './datasets.ts'
+import type { Paces } from './pace.ts'
 import type { RealRun } from './real-swarm.ts'
 import type { Outcome } from './students.ts'
-import { runName, type Scale, type StudentRun, type SwarmSetup } from './work-list.ts'
+import { runName, seedsOf, type Scale, type StudentRun, type SwarmSetup } from './work-list.ts'
 import { configName } from './swarms.ts'
 
 export interface Figure {
@@ -61,6 +62,8 @@ export class Results {
   readonly zoo: ReadonlyMap<string, { accuracy: number }>
   /** Ways to fit T (alignment-variants.ts); needs the swarms of each prior alone */
   readonly variants: Variants
+  /** Seconds that a flower costs each prior */
+  readonly paces: Paces
   /** Loaded at the first call */
   readonly datasets: () => Promise<readonly Dataset[]>
 
@@ -71,6 +74,7 @@ export class Results {
     real: RealRun | undefined
     zoo: ReadonlyMap<string, { accuracy: number }>
     variants: Variants
+    paces: Paces
     datasets: () => Promise<readonly Dataset[]>
   }) {
     this.scale = init.scale
@@ -79,12 +83,13 @@ export class Results {
     this.real = init.real
     this.zoo = init.zoo
     this.variants = init.variants
+    this.paces = init.paces
     this.datasets = init.datasets
   }
 
   /** By seed. Throws if the swarm was not asked for. */
   reports(setup: SwarmSetup): ConfigurationReport[] {
-    return this.scale.seeds.map(seed => {
+    return seedsOf(setup, this.scale).map(seed => {
       const report = this.#reports.get(configName(setup.name, seed))
       if (report === undefined) throw new Error(`swarm ${setup.name} was not simulated`)
       return report

@@ -6,6 +6,7 @@ import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { alignment } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
 import { opinions } from './figures-rows.ts'
+import { students } from './figures-students.ts'
 import { fig6d, regret, tab7 } from './figures-references.ts'
 import { fig4, fig5b, tab2, tab5, tab8 } from './figures-swarms.ts'
 import { alignedTo, BEST, single, WORST } from './swarms.ts'
@@ -27,6 +28,7 @@ export const FIGURES: readonly Figure[] = [
   opinions,
   gateOfDatasets,
   electionsOfDatasets,
+  students,
   alignment
 ]
 

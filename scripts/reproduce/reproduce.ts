@@ -16,8 +16,9 @@ import { InvalidInputError } from '../../src/errors.ts'
 import { loadDatasets, type Dataset } from './datasets.ts'
 import { Results, type Figure } from './figure.ts'
 import { FIGURES, QUICK_FIGURES } from './figures.ts'
-import { dataFiles, writeImageFiles } from './image-files.ts'
+import { dataFiles, IMAGE_SETS, writeImageFiles } from './image-files.ts'
 import { markdown, resultsJson, type Document } from './markdown.ts'
+import { createPaces } from './pace.ts'
 import { findTorch, type Torch } from './python.ts'
 import { variantsOf } from './raw-targets.ts'
 import { realSwarm } from './real-swarm.ts'
@@ -70,9 +71,9 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const cache = quick ? join(home, 'quick') : home
   const jobs = whole('--jobs', values.jobs)
   const figures = chosenFigures(quick ? QUICK_FIGURES : FIGURES, values.figure)
-  const data = await dataFiles(resolve(values.data))
   const onProgress = (text: string): void => console.error(`${clock(performance.now() - started)} ${text}`)
   await mkdir(cache, { recursive: true })
+  const data = await dataFiles(resolve(values.data), cache)
 
   const setups = unique(
     figures.flatMap(f => f.swarms),
@@ -86,13 +87,16 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   if ('missing' in torch && runs.length > 0 && (!quick || isPythonNamed()))
     throw new InvalidInputError(`students need PyTorch: ${torch.missing}. Name a Python that has it with --python`)
   const real =
-    figures.some(f => f.real === true) && !quick ? await realSwarm(data, { cache, signal, onProgress }) : undefined
-  const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })
-  // figures without students may need the images, too
-  if (!quick || !('missing' in torch)) {
-    onProgress('images for the students')
-    await writeImageFiles(data, images)
+    figures.some(f => f.real === true) && !quick ? await realSwarm(data.cifar10, { cache, signal, onProgress }) : undefined
+  // swarms need the labels of photos, which are written with the images
+  const used = new Set([...setups, ...runs].map(({ images: set = 'cifar10' }) => set))
+  for (const set of IMAGE_SETS) {
+    // figures without students may need the images of CIFAR-10, too
+    if (set === 'cifar10' ? quick && 'missing' in torch : !used.has(set)) continue
+    onProgress(`images of ${set} for the students`)
+    await writeImageFiles(set, data[set], set === 'cifar10' ? images : join(images, set))
   }
+  const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })
   const students = await trainedOrProbed(
     runs,
     torch,
@@ -102,13 +106,14 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     scale.seeds
   )
 
-  const zoo = zooSchema.parse(JSON.parse(await readFile(data.zoo, 'utf8')))
+  const zoo = zooSchema.parse(JSON.parse(await readFile(data.cifar10.zoo, 'utf8')))
   const accuracies = new Map(zoo.priors.map(p => [p.name, { accuracy: p.probeAccuracy }]))
   const variants = variantsOf({ cache, labels: join(images, 'train.csv') })
+  const paces = createPaces(data.flowers, { cache, signal })
   let loading: Promise<readonly Dataset[]> | undefined
   const datasets = async (): Promise<readonly Dataset[]> =>
     await (loading ??= loadDatasets({ data: resolve(values.data), cache: features, signal, onProgress }))
-  const results = new Results({ scale, reports, students, real, zoo: accuracies, variants, datasets })
+  const results = new Results({ scale, reports, students, real, zoo: accuracies, variants, paces, datasets })
   const sections: Document['sections'][number][] = []
   for (const figure of figures) sections.push({ key: figure.key, section: await figure.section(results) })
   const outcomes = [...students.values()].flat()

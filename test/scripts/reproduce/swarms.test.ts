@@ -4,10 +4,10 @@ import { FIGURES, QUICK_FIGURES } from '../../../scripts/reproduce/figures.ts'
 import { configName, planOf } from '../../../scripts/reproduce/swarms.ts'
 import { canonical, fullScale, quickScale, REAL, runName, type Scale } from '../../../scripts/reproduce/work-list.ts'
 
-const DATA = {
+const FILES = {
   images: ['/data/a.tar'],
   labels: '/data/labels.csv',
-  testImages: '/data/test.tar',
+  testImages: ['/data/test.tar'],
   testLabels: '/data/test.csv',
   zoo: '/data/zoo.json',
   prior: (name: string) => `/data/${name}.onnx`
