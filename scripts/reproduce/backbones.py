@@ -6,23 +6,23 @@ from torch import nn
 from torch.nn import functional as F
 
 
-def convolution(before: int, after: int, stride: int) -> nn.Sequential:
+def convolution(before: int, after: int, stride: int, size: int = 3) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+        nn.Conv2d(before, after, size, stride=stride, padding=(size - 1) // 2 if size % 2 else 0, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
     )
 
 
 class ConvNet(nn.Sequential):
-    """Four convolutions, the first two of stride 2: most of the work is done on 8 x 8 places, also of images of 64 x 64 pixels."""
+    """Four convolutions, the first two of stride 2: most of the work is done on 8 x 8 places. Images of 64 x 64 pixels are first cut into 4 x 4."""
 
     width = 192
 
     def __init__(self, side: int) -> None:
         if side not in (32, 64):
             raise ValueError(f"images of {side} x {side} pixels: a convnet takes 32 or 64")
-        widths, strides = [3, 32, 64, 128, self.width], [2, 2, side // 32, 2]
+        widths, strides, sizes = [3, 32, 64, 128, self.width], [side // 16, 2, 1, 2], [3 if side == 32 else 4, 3, 3, 3]
         super().__init__(
-            *(convolution(a, b, s) for a, b, s in zip(widths, widths[1:], strides)), nn.AvgPool2d(4), nn.Flatten()
+            *(convolution(a, b, s, k) for a, b, s, k in zip(widths, widths[1:], strides, sizes)), nn.AvgPool2d(4), nn.Flatten()
         )
 
 

@@ -3,6 +3,7 @@ import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { VariantResult } from './alignment-variants.ts'
 import type { Dataset } from './datasets.ts'
 import type { Paces } from './pace.ts'
+import type { Picture } from './pictures.ts'
 import type { RealRun } from './real-swarm.ts'
 import type { Outcome } from './students.ts'
 import { runName, seedsOf, type Scale, type StudentRun, type SwarmSetup } from './work-list.ts'
@@ -45,6 +46,7 @@ export interface Section {
   readonly rows: readonly Row[]
   readonly verdicts: readonly Verdict[]
   readonly notes?: readonly string[]
+  readonly pictures?: readonly Picture[]
   readonly curves?: ReadonlyArray<{
     name: string
     points: ReadonlyArray<{ epoch: number; mean: number; deviation: number }>

@@ -31,7 +31,7 @@ const CHOICES = [false, true].flatMap(attacked =>
 const SINGLES = SIX.map(flowersOnly)
 
 /** As long as the slowest participant and the student together take. */
-const BASELINE_EPOCHS = 40
+const BASELINE_EPOCHS = 36
 const baseline = (method: 'byol' | 'simclr'): StudentRun => ({
   ...studentOf(flowersBy('corroboration')),
   method,

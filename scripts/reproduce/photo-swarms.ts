@@ -17,11 +17,11 @@ export const INTRUDERS = [
 
 /** Draws of the rows, the partitions and the shared set, and initial weights of the student. */
 export const PHOTO_SEEDS = 5
-/** Two thirds of the flowers: each seed draws others. Seven students of ten seconds for each row of a table. */
+/** Two thirds of the flowers: each seed draws others. */
 const FLOWERS = { rows: 2000, partitions: 40, shared: 1000, dimension: 256 }
 /** All of the photos, of which 700 are for students and 300 for the test. */
 const PHOTOS = { rows: 1000, partitions: 20, shared: 700, dimension: 256 }
-export const EPOCHS: Readonly<Record<ImageSetName, number>> = { flowers: 8, photos: 16, cifar10: 8 }
+export const EPOCHS: Readonly<Record<ImageSetName, number>> = { flowers: 5, photos: 10, cifar10: 5 }
 
 /** `settings` as in PLAN.json. Without participants the six take part. */
 export function photoSwarm(

@@ -3,7 +3,7 @@
  *
  *     npm run reproduce -- [--data DIR] [--figure tab7 …] [--seeds 3] [--jobs 2] [--device cpu] [--python PATH] [--cache DIR] [--out DIR] [--quick]
  *
- * All results are cached, so an interrupted run can be restarted and continues. Without --python (or COOPT_PYTHON) a virtual environment with PyTorch
+ * With --figure only the sections of these figures are replaced, and each says when and how it was made. All results are cached, so an interrupted run can be restarted and continues. Without --python (or COOPT_PYTHON) a virtual environment with PyTorch
  * is created below .venv, 6 GB on Linux. --quick takes minutes: fewer rows, epochs and seeds, and only claims with a wide margin; exit code 1 if one
  * of them does not hold. If --quick does not find PyTorch, the closed-form probe of the merged targets replaces the student, and RESULTS.md says so.
  */
@@ -24,6 +24,7 @@ import { variantsOf } from './raw-targets.ts'
 import { realSwarm } from './real-swarm.ts'
 import { runSimulations } from './simulations.ts'
 import { trainStudents, type Outcome } from './students.ts'
+import { resultsJsonSchema, updatePage, type Page } from './update-page.ts'
 import { fullScale, quickScale, runName, type StudentRun, type SwarmSetup } from './work-list.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -117,7 +118,8 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const sections: Document['sections'][number][] = []
   for (const figure of figures) sections.push({ key: figure.key, section: await figure.section(results) })
   const outcomes = [...students.values()].flat()
-  const document = {
+  const folder = quick ? cache : values.out
+  const document: Document = {
     machine: {
       cpu: cpus()[0]?.model.trim() ?? 'unknown',
       cores: cpus().length,
@@ -128,24 +130,44 @@ async function reproduce(signal: AbortSignal): Promise<number> {
           : torch.version,
       device
     },
+    date: new Date().toISOString().slice(0, 10),
     command: ['npm run reproduce', ...shownArguments()].join(' '),
     seeds: scale.seeds.length,
     quick,
     seconds: (performance.now() - started) / 1000,
     trainingSeconds: new Set(outcomes).values().reduce((sum, o) => sum + o.seconds, 0),
     students: new Set(outcomes).size,
-    sections
+    sections,
+    partial: !quick && values.figure.length > 0,
+    pictures: folder === undefined ? 'scripts/reproduce/pictures' : 'pictures'
   }
-  const folder = quick ? cache : values.out
   const page = join(folder ?? ROOT, 'RESULTS.md')
-  await writeFile(page, markdown(document))
   const json = join(folder ?? import.meta.dirname, 'results.json')
-  await writeFile(json, `${JSON.stringify(resultsJson(document), undefined, 1)}\n`)
+  const made: Page = { text: markdown(document), json: resultsJson(document) }
+  const before = document.partial ? await readPage(page, json) : undefined
+  const written = before === undefined ? made : updatePage(before, made, FIGURES.map(f => f.key))
+  const drawn = sections.flatMap(({ section }) => section.pictures ?? [])
+  const pictures = join(folder ?? import.meta.dirname, 'pictures')
+  if (drawn.length > 0) await mkdir(pictures, { recursive: true })
+  for (const { name, svg } of drawn) await writeFile(join(pictures, `${name}.svg`), svg)
+  await writeFile(page, written.text)
+  await writeFile(json, `${JSON.stringify(written.json, undefined, 1)}\n`)
   onProgress(`wrote ${page} and ${json}`)
   if (!quick) return 0
   const broken = sections.flatMap(s => s.section.verdicts.filter(v => v.firm === true && v.outcome === 'does not hold'))
   for (const { claim } of broken) console.error(`does not hold: ${claim}`)
   return broken.length === 0 ? 0 : 1
+}
+
+/** What an earlier run wrote; undefined if it wrote nothing. */
+async function readPage(page: string, json: string): Promise<Page | undefined> {
+  const read = async (path: string): Promise<string | undefined> =>
+    await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+  const [text, tables] = [await read(page), await read(json)]
+  return text === undefined || tables === undefined ? undefined : { text, json: resultsJsonSchema.parse(JSON.parse(tables)) }
 }
 
 /** Students or, without PyTorch, the linear probe of the merged targets that `coopt simulate` reports. */
