@@ -165,7 +165,7 @@ export function nodeOf(
       const unjudged = state.unjudged()
       const merged = await (out === undefined
         ? mergeSwarm(membership, content)
-        : mergeToFolder(membership, out, content, signal))
+        : mergeToFolder(membership, out, content, signal, call.onEvent ?? onEvent))
       const { view } = merged
       const reference = referenceReport(state, view.election)
       return {
