@@ -57,7 +57,7 @@ export function nodeOf(
   const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
       using writing = content.writing() // until the swarm is open, nothing names the blocks
-      const { swarm, duplicates, leftOut } = await publishSwarm(
+      const { swarm, ...rest } = await publishSwarm(
         {
           self: identity.key,
           sign: identity.sign,
@@ -73,7 +73,7 @@ export function nodeOf(
         options
       )
       const membership = await swarms.open(swarm, [])
-      return { ...publishReport(swarm, { duplicates, leftOut }), invite: inviteOf(membership) }
+      return { ...publishReport(swarm, rest), invite: inviteOf(membership) }
     },
 
     join: async (invite, options, call = {}) => {

@@ -14,6 +14,13 @@ const MIB = 1024 * 1024
 const STREAM_WINDOW = Math.min(32, Math.max(4, 2 ** Math.floor(Math.log2(totalmem() / MIB / 512) + 0.1))) * MIB
 
 export interface NetworkLimits {
+  /**
+   * Above so many connections, those of least use are closed down to `connectionsLowWater`. An idle one costs 50 bytes a second each way, and the
+   * rest of what an idle node sends does not depend on their number.
+   */
+  connectionsHighWater: number
+  /** Twice what a node connects to by itself (discovery.ts): half of all connections are those of others. */
+  connectionsLowWater: number
   /** Connections at the same time. */
   maxConnections: number
   /** Inbound connections that have not finished the handshake. */
@@ -28,7 +35,9 @@ export interface NetworkLimits {
   maxDialQueueLength: number
   /** Sockets of the listener, including half-open ones: slightly above `maxConnections`. */
   tcpMaxConnections: number
-  /** Milliseconds without a byte after which a socket is closed; yamux sends keep-alives every 30 s. */
+  /** Milliseconds between two yamux pings of one side. */
+  keepAliveInterval: number
+  /** Milliseconds without a byte after which a socket is closed; yamux pings far more often. */
   socketInactivityTimeout: number
   /** Streams one connection may have open in each direction. */
   maxStreamsPerConnection: number
@@ -69,6 +78,8 @@ export interface NetworkLimits {
 }
 
 export const DEFAULT_NETWORK_LIMITS: Readonly<NetworkLimits> = {
+  connectionsHighWater: 24,
+  connectionsLowWater: 16,
   maxConnections: 128,
   maxIncomingPendingConnections: 16,
   inboundConnectionThreshold: 20,
@@ -77,6 +88,7 @@ export const DEFAULT_NETWORK_LIMITS: Readonly<NetworkLimits> = {
   maxParallelDials: 16,
   maxDialQueueLength: 128,
   tcpMaxConnections: 160,
+  keepAliveInterval: 12_000,
   socketInactivityTimeout: 120_000,
   maxStreamsPerConnection: 64,
   maxStreamWindowSize: STREAM_WINDOW,

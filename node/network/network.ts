@@ -12,6 +12,8 @@ import type { Datastore } from 'interface-datastore'
 import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
 import { ProtocolError } from '../../src/errors.ts'
 import { addBitswap } from './bitswap.ts'
+import { createConnectionTrimmer } from './connection-trimmer.ts'
+import { searchPatiently } from './patient-search.ts'
 import { createConduct, type Conduct } from './peer-scoring.ts'
 import { libp2pOptions, networkLimits, type NetworkInit, type Services } from './libp2p.ts'
 
@@ -59,9 +61,13 @@ export async function createNetwork(components: NetworkComponents, init: Network
     maxWantlistSize: limits.bitswapMaxWantListSize,
     maxWantListSize: limits.bitswapMaxWantListSize
   }
+  withNet.addMixin({ name: 'patient-search', start: started => searchPatiently(started.routing) })
   const { helia, movedAt } = addBitswap<Services>(withNet, bitswap)
   await helia.start()
   const { libp2p } = helia
+  const { connectionsHighWater: highWater, connectionsLowWater: lowWater } = limits
+  const trimmer = createConnectionTrimmer({ libp2p }, { highWater, lowWater })
+  await trimmer.start()
 
   conduct.addEventListener('denied', ({ detail: { peer, reason } }) => {
     for (const connection of libp2p.getConnections(peer)) {
@@ -88,6 +94,7 @@ export async function createNetwork(components: NetworkComponents, init: Network
     movedAt,
     stop: async () => {
       stopped.abort()
+      await trimmer.stop()
       await (stopping ??= Promise.resolve(helia.stop()))
     }
   }
