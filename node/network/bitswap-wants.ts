@@ -211,7 +211,7 @@ export function mendWants(list: WantList): void {
   }
 
   list.sendMessages = async () => {
-    for (const [key, { cancel, wantType }] of [...list.wants]) {
+    for (const [key, { cancel, wantType }] of list.wants) {
       if (cancel) {
         list.wants.delete(key)
         endSearch(key)
@@ -240,7 +240,7 @@ export function mendWants(list: WantList): void {
   const stop = list.stop.bind(list)
   list.stop = () => {
     stop()
-    for (const key of [...searches.keys()]) endSearch(key)
+    for (const key of searches.keys()) endSearch(key)
     told.clear()
   }
 

@@ -82,18 +82,18 @@ export function openChannel(
   let isReading = false
   let writing: Promise<void> = Promise.resolve()
 
-  const end = (error: Error | undefined): void => {
+  const end = (reason: Error | undefined): void => {
     if (!isOpen) return
     isOpen = false
-    if (error === undefined) framed.close(ending.signal).catch((cause: unknown) => framed.abort(asError(cause)))
+    if (reason === undefined) framed.close(ending.signal).catch((cause: unknown) => framed.abort(asError(cause)))
     else {
-      ending.abort(error)
-      framed.abort(error)
+      ending.abort(reason)
+      framed.abort(reason)
     }
     for (const one of asked.splice(0))
-      one.reject(error ?? new ContentUnavailableError(`${peer}: the stream was closed`))
+      one.reject(reason ?? new ContentUnavailableError(`${peer}: the stream was closed`))
     move.resolve()
-    onClose(error)
+    onClose(reason)
   }
 
   /** The block of the next frame, in pieces, each of which shows that the peer is alive. */
@@ -152,6 +152,16 @@ export function openChannel(
     }
   }
 
+  /** After the request before it. */
+  const write = async (request: Uint8Array, before: Promise<void>): Promise<void> => {
+    await before
+    try {
+      if (isOpen) await framed.write(request, ending.signal)
+    } catch (cause) {
+      end(asError(cause))
+    }
+  }
+
   return {
     peer,
     get awaited() {
@@ -178,13 +188,7 @@ export function openChannel(
       at = performance.now()
       for (const { bytes } of wanted) awaited += bytes
       const request = encodeMessage(blocksRequestSchema, { cids: wanted.map(({ cid }) => cid) })
-      writing = writing.then(async () => {
-        try {
-          if (isOpen) await framed.write(request, ending.signal)
-        } catch (cause) {
-          end(asError(cause))
-        }
-      })
+      writing = write(request, writing)
       void readAnswers()
       await promise
     },

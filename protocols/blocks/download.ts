@@ -252,12 +252,13 @@ export function startDownload(
       while (!isOver()) {
         while (working.size < parallel && queue.length > 0) {
           const peer = queue.shift() as PeerId
-          const one = work(peer).then(mayReturn => {
-            working.delete(one)
+          const runOne = async (): Promise<void> => {
+            const mayReturn = await work(peer)
             const count = (returns.get(`${peer}`) ?? 0) + 1
             returns.set(`${peer}`, count)
             if (mayReturn && count <= MAX_RETURNS) queue.push(peer)
-          })
+          }
+          const one = runOne().finally(() => working.delete(one))
           working.add(one)
         }
         if (working.size === 0) break
