@@ -2,7 +2,9 @@
  * One swarm of many whole nodes in this process, over TCP on loopback: from the first join to one CID, then idle. `many.ts` runs it, in a network
  * namespace where it can. Prints one JSON object.
  *
- *     node scripts/bench/many/swarm.ts --nodes 16 [--partitions 200] [--settle 60] [--idle 60]
+ *     node scripts/bench/many/swarm.ts --nodes 16 [--participants 15] [--partitions 200] [--settle 60] [--idle 60]
+ *
+ * Beside the publisher and the participants the nodes are members that only hold and pass on.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,6 +15,7 @@ import { nodeOf } from '../../../node/create-node.ts'
 import { initHome } from '../../../node/home/init-home.ts'
 import { mergeSwarm, UNSTORED } from '../../../node/merge/merge-swarm.ts'
 import { openRuntime } from '../../../node/runtime.ts'
+import { decodeInvite } from '../../../src/distribute/invite.ts'
 import { plainGemm } from '../../../src/gemm.ts'
 import { makeSample } from '../../make-sample.ts'
 import { DIMENSION, featuresOf, writeTable } from './table-priors.ts'
@@ -29,12 +32,14 @@ const GIVE_UP_MS = 20 * 60_000
 const { values } = parseArgs({
   options: {
     nodes: { type: 'string', default: '16' },
+    participants: { type: 'string' },
     partitions: { type: 'string', default: '200' },
     settle: { type: 'string', default: '60' },
     idle: { type: 'string', default: '60' }
   }
 })
 const count = Number(values.nodes)
+const participants = Number(values.participants ?? count - 1)
 const partitions = Number(values.partitions)
 
 const directory = await mkdtemp(join(tmpdir(), 'coopt-many-'))
@@ -79,9 +84,14 @@ async function run() {
   const startedAt = performance.now()
   let lastJoin = 0
   const joinOne = async (number: number): Promise<void> => {
-    const table = await writeTable(join(directory, `prior-${number}`), features, number)
     const opened = await openNode(number)
     nodes.push(opened)
+    if (number > participants) {
+      await opened.runtime.swarms.find(decodeInvite(invite), stopping.signal)
+      lastJoin = Math.max(lastJoin, performance.now())
+      return
+    }
+    const table = await writeTable(join(directory, `prior-${number}`), features, number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     opened.node
       .join(
@@ -116,7 +126,7 @@ async function run() {
   }
   const electionMs = await until(() => {
     const references = memberships.map(({ state }) =>
-      state.set.byType('score').length === count - 1 && state.unjudged() === 0
+      state.set.byType('score').length === participants && state.unjudged() === 0
         ? state.view().election.reference?.cid?.toString()
         : undefined
     )
@@ -147,6 +157,7 @@ async function run() {
   const peers = memberships.map(membership => membership.members().length)
   return {
     nodes: count,
+    participants,
     partitions,
     rows: memberships[0]?.state.view().rows,
     mergedCid: [...cids],
