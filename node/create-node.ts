@@ -21,6 +21,7 @@ import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
 import { mergeSwarm, mergeUnlessKnown } from './merge/merge-swarm.ts'
+import type { Monitor } from './monitor/monitor.ts'
 import { createIpnsNames } from './upkeep/ipns-names.ts'
 import { publishReport } from './publish/publish-report.ts'
 import { publishSwarm } from './publish/publish-swarm.ts'
@@ -37,7 +38,7 @@ const UNTRAINED_PRIOR = bundledPrior('untrained')
 /** The operations on a runtime, which `close` closes. */
 export function nodeOf(
   runtime: Runtime,
-  init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
+  init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined; monitor?: Monitor } = {}
 ): CoOptNode {
   const { onEvent = () => {} } = init
   const { identity, config, content, swarms, network, gemm, projector, logger } = runtime
@@ -96,6 +97,7 @@ export function nodeOf(
         writing.release()
         await membership.announce(record)
       }
+      const tell = call.onEvent ?? onEvent
       return await joinSwarm(
         {
           self: identity.key,
@@ -105,13 +107,16 @@ export function nodeOf(
           projector,
           limits: config.inference,
           spool,
-          onEvent: call.onEvent ?? onEvent,
+          onEvent: init.monitor?.activity.tap(id, tell) ?? tell,
           logger
         },
         { ...absolutePaths(options), prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
-      ).finally(() => priorsAtWork.delete(id))
+      ).finally(() => {
+        priorsAtWork.delete(id)
+        init.monitor?.activity.ended(id)
+      })
     },
 
     status: async (invite, call = {}) => {
@@ -231,6 +236,7 @@ export function nodeOf(
     gateway: init.gateway?.url,
     close: async () => {
       try {
+        init.monitor?.close()
         await init.gateway?.close()
       } finally {
         await runtime.close()

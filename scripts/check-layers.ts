@@ -33,6 +33,7 @@ export const ROOMS = [
   'evaluate',
   'export',
   'upkeep',
+  'monitor',
   'gateway',
   'lab',
   'composition',

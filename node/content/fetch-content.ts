@@ -9,6 +9,7 @@ import type { CID } from 'multiformats/cid'
 import { readLeaves, type FileLeaves } from '../../src/distribute/unixfs-leaves.ts'
 import type { PeerKey } from '../../src/envelope.ts'
 import { ContentUnavailableError } from '../../src/errors.ts'
+import { count } from '../process/counters.ts'
 import { joinParts } from './join-parts.ts'
 import type { LocalContentOwner } from './local-content.ts'
 
@@ -57,12 +58,16 @@ export function createFetcher({ local, network, reach }: FetchComponents, init: 
       if (from !== undefined) await reach?.(from, signal)
       try {
         const deadline = AbortSignal.any([signal, AbortSignal.timeout(init.blockTimeoutMs)])
-        return await joinParts(network.get(cid, { signal: deadline }))
+        const bytes = await joinParts(network.get(cid, { signal: deadline }))
+        count('blocks_fetched')
+        count('block_bytes_fetched', bytes.byteLength)
+        return bytes
       } catch (error) {
         signal.throwIfAborted()
         last = error
       }
     }
+    count('block_fetch_failures')
     throw new ContentUnavailableError(
       `no peer sent ${cid} within ${init.attempts} attempts of ${init.blockTimeoutMs} ms`,
       { cause: last }

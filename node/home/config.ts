@@ -129,6 +129,17 @@ const gatewaySchema = z.strictObject({
     .exactOptional()
     .describe('TCP port. By default 18480, or any free port if that is taken, as by a second node on one machine.'),
   any: z.boolean().default(false).describe("Serve everything in the store, not only content of this node's swarms."),
+  status: z
+    .boolean()
+    .default(true)
+    .describe('Also serve what this node is doing: the page at /, /metrics, /livez and /readyz.'),
+  names: z
+    .array(z.string().min(1).max(255))
+    .max(32)
+    .default([])
+    .describe(
+      'Host names under which that may be asked for, such as that of a proxy. IP addresses and names without a dot always may.'
+    ),
   maxRequests: z
     .number()
     .int()
