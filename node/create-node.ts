@@ -108,7 +108,7 @@ export function nodeOf(
           limits: config.inference,
           spool,
           onEvent: init.monitor?.activity.tap(id, tell) ?? tell,
-          logger
+          logger: logger.component('participant')
         },
         { ...absolutePaths(options), prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },

@@ -78,9 +78,10 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
   await prepareHome(home)
   const logger = createLogger()
   await migrateHome(root, { onStep: message => onEvent({ type: 'log', level: 'info', message }) })
-  const identity = await loadIdentity(home.identity, { warn: message => logger.warn(message) })
+  const identity = await loadIdentity(home.identity, { warn: message => logger.component('home').warn(message) })
 
   // stores
+  const storeLog = logger.component('store')
   let onDamage = (): void => {}
   const local = await DurableBlockstore.open({
     path: home.blocks,
@@ -88,13 +89,13 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
     onFault: ({ kind, cid, error }) => {
       onDamage()
       count('store_faults')
-      logger.error('a block could not be read and will be fetched again', {
+      storeLog.error('a block could not be read and will be fetched again', {
         kind,
         cid: cid.toString(),
         reason: error.message
       })
     },
-    onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
+    onDiskState: (state, reason) => storeLog.warn('disk space', { state, reason })
   })
   starting.defer(async () => await local.close())
 
@@ -133,7 +134,9 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
     try {
       await network.libp2p.dial(id, { signal: AbortSignal.any([signal, AbortSignal.timeout(config.timing.reachMs)]) })
     } catch (error) {
-      logger.debug('a likely holder cannot be reached', { peer: id.toString(), reason: String(error) })
+      logger
+        .component('network')
+        .debug('a likely holder cannot be reached', { peer: id.toString(), reason: String(error) })
     }
   }
   const content = createContent(
@@ -188,7 +191,7 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
   starting.defer(async () => await projector.close())
 
   // swarms: each goes on from its log
-  const opened = createSwarms({ identity, config, home, content, network: wire, logger })
+  const opened = createSwarms({ identity, config, home, content, network: wire, logger: logger.component('swarms') })
   swarms = opened
   starting.defer(async () => await opened.stop())
   await opened.openKnown()

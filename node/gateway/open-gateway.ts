@@ -24,7 +24,7 @@ export async function gatewayOf(
     {
       content,
       memberships: () => swarms.all(),
-      logger,
+      logger: logger.component('gateway'),
       hasNetwork: network !== undefined,
       ...(monitor !== undefined && config.gateway.status ? { monitor } : {})
     },
