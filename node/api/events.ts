@@ -29,7 +29,7 @@ export const apiEventSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('published'),
     record: z.string(),
-    kind: z.enum(['score', 'result', 'alignment']),
+    kind: z.enum(['score', 'result', 'alignment', 'check']),
     partition: count.optional(),
     /** Of an alignment: bytes of the blocks that the shard added to the store, and of its targets and weights as plain numbers */
     newBytes: count.optional(),

@@ -148,6 +148,7 @@ function filesOf({ body }: SignedRecord): CID[] {
   if (body.type === 'score') return [body.targets, ...(body.prior.bundle === undefined ? [] : [body.prior.bundle.cid])]
   if (body.type === 'result') return [body.raw]
   if (body.type === 'unknown') return []
+  if (body.type === 'check') return body.opinion === undefined ? [] : [body.opinion.targets]
   return [body.shard, body.reference]
 }
 

@@ -18,7 +18,14 @@ import { createRecordSet, type InsertOutcome, type RecordSet } from '../../src/m
 import { takeRecord, type Taken } from '../../src/merge/take-record.ts'
 import { viewOf, type Evidence, type SwarmView } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
-import { sealRecord, type Alignment, type Result, type Score, type SignedRecord } from '../../src/publish/record.ts'
+import {
+  sealRecord,
+  type Alignment,
+  type Check,
+  type Result,
+  type Score,
+  type SignedRecord
+} from '../../src/publish/record.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import { failpoint } from '../process/failpoint.ts'
 import { createJudge } from './judge.ts'
@@ -57,6 +64,7 @@ export type Draft =
   | Omit<Score, 'v' | 'swarm' | 'author' | 'seq'>
   | Omit<Result, 'v' | 'swarm' | 'author' | 'seq'>
   | Omit<Alignment, 'v' | 'swarm' | 'author' | 'seq'>
+  | Omit<Check, 'v' | 'swarm' | 'author' | 'seq'>
 
 /** The read-only part, for merging, reports and the choice of work. */
 export interface ReadableState {
