@@ -21,6 +21,8 @@ import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
 import { mergeSwarm, mergeUnlessKnown } from './merge/merge-swarm.ts'
+import { checkSpace } from './participant/assert-space.ts'
+import { autoCollectOf } from './upkeep/auto-collect.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import { createIpnsNames } from './upkeep/ipns-names.ts'
 import { publishReport } from './publish/publish-report.ts'
@@ -54,6 +56,9 @@ export function nodeOf(
 
   const inviteOf = ({ swarm }: Membership): string =>
     ownInvite(swarm, { current: addresses(), configured: config.network.listen, peer })
+
+  const upkeep = upkeepOf(runtime, { names, addresses, onEvent })
+  const collector = autoCollectOf(runtime, upkeep)
 
   const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
@@ -91,13 +96,14 @@ export function nodeOf(
           `this node already takes part in swarm ${id} with the prior ${first}: stop that first, or let ${prior} take part from another home`
         )
       }
+      const tell = call.onEvent ?? onEvent
+      await checkSpace(membership, runtime, options.maxPartitions, tell)
       priorsAtWork.set(id, prior)
       using writing = content.writing() // blocks put for a record are kept until it is in the set
       const announce: Membership['announce'] = async record => {
         writing.release()
         await membership.announce(record)
       }
-      const tell = call.onEvent ?? onEvent
       return await joinSwarm(
         {
           self: identity.key,
@@ -224,7 +230,7 @@ export function nodeOf(
     import: async (file, call = {}) =>
       await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }),
 
-    ...upkeepOf(runtime, { names, addresses, onEvent }),
+    ...upkeep,
 
     stop: async () => init.onStop?.()
   }
@@ -237,6 +243,7 @@ export function nodeOf(
     close: async () => {
       try {
         init.monitor?.close()
+        await collector?.stop()
         await init.gateway?.close()
       } finally {
         await runtime.close()

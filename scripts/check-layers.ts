@@ -34,6 +34,7 @@ export const ROOMS = [
   'export',
   'upkeep',
   'monitor',
+  'doctor',
   'gateway',
   'lab',
   'composition',

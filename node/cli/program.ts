@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOf, type ExitName } from '../api/exit-codes.ts'
 import { VERSION } from '../api/version.ts'
 import { configCommand } from './commands/config.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { downCommand } from './commands/down.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
 import { exportCommand } from './commands/export.ts'
@@ -66,6 +67,7 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     joinCommand,
     statusCommand,
     peersCommand,
+    doctorCommand,
     priorCommand,
     mergeCommand,
     verifyCommand,

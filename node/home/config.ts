@@ -51,6 +51,12 @@ const storeSchema = z.strictObject({
     .default(512 * MIB)
     .describe(
       'Free bytes left to the machine: room for the raw targets and logs of work in progress, and for other programs.'
+    ),
+  collect: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Free what no swarm and no pin needs when space runs out: above 90 % of maxBytes, or below twice minFreeBytes of free space.'
     )
 })
 
