@@ -63,7 +63,7 @@ export function nodeOf(
   const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
       using writing = content.writing() // until the swarm is open, nothing names the blocks
-      const { swarm, duplicates, leftOut } = await publishSwarm(
+      const { swarm, ...rest } = await publishSwarm(
         {
           self: identity.key,
           sign: identity.sign,
@@ -79,7 +79,7 @@ export function nodeOf(
         options
       )
       const membership = await swarms.open(swarm, [])
-      return { ...publishReport(swarm, { duplicates, leftOut }), invite: inviteOf(membership) }
+      return { ...publishReport(swarm, rest), invite: inviteOf(membership) }
     },
 
     join: async (invite, options, call = {}) => {
@@ -176,7 +176,7 @@ export function nodeOf(
       const unjudged = state.unjudged()
       const merged = await (out === undefined
         ? mergeSwarm(membership, content)
-        : mergeToFolder(membership, out, content, signal))
+        : mergeToFolder(membership, out, content, signal, call.onEvent ?? onEvent))
       const { view } = merged
       const reference = referenceReport(state, view.election)
       return {

@@ -25,8 +25,13 @@ ${tables.join('\n')}`
 
 // --- internal ---
 
-const code = (key: ConfigKey): string =>
-  key.fallback === undefined ? 'not set' : `\`${valueText(key, key.fallback)}\``
+/** Their defaults follow the memory of the machine (node/network/limits.ts), so the page must not state those of one. */
+const BY_MEMORY = new Set(['network.limits.maxStreamWindowSize', 'network.limits.maxReadBufferLength'])
+
+const code = (key: ConfigKey): string => {
+  if (BY_MEMORY.has(key.key)) return 'by memory'
+  return key.fallback === undefined ? 'not set' : `\`${valueText(key, key.fallback)}\``
+}
 const cell = (text: string): string => text.replaceAll('|', '\\|')
 
 if (import.meta.main) await writeFile(CONFIG_REFERENCE, configReference())

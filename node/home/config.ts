@@ -157,7 +157,12 @@ const gatewaySchema = z.strictObject({
     ),
   blockMs: milliseconds
     .default(20_000)
-    .describe('To get one block from another member; clients give up after about 30 s without a byte.')
+    .describe('To get one block from another member; clients give up after about 30 s without a byte.'),
+  cacheBytes: bytes
+    .default(64 * MIB)
+    .describe(
+      'Blocks kept in memory between requests: the leaves of a few dozen row groups that readers of Parquet come back to. 0 keeps none.'
+    )
 })
 
 /** What is a valid image is said by the manifest of its dataset and by nobody else. */

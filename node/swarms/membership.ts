@@ -137,7 +137,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
 
   if (network !== undefined) {
     const running = await startExchange(
-      { wire: network, state, leases, content, logger: logger.component('exchange') },
+      { self, wire: network, state, leases, content, logger: logger.component('exchange') },
       init
     )
     starting.defer(async () => await running.stop())
