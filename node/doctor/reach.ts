@@ -94,7 +94,8 @@ async function tryAddress(text: string, about: string): Promise<Finding> {
   )
 }
 
-async function greet(host: string, port: number): Promise<'hello' | 'other' | string> {
+/** `hello` from a libp2p node, `other` from something else, or why there was no answer. */
+async function greet(host: string, port: number): Promise<string> {
   const socket = connect({ host, port })
   const late = new AbortController()
   try {
