@@ -21,6 +21,9 @@ import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
 import { mergeSwarm, mergeUnlessKnown } from './merge/merge-swarm.ts'
+import { checkSpace } from './participant/assert-space.ts'
+import { autoCollectOf } from './upkeep/auto-collect.ts'
+import type { Monitor } from './monitor/monitor.ts'
 import { createIpnsNames } from './upkeep/ipns-names.ts'
 import { publishReport } from './publish/publish-report.ts'
 import { publishSwarm } from './publish/publish-swarm.ts'
@@ -37,7 +40,7 @@ const UNTRAINED_PRIOR = bundledPrior('untrained')
 /** The operations on a runtime, which `close` closes. */
 export function nodeOf(
   runtime: Runtime,
-  init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
+  init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined; monitor?: Monitor } = {}
 ): CoOptNode {
   const { onEvent = () => {} } = init
   const { identity, config, content, swarms, network, gemm, projector, logger } = runtime
@@ -53,6 +56,9 @@ export function nodeOf(
 
   const inviteOf = ({ swarm }: Membership): string =>
     ownInvite(swarm, { current: addresses(), configured: config.network.listen, peer })
+
+  const upkeep = upkeepOf(runtime, { names, addresses, onEvent })
+  const collector = autoCollectOf(runtime, upkeep)
 
   const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
@@ -90,6 +96,8 @@ export function nodeOf(
           `this node already takes part in swarm ${id} with the prior ${first}: stop that first, or let ${prior} take part from another home`
         )
       }
+      const tell = call.onEvent ?? onEvent
+      await checkSpace(membership, runtime, options.maxPartitions, tell)
       priorsAtWork.set(id, prior)
       using writing = content.writing() // blocks put for a record are kept until it is in the set
       const announce: Membership['announce'] = async record => {
@@ -105,13 +113,16 @@ export function nodeOf(
           projector,
           limits: config.inference,
           spool,
-          onEvent: call.onEvent ?? onEvent,
-          logger
+          onEvent: init.monitor?.activity.tap(id, tell) ?? tell,
+          logger: logger.component('participant')
         },
         { ...absolutePaths(options), prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
-      ).finally(() => priorsAtWork.delete(id))
+      ).finally(() => {
+        priorsAtWork.delete(id)
+        init.monitor?.activity.ended(id)
+      })
     },
 
     status: async (invite, call = {}) => {
@@ -219,7 +230,7 @@ export function nodeOf(
     import: async (file, call = {}) =>
       await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }),
 
-    ...upkeepOf(runtime, { names, addresses, onEvent }),
+    ...upkeep,
 
     stop: async () => init.onStop?.()
   }
@@ -231,6 +242,8 @@ export function nodeOf(
     gateway: init.gateway?.url,
     close: async () => {
       try {
+        init.monitor?.close()
+        await collector?.stop()
         await init.gateway?.close()
       } finally {
         await runtime.close()

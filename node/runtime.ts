@@ -21,6 +21,8 @@ import { createOrtGemm } from './compute/inference/ort-gemm.ts'
 import { migrateHome } from './home/migrate.ts'
 import { readHomeVersion } from './home/version.ts'
 import { lockHome } from './home/lock.ts'
+import type { NodeMetrics } from './monitor/metrics.ts'
+import { count } from './process/counters.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { createProjector, type Projector } from './compute/projection/projector.ts'
 import { createMatrixServer } from './swarms/exchange/matrix-server.ts'
@@ -37,6 +39,8 @@ export interface RuntimeInit {
   network: boolean
   /** What this process does, shown to users who find the home locked */
   what: string
+  /** Keep metrics of libp2p and of the node */
+  metrics?: boolean
   onEvent(event: ApiEvent): void
 }
 
@@ -55,6 +59,7 @@ export interface Runtime {
   /** Projects features in a thread, for all swarms and priors */
   readonly projector: Projector
   readonly logger: Logger
+  readonly metrics: NodeMetrics | undefined
   /** May be called twice. */
   close(): Promise<void>
 }
@@ -63,7 +68,8 @@ export interface Runtime {
  * Throws `HomeLockedError` when another process holds the home, `InvalidInputError` when there is none or its configuration is
  * wrong, `HomeVersionError` when a newer version wrote it, `DamagedStoreError` when key or store are damaged.
  */
-export async function openRuntime({ home: root, network: online, what, onEvent }: RuntimeInit): Promise<Runtime> {
+export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
+  const { home: root, network: online, what, onEvent } = init
   await using starting = new AsyncDisposableStack()
   const home = homeAt(root)
   await readHomeVersion(root) // first: a newer home may have keys in its configuration that would be called mistakes here
@@ -73,35 +79,44 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
   await prepareHome(home)
   const logger = createLogger()
   await migrateHome(root, { onStep: message => onEvent({ type: 'log', level: 'info', message }) })
-  const identity = await loadIdentity(home.identity, { warn: message => logger.warn(message) })
+  const identity = await loadIdentity(home.identity, { warn: message => logger.component('home').warn(message) })
 
   // stores
+  const storeLog = logger.component('store')
   let onDamage = (): void => {}
   const local = await DurableBlockstore.open({
     path: home.blocks,
     ...config.store,
     onFault: ({ kind, cid, error }) => {
       onDamage()
-      logger.error('a block could not be read and will be fetched again', {
+      count('store_faults')
+      storeLog.error('a block could not be read and will be fetched again', {
         kind,
         cid: cid.toString(),
         reason: error.message
       })
     },
-    onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
+    onDiskState: (state, reason) => storeLog.warn('disk space', { state, reason })
   })
   starting.defer(async () => await local.close())
+
+  // loaded only where somebody may ask for them
+  const metrics =
+    init.metrics === true ? (await import('./monitor/metrics.ts')).createMetrics({ home: root }) : undefined
 
   // network
   let network: Network | undefined
   if (online) {
     const datastore = await openDatastore(home.datastore)
     starting.defer(async () => await datastore.close())
-    const { swarmKey, ...init } = config.network
+    const { swarmKey, ...settings } = config.network
     const key = swarmKey === undefined ? {} : { swarmKey: await readSwarmKey(swarmKey, home.config) }
-    await assertCanListen(init.listen, home.config)
+    await assertCanListen(settings.listen, home.config)
     const { privateKey } = identity
-    const running = await createNetwork({ blockstore: local, datastore, privateKey }, { ...init, ...key })
+    const running = await createNetwork(
+      { blockstore: local, datastore, privateKey },
+      { ...settings, ...key, ...(metrics && { metrics: metrics.libp2p }) }
+    )
     starting.defer(async () => await running.stop())
     running.libp2p.addEventListener('peer:connect', ({ detail }) =>
       onEvent({ type: 'peer', peer: detail.toString(), connected: true })
@@ -181,7 +196,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
   starting.defer(async () => await projector.close())
 
   // swarms: each goes on from its log
-  const opened = createSwarms({ identity, config, home, content, network: wire, logger })
+  const opened = createSwarms({ identity, config, home, content, network: wire, logger: logger.component('swarms') })
   swarms = opened
   starting.defer(async () => await opened.stop())
   await opened.openKnown()
@@ -200,6 +215,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     gemm: createOrtGemm(host),
     projector,
     logger,
+    metrics,
     close: async () => await (closing ??= started.disposeAsync())
   }
 }

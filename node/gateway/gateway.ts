@@ -16,6 +16,7 @@ import type { Config } from '../home/config.ts'
 import type { Content } from '../content/content.ts'
 import { inlineBlock, withInline } from '../content/dag/blocks.ts'
 import { PathNotFoundError } from '../content/dag/path.ts'
+import type { Monitor } from '../monitor/monitor.ts'
 import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
 import { type Answer, textAnswer } from './answer.ts'
@@ -24,6 +25,7 @@ import { parseRequest } from './gateway-request.ts'
 import { HttpProblem } from './http-problem.ts'
 import { createKnownContent } from './known-content.ts'
 import { type BlockSource, respond } from './respond.ts'
+import { createStatusRoutes } from './status-routes.ts'
 
 /** Not Kubo's 8080, and below the ports that systems give to outgoing connections. */
 const DEFAULT_GATEWAY_PORT = 18_480
@@ -49,6 +51,8 @@ export interface GatewayComponents {
   logger: Logger
   /** Can blocks be fetched? */
   hasNetwork: boolean
+  /** To say how this node is doing (status-routes.ts) */
+  monitor?: Monitor
 }
 
 export type GatewayInit = Config['gateway']
@@ -74,6 +78,8 @@ export async function startGateway(components: GatewayComponents, init: GatewayI
     return block
   }
   const known = createKnownContent({ memberships: components.memberships, content, peek })
+  const status =
+    components.monitor === undefined ? undefined : createStatusRoutes(components.monitor, { names: init.names })
   let running = 0
 
   /** Where the blocks of this request may come from. Throws `HttpProblem` for content that is not served. */
@@ -108,20 +114,28 @@ export async function startGateway(components: GatewayComponents, init: GatewayI
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const closed = new AbortController()
     response.once('close', () => closed.abort(new DOMException('the client went away', 'AbortError')))
+    const safely = async (answering: () => Promise<Answer>): Promise<Answer> => {
+      try {
+        return await answering()
+      } catch (error) {
+        const problem = problemOf(error)
+        if (problem.status === 500) logger.error('the gateway failed to answer', { url: request.url, error })
+        return problemAnswer(problem)
+      }
+    }
+    // not among the requests for content: a busy gateway still says how it is
+    const own = status?.isOwn(request) === true
     let answer: Answer
-    if (running >= init.maxRequests) {
+    if (own) answer = await safely(async () => await status.answer(request, closed.signal))
+    else if (running >= init.maxRequests) {
       answer = problemAnswer(new HttpProblem(429, 'too many requests at once', { 'retry-after': '1' }))
     } else {
       running++
       response.once('close', () => running--)
-      answer = await answerTo(request, closed.signal).catch((error: unknown) => {
-        const problem = problemOf(error)
-        if (problem.status === 500) logger.error('the gateway failed to answer', { url: request.url, error })
-        return problemAnswer(problem)
-      })
+      answer = await safely(async () => await answerTo(request, closed.signal))
     }
     if (closed.signal.aborted) return
-    response.writeHead(answer.status, { ...CORS, ...answer.headers })
+    response.writeHead(answer.status, { ...(own ? {} : CORS), ...answer.headers })
     if (request.method === 'HEAD' || answer.status === 304 || answer.status === 204) return void response.end()
     await pipeline(Readable.from(answer.body, { objectMode: true, highWaterMark: 2 }), response)
   }

@@ -45,6 +45,8 @@ export interface NetworkInit {
   swarmKey?: Uint8Array
   /** In-process transport beside TCP, for tests and simulations. @default false */
   memory?: boolean
+  /** What libp2p says of itself. @default nothing is kept */
+  metrics?: NonNullable<Libp2pOptions['metrics']>
   /** Overrides individual limits. @default DEFAULT_NETWORK_LIMITS */
   limits?: Partial<NetworkLimits>
 }
@@ -106,6 +108,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     connectionMonitor: { enabled: false },
     // the default gater only refuses private addresses in browsers; ours also refuses peers that misbehaved
     connectionGater: conduct.gater,
+    ...(init.metrics === undefined ? {} : { metrics: init.metrics }),
     peerDiscovery: init.mdns === false ? [] : [mdns({ serviceTag: MDNS_SERVICE_TAG })],
     services: {
       identify: identify(),

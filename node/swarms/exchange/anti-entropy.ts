@@ -8,6 +8,7 @@ import type { Libp2p, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { SYNC_PROTOCOL } from '../../../protocols/constants.ts'
 import { SyncRefusedError, type Sync } from '../../../protocols/sync/sync.ts'
+import { count } from '../../process/counters.ts'
 import type { Logger } from '../../process/logger.ts'
 import { createContacts } from './contacts.ts'
 
@@ -65,6 +66,7 @@ export function createAntiEntropy(
       for (let i = 0; i < MAX_SESSIONS_IN_A_ROW; i++) {
         const report = await sync.run(peer, swarm, { signal })
         contacts.synced(peer)
+        count('sync_sessions')
         if (report.equal || report.sent + report.added === 0) return true
         active()
       }
@@ -72,6 +74,7 @@ export function createAntiEntropy(
     } catch (error) {
       if (signal.aborted) return false
       if (error instanceof SyncRefusedError && error.reason === 'unknown-swarm') contacts.deniedMembership(peer)
+      count('sync_failures')
       logger.debug('sync failed', { peer: peer.toString(), reason: String(error) })
       return false
     }
