@@ -142,7 +142,7 @@ export function viewOf(
     results.set(record.key, { partition: record.body.partition, score, result: record })
   }
   const confirmation =
-    acceptance === undefined ? undefined : confirmationOf(manifest, acceptance, set, election, results)
+    acceptance === undefined ? undefined : confirmationOf(manifest, acceptance, set, election, new Map(results))
   for (const [key, { result }] of results) if (confirmation?.isRefuted(result) === true) results.delete(key)
 
   const choices = new Map<number, Choice[]>()
