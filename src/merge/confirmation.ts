@@ -25,7 +25,7 @@
  * A minority of voices can therefore delay work, by disputing it, but neither confirm nor refute any that the others look at.
  */
 import type { Election } from '../align/candidate.ts'
-import { compareBytes } from '../codec.ts'
+import { compareBytes, equalBytes } from '../codec.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Check, Result, Score, SignedRecord } from '../publish/record.ts'
@@ -124,7 +124,14 @@ export function confirmationOf(
 
   const standing = (result: SignedRecord<Result>, alignment: SignedRecord<Alignment>): Standing => {
     const work = results.get(result.key)
-    const mine = (shards.get(alignment.key) ?? []).filter(({ body }) => body.result.equals(result.id))
+    // who made the shard from the targets of somebody else does not vouch for it either
+    const maker = voices.of(alignment.body.author)
+    const mine = (shards.get(alignment.key) ?? []).filter(
+      ({ body }) =>
+        body.result.equals(result.id) &&
+        !equalBytes(body.author, alignment.body.author) &&
+        (maker === undefined || voices.of(body.author) !== maker)
+    )
     const holding = work === undefined ? new Map() : count(mine, check => voices.ofHolder(check, work))
     const held = sums(holding, caught)
     const { inFavour, against, neutral, reruns } = sumsOf(result.key)
