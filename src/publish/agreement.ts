@@ -44,7 +44,8 @@ export function agreementOf(p: Matrix64, y: Matrix64): Agreement {
   let own = 0
   for (let i = 0; i < k; i++) {
     let e = 0
-    for (let c = 0; c < y.columns; c++) e += (p.data[i * y.columns + c] as number) * (y.data[i * y.columns + c] as number)
+    for (let c = 0; c < y.columns; c++)
+      e += (p.data[i * y.columns + c] as number) * (y.data[i * y.columns + c] as number)
     sum += e
     own += e * e
   }

@@ -12,17 +12,18 @@
  * Partitions and S are drawn from one dataset at random, so the rows of an honest author are exchangeable with those of S, and delta estimates delta_S
  * whatever the two priors are worth to each other. Hence a verdict needs no threshold on R2:
  *
- *   implausible  delta is below delta_S by more than chance ever explains, and by a quarter or more. Bernstein's inequality for rows that agree between
- *                -1 and 1 bounds the probability of that for every distribution: with r = 1 / (1/k + 1/m), P(delta_S - delta > x) <=
- *                exp(-r x^2 / (2 s^2 + 2/3 (1 + delta_S) x)). x is chosen so that it is `FALSE_BLAME`; z has no part in it
- *   plausible    z is `MIN_Z` or more, and the rows agree as those of S do: by no less (by at most `MAX_SHORTFALL`, or a tenth) and by no more than
- *                chance explains. Targets agree too well if they were predicted from another prior's: they lack what predictions lack
- *   abstain      everything else. A pair of priors that have little in common always abstains: `expectedZ` tells it before a row is computed
+ *   implausible  a quarter of the agreement or more is missing, and chance never explains that: Bennett's inequality for rows that agree between -1 and
+ *                1 bounds its probability for every distribution. With r = 1 / (1/k + 1/m), b = 1 + delta_S, h(u) = (1 + u) log(1 + u) - u,
+ *                P(delta_S - delta > x) <= exp(-r s^2 / b^2 h(b x / s^2)), and less than 1 in 100,000 is asked for. z has no part in it
+ *   plausible    z is `MIN_Z` or more; the rows agree as those of S do, no less (by at most `MAX_SHORTFALL`, or a tenth) and no more than
+ *                chance explains, as do targets that were predicted from somebody else's; and it is unlikely that only half of them do (`MIN_ABOVE_HALF`)
+ *   abstain      everything else. Two priors that have little in common always abstain: `expectedZ` tells it before a row is computed
  *
- * Plain float64 + - * / sqrt in a fixed order: every machine reaches the same verdict.
+ * Plain float64 + - * / sqrt (and a log made of them) in a fixed order: every machine reaches the same verdict.
  */
 import { presentRows } from '../bytes.ts'
 import { NumericError } from '../errors.ts'
+import { exactLog } from '../exact-math.ts'
 import { multiplyByTranspose, plainGemm, transpose } from '../gemm.ts'
 import { zeros, type Matrix, type Matrix64 } from '../matrix.ts'
 import { solveGrid } from '../align/ridge.ts'
@@ -36,8 +37,14 @@ import { agreementOf, type Agreement } from './agreement.ts'
  */
 export const MIN_Z = 6
 
-/** Greatest shortfall of praise: honest rows exceed it once in a few hundred checks and are then checked by somebody else. */
+/** Greatest shortfall of praise: honest rows exceed it once in a few hundred checks and are then left to others. */
 export const MAX_SHORTFALL = 3
+
+/** Least distance of praise from what half of the rows would give, in standard deviations: 1 in 100 of such shards would pass. */
+const MIN_ABOVE_HALF = 2.33
+
+/** With a lower expected z, praise is a matter of luck: at 8 about nine of ten honest checks reach it. */
+export const MIN_EXPECTED_Z = 8
 
 /** Share of the agreement that may be missing however sure it is: people label one set with more care than another. */
 const SMALL_LOSS = 0.1
@@ -45,8 +52,8 @@ const SMALL_LOSS = 0.1
 /** Share of the agreement that must be missing for blame. */
 const LARGE_LOSS = 0.25
 
-/** Bound of the probability that one honest check is blamed: ten times below 1 in 10,000, which leaves room for S as an estimate. */
-const FALSE_BLAME_LOG = 11.512925464970229 // ln 100,000
+/** ln 100,000: one honest check in so many may be blamed at most. Ten times below what is asked for, because delta_S and s are estimates. */
+const FALSE_BLAME_LOG = 11.512925464970229
 
 export type Verdict = 'plausible' | 'implausible' | 'abstain'
 
@@ -142,7 +149,7 @@ export async function fitPlausibility(ownShared: Matrix, theirShared: Matrix): P
   }
 }
 
-/** z that k honest rows of this pair reach on average. It grows with the square root of k, and cannot exceed k - 1. */
+/** z that k honest rows of this pair reach on average; below `MIN_EXPECTED_Z` a check is in vain. It grows with the square root of k, and cannot exceed k - 1. */
 export function expectedZ({ agreement, ownSquare, otherSquare }: PlausibilityFit, k: number): number {
   const variance = (k * ownSquare + k * (k - 1) * otherSquare) / (k - 1)
   return k > 1 && variance > 0 ? (agreement * (k - 1)) / Math.sqrt(variance) : 0
@@ -170,17 +177,28 @@ function judge(
   found: Agreement,
   k: number
 ): { shortfall: number; verdict: Verdict } {
-  const effective = 1 / (1 / k + 1 / rows)
   const missing = agreement - found.agreement
-  const shortfall = deviation > 0 ? (missing * Math.sqrt(effective)) / deviation : 0
-  // the positive root x of r x^2 = L (2 s^2 + 2/3 (1 + delta_S) x)
-  const linear = (FALSE_BLAME_LOG * (1 + agreement)) / 3
-  const constant = 2 * FALSE_BLAME_LOG * deviation * deviation
-  const unexplained = (linear + Math.sqrt(linear * linear + effective * constant)) / effective
-  if (missing > unexplained && missing >= LARGE_LOSS * agreement) return { shortfall, verdict: 'implausible' }
+  const shortfall = deviation > 0 ? missing / (deviation * Math.sqrt(1 / k + 1 / rows)) : 0
+  const isUnexplained = explanation(Math.abs(missing), { agreement, deviation, rows }, k) > FALSE_BLAME_LOG
+  if (missing > 0 && isUnexplained && missing >= LARGE_LOSS * agreement) return { shortfall, verdict: 'implausible' }
   const agrees = shortfall <= MAX_SHORTFALL || missing <= SMALL_LOSS * agreement
-  const isTooGood = -missing > unexplained
-  return { shortfall, verdict: found.z >= MIN_Z && agrees && !isTooGood ? 'plausible' : 'abstain' }
+  const aboveHalf = found.agreement - agreement / 2 >= MIN_ABOVE_HALF * deviation * Math.sqrt(1 / k + 1 / (4 * rows))
+  const isTooGood = missing < 0 && isUnexplained
+  const isPlausible = found.z >= MIN_Z && agrees && aboveHalf && !isTooGood
+  return { shortfall, verdict: isPlausible ? 'plausible' : 'abstain' }
+}
+
+/** -log of the bound of the probability that honest rows are off by `off` (Bennett 1962). */
+function explanation(
+  off: number,
+  { agreement, deviation, rows }: Pick<PlausibilityFit, 'agreement' | 'deviation' | 'rows'>,
+  k: number
+): number {
+  const variance = deviation * deviation
+  if (!(variance > 0)) return off > 0 ? Infinity : 0
+  const range = 1 + agreement
+  const u = (range * off) / variance
+  return (((1 + u) * exactLog(1 + u) - u) * variance) / (range * range * (1 / k + 1 / rows))
 }
 
 /** The rows that both have. */
