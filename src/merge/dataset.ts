@@ -71,6 +71,7 @@ export async function mergeDataset(
 
   const chosen = [...view.chosen.values()].sort((a, b) => a.partition - b.partition)
   const scores = admissibleScores(set, evidence)
+  const records = replayRecords(set, scores, view) // before anything else can enter the set
 
   const matrixBytes = manifest.shared.rows * manifest.dimension * 4
   const evidenceFiles: DirectoryEntry[] = [
@@ -88,7 +89,7 @@ export async function mergeDataset(
 
   const made = new Map([
     ['manifest.cbor', swarm.bytes],
-    ['records.car', recordsCar(swarm, replayRecords(set, scores, view))]
+    ['records.car', recordsCar(swarm, records)]
   ])
   const { acceptance, confirmation } = view
   if (confirmation !== undefined) made.set(PARTITIONS_FILE, new TextEncoder().encode(partitionTable(swarm, view)))

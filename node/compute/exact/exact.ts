@@ -28,7 +28,7 @@ export type ExactQuestion =
   | { do: 'expected'; own: string; their: string; rows: number }
   | { do: 'plausible'; own: string; their: string; ownRows: Float32Array; theirRows: Float32Array }
   | { do: 'forget'; cid: string }
-  | { do: 'elect'; candidates: CandidateText[]; policy: Policy | undefined }
+  | { do: 'elect'; candidates: CandidateText[]; policy: Policy | undefined; distinct: boolean }
 
 type Policy = Manifest['election']['policy']
 
@@ -51,8 +51,11 @@ export interface Exact {
   assess(cid: CID, kind: PriorKind, targets: Matrix32): Promise<Assessment>
   /** Exact leave-one-out figures of mapping one assessed matrix onto another. */
   quality(from: CID, to: CID): Promise<Quality>
-  /** By the manifest's policy, or for comparison by another one. */
-  elect(candidates: readonly Candidate[], policy?: Policy): Promise<Election>
+  /**
+   * By the manifest's policy, or for comparison by another one. With `distinct`, equivalent priors are told from distinct ones in swarms whose
+   * manifest does not count them, too.
+   */
+  elect(candidates: readonly Candidate[], policy?: Policy, distinct?: boolean): Promise<Election>
   /** V of own targets, before they are published. */
   uniformValue(targets: Matrix32): Promise<number>
   /** T from one assessed matrix onto another; the heavy products go to `gemm`, so its last bits may differ between machines. */
@@ -86,7 +89,7 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
     assess: async (cid, kind, targets) =>
       (await ask({ do: 'assess', cid: cid.toString(), kind, data: targets.data })) as Assessment,
     quality: async (from, to) => (await ask({ do: 'quality', from: from.toString(), to: to.toString() })) as Quality,
-    elect: async (candidates, policy) => {
+    elect: async (candidates, policy, distinct = false) => {
       const texts = candidates.map(({ key, author, kind, claimed, assessment, equivocator = false, targetsCid }) => ({
         key,
         author,
@@ -96,7 +99,7 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
         equivocator,
         targetsCid: targetsCid.toString()
       }))
-      const { ranking, reference } = (await ask({ do: 'elect', candidates: texts, policy })) as ElectionText
+      const { ranking, reference } = (await ask({ do: 'elect', candidates: texts, policy, distinct })) as ElectionText
       if (reference === undefined) return { ranking }
       const { cid, provenance, data } = reference
       const { shared, dimension } = swarm.manifest

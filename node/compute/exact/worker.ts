@@ -97,8 +97,9 @@ async function answer(question: ExactQuestion, gemm: Gemm): Promise<unknown> {
         const targets = matrices.get(c.targetsCid)
         return { ...c, targetsCid: parseCid(c.targetsCid), ...(targets === undefined ? {} : { targets }) }
       })
-      const { policy = manifest.election.policy } = question
-      const rules = { ...manifest, election: { ...manifest.election, policy } }
+      const { policy = manifest.election.policy, distinct } = question
+      const counted = distinct ? { acceptance: { quorum: 1, voters: 'priors' } as const } : {}
+      const rules = { ...manifest, election: { ...manifest.election, policy }, ...counted }
       const { reference, ranking } = elect(rules, candidates, memo)
       if (reference?.cid === undefined) return { ranking } satisfies ElectionText
       const { cid, provenance, matrix: made } = reference
