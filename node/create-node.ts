@@ -67,7 +67,7 @@ export function nodeOf(
   const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
       using writing = content.writing() // until the swarm is open, nothing names the blocks
-      const { swarm, duplicates, leftOut } = await publishSwarm(
+      const { swarm, ...rest } = await publishSwarm(
         {
           self: identity.key,
           sign: identity.sign,
@@ -83,7 +83,7 @@ export function nodeOf(
         options
       )
       const membership = await swarms.open(swarm, [])
-      return { ...publishReport(swarm, { duplicates, leftOut }), invite: inviteOf(membership) }
+      return { ...publishReport(swarm, rest), invite: inviteOf(membership) }
     },
 
     join: async (invite, options, call = {}) => {
@@ -181,7 +181,7 @@ export function nodeOf(
         acceptance === undefined ? membership : { swarm: membership.swarm, state: await state.localState(acceptance) }
       const merged = await (out === undefined
         ? mergeSwarm(source, content)
-        : mergeToFolder(source, out, content, signal))
+        : mergeToFolder(source, out, content, signal, call.onEvent ?? onEvent))
       const { view } = merged
       const reference = referenceReport(state, view.election)
       return {

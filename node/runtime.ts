@@ -2,16 +2,17 @@
  * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in create-node.ts.
  */
 import type { PeerId } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
+import { createBlockClient } from '../protocols/blocks/client.ts'
+import { createBlockServer } from '../protocols/blocks/server.ts'
 import { createReferenceClient } from '../protocols/reference/client.ts'
 import { createReferenceServer } from '../protocols/reference/server.ts'
 import { createSync } from '../protocols/sync/sync.ts'
 import type { Gemm } from '../src/gemm.ts'
-import type { PeerKey } from '../src/envelope.ts'
-import { peerIdOf } from '../src/peer-key.ts'
 import type { ApiEvent } from './api/events.ts'
 import { loadConfig, type Config } from './home/config.ts'
 import { createContent, type Content } from './content/content.ts'
+import { createMembers } from './content/members.ts'
+import type { Members } from './content/transfers.ts'
 import { homeAt, prepareHome, type Home } from './home/home.ts'
 import { verify } from './process/verify-signature.ts'
 import { loadIdentity, type Identity } from './home/identity.ts'
@@ -112,18 +113,16 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
   }
 
   // content
-  const reach = async (key: PeerKey, signal: AbortSignal): Promise<void> => {
-    if (network === undefined || peerIdOf(key) === identity.peerId) return
-    const id = peerIdFromString(peerIdOf(key))
-    if (network.libp2p.getConnections(id).length > 0) return
-    try {
-      await network.libp2p.dial(id, { signal: AbortSignal.any([signal, AbortSignal.timeout(config.timing.reachMs)]) })
-    } catch (error) {
-      logger.debug('a likely holder cannot be reached', { peer: id.toString(), reason: String(error) })
-    }
+  let members: Members | undefined
+  if (network !== undefined) {
+    const { libp2p, conduct } = network
+    const blocks = createBlockClient({ libp2p }, { onFault: (peer, reason) => conduct.fault(peer, reason) })
+    await blocks.start()
+    starting.defer(async () => await blocks.stop())
+    members = createMembers({ libp2p, blocks, logger }, config.timing)
   }
   const content = createContent(
-    { local, network: network?.helia.blockstore, reach },
+    { local, network: network?.helia.blockstore, members },
     { blockTimeoutMs: config.timing.blockMs, attempts: config.timing.blockAttempts }
   )
   onDamage = () => content.distrust()
@@ -164,6 +163,9 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     )
     await server.start()
     starting.defer(async () => await server.stop())
+    const blockServer = createBlockServer({ libp2p, read: async cid => await content.peek(cid) }, { onFault })
+    await blockServer.start()
+    starting.defer(async () => await blockServer.stop())
     wire = { network, sync, reference: createReferenceClient({ libp2p }, { onFault }) }
   }
 

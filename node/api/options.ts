@@ -17,8 +17,8 @@ export const publishOptionsSchema = z.strictObject({
   /** SPDX expression or other words of the data's owner */
   license: z.string().min(1).max(128).optional(),
   partitions: count.min(1),
-  /** Rows of the shared set */
-  shared: count.min(1),
+  /** Rows of the shared set; chosen from the dataset by default (src/distribute/shared-size.ts) */
+  shared: count.min(1).optional(),
   /** n, dimensions of every target */
   dimension: count.min(1),
   /** Number format of the targets in shards; float32 by default */

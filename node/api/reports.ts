@@ -30,6 +30,8 @@ export const publishReportSchema = z.object({
   leftOut: z.array(z.object({ reason: z.enum(LEFT_OUT_REASONS), count, examples: z.array(z.string()) })),
   partitions: count,
   shared: count,
+  /** Why the shared set has so many rows; left out where the publisher said how many */
+  sharedReason: z.string().optional(),
   dimension: count,
   /** Of all partitions and the shared set */
   bytes: count

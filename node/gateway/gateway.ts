@@ -3,7 +3,7 @@
  * specifications it covers in gateway.md; here are its limits and its life.
  *
  * It serves the content of the swarms of this home (known-content.ts), fetched from members if need be, and with `any` everything else
- * in the store. Every block is hashed when it is read, by the store or by bitswap.
+ * in the store. Every block is hashed when it is read, by the store or by bitswap, and stays in memory for a while (block-cache.ts).
  */
 import { once } from 'node:events'
 import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -19,6 +19,7 @@ import { PathNotFoundError } from '../content/dag/path.ts'
 import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
 import { type Answer, textAnswer } from './answer.ts'
+import { createBlockCache } from './block-cache.ts'
 import { parseRequest } from './gateway-request.ts'
 import { HttpProblem } from './http-problem.ts'
 import { createKnownContent } from './known-content.ts'
@@ -63,11 +64,14 @@ export interface Gateway {
 /** Throws `InvalidInputError` when the configured port is taken; without one, any free port stands in for the default. */
 export async function startGateway(components: GatewayComponents, init: GatewayInit): Promise<Gateway> {
   const { content, logger, hasNetwork } = components
+  const cache = createBlockCache(init.cacheBytes)
   const peek = async (cid: CID): Promise<Uint8Array | undefined> => {
-    const inline = inlineBlock(cid)
-    if (inline !== undefined) return inline
+    const known = inlineBlock(cid) ?? cache.get(cid)
+    if (known !== undefined) return known
     if (!(await content.has(cid))) return undefined
-    return await content.block(cid, { signal: AbortSignal.timeout(init.blockMs) })
+    const block = await content.block(cid, { signal: AbortSignal.timeout(init.blockMs) })
+    cache.add(cid, block)
+    return block
   }
   const known = createKnownContent({ memberships: components.memberships, content, peek })
   let running = 0
@@ -76,15 +80,19 @@ export async function startGateway(components: GatewayComponents, init: GatewayI
   const sourceFor = async (root: CID, onlyIfCached: boolean, closed: AbortSignal): Promise<BlockSource> => {
     const isHere = (await peek(root)) !== undefined
     if (onlyIfCached && !isHere) throw new HttpProblem(412, `${root} is not available locally`)
-    const isOurs = inlineBlock(root) !== undefined || (await known.isKnown(root))
-    if (!isOurs && !(init.any && isHere)) throw new HttpProblem(404, `${root} does not belong to a swarm of this node`)
+    const isAllowed = init.any && isHere
+    // to know it takes a look at the swarms, and where nothing can be fetched it makes no difference to what is served anyway
+    const isOurs = inlineBlock(root) !== undefined || (!(isAllowed && !hasNetwork) && (await known.isKnown(root)))
+    if (!isOurs && !isAllowed) throw new HttpProblem(404, `${root} does not belong to a swarm of this node`)
     const mayFetch = isOurs && hasNetwork && !onlyIfCached
     const get = withInline(async cid => {
       const held = await peek(cid)
       if (held !== undefined) return held
       if (!mayFetch) throw new HttpProblem(404, `${cid} is not available locally`)
       const signal = AbortSignal.any([closed, AbortSignal.timeout(init.blockMs)])
-      return await content.block(cid, { signal })
+      const fetched = await content.block(cid, { signal })
+      cache.add(cid, fetched)
+      return fetched
     })
     return { get, peek }
   }

@@ -98,7 +98,9 @@ const gatewaySchema = z.strictObject({
   /** Requests at once: a browser opens six connections, DuckDB one per thread. Each holds a few blocks of up to 2 MiB. */
   maxRequests: z.number().int().min(1).max(10_000).default(64),
   /** To get one block from another member; clients give up after about 30 s without a byte. */
-  blockMs: milliseconds.default(20_000)
+  blockMs: milliseconds.default(20_000),
+  /** Blocks kept in memory between requests: the leaves of a few dozen row groups that readers of Parquet come back to. 0 keeps none. */
+  cacheBytes: bytes.default(64 * MIB)
 })
 
 /** What is a valid image is said by the manifest of its dataset and by nobody else. */

@@ -3,7 +3,24 @@
  * case; these keep a flood of peers, streams or bytes within what a small machine can handle. Each can be changed in the configuration under the same name.
  */
 
+import { totalmem } from 'node:os'
+
+const MIB = 1024 * 1024
+
+/**
+ * A line of 1 Gbit/s with a round trip of 200 ms holds 25 MB, so 32 MiB, where the machine has 16 GiB; a 512th of its memory otherwise. Yamux begins
+ * with 256 KiB and doubles only while the reader keeps up, so streams without such a transfer never have it.
+ */
+const STREAM_WINDOW = Math.min(32, Math.max(4, 2 ** Math.floor(Math.log2(totalmem() / MIB / 512) + 0.1))) * MIB
+
 export interface NetworkLimits {
+  /**
+   * Above so many connections, those of least use are closed down to `connectionsLowWater`. An idle one costs 50 bytes a second each way, and the
+   * rest of what an idle node sends does not depend on their number.
+   */
+  connectionsHighWater: number
+  /** Twice what a node connects to by itself (discovery.ts): half of all connections are those of others. */
+  connectionsLowWater: number
   /** Connections at the same time. */
   maxConnections: number
   /** Inbound connections that have not finished the handshake. */
@@ -18,7 +35,9 @@ export interface NetworkLimits {
   maxDialQueueLength: number
   /** Sockets of the listener, including half-open ones: slightly above `maxConnections`. */
   tcpMaxConnections: number
-  /** Milliseconds without a byte after which a socket is closed; yamux sends keep-alives every 30 s. */
+  /** Milliseconds between two yamux pings of one side. */
+  keepAliveInterval: number
+  /** Milliseconds without a byte after which a socket is closed; yamux pings far more often. */
   socketInactivityTimeout: number
   /** Streams one connection may have open in each direction. */
   maxStreamsPerConnection: number
@@ -47,7 +66,7 @@ export interface NetworkLimits {
   bitswapMaxMessageBytes: number
   bitswapMaxInboundStreams: number
   bitswapMaxOutboundStreams: number
-  /** Milliseconds to receive or send one bitswap message: 2 MiB at 70 KB/s. */
+  /** Milliseconds to receive or send one bitswap message: 2 MiB at 17 KB/s, a line of 256 kbit/s that two transfers share. */
   bitswapMessageTimeout: number
   /** Faults (invalid records, malformed frames) a minute that a peer is forgiven. */
   faultsPerMinute: number
@@ -59,6 +78,8 @@ export interface NetworkLimits {
 }
 
 export const DEFAULT_NETWORK_LIMITS: Readonly<NetworkLimits> = {
+  connectionsHighWater: 24,
+  connectionsLowWater: 16,
   maxConnections: 128,
   maxIncomingPendingConnections: 16,
   inboundConnectionThreshold: 20,
@@ -67,10 +88,11 @@ export const DEFAULT_NETWORK_LIMITS: Readonly<NetworkLimits> = {
   maxParallelDials: 16,
   maxDialQueueLength: 128,
   tcpMaxConnections: 160,
+  keepAliveInterval: 12_000,
   socketInactivityTimeout: 120_000,
   maxStreamsPerConnection: 64,
-  maxStreamWindowSize: 1024 * 1024,
-  maxReadBufferLength: 2 * 1024 * 1024,
+  maxStreamWindowSize: STREAM_WINDOW,
+  maxReadBufferLength: STREAM_WINDOW + MIB,
   maxWriteBufferLength: 4 * 1024 * 1024,
   gossipMaxFrameBytes: 64 * 1024,
   gossipMaxOutboundBufferBytes: 1024 * 1024,
@@ -81,7 +103,7 @@ export const DEFAULT_NETWORK_LIMITS: Readonly<NetworkLimits> = {
   bitswapMaxMessageBytes: 2 * 1024 * 1024 + 64 * 1024,
   bitswapMaxInboundStreams: 8,
   bitswapMaxOutboundStreams: 32,
-  bitswapMessageTimeout: 30_000,
+  bitswapMessageTimeout: 120_000,
   faultsPerMinute: 5,
   denyForMs: 10 * 60_000,
   relayMaxReservations: 16,

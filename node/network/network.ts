@@ -13,6 +13,8 @@ import type { Datastore } from 'interface-datastore'
 import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
 import { ProtocolError } from '../../src/errors.ts'
 import { waitForDrain } from './backpressure.ts'
+import { createConnectionTrimmer } from './connection-trimmer.ts'
+import { searchPatiently } from './patient-search.ts'
 import { createConduct, type Conduct } from './peer-scoring.ts'
 import { libp2pOptions, networkLimits, type NetworkInit, type Services } from './libp2p.ts'
 
@@ -63,11 +65,17 @@ export async function createNetwork(components: NetworkComponents, init: Network
   // libp2p exists once its mixin has started; bitswap uses it right after that
   withNet.addMixin({
     name: 'backpressure',
-    start: started => waitForDrain((started as HeliaWithLibp2p<Services>).libp2p, isBitswap)
+    start: started => {
+      waitForDrain((started as HeliaWithLibp2p<Services>).libp2p, isBitswap)
+      searchPatiently(started.routing)
+    }
   })
   const helia = withBitswap<Services>(withNet, bitswap)
   await helia.start()
   const { libp2p } = helia
+  const { connectionsHighWater: highWater, connectionsLowWater: lowWater } = limits
+  const trimmer = createConnectionTrimmer({ libp2p }, { highWater, lowWater })
+  await trimmer.start()
 
   conduct.addEventListener('denied', ({ detail: { peer, reason } }) => {
     for (const connection of libp2p.getConnections(peer)) {
@@ -93,6 +101,7 @@ export async function createNetwork(components: NetworkComponents, init: Network
     conduct,
     stop: async () => {
       stopped.abort()
+      await trimmer.stop()
       await (stopping ??= Promise.resolve(helia.stop()))
     }
   }

@@ -124,7 +124,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
   })
 
   if (network !== undefined) {
-    const running = await startExchange({ wire: network, state, leases, content, logger }, init)
+    const running = await startExchange({ self, wire: network, state, leases, content, logger }, init)
     starting.defer(async () => await running.stop())
     exchange = running
   }

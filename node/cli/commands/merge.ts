@@ -6,9 +6,10 @@
  */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
+import type { ApiEvent } from '../../api/events.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
-import { printReport } from '../output.ts'
+import { createReporter, printReport } from '../output.ts'
 import { checkFields, coverageText, peerTable, referenceText } from '../swarm-text.ts'
 import { fieldLines } from '../text-table.ts'
 
@@ -40,7 +41,14 @@ export function mergeCommand(invoke: Invoke): Command {
           ...(out === undefined ? {} : { out: resolve(invocation.cwd, out) }),
           ...rest
         }
-        const report = await withApi(invocation, { network: !offline }, (api, call) => api.merge(invite, options, call))
+        // stdout has the one report, with --json too
+        const reporter = createReporter({ ...invocation, json: false })
+        const onEvent = (event: ApiEvent): void => {
+          if (event.type === 'exporting') reporter.onEvent(event)
+        }
+        const report = await withApi(invocation, { network: !offline, onEvent }, (api, call) =>
+          api.merge(invite, options, call)
+        ).finally(reporter.stop)
         const fields = fieldLines([
           [report.localView === true ? 'local view' : 'merged', report.mergedCid],
           [

@@ -1,4 +1,4 @@
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { VerifyReport } from '../../../node/api/reports.ts'
 import { createExact, type Exact } from '../../../node/compute/exact/exact.ts'
@@ -234,7 +234,7 @@ describe('a local view', () => {
     const checks = [await check('bea', 0), await check('bea', 1), await check('cyd', 1), await check('cyd', 2)]
     const whole = await mergeOf(checks)
     const { root, view } = await mergeOf(checks, { trust: [testPeer('cyd').id] })
-    expect([...view.chosen.keys()].sort()).toEqual([1, 2])
+    expect([...view.chosen.keys()].toSorted((a, b) => a - b)).toEqual([1, 2])
     expect(root).not.toEqual(whole.root)
     const report = await verify(root)
     expect(failed(report)).toEqual({})
