@@ -35,10 +35,10 @@ export const apiEventSchema = z.discriminatedUnion('type', [
     newBytes: count.optional(),
     targetBytes: count.optional()
   }),
-  /** `export` and `import`: files, blocks or rows so far */
+  /** `export`, `import` and `merge` into a folder: files, blocks or rows so far; `fetch`: files that are here */
   z.object({
     type: z.literal('exporting'),
-    step: z.enum(['files', 'car', 'webdataset', 'npy', 'import']),
+    step: z.enum(['fetch', 'files', 'car', 'webdataset', 'npy', 'import']),
     done: count,
     total: count.optional()
   }),

@@ -14,6 +14,7 @@ import {
   MIN_SHARED_ROWS,
   type Manifest
 } from '../../src/distribute/manifest.ts'
+import { FEW_ROWS } from '../../src/distribute/shared-size.ts'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import { peerKeyOf } from '../../src/peer-key.ts'
@@ -25,9 +26,9 @@ export function checkPublishOptions(options: PublishOptions): Manifest['admissio
   checkText('name', options.name)
   if (options.license !== undefined) checkText('license', options.license)
   checkWhole('partitions', partitions, 1, MAX_PARTITIONS)
-  checkWhole('shared', shared, MIN_SHARED_ROWS, MAX_SHARED_ROWS)
+  if (shared !== undefined) checkWhole('shared', shared, MIN_SHARED_ROWS, MAX_SHARED_ROWS)
   checkWhole('dim', dimension, MIN_DIMENSION, MAX_DIMENSION)
-  checkMatrix(shared, dimension, 'the targets of the shared set')
+  if (shared !== undefined) checkMatrix(shared, dimension, 'the targets of the shared set')
   const { success, error } = publishOptionsSchema.safeParse(options)
   if (!success) {
     const [issue] = error.issues
@@ -68,7 +69,34 @@ export function checkReferencePrior({ shared }: PublishOptions, dimension: numbe
       `option "reference-prior": "${name}" has features of ${dimension} dimensions, at most ${MAX_DIMENSION} are allowed`
     )
   }
-  checkMatrix(shared, dimension, `the features of the reference prior "${name}"`)
+  if (shared !== undefined) checkMatrix(shared, dimension, `the features of the reference prior "${name}"`)
+}
+
+/**
+ * What to tell a publisher about the sizes of a swarm, one sentence each. `featureDimension`: of the reference prior, the only prior known before
+ * anybody joins.
+ */
+export function sizeAdvice(
+  { dimension, referencePrior }: PublishOptions,
+  { rows, samples, featureDimension }: { rows: number; samples: number; featureDimension: number }
+): string[] {
+  const advice: string[] = []
+  const more = rows < samples ? ' (--shared)' : ', more than the dataset has'
+  if (rows < FEW_ROWS)
+    advice.push(
+      `${rows} shared rows are few: some honest priors may be refused, and are told how many rows would show that they are honest; ` +
+        `with ${FEW_ROWS} nearly all pass, with 1000 all that were tried${more}`
+    )
+  if (rows < 2 * dimension)
+    advice.push(
+      `${rows} shared rows for ${dimension} dimensions: alignment is better with ${2 * dimension} rows${more}, or with fewer dimensions (--dim)`
+    )
+  if (referencePrior !== undefined && featureDimension > dimension)
+    advice.push(
+      `the reference prior has ${featureDimension} dimensions, targets have ${dimension}: participants with priors like it lose some of what these know; ` +
+        `--dim ${featureDimension} keeps all, at ${4 * featureDimension} instead of ${4 * dimension} bytes a row`
+    )
+  return advice
 }
 
 /** Throws `InvalidInputError` when all images have the same features: no candidate could pass a gate made of them. */

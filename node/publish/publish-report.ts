@@ -6,7 +6,7 @@ import type { LeftOut } from '../image-sources/left-out.ts'
 /** `duplicates` counts images. */
 export function publishReport(
   { id, manifest }: Swarm,
-  { duplicates, leftOut }: { duplicates: number; leftOut: readonly LeftOut[] }
+  { duplicates, leftOut, sharedReason }: { duplicates: number; leftOut: readonly LeftOut[]; sharedReason?: string }
 ): Omit<PublishReport, 'invite'> {
   return {
     manifest: id.toString(),
@@ -15,6 +15,7 @@ export function publishReport(
     leftOut: [...leftOut],
     partitions: manifest.partitions.length,
     shared: manifest.shared.rows,
+    ...(sharedReason === undefined ? {} : { sharedReason }),
     dimension: manifest.dimension,
     bytes: manifest.partitions.reduce((sum, p) => sum + p.bytes, manifest.shared.bytes)
   }

@@ -12,6 +12,7 @@ import { DEFAULT_GRID, DEFAULT_MIN_LOO_Z } from '../../src/align/transform.ts'
 import { encodeMatrix } from '../../src/bytes.ts'
 import { DEFAULT_IMAGE_LIMITS, type ImageLimits } from '../../src/distribute/image-limits.ts'
 import { MIN_SHARED_ROWS, sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
+import { sharedSize } from '../../src/distribute/shared-size.ts'
 import { importBytes, type ContentFile } from '../../src/distribute/unixfs-import.ts'
 import type { PeerKey, Sign } from '../../src/envelope.ts'
 import { InvalidInputError, NonFiniteFeatureError } from '../../src/errors.ts'
@@ -34,7 +35,8 @@ import {
   checkReferenceFeatures,
   checkReferencePrior,
   defaultPolicy,
-  imageLimits
+  imageLimits,
+  sizeAdvice
 } from './publish-options.ts'
 
 /** Partitions of fewer rows spend more on records and tree nodes than on targets. */
@@ -63,6 +65,8 @@ export interface PublishedSwarm {
   duplicates: number
   /** Everything in the source that is not a sample, by its reason */
   leftOut: readonly LeftOut[]
+  /** Why the shared set has so many rows, where the publisher did not say */
+  sharedReason?: string
 }
 
 /** Throws `InvalidInputError`, `InvalidImageError`, `InvalidPriorError`; nothing is published then. */
@@ -124,10 +128,15 @@ export async function publishSwarm(
     throw new InvalidInputError(
       `${path} has ${samples} images, ${MIN_SHARED_ROWS} at least are needed for a shared set`
     )
+  const { dimension } = prior.descriptor
+  const size = sharedSize({ ...options, samples, featureDimension: dimension })
+  const sharedRows = Math.min(options.shared ?? size.rows, samples)
+  for (const message of sizeAdvice(options, { rows: sharedRows, samples, featureDimension: dimension }))
+    onEvent({ type: 'log', level: 'warn', message })
   const seed = new Uint8Array(randomBytes(32))
   const built = await buildDataset(source, {
     partitions: options.partitions,
-    sharedRows: Math.min(options.shared, samples),
+    sharedRows,
     seed,
     put: content.put,
     signal,
@@ -160,7 +169,12 @@ export async function publishSwarm(
   const swarm = await sealManifest(manifest, sign)
   await content.put(swarm.id, swarm.bytes)
   await content.barrier()
-  return { swarm, duplicates: source.duplicates, leftOut: source.leftOut }
+  return {
+    swarm,
+    duplicates: source.duplicates,
+    leftOut: source.leftOut,
+    ...(options.shared === undefined ? { sharedReason: size.reason } : {})
+  }
 }
 
 // --- internal ---

@@ -1,4 +1,4 @@
-"""Students' backbones: images (rows, 3, 32, 32) to features (rows, width). Small enough for one core of a CPU."""
+"""Students' backbones: images (rows, 3, side, side) to features (rows, width). Small enough for one core of a CPU."""
 from collections.abc import Callable
 
 import torch
@@ -6,22 +6,29 @@ from torch import nn
 from torch.nn import functional as F
 
 
-def convolution(before: int, after: int, stride: int) -> nn.Sequential:
+def convolution(before: int, after: int, stride: int, size: int = 3) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+        nn.Conv2d(before, after, size, stride=stride, padding=(size - 1) // 2 if size % 2 else 0, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
     )
 
 
 class ConvNet(nn.Sequential):
-    """Four convolutions, the first two of stride 2: most of the work is done on 8 x 8 places."""
+    """Four convolutions, the first two of stride 2: most of the work is done on 8 x 8 places. Images of 64 x 64 pixels are first cut into 4 x 4."""
 
     width = 192
 
-    def __init__(self) -> None:
-        widths, strides = [3, 32, 64, 128, self.width], [2, 2, 1, 2]
+    def __init__(self, side: int) -> None:
+        if side not in (32, 64):
+            raise ValueError(f"images of {side} x {side} pixels: a convnet takes 32 or 64")
+        widths, strides, sizes = [3, 32, 64, 128, self.width], [side // 16, 2, 1, 2], [3 if side == 32 else 4, 3, 3, 3]
         super().__init__(
-            *(convolution(a, b, s) for a, b, s in zip(widths, widths[1:], strides)), nn.AvgPool2d(4), nn.Flatten()
+            *(convolution(a, b, s, k) for a, b, s, k in zip(widths, widths[1:], strides, sizes)), nn.AvgPool2d(4), nn.Flatten()
         )
+
+
+def check_side(side: int) -> None:
+    if side != 32:
+        raise ValueError(f"images of {side} x {side} pixels: only a convnet takes others than 32 x 32")
 
 
 class Residual(nn.Module):
@@ -42,7 +49,8 @@ class ResNet(nn.Sequential):
 
     width = 192
 
-    def __init__(self) -> None:
+    def __init__(self, side: int) -> None:
+        check_side(side)
         super().__init__(
             convolution(3, 32, 2), Residual(32, 64, 2), Residual(64, 128, 1), Residual(128, self.width, 2), nn.AvgPool2d(4), nn.Flatten()
         )
@@ -67,7 +75,8 @@ class Mixer(nn.Module):
 
     width = 192
 
-    def __init__(self) -> None:
+    def __init__(self, side: int) -> None:
+        check_side(side)
         super().__init__()
         self.patches = nn.Conv2d(3, self.width, 4, stride=4)
         self.layers = nn.Sequential(*(MixerLayer(64, self.width) for _ in range(3)), nn.LayerNorm(self.width))
@@ -76,4 +85,4 @@ class Mixer(nn.Module):
         return self.layers(self.patches(x).flatten(2).transpose(1, 2)).mean(1)
 
 
-BACKBONES: dict[str, Callable[[], nn.Module]] = {"convnet": ConvNet, "resnet": ResNet, "mixer": Mixer}
+BACKBONES: dict[str, Callable[[int], nn.Module]] = {"convnet": ConvNet, "resnet": ResNet, "mixer": Mixer}

@@ -12,7 +12,7 @@ import { bundledPrior } from '../../node/priors/bundled.ts'
 import { ridgeProbe } from '../../node/evaluate/ridge-probe.ts'
 import { takeImages } from '../../node/lab/simulate/draw.ts'
 import { featuresOf } from '../../node/lab/simulate/feature-cache.ts'
-import { openImages, readLabels } from '../../node/lab/simulate/image-set.ts'
+import { openImages, readLabels, type ImageLabels } from '../../node/lab/simulate/image-set.ts'
 
 export interface Dataset {
   readonly name: string
@@ -24,6 +24,8 @@ export interface Dataset {
   readonly swarm: readonly string[]
   /** Accuracy of each prior on these images, 0 to 1; see `NOTE` */
   readonly quality: ReadonlyMap<string, number>
+  /** Of every image, for evaluation; only flowers have them here */
+  readonly labels?: ImageLabels
 }
 
 export interface DatasetOptions {
@@ -157,7 +159,7 @@ async function load(
       const init = { features: all, labels: known.classes, classes: known.names.length, seed: 0, gemm: plainGemm }
       quality.set(prior, (await ridgeProbe(init)).accuracy)
     }
-    return { name, reference, features, swarm, quality }
+    return { name, reference, features, swarm, quality, ...(known === undefined ? {} : { labels: known }) }
   } finally {
     await images.close()
   }

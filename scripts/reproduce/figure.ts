@@ -2,9 +2,11 @@
 import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { VariantResult } from './alignment-variants.ts'
 import type { Dataset } from './datasets.ts'
+import type { Paces } from './pace.ts'
+import type { Picture } from './pictures.ts'
 import type { RealRun } from './real-swarm.ts'
 import type { Outcome } from './students.ts'
-import { runName, type Scale, type StudentRun, type SwarmSetup } from './work-list.ts'
+import { runName, seedsOf, type Scale, type StudentRun, type SwarmSetup } from './work-list.ts'
 import { configName } from './swarms.ts'
 
 export interface Figure {
@@ -44,6 +46,7 @@ export interface Section {
   readonly rows: readonly Row[]
   readonly verdicts: readonly Verdict[]
   readonly notes?: readonly string[]
+  readonly pictures?: readonly Picture[]
   readonly curves?: ReadonlyArray<{
     name: string
     points: ReadonlyArray<{ epoch: number; mean: number; deviation: number }>
@@ -61,6 +64,8 @@ export class Results {
   readonly zoo: ReadonlyMap<string, { accuracy: number }>
   /** Ways to fit T (alignment-variants.ts); needs the swarms of each prior alone */
   readonly variants: Variants
+  /** Seconds that a flower costs each prior */
+  readonly paces: Paces
   /** Those of these names, by default all; each is loaded at the first call */
   readonly datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
   /** For figures that compute for minutes themselves */
@@ -75,6 +80,7 @@ export class Results {
     real: RealRun | undefined
     zoo: ReadonlyMap<string, { accuracy: number }>
     variants: Variants
+    paces: Paces
     datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
     onProgress?: (text: string) => void
     remember?: <T>(key: string, compute: () => Promise<T>) => Promise<T>
@@ -85,6 +91,7 @@ export class Results {
     this.real = init.real
     this.zoo = init.zoo
     this.variants = init.variants
+    this.paces = init.paces
     this.datasets = init.datasets
     this.onProgress = init.onProgress ?? (() => {})
     this.remember = init.remember ?? (async (_key, compute) => await compute())
@@ -92,7 +99,7 @@ export class Results {
 
   /** By seed. Throws if the swarm was not asked for. */
   reports(setup: SwarmSetup): ConfigurationReport[] {
-    return this.scale.seeds.map(seed => {
+    return seedsOf(setup, this.scale).map(seed => {
       const report = this.#reports.get(configName(setup.name, seed))
       if (report === undefined) throw new Error(`swarm ${setup.name} was not simulated`)
       return report

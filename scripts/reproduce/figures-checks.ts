@@ -119,7 +119,8 @@ function sectionOf(checked: readonly Checked[], ks: readonly number[]): Section 
         `with k of ${K} and more, half of the checks or more blame targets that are wrong in every row, on every dataset`,
         rows
           .filter(r => whole.some(kind => kind === r.kind))
-          .every(r => full.every(k => 2 * Number(r[`implausible ${k}`] ?? 0) >= Number(r[`total ${k}`] ?? 0)))
+          .every(r => full.every(k => 2 * Number(r[`implausible ${k}`] ?? 0) >= Number(r[`total ${k}`] ?? 0))),
+        'with 300 photos priors of little in common abstain, whatever is published: they never praise either'
       ),
       firm(
         verdict(
@@ -134,7 +135,12 @@ function sectionOf(checked: readonly Checked[], ks: readonly number[]): Section 
     ],
     notes: [
       `Cells: checks that find the rows plausible / abstain / find them implausible, in %; – where the pool has fewer rows. Every prior of the swarm checks every other. Plausible: z of ${MIN_Z} or more, a shortfall of ${MAX_SHORTFALL} or less against S, and more (src/publish/plausibility.ts). Distribution: partitions of ${PARTITION} rows found to be distributed otherwise than the author's S_Y (z of ${MIN_OTHER_Z} or more, src/publish/distribution.ts), least and greatest z; it reads published bytes alone. Four honest checks for one of each kind of garbage; the ${POOL_NOTE}.`,
-      `Greatest z of targets that are wrong in every row: ${greatest(checked, whole).toFixed(1)}.`,
+      `Greatest z of targets of other images or none, behind an honest S_Y: ${greatest(
+        checked,
+        GARBAGE.filter(kind => !kind.startsWith('first '))
+      ).toFixed(
+        1
+      )}; behind an S_Y of somebody else: ${greatest(checked, [IMPOSTORS[0], IMPOSTORS[2]]).toFixed(1)}, because two priors of one family may be alike in the same coordinates. What blames those is the shortfall.`,
       ...pairTables(checked)
     ]
   }

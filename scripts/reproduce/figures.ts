@@ -7,6 +7,10 @@ import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { alignment } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
 import { opinions } from './figures-rows.ts'
+import { fig6 } from './figures-projections.ts'
+import { costs, sizes } from './figures-sizes.ts'
+import { references, tab4 } from './figures-training-sets.ts'
+import { students } from './figures-students.ts'
 import { fig6d, regret, tab7 } from './figures-references.ts'
 import { fig4, fig5b, tab2, tab5, tab8 } from './figures-swarms.ts'
 import { alignedTo, BEST, single, WORST } from './swarms.ts'
@@ -15,9 +19,11 @@ export const FIGURES: readonly Figure[] = [
   tab1,
   tab2,
   tab3,
+  tab4,
   tab5,
   tab6,
   tab7,
+  fig6,
   fig6d,
   tab8,
   fig4,
@@ -29,6 +35,10 @@ export const FIGURES: readonly Figure[] = [
   gateOfDatasets,
   electionsOfDatasets,
   checks,
+  students,
+  references,
+  sizes,
+  costs,
   alignment
 ]
 

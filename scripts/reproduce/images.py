@@ -1,5 +1,6 @@
 """Images as tensors: loaded once as bytes, cropped, mirrored and coloured in whole batches."""
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-SIDE = 32
-# mean and standard deviation of CIFAR-10's channels
+# mean and standard deviation of CIFAR-10's channels, for all sets: a student of its own has no other use for them
 MEAN = (0.4914, 0.4822, 0.4465)
 DEVIATION = (0.2470, 0.2435, 0.2616)
 
@@ -28,10 +28,12 @@ class Images:
 
 
 def load_images(stem: Path, device: str) -> Images:
-    """STEM.rgb: bytes (rows, SIDE, SIDE, 3); STEM.csv: id,label of each row. image-files.ts writes both."""
+    """STEM.rgb: bytes (rows, side, side, 3); STEM.csv: id,label of each row. image-files.ts writes both."""
     with open(f"{stem}.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    pixels = torch.from_numpy(np.fromfile(f"{stem}.rgb", np.uint8).reshape(len(rows), SIDE, SIDE, 3)).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.fromfile(f"{stem}.rgb", np.uint8)).view(len(rows), -1)
+    side = math.isqrt(pixels.shape[1] // 3)
+    pixels = pixels.view(len(rows), side, side, 3).permute(0, 3, 1, 2)
     labels = torch.tensor([int(row["label"]) for row in rows])
     return Images(pixels.to(device), labels.to(device), [row["id"] for row in rows])
 

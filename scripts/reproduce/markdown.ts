@@ -11,6 +11,8 @@ export interface Machine {
 
 export interface Document {
   readonly machine: Machine
+  /** YYYY-MM-DD */
+  readonly date: string
   readonly command: string
   readonly seeds: number
   readonly quick: boolean
@@ -20,6 +22,10 @@ export interface Document {
   readonly trainingSeconds: number
   readonly students: number
   readonly sections: ReadonlyArray<{ key: Figure['key']; section: Section }>
+  /** Only some figures were made: each section says how */
+  readonly partial: boolean
+  /** From the page to the folder of pictures */
+  readonly pictures: string
 }
 
 const INTRO = `The tables of arXiv 2505.14117 in miniature: a few thousand CIFAR-10 images, eight small priors, students that
@@ -33,16 +39,14 @@ counts and thresholds hold or do not. Claims that do not hold stay in the table;
 reasons given for them are guesses.`
 
 export function markdown(document: Document): string {
-  const { machine, command, seeds, seconds, trainingSeconds, students, sections, quick } = document
-  const claims = sections.flatMap(({ section }) => section.verdicts)
-  const count = (outcome: string): number => claims.filter(v => v.outcome === outcome).length
+  const { machine, command, seeds, seconds, trainingSeconds, students, sections, quick, date } = document
   const parts = [
     '# Results',
     ...(quick
       ? ['Of `--quick`: fewer rows, epochs and seeds. Good for seeing that everything runs, not for conclusions.']
       : []),
     INTRO,
-    `Of ${claims.length} claims ${count('holds')} hold, ${count('holds within the spread')} hold within the spread, ${count('does not hold')} do not.`,
+    claimsText(sections.flatMap(({ section }) => section.verdicts)),
     '## How these were made',
     ['```sh', command, '```'].join('\n'),
     table(
@@ -53,19 +57,31 @@ export function markdown(document: Document): string {
           'students trained',
           `${students}, ${(trainingSeconds / 60).toFixed(0)} min of training on ${machine.device === 'cpu' ? 'one core' : machine.device}`
         ],
-        ['last run', `${(seconds / 60).toFixed(0)} min of wall clock; what the cache had is not in it`],
+        ['last run', `${date}, ${(seconds / 60).toFixed(0)} min of wall clock; what the cache had is not in it`],
         ['machine', `${machine.cores} cores, ${machine.cpu}`],
         ['programs', `Node ${machine.node}, PyTorch ${machine.torch}, device ${machine.device}`]
       ]
     ),
     'Swarms run in `coopt simulate` (the same code as a node, without the network), except where real processes are named. Students: four 3 x 3 convolutions and a linear head, 1 - cosine over two views (crop, flip, colour) of each image, AdamW; score: ridge classifier on frozen features, fitted on 5,000 labelled images, accuracy on 2,000 test images (standard error of one figure about one point).',
-    ...sections.map(({ section }) => sectionText(section))
+    ...sections.map(({ section }) => sectionText(section, document))
   ]
   return `${parts.join('\n\n')}\n`
 }
 
+/** A table as results.json has it. */
+export interface ResultsTable {
+  readonly title: string
+  readonly verdicts: ReadonlyArray<{ readonly outcome: string }>
+  readonly [field: string]: unknown
+}
+
+export interface ResultsJson {
+  readonly tables: Readonly<Record<string, ResultsTable>>
+  readonly [field: string]: unknown
+}
+
 /** The schema that `coopt evaluate --report --results` reads, and every other table's rows. */
-export function resultsJson({ machine, command, seeds, sections }: Document): object {
+export function resultsJson({ machine, command, seeds, sections, partial, date }: Document): ResultsJson {
   return {
     command,
     machine,
@@ -73,10 +89,22 @@ export function resultsJson({ machine, command, seeds, sections }: Document): ob
     tables: Object.fromEntries(
       sections.map(({ key, section: { title, rows, verdicts, curves } }) => [
         key,
-        { title, rows: rows.map(withoutNothing), verdicts, ...(curves === undefined ? {} : { curves }) }
+        {
+          title,
+          rows: rows.map(withoutNothing),
+          verdicts,
+          ...(curves === undefined ? {} : { curves }),
+          ...(partial ? { made: { date, command, machine } } : {})
+        }
       ])
     )
   }
+}
+
+/** How many claims hold. */
+export function claimsText(claims: ReadonlyArray<{ readonly outcome: string }>): string {
+  const count = (outcome: string): number => claims.filter(v => v.outcome === outcome).length
+  return `Of ${claims.length} claims ${count('holds')} hold, ${count('holds within the spread')} hold within the spread, ${count('does not hold')} do not.`
 }
 
 /** A Markdown table; cells may hold anything but line ends. */
@@ -87,7 +115,10 @@ export function table(head: readonly string[], rows: ReadonlyArray<readonly stri
 
 // --- internal ---
 
-function sectionText({ title, paper, columns, rows, verdicts, notes = [] }: Section): string {
+function sectionText(
+  { title, paper, columns, rows, verdicts, notes = [], pictures = [] }: Section,
+  document: Document
+): string {
   return [
     `## ${title}`,
     `Papers: ${paper}.`,
@@ -101,8 +132,18 @@ function sectionText({ title, paper, columns, rows, verdicts, notes = [] }: Sect
         return `- ${claim} — **${outcome}**${reason}`
       })
       .join('\n'),
-    ...notes
+    ...pictures.map(({ name, alt }) => `![${alt}](${document.pictures}/${name}.svg)`),
+    ...notes,
+    ...(document.partial ? [madeText(document)] : [])
   ].join('\n\n')
+}
+
+function madeText({ date, command, machine, students, trainingSeconds }: Document): string {
+  const trained =
+    students === 0
+      ? ''
+      : `, PyTorch ${machine.torch}, ${students} students in ${(trainingSeconds / 60).toFixed(0)} min of training`
+  return `Made ${date} by \`${command}\`: ${machine.cores} cores, ${machine.cpu}, Node ${machine.node}${trained}.`
 }
 
 function withoutNothing(row: Row): object {

@@ -11,7 +11,6 @@ from images import Images, normalise
 PROBE_ROWS = 5000
 # ridge's penalty, as a share of the features' mean variance
 PENALTIES = [10.0**e for e in range(-6, 2)]
-CLASSES = 10
 BATCH = 500
 
 
@@ -40,7 +39,7 @@ Fit = tuple[torch.Tensor, torch.Tensor]
 
 def ridge(x: torch.Tensor, labels: torch.Tensor, penalties: list[float]) -> list[Fit]:
     """Least squares to one-hot labels, for each penalty weights (width, classes) and intercept (classes,)."""
-    y = F.one_hot(labels, CLASSES).double()
+    y = F.one_hot(labels).double()
     x_mean, y_mean = x.mean(0), y.mean(0)
     gram, moment = (x - x_mean).T @ (x - x_mean), (x - x_mean).T @ (y - y_mean)
     unit = torch.eye(len(gram), dtype=gram.dtype, device=gram.device) * gram.diagonal().mean()

@@ -3,7 +3,7 @@
  *
  *     npm run reproduce -- [--data DIR] [--figure tab7 …] [--seeds 3] [--jobs 2] [--device cpu] [--python PATH] [--cache DIR] [--out DIR] [--quick]
  *
- * All results are cached, so an interrupted run can be restarted and continues. Without --python (or COOPT_PYTHON) a virtual environment with PyTorch
+ * With --figure only the sections of these figures are replaced, and each says when and how it was made. All results are cached, so an interrupted run can be restarted and continues. Without --python (or COOPT_PYTHON) a virtual environment with PyTorch
  * is created below .venv, 6 GB on Linux. --quick takes minutes: fewer rows, epochs and seeds, and only claims with a wide margin; exit code 1 if one
  * of them does not hold. If --quick does not find PyTorch, the closed-form probe of the merged targets replaces the student, and RESULTS.md says so.
  */
@@ -16,14 +16,16 @@ import { InvalidInputError } from '../../src/errors.ts'
 import { DATASETS, loadDatasets, type Dataset } from './datasets.ts'
 import { Results, type Figure } from './figure.ts'
 import { FIGURES, QUICK_FIGURES } from './figures.ts'
-import { dataFiles, writeImageFiles } from './image-files.ts'
+import { dataFiles, IMAGE_SETS, writeImageFiles } from './image-files.ts'
 import { markdown, resultsJson, type Document } from './markdown.ts'
+import { createPaces } from './pace.ts'
 import { findTorch, type Torch } from './python.ts'
 import { variantsOf } from './raw-targets.ts'
 import { realSwarm } from './real-swarm.ts'
 import { rememberIn } from './remembered.ts'
 import { runSimulations } from './simulations.ts'
 import { trainStudents, type Outcome } from './students.ts'
+import { resultsJsonSchema, updatePage, type Page } from './update-page.ts'
 import { fullScale, quickScale, runName, type StudentRun, type SwarmSetup } from './work-list.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -71,9 +73,9 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const cache = quick ? join(home, 'quick') : home
   const jobs = whole('--jobs', values.jobs)
   const figures = chosenFigures(quick ? QUICK_FIGURES : FIGURES, values.figure)
-  const data = await dataFiles(resolve(values.data))
   const onProgress = (text: string): void => console.error(`${clock(performance.now() - started)} ${text}`)
   await mkdir(cache, { recursive: true })
+  const data = await dataFiles(resolve(values.data), cache)
 
   const setups = unique(
     figures.flatMap(f => f.swarms),
@@ -87,13 +89,18 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   if ('missing' in torch && runs.length > 0 && (!quick || isPythonNamed()))
     throw new InvalidInputError(`students need PyTorch: ${torch.missing}. Name a Python that has it with --python`)
   const real =
-    figures.some(f => f.real === true) && !quick ? await realSwarm(data, { cache, signal, onProgress }) : undefined
-  const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })
-  // figures without students may need the images, too
-  if (!quick || !('missing' in torch)) {
-    onProgress('images for the students')
-    await writeImageFiles(data, images)
+    figures.some(f => f.real === true) && !quick
+      ? await realSwarm(data.cifar10, { cache, signal, onProgress })
+      : undefined
+  // swarms need the labels of photos, which are written with the images
+  const used = new Set([...setups, ...runs].map(({ images: set = 'cifar10' }) => set))
+  for (const set of IMAGE_SETS) {
+    // figures without students may need the images of CIFAR-10, too
+    if (set === 'cifar10' ? quick && 'missing' in torch : !used.has(set)) continue
+    onProgress(`images of ${set} for the students`)
+    await writeImageFiles(set, data[set], set === 'cifar10' ? images : join(images, set))
   }
+  const reports = await runSimulations(setups, { data, cache, features, scale, jobs, signal, onProgress })
   const students = await trainedOrProbed(
     runs,
     torch,
@@ -103,9 +110,10 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     scale.seeds
   )
 
-  const zoo = zooSchema.parse(JSON.parse(await readFile(data.zoo, 'utf8')))
+  const zoo = zooSchema.parse(JSON.parse(await readFile(data.cifar10.zoo, 'utf8')))
   const accuracies = new Map(zoo.priors.map(p => [p.name, { accuracy: p.probeAccuracy }]))
   const variants = variantsOf({ cache, labels: join(images, 'train.csv') })
+  const paces = createPaces(data.flowers, { cache, signal })
   const loading = new Map<string, Promise<Dataset[]>>()
   const datasets = async (names = DATASETS): Promise<readonly Dataset[]> => {
     const loaded: Dataset[] = []
@@ -125,6 +133,7 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     real,
     zoo: accuracies,
     variants,
+    paces,
     datasets,
     onProgress,
     remember: rememberIn(join(cache, 'figures'))
@@ -132,7 +141,8 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const sections: Document['sections'][number][] = []
   for (const figure of figures) sections.push({ key: figure.key, section: await figure.section(results) })
   const outcomes = [...students.values()].flat()
-  const document = {
+  const folder = quick ? cache : values.out
+  const document: Document = {
     machine: {
       cpu: cpus()[0]?.model.trim() ?? 'unknown',
       cores: cpus().length,
@@ -143,24 +153,53 @@ async function reproduce(signal: AbortSignal): Promise<number> {
           : torch.version,
       device
     },
+    date: new Date().toISOString().slice(0, 10),
     command: ['npm run reproduce', ...shownArguments()].join(' '),
     seeds: scale.seeds.length,
     quick,
     seconds: (performance.now() - started) / 1000,
     trainingSeconds: new Set(outcomes).values().reduce((sum, o) => sum + o.seconds, 0),
     students: new Set(outcomes).size,
-    sections
+    sections,
+    partial: !quick && values.figure.length > 0,
+    pictures: folder === undefined ? 'scripts/reproduce/pictures' : 'pictures'
   }
-  const folder = quick ? cache : values.out
   const page = join(folder ?? ROOT, 'RESULTS.md')
-  await writeFile(page, markdown(document))
   const json = join(folder ?? import.meta.dirname, 'results.json')
-  await writeFile(json, `${JSON.stringify(resultsJson(document), undefined, 1)}\n`)
+  const made: Page = { text: markdown(document), json: resultsJson(document) }
+  const before = document.partial ? await readPage(page, json) : undefined
+  const written =
+    before === undefined
+      ? made
+      : updatePage(
+          before,
+          made,
+          FIGURES.map(f => f.key)
+        )
+  const drawn = sections.flatMap(({ section }) => section.pictures ?? [])
+  const pictures = join(folder ?? import.meta.dirname, 'pictures')
+  if (drawn.length > 0) await mkdir(pictures, { recursive: true })
+  for (const { name, svg } of drawn) await writeFile(join(pictures, `${name}.svg`), svg)
+  await writeFile(page, written.text)
+  await writeFile(json, `${JSON.stringify(written.json, undefined, 1)}\n`)
   onProgress(`wrote ${page} and ${json}`)
   if (!quick) return 0
   const broken = sections.flatMap(s => s.section.verdicts.filter(v => v.firm === true && v.outcome === 'does not hold'))
   for (const { claim } of broken) console.error(`does not hold: ${claim}`)
   return broken.length === 0 ? 0 : 1
+}
+
+/** What an earlier run wrote; undefined if it wrote nothing. */
+async function readPage(page: string, json: string): Promise<Page | undefined> {
+  const read = async (path: string): Promise<string | undefined> =>
+    await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+  const [text, tables] = [await read(page), await read(json)]
+  return text === undefined || tables === undefined
+    ? undefined
+    : { text, json: resultsJsonSchema.parse(JSON.parse(tables)) }
 }
 
 /** Students or, without PyTorch, the linear probe of the merged targets that `coopt simulate` reports. */

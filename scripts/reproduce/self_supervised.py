@@ -36,7 +36,7 @@ def train_self_supervised(method: str, settings: Settings, rows: torch.Tensor, t
     """As train_student, without targets. `method` is simclr or byol."""
     torch.manual_seed(settings.seed)
     device = train.pixels.device
-    backbone = BACKBONES[settings.backbone]()
+    backbone = BACKBONES[settings.backbone](train.pixels.shape[2])
     online = nn.Sequential(backbone, head(backbone.width)).to(device, memory_format=torch.channels_last)
     predictor = head(128).to(device) if method == "byol" else nn.Identity()
     teacher = copy.deepcopy(online).requires_grad_(False)

@@ -12,9 +12,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
-import type { DataFiles } from './image-files.ts'
+import type { AllData } from './image-files.ts'
 import { configName, planOf } from './swarms.ts'
-import { canonical, type Scale, type SwarmSetup } from './work-list.ts'
+import { canonical, seedsOf, type Scale, type SwarmSetup } from './work-list.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const LAUNCHER = join(ROOT, 'node', 'cli', 'bin.mjs')
@@ -27,7 +27,7 @@ const reportSchema = z.custom<ConfigurationReport>(
 const storedSchema = z.object({ configuration: z.string(), report: reportSchema })
 
 export interface SimulationInit {
-  data: DataFiles
+  data: AllData
   /** Folder of the cache */
   cache: string
   /** Folder of the priors' features */
@@ -48,8 +48,8 @@ export async function runSimulations(
   const programs = await programsHash()
   const reports = new Map<string, ConfigurationReport>()
   const missing: Array<{ setup: SwarmSetup; seed: number; configuration: string }> = []
-  for (const seed of scale.seeds) {
-    for (const setup of setups) {
+  for (const setup of setups) {
+    for (const seed of seedsOf(setup, scale)) {
       const plan = planOf([{ setup, seed }], data, scale)
       const configuration = `${programs} ${canonical(plan)}`
       const stored = await readStored(reportFile(cache, configName(setup.name, seed)))
@@ -75,7 +75,13 @@ export async function runSimulations(
     })
   }
   // configurations of one draw (seed and shared rows) share work: they stay together
-  const groups = [...Map.groupBy(missing, m => `${m.seed} ${String(m.setup.settings.shared)}`).values()]
+  const groups = [
+    ...Map.groupBy(
+      missing,
+      ({ setup, seed }) =>
+        `${setup.images} ${seed} ${String(setup.settings.shared)} ${String(setup.settings.dimension)}`
+    ).values()
+  ]
   const [first = [], ...rest] = groups
   await runPart(first, 0)
   const queue = rest.map((part, i) => ({ part, index: i + 1 }))

@@ -28,14 +28,17 @@ class Settings:
     probes: list[int] = field(default_factory=list)
 
 
-def load_targets(path: Path, train: Images, weights: str | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Rows of `train`, their unit targets (rows, n), and the weight of each row (mean 1)."""
+def load_targets(path: Path, train: Images, test: Images, weights: str | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows of `train`, their unit targets (rows, n), and the weight of each row (mean 1). Test images among the targets are left out."""
     device = train.pixels.device
     targets = torch.from_numpy(np.load(path)).float()
-    rows = train.rows_of(Path(f"{path}.ids.txt").read_text().split())
-    if len(rows) != len(targets):
-        raise ValueError(f"{path}: {len(targets)} targets, {len(rows)} ids")
-    share = torch.ones(len(rows)) if weights is None else torch.from_numpy(np.load(weights)).float()
+    ids = Path(f"{path}.ids.txt").read_text().split()
+    if len(ids) != len(targets):
+        raise ValueError(f"{path}: {len(targets)} targets, {len(ids)} ids")
+    held = set(test.ids)
+    kept = [i for i, name in enumerate(ids) if name not in held]
+    rows, targets = train.rows_of([ids[i] for i in kept]), targets[kept]
+    share = torch.ones(len(rows)) if weights is None else torch.from_numpy(np.load(weights)).float()[kept]
     return rows.to(device), F.normalize(targets).to(device), (share / share.mean()).to(device)
 
 
@@ -46,7 +49,7 @@ def train_student(
     torch.manual_seed(settings.seed)
     rows, y, weight = targets
     device = train.pixels.device
-    backbone = BACKBONES[settings.backbone]()
+    backbone = BACKBONES[settings.backbone](train.pixels.shape[2])
     model = nn.Sequential(backbone, nn.Linear(backbone.width, y.shape[1])).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.decay, fused=True)
     # falls to a tenth in a straight line: so few epochs are noisy without

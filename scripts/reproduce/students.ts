@@ -10,7 +10,7 @@ import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import { qualityWeights } from './row-weights.ts'
 import { targetsFolder, writeJson } from './simulations.ts'
 import { configName } from './swarms.ts'
-import { jobKey, REAL, runName, type Scale, type StudentRun } from './work-list.ts'
+import { jobKey, REAL, runName, seedsOf, type Scale, type StudentRun } from './work-list.ts'
 import { runJobs, type Job } from './workers.ts'
 
 export const outcomeSchema = z.object({
@@ -25,7 +25,7 @@ export type Outcome = z.infer<typeof outcomeSchema>
 export interface StudentInit {
   python: string
   device: string
-  /** Folder that writeImageFiles filled */
+  /** Folder that writeImageFiles filled with CIFAR-10; those of other sets are below it, by name */
   images: string
   cache: string
   scale: Scale
@@ -58,7 +58,7 @@ export async function trainStudents(runs: readonly StudentRun[], init: StudentIn
   const programs = await programsHash()
   const planned: Planned[] = []
   for (const run of runs)
-    for (const seed of scale.seeds) planned.push({ run, seed, job: await jobOf(run, seed, programs, init) })
+    for (const seed of seedsOf(run, scale)) planned.push({ run, seed, job: await jobOf(run, seed, programs, init) })
   const known = new Map<string, Outcome>()
   for (const id of new Set(planned.map(({ job }) => job.id))) {
     const outcome = await readOutcome(join(folder, `${id}.json`))
@@ -104,7 +104,7 @@ function poolOf({ python, device, images, jobs, signal }: StudentInit) {
 
 async function jobOf(run: StudentRun, seed: number, programs: string, init: StudentInit): Promise<Job> {
   const { scale, device, cache, reports } = init
-  const { swarm, round, method = 'student', weighted, backbone, epochs, probes } = run
+  const { swarm, round, method = 'student', weighted, backbone, epochs, probes, images = 'cifar10' } = run
   const name = swarm === REAL ? REAL : `${configName(swarm, seed)}${round === undefined ? '' : `-round${round}`}`
   const targets = join(targetsFolder(cache), `${name}.npy`)
   let weights: string | undefined
@@ -129,11 +129,14 @@ async function jobOf(run: StudentRun, seed: number, programs: string, init: Stud
     targets: await fileHash(files),
     weights: weights === undefined ? undefined : await fileHash([weights]),
     method,
-    settings: method === 'untrained' ? { seed, backbone } : settings,
+    settings: {
+      ...(method === 'untrained' ? { seed, backbone } : settings),
+      ...(images === 'cifar10' ? {} : { images })
+    },
     programs,
     device
   })
-  return { id, method, targets, weights: weights ?? null, settings }
+  return { id, method, targets, weights: weights ?? null, settings, ...(images === 'cifar10' ? {} : { images }) }
 }
 
 async function fileHash(paths: readonly string[]): Promise<string> {

@@ -1,5 +1,6 @@
 /** The swarms of the evaluation, by name, and the PLAN.json that runs some of them. */
-import type { DataFiles } from './image-files.ts'
+import { InvalidInputError } from '../../src/errors.ts'
+import type { AllData } from './image-files.ts'
 import type { Scale, SwarmSetup } from './work-list.ts'
 
 /** The honest priors that never saw more than CIFAR-10, best first by their linear probe (zoo.json). */
@@ -67,17 +68,22 @@ export function elected(
   }
 }
 
-/** The plan for these swarms, once for each seed; configurations are called NAME-sSEED. */
+/** The plan for these swarms of one image set, once for each seed; configurations are called NAME-sSEED. */
 export function planOf(
   setups: ReadonlyArray<{ setup: SwarmSetup; seed: number }>,
-  data: DataFiles,
+  data: AllData,
   scale: Scale
 ): object {
-  const priors = [...PRIORS, 'im_mobilenet025', 'noise_hash']
+  const [images = 'cifar10', ...others] = new Set(setups.map(({ setup }) => setup.images ?? 'cifar10'))
+  if (others.length > 0) throw new InvalidInputError('a plan is for one image set')
+  const files = data[images]
+  // a plan of CIFAR-10 names what it always named, so that cached swarms are found
+  const imagenet = setups.some(({ setup }) => JSON.stringify(setup.settings).includes('lite'))
+  const priors = [...PRIORS, 'im_mobilenet025', 'noise_hash', ...(imagenet ? ['lite0', 'lite2'] : [])]
   return {
-    images: data.images,
-    labels: data.labels,
-    priors: Object.fromEntries(priors.map(name => [name, data.prior(name)])),
+    images: files.images,
+    labels: files.labels,
+    priors: Object.fromEntries(priors.map(name => [name, files.prior(name)])),
     base: {
       rows: scale.rows,
       partitions: scale.partitions,

@@ -3,11 +3,16 @@
  * computed once.
  */
 import { createHash } from 'node:crypto'
+import type { ImageSetName } from './image-files.ts'
 
 /** One swarm of a plan; `settings` as in PLAN.json (node/lab/simulate/plan.ts). */
 export interface SwarmSetup {
   readonly name: string
   readonly settings: Readonly<Record<string, unknown>>
+  /** Whose images. Default: cifar10 */
+  readonly images?: ImageSetName
+  /** So many, however many --seeds asks for (but with --quick) */
+  readonly seeds?: number
 }
 
 /** Settings of student.py that differ from its defaults. */
@@ -23,6 +28,10 @@ export type Method = 'student' | 'simclr' | 'byol' | 'untrained'
 export interface StudentRun extends StudentSettings {
   /** Whose targets: a swarm's name, or REAL for the dataset that processes made together */
   readonly swarm: string
+  /** The swarm's. Default: cifar10 */
+  readonly images?: ImageSetName
+  /** The swarm's */
+  readonly seeds?: number
   /** Of a swarm of several rounds */
   readonly round?: number
   /** Default: student */
@@ -43,6 +52,11 @@ export interface Scale {
   readonly epochs: number
   /** Epochs after which the probe is fitted besides the last */
   readonly probes: readonly number[]
+}
+
+/** The seeds of one swarm or student. */
+export function seedsOf({ seeds }: Pick<SwarmSetup, 'seeds'>, scale: Scale): readonly number[] {
+  return seeds === undefined || scale.quick ? scale.seeds : range(seeds)
 }
 
 export function fullScale(seeds: number): Scale {

@@ -1,9 +1,10 @@
 """Trains students one after the other: a JSON line of work on stdin, a JSON line of figures on stdout. One thread each.
 
-    {"id": …, "method": "student" | "simclr" | "byol" | "untrained", "targets": "FILE.npy", "weights": "FILE.npy" | null, "settings": {…}}
+    {"id": …, "method": "student" | "simclr" | "byol" | "untrained", "targets": "FILE.npy", "weights": "FILE.npy" | null,
+     "images": "NAME", "settings": {…}}
     {"id": …, "accuracy": …, "points": [{"epoch": …, "accuracy": …, "loss": …, "seconds": …}], "seconds": …} or {"id": …, "error": …}
 
-`seconds` are of training only. They are this process's own on a CPU (work of others on the machine does not count), of the wall on a GPU.
+`images` is a folder below that of --images; without it the images are those of --images itself. `seconds` are of training only. They are this process's own on a CPU (work of others on the machine does not count), of the wall on a GPU.
 """
 import argparse
 import json
@@ -34,9 +35,9 @@ def run(job: dict, train: Images, test: Images, precision: torch.dtype) -> dict:
     device = train.pixels.device
     if job["method"] == "untrained":
         torch.manual_seed(settings.seed)
-        backbone = BACKBONES[settings.backbone]().to(device, memory_format=torch.channels_last)
+        backbone = BACKBONES[settings.backbone](train.pixels.shape[2]).to(device, memory_format=torch.channels_last)
         return {"accuracy": probe(backbone, train, test, precision), "points": [], "seconds": 0.0}
-    targets = load_targets(Path(job["targets"]), train, job.get("weights"))
+    targets = load_targets(Path(job["targets"]), train, test, job.get("weights"))
     if job["method"] == "student":
         return train_student(settings, targets, train, test, precision)
     return train_self_supervised(job["method"], settings, targets[0], train, test, precision)
@@ -49,12 +50,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     precision = precision_of(args.device)
-    train, test = (load_images(args.images / name, args.device) for name in ("train", "test"))
+    sets: dict[str, tuple[Images, Images]] = {}
     print(json.dumps({"ready": torch.__version__, "precision": str(precision).removeprefix("torch.")}), flush=True)
     for line in sys.stdin:
         job = json.loads(line)
         try:
-            print(json.dumps({"id": job["id"], **run(job, train, test, precision)}), flush=True)
+            name = job.get("images") or "."
+            if name not in sets:
+                sets[name] = tuple(load_images(args.images / name / stem, args.device) for stem in ("train", "test"))
+            print(json.dumps({"id": job["id"], **run(job, *sets[name], precision)}), flush=True)
         except (KeyError, ValueError, OSError, RuntimeError) as error:
             print(json.dumps({"id": job["id"], "error": f"{type(error).__name__}: {error}"}), flush=True)
 

@@ -25,7 +25,7 @@
  * A minority of voices can therefore delay work, by disputing it, but neither confirm nor refute any that the others look at.
  */
 import type { Election } from '../align/candidate.ts'
-import { compareBytes } from '../codec.ts'
+import { compareBytes, equalBytes } from '../codec.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Check, Result, Score, SignedRecord } from '../publish/record.ts'
@@ -85,6 +85,13 @@ export interface Confirmation {
   isCaught(author: Uint8Array): boolean
   /** Has the author of a check a voice at all? */
   hasVoice(author: Uint8Array): boolean
+  /** Results that somebody with a voice finds plausible or implausible: histories and caught voices follow from these alone */
+  judged(): readonly SignedRecord<Result>[]
+  /** What counts on this work: the last word of each author with a voice other than its own, on each shard and on each result */
+  checksOn(
+    alignments: Iterable<SignedRecord<Alignment>>,
+    results: Iterable<SignedRecord<Result>>
+  ): readonly SignedRecord<Check>[]
 }
 
 /** `results`: those that the view accepts, with their scores, by record id. */
@@ -117,7 +124,14 @@ export function confirmationOf(
 
   const standing = (result: SignedRecord<Result>, alignment: SignedRecord<Alignment>): Standing => {
     const work = results.get(result.key)
-    const mine = (shards.get(alignment.key) ?? []).filter(({ body }) => body.result.equals(result.id))
+    // who made the shard from the targets of somebody else does not vouch for it either
+    const maker = voices.of(alignment.body.author)
+    const mine = (shards.get(alignment.key) ?? []).filter(
+      ({ body }) =>
+        body.result.equals(result.id) &&
+        !equalBytes(body.author, alignment.body.author) &&
+        (maker === undefined || voices.of(body.author) !== maker)
+    )
     const holding = work === undefined ? new Map() : count(mine, check => voices.ofHolder(check, work))
     const held = sums(holding, caught)
     const { inFavour, against, neutral, reruns } = sumsOf(result.key)
@@ -146,9 +160,23 @@ export function confirmationOf(
     }
   }
 
+  // who may speak depends on author and work alone: what an author's last word replaces stays replaced where only that is left
+  const heard = (checks: readonly SignedRecord<Check>[] = [], work: Work | undefined): readonly SignedRecord<Check>[] =>
+    work === undefined ? [] : checks.filter(check => voices.ofHolder(check, work) !== undefined)
+
   return {
     standing,
     isRefuted,
+    judged: () =>
+      [...opinionsOn].flatMap(([key, tally]) =>
+        [...tally.values()].some(({ vote }) => vote !== 'neutral') ? (results.get(key)?.result ?? []) : []
+      ),
+    checksOn: (alignments, judged) => [
+      ...new Set([
+        ...[...alignments].flatMap(({ key, body }) => heard(shards.get(key), results.get(body.result.toString()))),
+        ...[...judged].flatMap(({ key }) => heard(opinions.get(key), results.get(key)))
+      ])
+    ],
     history: score => histories.get(score.key)?.run ?? 0,
     isCaught: author => caught.has(voices.of(author) ?? ''),
     hasVoice: author => voices.of(author) !== undefined

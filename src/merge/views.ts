@@ -68,6 +68,8 @@ export interface SwarmView {
   readonly unconfirmed: readonly number[]
   /** By partition, the work that would be chosen if it were confirmed, the best first: what members should check */
   readonly contenders: ReadonlyMap<number, readonly Choice[]>
+  /** By partition, work that counts as refuted, the best first: not chosen, and worth a look by members that have not judged it */
+  readonly refuted: ReadonlyMap<number, readonly Choice[]>
   /** Rows that have a target in the chosen shards */
   readonly rows: number
   /** Has every partition work, confirmed where the manifest asks for it? */
@@ -142,22 +144,33 @@ export function viewOf(
     results.set(record.key, { partition: record.body.partition, score, result: record })
   }
   const confirmation =
-    acceptance === undefined ? undefined : confirmationOf(manifest, acceptance, set, election, results)
-  for (const [key, { result }] of results) if (confirmation?.isRefuted(result) === true) results.delete(key)
+    acceptance === undefined ? undefined : confirmationOf(manifest, acceptance, set, election, new Map(results))
+  const implausible = new Map<string, Omit<Pending, 'byOthers'>>()
+  for (const [key, work] of results) {
+    if (confirmation?.isRefuted(work.result) !== true) continue
+    results.delete(key)
+    implausible.set(key, work)
+  }
 
   const choices = new Map<number, Choice[]>()
+  const refuted = new Map<number, Choice[]>()
   const aligned = new Map<string, boolean>() // result -> by its own author?
   const reference = election.reference?.cid
   for (const record of reference === undefined ? [] : set.records()) {
     if (!isAlignment(record) || reference === undefined || !record.body.reference.equals(reference)) continue
-    const work = results.get(record.body.result.toString())
+    const key = record.body.result.toString()
+    const work = results.get(key) ?? implausible.get(key)
     if (work === undefined || work.partition !== record.body.partition) continue
     const quality = evidence.qualities.get(qualityKey(work.score.body.targets, reference))
     if (quality === undefined || !isAcceptable(manifest, record, quality)) continue
     const standing = confirmation?.standing(work.result, record)
-    if (standing?.state === 'refuted') continue
+    const choice = { ...work, alignment: record, ...(standing === undefined ? {} : { standing }) }
+    if (standing?.state === 'refuted') {
+      append(refuted, work.partition, choice)
+      continue
+    }
     aligned.set(work.result.key, aligned.get(work.result.key) === true || sameKey(work.result, record))
-    append(choices, work.partition, { ...work, alignment: record, ...(standing === undefined ? {} : { standing }) })
+    append(choices, work.partition, choice)
   }
 
   const chosen = new Map<number, Choice>()
@@ -169,6 +182,7 @@ export function viewOf(
     const better = aheadOf(list, values, manifest.election.margin)
     if (better.length > 0) contenders.set(partition, better)
   }
+  for (const [partition, list] of refuted) refuted.set(partition, aheadOf(list, values, manifest.election.margin))
   const unconfirmed = [...chosen.values()]
     .filter(choice => !isConfirmed(choice))
     .map(({ partition }) => partition)
@@ -192,7 +206,20 @@ export function viewOf(
   const complete = chosen.size === manifest.partitions.length && unconfirmed.length === 0
   const by = acceptance === undefined ? {} : { acceptance }
   const found = confirmation === undefined ? {} : { confirmation }
-  return { election, chosen, pending, missing, incomplete, unconfirmed, contenders, rows, complete, ...by, ...found }
+  return {
+    election,
+    chosen,
+    pending,
+    missing,
+    incomplete,
+    unconfirmed,
+    contenders,
+    refuted,
+    rows,
+    complete,
+    ...by,
+    ...found
+  }
 }
 
 /**

@@ -9,13 +9,14 @@ import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
 import { isPipe, isRemote, sourceArgument } from '../source-argument.ts'
-import { byteText, fieldLines } from '../text-table.ts'
+import { fieldLines } from '../text-table.ts'
+import { byteText } from '../../process/quantities.ts'
 
 interface Options {
   name: string
   license?: string
   partitions: number
-  shared: number
+  shared?: number
   dim: number
   targetDtype?: TargetDtype
   referencePrior?: string
@@ -41,7 +42,11 @@ export function publishCommand(invoke: Invoke): Command {
     )
     .requiredOption('--name <name>', 'name of the dataset', someText)
     .option('--partitions <number>', 'number of partitions, the units of work', wholeNumber(1), 16)
-    .option('--shared <rows>', 'size of the shared set, in images', wholeNumber(1), 1000)
+    .option(
+      '--shared <rows>',
+      'size of the shared set, in images (default: one partition, 1000 or 2 rows a dimension, whichever is most, up to 10000)',
+      wholeNumber(1)
+    )
     .option('--dim <number>', 'dimensions of the targets', wholeNumber(1), 256)
     .addOption(
       new Option('--target-dtype <type>', 'number format of the targets in the dataset (default: float32)').choices(
@@ -109,7 +114,10 @@ export function publishCommand(invoke: Invoke): Command {
           ],
           ...report.leftOut.map(entry => ['left out', leftOutText(entry)] as const),
           ['partitions', report.partitions],
-          ['shared set', `${report.shared} rows`],
+          [
+            'shared set',
+            `${report.shared} rows${report.sharedReason === undefined ? '' : ` (chosen: ${report.sharedReason})`}`
+          ],
           ['dimension', report.dimension],
           ['size', byteText(report.bytes)],
           ['invite', report.invite]

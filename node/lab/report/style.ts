@@ -3,7 +3,17 @@
  * page and lightened on a dark one where they would be faint. Further series use other mark shapes.
  */
 
-export const COLOURS = 8
+export const LIGHT_COLOURS = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#b0508c',
+  '#b57700',
+  '#3a94c9',
+  '#8a7d00',
+  '#55555e'
+] as const
+export const COLOURS = LIGHT_COLOURS.length
 
 /** Class names of a series: its colour, and the shape that the marks of the next eight take. */
 export function colourClass(index: number): string {
@@ -12,7 +22,7 @@ export function colourClass(index: number): string {
 
 export const STYLE = `
 :root { color-scheme: light dark; --page: #fff; --ink: #1b1b1f; --quiet: #5c5c66; --line: #d5d5dc; --panel: #f7f7f9;
-  --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #b0508c; --c4: #b57700; --c5: #3a94c9; --c6: #8a7d00; --c7: #55555e }
+  ${LIGHT_COLOURS.map((colour, i) => `--c${i}: ${colour}`).join('; ')} }
 @media (prefers-color-scheme: dark) {
   :root { --page: #16161a; --ink: #ececf1; --quiet: #a5a5b0; --line: #3a3a44; --panel: #1f1f25;
     --c0: #4aa3df; --c1: #ff8a3d; --c2: #2fc79b; --c3: #dd8fbf; --c4: #f0b429; --c5: #8fd0f5; --c6: #e6dc4f; --c7: #b5b5c0 }

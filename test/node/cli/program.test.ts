@@ -127,7 +127,6 @@ describe('coopt', () => {
       {
         name: 'N',
         partitions: 16,
-        shared: 1000,
         dimension: 256,
         more: [`/ipfs/${cid}`],
         dedupe: true,
@@ -200,7 +199,7 @@ describe('coopt', () => {
 
   it('takes the defaults that the help names', async () => {
     const { api } = await run(['publish', 'images', '--name', 'N'])
-    expect(api.calls[0]?.args[1]).toEqual({ name: 'N', partitions: 16, shared: 1000, dimension: 256 })
+    expect(api.calls[0]?.args[1]).toEqual({ name: 'N', partitions: 16, dimension: 256 })
   })
 
   it('finds the home: option, COOPT_HOME, XDG, ~/.local/share', async () => {

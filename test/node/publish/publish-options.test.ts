@@ -5,7 +5,8 @@ import {
   checkPublishOptions,
   checkReferenceFeatures,
   checkReferencePrior,
-  defaultPolicy
+  defaultPolicy,
+  sizeAdvice
 } from '../../../node/publish/publish-options.ts'
 import { MAX_IMAGE_BYTES } from '../../../src/distribute/image-kind.ts'
 import { DEFAULT_IMAGE_LIMITS, MAX_IMAGE_PIXELS } from '../../../src/distribute/image-limits.ts'
@@ -90,4 +91,31 @@ test('reference features that are the same for all images are refused, with advi
     refusal(/"flat".*same for all 3.*prior check/)
   )
   expect(() => checkReferenceFeatures(matrix(3, 2, Float32Array.of(1, 2, 1, 2, 1, 2.5)), 'fine')).not.toThrow()
+})
+
+describe('advice about sizes', () => {
+  const usual = { rows: 1000, samples: 5000, featureDimension: 256 }
+
+  test('is nothing where everything fits', () => {
+    expect(sizeAdvice(good, usual)).toEqual([])
+    expect(sizeAdvice(good, { ...usual, featureDimension: 1280 }), 'the bundled prior says nothing of others').toEqual(
+      []
+    )
+  })
+
+  test('says what m is needed where few rows are shared', () => {
+    expect(sizeAdvice({ ...good, dimension: 64 }, { ...usual, rows: 200 })).toEqual([
+      expect.stringMatching(/200 shared rows are few.*with 300 nearly all pass, with 1000 all .*\(--shared\)/)
+    ])
+    expect(sizeAdvice({ ...good, dimension: 64 }, { ...usual, rows: 200, samples: 200 })).toEqual([
+      expect.stringMatching(/more than the dataset has/)
+    ])
+  })
+
+  test('compares rows with dimensions, and dimensions with those of the prior that is known', () => {
+    expect(sizeAdvice({ ...good, dimension: 512 }, usual)).toEqual([expect.stringMatching(/1024 rows/)])
+    expect(sizeAdvice({ ...good, referencePrior: 'lite0' }, { ...usual, featureDimension: 1280 })).toEqual([
+      expect.stringMatching(/--dim 1280 keeps all, at 5120 instead of 1024 bytes a row/)
+    ])
+  })
 })

@@ -39,6 +39,7 @@ describe('checks of every author by every checker', () => {
       real: undefined,
       zoo: new Map(),
       variants: async () => [],
+      paces: async () => new Map(),
       datasets: async () => [dataset]
     })
     const { rows, columns, verdicts } = await checks.section(results)

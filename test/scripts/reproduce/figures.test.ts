@@ -7,7 +7,7 @@ import { markdown, resultsJson } from '../../../scripts/reproduce/markdown.ts'
 import type { RealRun } from '../../../scripts/reproduce/real-swarm.ts'
 import type { Outcome } from '../../../scripts/reproduce/students.ts'
 import { configName, PRIORS } from '../../../scripts/reproduce/swarms.ts'
-import { fullScale, runName, type StudentRun, type SwarmSetup } from '../../../scripts/reproduce/work-list.ts'
+import { fullScale, runName, seedsOf, type StudentRun, type SwarmSetup } from '../../../scripts/reproduce/work-list.ts'
 
 const scale = fullScale(3)
 const NAMES = [...PRIORS, 'im_mobilenet025', 'noise_hash']
@@ -71,14 +71,17 @@ function results(accuracy: (run: StudentRun, seed: number) => number, attacker?:
   return new Results({
     scale,
     reports: new Map(
-      setups.flatMap(({ name }) =>
-        scale.seeds.map(s => [configName(name, s), report(configName(name, s), attacker)] as const)
+      setups.flatMap(({ name, ...rest }) =>
+        seedsOf(rest, scale).map(s => [configName(name, s), report(configName(name, s), attacker)] as const)
       )
     ),
-    students: new Map(runs.map(run => [runName(run), scale.seeds.map(seed => outcome(accuracy(run, seed), run))])),
+    students: new Map(
+      runs.map(run => [runName(run), seedsOf(run, scale).map(seed => outcome(accuracy(run, seed), run))])
+    ),
     real,
     zoo,
     variants: async () => VARIANTS.map(({ name }, i) => ({ name, cosine: 0.9 - i / 100, r2: 0.5, accuracy: 0.6 })),
+    paces: async priors => new Map(priors.map(prior => [prior, 0.05])),
     datasets: async () => []
   })
 }
@@ -109,7 +112,8 @@ describe('every figure', () => {
 
   it('is in the document', async () => {
     const sections = []
-    for (const f of FIGURES) sections.push({ key: f.key, section: await f.section(given) })
+    for (const f of FIGURES.filter(one => one.datasets !== true))
+      sections.push({ key: f.key, section: await f.section(given) })
     const machine = { cpu: '', cores: 2, node: '', torch: '', device: 'cpu' }
     const document = {
       machine,
@@ -119,7 +123,10 @@ describe('every figure', () => {
       seconds: 1,
       trainingSeconds: 1,
       students: 1,
-      sections
+      sections,
+      date: '2026-01-31',
+      partial: false,
+      pictures: 'pictures'
     }
     const text = markdown(document)
     for (const { section: one } of sections) expect(text).toContain(`## ${one.title}`)

@@ -10,7 +10,10 @@ const best = scored('best', [64, 65, 66])
 const none = scored('none', [50, 51, 52])
 const DOCUMENT: Document = {
   machine: { cpu: 'Some CPU', cores: 2, node: '24.0.0', torch: '2.0', device: 'cpu' },
+  date: '2026-01-31',
   command: 'npm run reproduce',
+  partial: false,
+  pictures: 'pictures',
   seeds: 3,
   quick: false,
   seconds: 600,

@@ -2,21 +2,34 @@ import { describe, expect, it } from 'vitest'
 import { parsePlan } from '../../../node/lab/simulate/plan.ts'
 import { FIGURES, QUICK_FIGURES } from '../../../scripts/reproduce/figures.ts'
 import { configName, planOf } from '../../../scripts/reproduce/swarms.ts'
-import { canonical, fullScale, quickScale, REAL, runName, type Scale } from '../../../scripts/reproduce/work-list.ts'
+import {
+  canonical,
+  fullScale,
+  quickScale,
+  REAL,
+  runName,
+  seedsOf,
+  type Scale
+} from '../../../scripts/reproduce/work-list.ts'
 
-const DATA = {
+const FILES = {
+  side: 32,
   images: ['/data/a.tar'],
   labels: '/data/labels.csv',
-  testImages: '/data/test.tar',
+  testImages: ['/data/test.tar'],
   testLabels: '/data/test.csv',
   zoo: '/data/zoo.json',
   prior: (name: string) => `/data/${name}.onnx`
 }
+const DATA = { cifar10: FILES, flowers: FILES, photos: FILES }
 
 function planFor(scale: Scale, figures = FIGURES) {
   const setups = new Map(figures.flatMap(f => f.swarms).map(s => [s.name, s]))
-  const list = [...setups.values()].flatMap(setup => scale.seeds.map(seed => ({ setup, seed })))
-  return parsePlan(planOf(list, DATA, scale), '/')
+  const list = [...setups.values()].flatMap(setup => seedsOf(setup, scale).map(seed => ({ setup, seed })))
+  const plans = [...Map.groupBy(list, ({ setup }) => setup.images)].map(([, part]) =>
+    parsePlan(planOf(part, DATA, scale), '/')
+  )
+  return { configurations: plans.flatMap(plan => plan.configurations) }
 }
 
 describe('swarms of the figures', () => {

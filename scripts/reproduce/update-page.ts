@@ -1,0 +1,51 @@
+/** RESULTS.md and results.json after a run of some figures: their sections are replaced, all others stay as they are. */
+import { z } from 'zod'
+import { InvalidInputError } from '../../src/errors.ts'
+import { claimsText, type ResultsJson } from './markdown.ts'
+
+export interface Page {
+  /** RESULTS.md */
+  readonly text: string
+  readonly json: ResultsJson
+}
+
+export const resultsJsonSchema = z.looseObject({
+  tables: z.record(
+    z.string(),
+    z.looseObject({ title: z.string(), verdicts: z.array(z.looseObject({ outcome: z.string() })) })
+  )
+})
+
+/** `order`: keys of all figures; sections of others come last. Throws `InvalidInputError` if a table of `before` has no section. */
+export function updatePage(before: Page, made: Page, order: readonly string[]): Page {
+  const [head, old] = sectionsOf(before.text)
+  const [, fresh] = sectionsOf(made.text)
+  const keys = [...new Set([...order, ...Object.keys(before.json.tables), ...Object.keys(made.json.tables)])]
+  const tables: Record<string, ResultsJson['tables'][string]> = {}
+  const parts: string[] = []
+  for (const key of keys) {
+    const table = made.json.tables[key] ?? before.json.tables[key]
+    if (table === undefined) continue
+    const section = (made.json.tables[key] === undefined ? old : fresh).get(table.title)
+    if (section === undefined)
+      throw new InvalidInputError(
+        `results.json has a table "${table.title}", RESULTS.md has no such section: make all figures again`
+      )
+    tables[key] = table
+    parts.push(section)
+  }
+  const claims = claimsText(Object.values(tables).flatMap(({ verdicts }) => verdicts))
+  return {
+    text: `${[head.replace(/^Of \d+ claims .*$/m, claims), ...parts].join('\n\n')}\n`,
+    json: { ...before.json, tables }
+  }
+}
+
+// --- internal ---
+
+/** The part before the first table's section, and the sections by their titles. */
+function sectionsOf(text: string): readonly [string, ReadonlyMap<string, string>] {
+  const [introduction = '', how = '', ...rest] = text.trimEnd().split(/^(?=## )/m)
+  const sections = rest.map(part => part.trimEnd())
+  return [`${introduction}${how}`.trimEnd(), new Map(sections.map(part => [part.slice(3, part.indexOf('\n')), part]))]
+}
