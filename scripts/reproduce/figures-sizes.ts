@@ -15,7 +15,7 @@ import { photoSwarm, SIX, studentOf } from './photo-swarms.ts'
 import type { SwarmSetup } from './work-list.ts'
 
 const REFERENCE = 'lite0'
-const SEEDS = 3
+const SEEDS = 2
 const DEFAULT_N = 256
 interface Size {
   readonly m: number
@@ -24,13 +24,15 @@ interface Size {
 interface Plan {
   /** Of datasets.ts */
   readonly name: string
-  /** Of swarms; without it no students are trained */
+  /** Of swarms */
   readonly images?: 'flowers' | 'photos'
   readonly reference: string
   readonly others: readonly string[]
   /** Rows that are never shared */
   readonly held: number
   readonly sizes: readonly Size[]
+  /** Those of which students are trained */
+  readonly trained: readonly Size[]
 }
 const byRows = (rows: readonly number[], n = DEFAULT_N): Size[] => rows.map(m => ({ m, n }))
 const byDimension = (m: number, dimensions: readonly number[]): Size[] => dimensions.map(n => ({ m, n }))
@@ -43,7 +45,8 @@ const PLANS: readonly Plan[] = [
     reference: REFERENCE,
     others: ['lite2', 'vgg_small', 'resnet20', 'simclr_conv'],
     held: 300,
-    sizes: [...byRows([100, 300, 700]), ...byDimension(700, [64, 512, 1280])]
+    sizes: [...byRows([100, 300, 700]), ...byDimension(700, [64, 512, 1280])],
+    trained: [...byRows([100, 300, 700]), ...byDimension(700, [64, 1280])]
   },
   {
     name: 'flowers',
@@ -51,14 +54,16 @@ const PLANS: readonly Plan[] = [
     reference: REFERENCE,
     others: without(REFERENCE),
     held: 1000,
-    sizes: [...byRows([100, 300, 1000, 2000]), ...byDimension(1000, [64, 512, 1280])]
+    sizes: [...byRows([100, 300, 1000, 2000]), ...byDimension(1000, [64, 512, 1280])],
+    trained: [...byRows([100, 1000, 2000]), ...byDimension(1000, [64, 1280])]
   },
   {
     name: 'CIFAR-10',
     reference: 'resnet20',
     others: ['mobilenet', 'vgg_small', 'vit_tiny', 'im_mobilenet025'],
     held: 1000,
-    sizes: byRows([100, 300, 1000, 3000, 9000])
+    sizes: byRows([100, 300, 1000, 3000, 9000]),
+    trained: []
   }
 ]
 
@@ -67,7 +72,7 @@ function setupOf({ images = 'flowers' }: Plan, { m, n }: Size): SwarmSetup {
   const settings = { alignTo: `prior:${REFERENCE}`, shared: m, dimension: n, gate: false }
   return photoSwarm(images, `m${m}-n${n}`, settings, SEEDS)
 }
-const SETUPS = PLANS.flatMap(plan => (plan.images === undefined ? [] : plan.sizes.map(size => setupOf(plan, size))))
+const SETUPS = PLANS.flatMap(plan => plan.trained.map(size => setupOf(plan, size)))
 
 export const sizes: Figure = {
   key: 'sizes',
@@ -83,7 +88,7 @@ export const sizes: Figure = {
       for (const size of plan.sizes) rows.push({ ...(await agreementRow(dataset, plan, size)), ...studentRow(plan, size) })
     }
     function studentRow(plan: Plan, size: Size): object {
-      if (plan.images === undefined) return {}
+      if (!plan.trained.some(({ m, n }) => m === size.m && n === size.n)) return {}
       const { mean: value, deviation } = results.accuracy('', studentOf(setupOf(plan, size)))
       return { mean: value, deviation }
     }
@@ -199,7 +204,8 @@ function chart(rows: readonly Row[], over: 'm' | 'n') {
   const panels = MEASURES.map(({ field, title }) => {
     const list = PLANS.flatMap(({ name, sizes: all }): Series[] => {
       const fixed = all.find(s => s.n !== DEFAULT_N)?.m
-      const shown = rows.filter(r => r.dataset === name && r[field] !== undefined && (over === 'm' ? r.n === DEFAULT_N : r.m === fixed))
+      const shown = rows.filter(r => r.dataset === name && r[field] !== undefined &&
+          (over === 'm' ? r.n === DEFAULT_N : r.m === fixed))
       if (shown.length < 2) return []
       const points = shown.map(r => ({ x: Number(r[over]), y: Number(r[field]), ...(field === 'mean' ? { deviation: r.deviation ?? 0 } : {}) }))
       return [{ name, points: points.sort((a, b) => a.x - b.x) }]
