@@ -5,10 +5,13 @@
 import { parseCid } from '../src/codec.ts'
 import { decodeInvite } from '../src/distribute/invite.ts'
 import { InvalidInputError } from '../src/errors.ts'
+import { localAcceptance } from '../src/merge/local-view.ts'
+import type { SwarmView } from '../src/merge/views.ts'
 import type { CallOptions, CoOptApi, CoOptNode, CoOptNodeInit } from './api/api.ts'
 import { callSignal } from './api/call-signal.ts'
 import { withCheckedArguments } from './api/operations.ts'
 import { absolutePaths, priorLocation } from './api/prior-location.ts'
+import type { MergeReport } from './api/reports.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { mergeToFolder } from './export/merge-to-folder.ts'
@@ -21,10 +24,14 @@ import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
 import { ownInvite } from './swarms/own-invite.ts'
 import { mergeSwarm, mergeUnlessKnown } from './merge/merge-swarm.ts'
+import { checkSpace } from './participant/assert-space.ts'
+import { autoCollectOf } from './upkeep/auto-collect.ts'
+import type { Monitor } from './monitor/monitor.ts'
 import { createIpnsNames } from './upkeep/ipns-names.ts'
 import { publishReport } from './publish/publish-report.ts'
 import { publishSwarm } from './publish/publish-swarm.ts'
 import { checkPriorIn } from './evaluate/preview/check-shared.ts'
+import { checksReport } from './swarms/check-report.ts'
 import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
 import { bundledPrior } from './priors/bundled.ts'
 import type { Runtime } from './runtime.ts'
@@ -37,7 +44,7 @@ const UNTRAINED_PRIOR = bundledPrior('untrained')
 /** The operations on a runtime, which `close` closes. */
 export function nodeOf(
   runtime: Runtime,
-  init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined } = {}
+  init: Pick<CoOptNodeInit, 'onEvent' | 'onStop'> & { gateway?: Gateway | undefined; monitor?: Monitor } = {}
 ): CoOptNode {
   const { onEvent = () => {} } = init
   const { identity, config, content, swarms, network, gemm, projector, logger } = runtime
@@ -53,6 +60,14 @@ export function nodeOf(
 
   const inviteOf = ({ swarm }: Membership): string =>
     ownInvite(swarm, { current: addresses(), configured: config.network.listen, peer })
+
+  const upkeep = upkeepOf(runtime, { names, addresses, onEvent })
+  const collector = autoCollectOf(runtime, upkeep)
+  const checksOf = (membership: Membership, view: SwarmView): Pick<MergeReport, 'checks'> => {
+    const here = network === undefined ? undefined : new Set([peer, ...membership.members().map(String)])
+    const checks = checksReport(membership.state, view, here)
+    return checks === undefined ? {} : { checks }
+  }
 
   const operations: CoOptApi = {
     publish: async (source, options, call = {}) => {
@@ -90,6 +105,8 @@ export function nodeOf(
           `this node already takes part in swarm ${id} with the prior ${first}: stop that first, or let ${prior} take part from another home`
         )
       }
+      const tell = call.onEvent ?? onEvent
+      await checkSpace(membership, runtime, options.maxPartitions, tell)
       priorsAtWork.set(id, prior)
       using writing = content.writing() // blocks put for a record are kept until it is in the set
       const announce: Membership['announce'] = async record => {
@@ -105,13 +122,18 @@ export function nodeOf(
           projector,
           limits: config.inference,
           spool,
-          onEvent: call.onEvent ?? onEvent,
-          logger
+          onEvent: init.monitor?.activity.tap(id, tell) ?? tell,
+          logger: logger.component('participant')
         },
         { ...absolutePaths(options), prior },
         { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
-      ).finally(() => priorsAtWork.delete(id))
+      )
+        .then(report => ({ ...report, ...checksOf(membership, membership.state.view()) }))
+        .finally(() => {
+          priorsAtWork.delete(id)
+          init.monitor?.activity.ended(id)
+        })
     },
 
     status: async (invite, call = {}) => {
@@ -155,7 +177,7 @@ export function nodeOf(
         { onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }
       ),
 
-    merge: async (invite, { out, name }, call = {}) => {
+    merge: async (invite, { out, name, confirmed, trust }, call = {}) => {
       const signal = callSignal(call)
       if (out !== undefined) await assertNewFolder(out)
       const membership = await membershipOf(invite, call)
@@ -163,9 +185,13 @@ export function nodeOf(
       if (network !== undefined) await membership.catchUp(config.timing.catchUpMs, signal)
       await state.untilJudged(signal)
       const unjudged = state.unjudged()
+      const isLocal = confirmed !== undefined || trust !== undefined
+      const acceptance = isLocal ? localAcceptance(membership.swarm.manifest, { confirmed, trust }) : undefined
+      const source =
+        acceptance === undefined ? membership : { swarm: membership.swarm, state: await state.localState(acceptance) }
       const merged = await (out === undefined
-        ? mergeSwarm(membership, content)
-        : mergeToFolder(membership, out, content, signal))
+        ? mergeSwarm(source, content)
+        : mergeToFolder(source, out, content, signal, call.onEvent ?? onEvent))
       const { view } = merged
       const reference = referenceReport(state, view.election)
       return {
@@ -174,6 +200,8 @@ export function nodeOf(
         unjudged,
         coverage: merged.coverage,
         rows: merged.rows,
+        ...checksOf(membership, view),
+        ...(isLocal ? { localView: true } : {}),
         ...(reference === undefined ? {} : { reference }),
         peers: peerRows(state, view),
         ...(name === undefined ? {} : { ipns: await names.publish(name, merged.root, new Date()) }),
@@ -188,7 +216,7 @@ export function nodeOf(
         options.rerun === undefined
           ? undefined
           : { rows: options.rerun, limits: config.inference, projector, batchSize: config.batchSize, spool }
-      return await verifyMerged(cid, { content, gemm, rerun }, callSignal(call))
+      return await verifyMerged(cid, { content, gemm, rerun, fetch: options.fetch === true }, callSignal(call))
     },
 
     export: async (text, options, call = {}) => {
@@ -219,7 +247,7 @@ export function nodeOf(
     import: async (file, call = {}) =>
       await importCar(file, { content, swarms, onEvent: call.onEvent ?? onEvent, signal: callSignal(call) }),
 
-    ...upkeepOf(runtime, { names, addresses, onEvent }),
+    ...upkeep,
 
     stop: async () => init.onStop?.()
   }
@@ -231,6 +259,8 @@ export function nodeOf(
     gateway: init.gateway?.url,
     close: async () => {
       try {
+        init.monitor?.close()
+        await collector?.stop()
         await init.gateway?.close()
       } finally {
         await runtime.close()

@@ -6,6 +6,7 @@
 import type { CoOptNode, CoOptNodeInit } from './api/api.ts'
 import { nodeOf } from './create-node.ts'
 import { gatewayOf } from './gateway/open-gateway.ts'
+import { createMonitor } from './monitor/monitor.ts'
 import { openRuntime } from './runtime.ts'
 
 export { initHome } from './home/init-home.ts'
@@ -23,10 +24,12 @@ export * from '../src/errors.ts'
  */
 export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
   const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
-  const runtime = await openRuntime({ home, network, what, onEvent })
+  const runtime = await openRuntime({ home, network, what, onEvent, metrics: init.gateway !== undefined })
+  const monitor = createMonitor(runtime)
   try {
-    return nodeOf(runtime, { ...init, gateway: await gatewayOf(runtime, init.gateway) })
+    return nodeOf(runtime, { ...init, gateway: await gatewayOf({ ...runtime, monitor }, init.gateway), monitor })
   } catch (error) {
+    monitor.close()
     await runtime.close()
     throw error
   }

@@ -2,16 +2,17 @@
  * Composes a node on one home directory: start order top to bottom, stop order reversed. What the node does with it is in create-node.ts.
  */
 import type { PeerId } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
+import { createBlockClient } from '../protocols/blocks/client.ts'
+import { createBlockServer } from '../protocols/blocks/server.ts'
 import { createReferenceClient } from '../protocols/reference/client.ts'
 import { createReferenceServer } from '../protocols/reference/server.ts'
 import { createSync } from '../protocols/sync/sync.ts'
 import type { Gemm } from '../src/gemm.ts'
-import type { PeerKey } from '../src/envelope.ts'
-import { peerIdOf } from '../src/peer-key.ts'
 import type { ApiEvent } from './api/events.ts'
 import { loadConfig, type Config } from './home/config.ts'
 import { createContent, type Content } from './content/content.ts'
+import { createMembers } from './content/members.ts'
+import type { Members } from './content/transfers.ts'
 import { homeAt, prepareHome, type Home } from './home/home.ts'
 import { verify } from './process/verify-signature.ts'
 import { loadIdentity, type Identity } from './home/identity.ts'
@@ -20,6 +21,8 @@ import { createOrtGemm } from './compute/inference/ort-gemm.ts'
 import { migrateHome } from './home/migrate.ts'
 import { readHomeVersion } from './home/version.ts'
 import { lockHome } from './home/lock.ts'
+import type { NodeMetrics } from './monitor/metrics.ts'
+import { count } from './process/counters.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { createProjector, type Projector } from './compute/projection/projector.ts'
 import { createMatrixServer } from './swarms/exchange/matrix-server.ts'
@@ -36,6 +39,8 @@ export interface RuntimeInit {
   network: boolean
   /** What this process does, shown to users who find the home locked */
   what: string
+  /** Keep metrics of libp2p and of the node */
+  metrics?: boolean
   onEvent(event: ApiEvent): void
 }
 
@@ -54,6 +59,7 @@ export interface Runtime {
   /** Projects features in a thread, for all swarms and priors */
   readonly projector: Projector
   readonly logger: Logger
+  readonly metrics: NodeMetrics | undefined
   /** May be called twice. */
   close(): Promise<void>
 }
@@ -62,7 +68,8 @@ export interface Runtime {
  * Throws `HomeLockedError` when another process holds the home, `InvalidInputError` when there is none or its configuration is
  * wrong, `HomeVersionError` when a newer version wrote it, `DamagedStoreError` when key or store are damaged.
  */
-export async function openRuntime({ home: root, network: online, what, onEvent }: RuntimeInit): Promise<Runtime> {
+export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
+  const { home: root, network: online, what, onEvent } = init
   await using starting = new AsyncDisposableStack()
   const home = homeAt(root)
   await readHomeVersion(root) // first: a newer home may have keys in its configuration that would be called mistakes here
@@ -72,35 +79,44 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
   await prepareHome(home)
   const logger = createLogger()
   await migrateHome(root, { onStep: message => onEvent({ type: 'log', level: 'info', message }) })
-  const identity = await loadIdentity(home.identity, { warn: message => logger.warn(message) })
+  const identity = await loadIdentity(home.identity, { warn: message => logger.component('home').warn(message) })
 
   // stores
+  const storeLog = logger.component('store')
   let onDamage = (): void => {}
   const local = await DurableBlockstore.open({
     path: home.blocks,
     ...config.store,
     onFault: ({ kind, cid, error }) => {
       onDamage()
-      logger.error('a block could not be read and will be fetched again', {
+      count('store_faults')
+      storeLog.error('a block could not be read and will be fetched again', {
         kind,
         cid: cid.toString(),
         reason: error.message
       })
     },
-    onDiskState: (state, reason) => logger.warn('disk space', { state, reason })
+    onDiskState: (state, reason) => storeLog.warn('disk space', { state, reason })
   })
   starting.defer(async () => await local.close())
+
+  // loaded only where somebody may ask for them
+  const metrics =
+    init.metrics === true ? (await import('./monitor/metrics.ts')).createMetrics({ home: root }) : undefined
 
   // network
   let network: Network | undefined
   if (online) {
     const datastore = await openDatastore(home.datastore)
     starting.defer(async () => await datastore.close())
-    const { swarmKey, ...init } = config.network
+    const { swarmKey, ...settings } = config.network
     const key = swarmKey === undefined ? {} : { swarmKey: await readSwarmKey(swarmKey, home.config) }
-    await assertCanListen(init.listen, home.config)
+    await assertCanListen(settings.listen, home.config)
     const { privateKey } = identity
-    const running = await createNetwork({ blockstore: local, datastore, privateKey }, { ...init, ...key })
+    const running = await createNetwork(
+      { blockstore: local, datastore, privateKey },
+      { ...settings, ...key, ...(metrics && { metrics: metrics.libp2p }) }
+    )
     starting.defer(async () => await running.stop())
     running.libp2p.addEventListener('peer:connect', ({ detail }) =>
       onEvent({ type: 'peer', peer: detail.toString(), connected: true })
@@ -112,18 +128,21 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
   }
 
   // content
-  const reach = async (key: PeerKey, signal: AbortSignal): Promise<void> => {
-    if (network === undefined || peerIdOf(key) === identity.peerId) return
-    const id = peerIdFromString(peerIdOf(key))
-    if (network.libp2p.getConnections(id).length > 0) return
-    try {
-      await network.libp2p.dial(id, { signal: AbortSignal.any([signal, AbortSignal.timeout(config.timing.reachMs)]) })
-    } catch (error) {
-      logger.debug('a likely holder cannot be reached', { peer: id.toString(), reason: String(error) })
-    }
+  let members: Members | undefined
+  if (network !== undefined) {
+    const { libp2p, conduct } = network
+    const blocks = createBlockClient({ libp2p }, { onFault: (peer, reason) => conduct.fault(peer, reason) })
+    await blocks.start()
+    starting.defer(async () => await blocks.stop())
+    members = createMembers({ libp2p, blocks, logger }, config.timing)
   }
   const content = createContent(
-    { local, network: network?.helia.blockstore, reach },
+    {
+      local,
+      network: network?.helia.blockstore,
+      members,
+      ...(network === undefined ? {} : { movedAt: network.movedAt })
+    },
     { blockTimeoutMs: config.timing.blockMs, attempts: config.timing.blockAttempts }
   )
   onDamage = () => content.distrust()
@@ -164,6 +183,9 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     )
     await server.start()
     starting.defer(async () => await server.stop())
+    const blockServer = createBlockServer({ libp2p, read: async cid => await content.peek(cid) }, { onFault })
+    await blockServer.start()
+    starting.defer(async () => await blockServer.stop())
     wire = { network, sync, reference: createReferenceClient({ libp2p }, { onFault }) }
   }
 
@@ -174,7 +196,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
   starting.defer(async () => await projector.close())
 
   // swarms: each goes on from its log
-  const opened = createSwarms({ identity, config, home, content, network: wire, logger })
+  const opened = createSwarms({ identity, config, home, content, network: wire, logger: logger.component('swarms') })
   swarms = opened
   starting.defer(async () => await opened.stop())
   await opened.openKnown()
@@ -193,6 +215,7 @@ export async function openRuntime({ home: root, network: online, what, onEvent }
     gemm: createOrtGemm(host),
     projector,
     logger,
+    metrics,
     close: async () => await (closing ??= started.disposeAsync())
   }
 }

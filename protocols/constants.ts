@@ -8,6 +8,7 @@ import { SET_DIGEST_BYTES } from '../src/merge/record-digest.ts'
 
 export const SYNC_PROTOCOL = '/coopt/sync/1.0.0'
 export const REFERENCE_PROTOCOL = '/coopt/reference/1.0.0'
+export const BLOCKS_PROTOCOL = '/coopt/blocks/1.0.0'
 /** Our own Kademlia network, separate from the public one. */
 export const KAD_PROTOCOL = '/coopt/kad/1.0.0'
 /** Members of a swarm find each other on the LAN under our own name, so that other libp2p programs are not contacted. */
@@ -88,6 +89,33 @@ export const REFERENCE_TOTAL_BURST = 256
 export const MAX_REFERENCE_STREAMS = 32
 /** The largest matrix (64 MiB) at 128 KiB/s takes 9 minutes; a longer transfer is resumed by another request. */
 export const REFERENCE_SESSION_TIMEOUT_MS = 10 * 60_000
+// --- blocks ---
+
+/** Blocks of one request: leaves of 1 MiB as a rule, so 64 MiB, twice what a line of 1 Gbit/s and 200 ms holds. */
+export const MAX_BLOCKS_PER_REQUEST = 64
+/** 64 CIDs of 41 bytes each, and 1 KiB of extensions. */
+export const MAX_BLOCKS_REQUEST_BYTES = 4096
+export const MAX_BLOCKS_HEADER_BYTES = 256
+/** The largest block that IPFS implementations exchange. */
+export const MAX_SENT_BLOCK_BYTES = 2 * 1024 * 1024
+/** Sent and received in pieces of this size: each shows that the other side is alive. */
+export const BLOCKS_PIECE_BYTES = 64 * 1024
+/**
+ * Longest wait for the next piece: 1 KiB/s, a line of 256 kbit/s that 30 transfers share. There is no limit on the whole: a slow peer is served, and
+ * does not delay those that have another holder.
+ */
+export const BLOCKS_STALL_MS = 60_000
+/** A stream without a request ends after this; the client closes its own after 10 s. */
+export const BLOCKS_IDLE_MS = 60_000
+/** Per peer. A late joiner asks for thousands of small files, one request each; disk and line bound the rest. */
+export const BLOCKS_REQUESTS_PER_SECOND = 500
+export const BLOCKS_BURST = 4096
+/** Streams of all peers: each has one block in memory and one being read, 4 MiB at most. */
+export const MAX_BLOCKS_STREAMS = 64
+/** Per peer behind a relay, whose line this is: 1 GiB an hour, after 256 MiB at once. */
+export const RELAYED_BYTES_PER_SECOND = 300_000
+export const RELAYED_BURST_BYTES = 256 * 1024 * 1024
+
 /** Open streams of one protocol per connection. */
 export const MAX_STREAMS_PER_PEER = 4
 

@@ -23,6 +23,10 @@ export interface FramedStream {
    * the stream's own error if it was reset; the signal's reason if that fires.
    */
   read(maxBytes: number, signal: AbortSignal): Promise<Uint8Array>
+  /** The length prefix of the next frame alone, whose bytes are for `readBytes`. Same errors. */
+  readPrefix(maxBytes: number, signal: AbortSignal): Promise<number>
+  /** Wait for more: `true` once a byte is there, `false` when the other side closed its end in order. Same errors otherwise. */
+  more(signal: AbortSignal): Promise<boolean>
   /** Exactly `bytes` raw bytes. Same errors. */
   readBytes(bytes: number, signal: AbortSignal): Promise<Uint8Array>
   /** Send one frame and wait until the stream accepts more. */
@@ -100,8 +104,8 @@ export function frameStream(stream: Stream): FramedStream {
     wakeWriter?.()
   }
 
-  /** Wait until `bytes` are buffered and take them. */
-  const take = async (bytes: number, signal: AbortSignal): Promise<Uint8Array> => {
+  /** Wait until `bytes` are buffered; returns whether they are: not when the stream ended in order before. */
+  const fill = async (bytes: number, signal: AbortSignal): Promise<boolean> => {
     if (wake !== undefined) throw new ProtocolError('two reads at once on one stream')
     const onAbort = (): void => wake?.()
     signal.addEventListener('abort', onAbort)
@@ -114,7 +118,7 @@ export function frameStream(stream: Stream): FramedStream {
         resume()
         // resume() delivers held-back data synchronously: then check again instead of waiting
         if (buffered.byteLength > before) continue
-        if (ended) throw new ProtocolError(`the stream ended after ${buffered.byteLength} of ${bytes} bytes`)
+        if (ended) return false
         await new Promise<void>(resolve => {
           wake = resolve
         })
@@ -128,9 +132,30 @@ export function frameStream(stream: Stream): FramedStream {
       wanted = 0
       signal.removeEventListener('abort', onAbort)
     }
+    return true
+  }
+
+  /** Wait until `bytes` are buffered and take them. */
+  const take = async (bytes: number, signal: AbortSignal): Promise<Uint8Array> => {
+    if (!(await fill(bytes, signal))) throw broken(`the stream ended after ${buffered.byteLength} of ${bytes} bytes`)
     const out = buffered.slice(0, bytes)
     buffered.consume(bytes)
     return out
+  }
+
+  const readPrefix = async (maxBytes: number, signal: AbortSignal): Promise<number> => {
+    let length = 0
+    for (let i = 0; ; i++) {
+      const byte = (await take(1, signal))[0] as number
+      length += (byte & 0x7f) * 2 ** (7 * i)
+      if (byte < 0x80) {
+        if (byte === 0 && i > 0) throw broken('a frame prefix is not minimal')
+        break
+      }
+      if (i + 1 === MAX_PREFIX_BYTES) throw broken(`a frame prefix has more than ${MAX_PREFIX_BYTES} bytes`)
+    }
+    if (length > maxBytes) throw broken(`a frame of ${length} bytes, at most ${maxBytes} are accepted here`)
+    return length
   }
 
   const send = async (data: Uint8Array | Uint8ArrayList, signal: AbortSignal): Promise<void> => {
@@ -158,20 +183,9 @@ export function frameStream(stream: Stream): FramedStream {
   }
 
   return {
-    async read(maxBytes, signal) {
-      let length = 0
-      for (let i = 0; ; i++) {
-        const byte = (await take(1, signal))[0] as number
-        length += (byte & 0x7f) * 2 ** (7 * i)
-        if (byte < 0x80) {
-          if (byte === 0 && i > 0) throw broken('a frame prefix is not minimal')
-          break
-        }
-        if (i + 1 === MAX_PREFIX_BYTES) throw broken(`a frame prefix has more than ${MAX_PREFIX_BYTES} bytes`)
-      }
-      if (length > maxBytes) throw broken(`a frame of ${length} bytes, at most ${maxBytes} are accepted here`)
-      return await take(length, signal)
-    },
+    read: async (maxBytes, signal) => await take(await readPrefix(maxBytes, signal), signal),
+    readPrefix,
+    more: async signal => await fill(1, signal),
     readBytes: take,
     write: (frame, signal) => send(new Uint8ArrayList(encodePrefix(frame.byteLength), frame), signal),
     writeBytes: send,

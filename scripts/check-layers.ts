@@ -33,6 +33,8 @@ export const ROOMS = [
   'evaluate',
   'export',
   'upkeep',
+  'monitor',
+  'doctor',
   'gateway',
   'lab',
   'composition',

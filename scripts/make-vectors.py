@@ -3,7 +3,8 @@
 
 Nothing here shares code or method with src/: hashlib for the random stream, numpy's QR for the projection, scipy's pdist for the uniform
 value, one scikit-learn refit per left-out row for the alignment, scikit-learn's Ridge and r2_score for predictivity,
-sums over tuples of distinct rows for the moments of the gate, a covariance's trace for the weights of rows.
+sums over tuples of distinct rows for the moments of the gate, a covariance's trace for the weights of rows, the matrix of all
+products of rows for plausibility.
 
     pip install numpy scipy scikit-learn
     python3 scripts/make-vectors.py        # writes test/vectors/*.json, the same bytes every time
@@ -318,6 +319,74 @@ def consensus_vectors(rng):
     return {"cases": cases}
 
 
+def agreement(p, y):
+    """z, agreement and its deviation from the matrix of all products of unit rows, written out."""
+    a = (p / np.linalg.norm(p, axis=1, keepdims=True)) @ (y / np.linalg.norm(y, axis=1, keepdims=True)).T
+    a = a - a.mean(axis=0, keepdims=True) - a.mean(axis=1, keepdims=True) + a.mean()
+    k = len(a)
+    e = np.diag(a)
+    other = a[~np.eye(k, dtype=bool)]
+    return {
+        "z": float(e.sum() / np.sqrt(np.sum(a**2) / (k - 1))),
+        "agreement": float(e.sum() / (k - 1)),
+        "deviation": float(e.std(ddof=1)),
+        "ownSquare": float(np.mean(e**2)),
+        "otherSquare": float(np.mean(other**2)),
+    }
+
+
+def plausibility_vectors(rng):
+    cases = []
+    grid = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+    for m, n, q, k, noise in ((60, 8, 6, 24, 0.3), (20, 24, 12, 16, 0.3), (40, 6, 6, 20, 2)):
+        hidden = rng.normal(size=(m + k, 4))
+        x, y = (
+            coarse(np.maximum(hidden @ rng.normal(size=(4, d)), 0) + noise * rng.normal(size=(m + k, d)) + 1) for d in (n, q)
+        )
+        own, their = x[:m], y[:m]
+        best = None
+        for multiple in grid:
+            strength = multiple * np.sum((own - own.mean(axis=0)) ** 2) / min(m, n)
+            predicted, means = np.zeros_like(their), np.zeros_like(their)
+            for i in range(m):
+                rest = np.arange(m) != i
+                predicted[i] = Ridge(alpha=strength, solver="svd").fit(own[rest], their[rest]).predict(own[i : i + 1])[0]
+                means[i] = their[rest].mean(axis=0)
+            error = np.sum((their - predicted) ** 2)
+            if best is None or error < best[0]:
+                best = (error, strength, predicted - means)
+        _, strength, left_out = best
+        shared = agreement(left_out, their - their.mean(axis=0))
+        model = Ridge(alpha=strength, solver="svd").fit(own, their)
+        p = model.predict(x[m:]) - their.mean(axis=0)
+        checks = []
+        for rows in (y[m:], np.roll(y[m:], 1, axis=0)):
+            found = agreement(p, rows - their.mean(axis=0))
+            shortfall = (shared["agreement"] - found["agreement"]) / (shared["deviation"] * np.sqrt(1 / k + 1 / m))
+            variance = (k * shared["ownSquare"] + k * (k - 1) * shared["otherSquare"]) / (k - 1)
+            checks.append(
+                {
+                    "theirRows": rows.ravel().tolist(),
+                    "z": found["z"],
+                    "agreement": found["agreement"],
+                    "shortfall": float(shortfall),
+                    "expected": float(shared["agreement"] * (k - 1) / np.sqrt(variance)),
+                }
+            )
+        cases.append(
+            {
+                "rows": m,
+                "drawn": k,
+                "ownShared": {"columns": n, "data": own.ravel().tolist()},
+                "theirShared": {"columns": q, "data": their.ravel().tolist()},
+                "ownRows": x[m:].ravel().tolist(),
+                "shared": shared,
+                "checks": checks,
+            }
+        )
+    return {"cases": cases}
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(NUMPY_SEED)
@@ -329,6 +398,7 @@ def main():
         ("independence", independence_vectors(np.random.default_rng(NUMPY_SEED))),
         ("predictivity", predictivity_vectors(np.random.default_rng(NUMPY_SEED))),
         ("row-weight", row_weight_vectors(np.random.default_rng(NUMPY_SEED))),
+        ("plausibility", plausibility_vectors(np.random.default_rng(NUMPY_SEED))),
         ("consensus", consensus_vectors(np.random.default_rng(NUMPY_SEED))),
     ):
         path = OUT / f"{name}.json"

@@ -96,9 +96,13 @@ async function swarm(): Promise<void> {
     publisher.process.result.then(() => ready.reject(new Error('the publisher left')), ready.reject)
     await ready.promise
     say('publishing')
-    const published = await coopt(['publish', photos, '--name', 'photos'], publishReportSchema, { home: publisher.home })
+    const published = await coopt(['publish', photos, '--name', 'photos'], publishReportSchema, {
+      home: publisher.home
+    })
     publisher.seconds = since(started)
-    say(`${published.samples} photos in ${published.partitions} partitions, ${published.shared} shared, in ${publisher.seconds} s`)
+    say(
+      `${published.samples} photos in ${published.partitions} partitions, ${published.shared} shared, in ${publisher.seconds} s`
+    )
     const work = async (actor: Actor): Promise<void> => {
       const from = performance.now()
       const prior = priors.get(actor) ?? ''
@@ -128,7 +132,12 @@ async function swarm(): Promise<void> {
 async function vectors(prior: string): Promise<string> {
   const images = await openImages([photos], stop.signal)
   try {
-    const options = { cache: directory, threads: Number(values.threads), signal: stop.signal, onProgress: () => undefined }
+    const options = {
+      cache: directory,
+      threads: Number(values.threads),
+      signal: stop.signal,
+      onProgress: () => undefined
+    }
     const { features } = await featuresOf('vectors', prior, images, options)
     const keys: string[] = []
     for (let i = 0; i < images.count; i++)

@@ -29,16 +29,16 @@ export const apiEventSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('published'),
     record: z.string(),
-    kind: z.enum(['score', 'result', 'alignment']),
+    kind: z.enum(['score', 'result', 'alignment', 'check']),
     partition: count.optional(),
     /** Of an alignment: bytes of the blocks that the shard added to the store, and of its targets and weights as plain numbers */
     newBytes: count.optional(),
     targetBytes: count.optional()
   }),
-  /** `export` and `import`: files, blocks or rows so far */
+  /** `export`, `import` and `merge` into a folder: files, blocks or rows so far; `fetch`: files that are here */
   z.object({
     type: z.literal('exporting'),
-    step: z.enum(['files', 'car', 'webdataset', 'npy', 'import']),
+    step: z.enum(['fetch', 'files', 'car', 'webdataset', 'npy', 'import']),
     done: count,
     total: count.optional()
   }),

@@ -1,6 +1,7 @@
 /** Options of the operations in api.ts, as schemas. Every way to a node checks arguments by them (operations.ts). */
 import { z } from 'zod'
 import { POLICY_NAMES } from '../../src/distribute/manifest.ts'
+import { MAX_CONFIRMED, MAX_TRUSTED } from '../../src/merge/local-view.ts'
 import { TARGET_DTYPES } from '../../src/publish/target-dtype.ts'
 
 /** Kinds of files that hold images. */
@@ -87,12 +88,18 @@ export const priorCheckOptionsSchema = z.strictObject({
 export const mergeOptionsSchema = z.strictObject({
   out: text.optional(),
   /** Key of the home's key store, made on first use: an IPNS record under it points to the dataset */
-  name: z.string().min(1).max(64).optional()
+  name: z.string().min(1).max(64).optional(),
+  /** A local view: only work that so many others confirmed */
+  confirmed: count.min(1).max(MAX_CONFIRMED).optional(),
+  /** A local view: only work that these peers confirmed */
+  trust: z.array(text).min(1).max(MAX_TRUSTED).optional()
 })
 
 export const verifyOptionsSchema = z.strictObject({
   /** Run bundled priors again on this many random rows of each */
-  rerun: count.min(1).max(65_536).optional()
+  rerun: count.min(1).max(65_536).optional(),
+  /** Ask peers for the targets that checks compared, where they are not available locally */
+  fetch: z.boolean().optional()
 })
 
 export type VerifyOptions = z.infer<typeof verifyOptionsSchema>

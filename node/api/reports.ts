@@ -1,5 +1,6 @@
 /** Results of the operations in api.ts, as schemas of plain JSON-able values. Unknown values are left out. */
 import { z } from 'zod'
+import { checksReportSchema, verdictsReportSchema } from './checks.ts'
 import { PRIOR_KINDS } from '../../src/optimize/prior-kind.ts'
 
 /** Why a file, an entry of an archive or an image of a source is not a sample. */
@@ -50,7 +51,9 @@ export const peerRowSchema = z.object({
   looR2: z.number().optional(),
   looCosine: z.number().optional(),
   /** Partitions of the merged dataset that come from it */
-  partitions: count
+  partitions: count,
+  /** It stood against clear majorities, so its checks and its history count for nothing; left out for all others */
+  caught: z.literal(true).optional()
 })
 
 export const referenceSchema = z.object({
@@ -71,7 +74,10 @@ export const joinReportSchema = z.object({
   assumed: z.array(z.string()).optional(),
   /** Partitions this participant worked on */
   partitions: count,
+  /** Every partition has work, confirmed where the manifest asks for it */
   complete: z.boolean(),
+  /** Left out where the manifest asks for no checks */
+  checks: checksReportSchema.optional(),
   /** Only when complete */
   mergedCid: z.string().optional()
 })
@@ -84,9 +90,12 @@ export const swarmStatusSchema = z.object({
   partitions: z.object({ total: count, done: count, mine: count }),
   reference: referenceSchema.optional(),
   peers: z.array(peerRowSchema),
-  /** Share of the rows that have an aligned target, 0 to 1 */
+  /** Share of the rows that have an aligned target, confirmed or not, 0 to 1 */
   coverage: z.number(),
+  /** Every partition has work, confirmed where the manifest asks for it */
   complete: z.boolean(),
+  /** Left out where the manifest asks for no checks */
+  checks: checksReportSchema.optional(),
   mergedCid: z.string().optional(),
   /** Chosen shards; left out without a network. `holders`: other peers that were seen holding all of it. */
   shards: z.array(z.object({ partition: count, cid: z.string(), here: z.boolean(), holders: count })).optional()
@@ -210,12 +219,16 @@ export const priorReportSchema = z.object({
 
 export const mergeReportSchema = z.object({
   mergedCid: z.string(),
-  /** Partitions are missing or scores not judged yet: the CID will change */
+  /** Partitions are missing or not confirmed, or scores not judged yet: the CID will change */
   provisional: z.boolean(),
   /** Scores whose targets could not be had so far */
   unjudged: count,
   coverage: z.number(),
   rows: count,
+  /** Left out where neither the manifest nor the caller asks for checks */
+  checks: checksReportSchema.optional(),
+  /** By the caller's own rule (`checks.rule`): not the dataset of the swarm; left out for that */
+  localView: z.literal(true).optional(),
   reference: referenceSchema.optional(),
   peers: z.array(peerRowSchema),
   /** Where the dataset is found by name; `record` is the path of the signed record, for `ipfs name put` */
@@ -226,7 +239,9 @@ export const mergeReportSchema = z.object({
 
 export const verifyReportSchema = z.object({
   ok: z.boolean(),
-  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() }))
+  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+  /** Left out for a dataset without checks of members */
+  verdicts: verdictsReportSchema.optional()
 })
 
 export type PublishReport = z.infer<typeof publishReportSchema>

@@ -65,6 +65,7 @@ export function progressOf(event: ApiEvent): { key: string; done: number; total?
 
 const PARTITION_WORDS = { started: 'started', left: 'finished by another peer', done: 'done' } as const
 const EXPORTING_WORDS = {
+  fetch: 'files fetched',
   files: 'files written',
   car: 'blocks written',
   webdataset: 'samples written',

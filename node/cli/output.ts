@@ -3,7 +3,10 @@
  */
 import type { ApiEvent } from '../api/events.ts'
 import { toWireError } from '../api/http/wire-error.ts'
+import { formatEntry } from '../process/log-format.ts'
+import { logFormat } from '../process/logger.ts'
 import type { CliContext } from './context.ts'
+import { eventText } from './event-text.ts'
 import { createProgress } from './progress.ts'
 
 export interface Reporter {
@@ -12,7 +15,8 @@ export interface Reporter {
   stop: () => void
 }
 
-type Printing = Pick<CliContext, 'stdout' | 'stderr' | 'terminal'> & { json: boolean }
+type Printing = Pick<CliContext, 'stdout' | 'stderr' | 'terminal'> &
+  Partial<Pick<CliContext, 'env'>> & { json: boolean }
 
 /** The answer of a short command: the report itself as one JSON object, or its text. */
 export function printReport(to: Printing, report: unknown, text: string): void {
@@ -24,9 +28,10 @@ export function printResult(to: Printing, report: object, text: string): void {
   printReport(to, { type: 'result', ...report }, text)
 }
 
-/** Events of a long command: JSON lines on stdout, or progress on stderr. */
+/** Events of a long command: JSON lines on stdout, or progress on stderr; there as lines of the log where that is JSON (COOPT_LOG_FORMAT). */
 export function createReporter(to: Printing): Reporter {
   if (to.json) return { onEvent: event => to.stdout(`${JSON.stringify(event)}\n`), stop: () => undefined }
+  if (logFormat(to.env ?? {}) === 'json') return { onEvent: event => logEvent(to, event), stop: () => undefined }
   const progress = createProgress({ terminal: to.terminal, write: to.stderr })
   return { onEvent: event => progress.event(event), stop: () => progress.stop() }
 }
@@ -36,4 +41,13 @@ export function printError(to: Printing, error: unknown): void {
   const wire = toWireError(error)
   if (to.json) to.stdout(`${JSON.stringify({ error: wire })}\n`)
   to.stderr(`coopt: ${wire.message.replaceAll(/\s*\n\s*/g, ' ')}\n`)
+}
+
+// --- internal ---
+
+function logEvent({ stderr }: Printing, event: ApiEvent): void {
+  const message = event.type === 'log' ? event.message : eventText(event)
+  if (message === undefined || (event.type === 'log' && event.level === 'debug')) return
+  const level = event.type === 'log' ? event.level : 'info'
+  stderr(formatEntry({ time: new Date(), level, component: 'node', message, fields: { event: event.type } }, 'json'))
 }

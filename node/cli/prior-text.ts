@@ -1,7 +1,8 @@
 /** How a report of `coopt prior check` is printed for people. */
 import type { PriorReport, SharedReport } from '../api/reports.ts'
 import { referenceText } from './swarm-text.ts'
-import { byteText, fieldLines, textTable } from './text-table.ts'
+import { fieldLines, textTable } from './text-table.ts'
+import { byteText } from '../process/quantities.ts'
 
 export function priorText(report: PriorReport): string {
   const { input, output, feature, imagesPerSecond, refusals, shared, bundle, server } = report

@@ -4,6 +4,8 @@
 import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOf, type ExitName } from '../api/exit-codes.ts'
 import { VERSION } from '../api/version.ts'
+import { configCommand } from './commands/config.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { downCommand } from './commands/down.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
 import { exportCommand } from './commands/export.ts'
@@ -58,12 +60,14 @@ export async function runProgram(args: readonly string[], context: CliContext): 
 export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContext, 'stdout' | 'stderr'>): Command {
   const commands = [
     initCommand,
+    configCommand,
     publishCommand,
     upCommand,
     downCommand,
     joinCommand,
     statusCommand,
     peersCommand,
+    doctorCommand,
     priorCommand,
     mergeCommand,
     verifyCommand,

@@ -1,4 +1,5 @@
 /** How peers, references and coverage of a swarm are printed; `status`, `merge` and the demo agree on it. */
+import type { ChecksReport, PartitionRow } from '../api/checks.ts'
 import type { PeerRow, ReferenceReport } from '../api/reports.ts'
 import { fieldLines, shortId, textTable } from './text-table.ts'
 
@@ -13,7 +14,7 @@ export function peerTable(peers: readonly PeerRow[]): string {
       shortId(row.peer),
       row.prior,
       fixed(row.uniformValue),
-      row.eligible === undefined ? undefined : row.eligible ? 'yes' : 'no',
+      row.caught === true ? 'caught' : row.eligible === undefined ? undefined : row.eligible ? 'yes' : 'no',
       fixed(row.looR2),
       fixed(row.looCosine),
       row.partitions
@@ -31,12 +32,67 @@ export function referenceText(reference: Omit<ReferenceReport, 'cid'> | undefine
   ].join(', ')
 }
 
+/** Fields of `status`, `merge` and `join`; none in a swarm without checks. */
+export function checkFields(checks: ChecksReport | undefined): (readonly [string, string | undefined])[] {
+  if (checks === undefined) return []
+  const { rule, confirmed, unconfirmed, disputed, contenders, caught, waiting, partitions } = checks
+  const by = rule.trust === undefined ? 'other' : 'trusted peer'
+  const parts = [
+    `${confirmed} of ${partitions.length} by ${rule.quorum} ${by}${rule.quorum === 1 ? '' : 's'}`,
+    ...(unconfirmed.length === 0 ? [] : [`${unconfirmed.length} not yet`]),
+    ...(disputed.length === 0 ? [] : [`${disputed.length} disputed`]),
+    ...(contenders === 0 ? [] : [`better work waits for ${contenders}`])
+  ]
+  return [
+    ['confirmed', parts.join(', ')],
+    ...waiting.map((sentence, i) => [i === 0 ? 'waiting' : '', sentence] as const),
+    ['caught', caught.length === 0 ? undefined : `${caught.map(shortId).join(', ')}: their checks count for nothing`]
+  ]
+}
+
+/** Rows of a table on a screen; `--json` has all partitions. */
+const MAX_ROWS = 32
+
+/** Who holds and checked each partition, those that are not confirmed first; undefined in a swarm without checks. */
+export function partitionTable(checks: ChecksReport | undefined): string | undefined {
+  if (checks === undefined) return undefined
+  const isDone = ({ state }: PartitionRow): number => Number(state === 'confirmed')
+  const rows = checks.partitions.toSorted((a, b) => isDone(a) - isDone(b) || a.partition - b.partition)
+  const table = textTable(
+    ['partition', 'state', 'peer', 'prior', 'held by', 'plausible to', 'implausible to', 'cannot tell', 'checked by'],
+    rows
+      .slice(0, MAX_ROWS)
+      .map(row => [
+        row.partition,
+        row.state,
+        row.peer === undefined ? undefined : shortId(row.peer),
+        row.prior,
+        row.heldBy,
+        row.plausible,
+        row.implausible,
+        row.abstained,
+        checkedBy(row)
+      ])
+  )
+  return rows.length > MAX_ROWS ? `${table}\n(${rows.length - MAX_ROWS} more with --json)` : table
+}
+
 /** Never rounds up to 100 %: that is said only when nothing is missing. */
 export function coverageText(coverage: number): string {
   return `${(Math.floor(coverage * 1000) / 10).toFixed(1)} %`
 }
 
 // --- internal ---
+
+function checkedBy({ plausible, reruns, byHistory }: PartitionRow): string | undefined {
+  const own = plausible - reruns
+  const kinds = [
+    ...(own === 0 ? [] : [own === 1 ? 'another prior' : `${own} other priors`]),
+    ...(reruns === 0 ? [] : [reruns === 1 ? 'a rerun' : `${reruns} reruns`]),
+    ...(byHistory ? ["its author's history"] : [])
+  ]
+  return kinds.length === 0 ? undefined : kinds.join(', ')
+}
 
 /** As text, so that a column of 1 and 0.9871 stays aligned. */
 function fixed(value: number | undefined): string | undefined {

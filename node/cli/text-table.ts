@@ -24,18 +24,6 @@ export function fieldLines(fields: readonly (readonly [name: string, value: Cell
   return present.map(([name, value]) => `${name.padEnd(width)}  ${cellText(value)}`).join('\n')
 }
 
-/** 1234567 -> 1.2 MB (powers of 1000, as disks are sold). */
-export function byteText(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let value = bytes
-  let unit = 0
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000
-    unit++
-  }
-  return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`
-}
-
 /** Enough of a peer id or CID to tell it from others; the end, because the beginnings are all alike. */
 export function shortId(id: string): string {
   return id.length > 16 ? `…${id.slice(-10)}` : id

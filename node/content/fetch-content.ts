@@ -1,72 +1,70 @@
 /**
- * Blocks and files from the store, else from peers over bitswap. Every block is checked against its CID before it is used.
- *
- * A fetch has a deadline per block and tries again a few times: bitswap itself waits forever for a block that nobody sends, and a want
- * list that got lost is only sent again after the want was given up.
+ * Blocks and files from the store, else from peers (transfers.ts). Every block is checked against its CID before it is used.
  */
 import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
+import { IMPORT } from '../../src/distribute/unixfs-import.ts'
 import { readLeaves, type FileLeaves } from '../../src/distribute/unixfs-leaves.ts'
-import type { PeerKey } from '../../src/envelope.ts'
 import { ContentUnavailableError } from '../../src/errors.ts'
-import { joinParts } from './join-parts.ts'
+import { count } from '../process/counters.ts'
 import type { LocalContentOwner } from './local-content.ts'
+import { readAhead } from './read-ahead.ts'
+import { createTransfers, type FetchOptions, type TransferComponents, type TransferInit } from './transfers.ts'
 
-export interface FetchOptions {
-  signal: AbortSignal
-  /** A peer that is likely to have it: the author of the record that names it */
-  from?: PeerKey
-}
+export type { FetchOptions } from './transfers.ts'
 
 export interface ContentFetcher {
   /** One block. Throws `ContentUnavailableError` when nobody sends it in time. */
   block(cid: CID, options: FetchOptions): Promise<Uint8Array>
   /** Leaves of a file of at most `maxBytes`, checked against the pinned layout. Throws `InvalidContentError` too. */
   leaves(cid: CID, maxBytes: number, options: FetchOptions): Promise<FileLeaves>
-  /** Bring all blocks of a file here. Throws as `leaves`. */
+  /** Bring all blocks of a file here; those that are here are not fetched again. Throws as `leaves`. */
   fetch(cid: CID, maxBytes: number, options: FetchOptions): Promise<void>
 }
 
-export interface FetchComponents {
-  local: Pick<LocalContentOwner, 'peek' | 'completed'>
-  /** Gets from peers as well and stores what it got; undefined without a network */
+/** For readers of files, in this folder. */
+export interface LeafReading {
+  /** A reader of a file's leaves that has up to `ahead` further ones fetched meanwhile, until `options.signal` */
+  ahead(file: FileLeaves, ahead: number, options: FetchOptions): (cid: CID) => Promise<Uint8Array>
+}
+
+export interface FetchComponents extends Pick<TransferComponents, 'members' | 'movedAt'> {
+  local: Pick<LocalContentOwner, 'has' | 'peek' | 'completed'>
+  /** The store behind `local` */
+  store: TransferComponents['store']
+  /** Gets from peers by bitswap as well and stores what it got; undefined without a network */
   network?: Pick<Blockstore, 'get'> | undefined
-  /** Connect to a peer that is likely to have what is wanted next; must not throw */
-  reach?(peer: PeerKey, signal: AbortSignal): Promise<void>
 }
 
-export interface FetchInit {
-  /** Deadline of one attempt at one block, ms */
-  blockTimeoutMs: number
-  attempts: number
-}
+export type FetchInit = TransferInit
 
-/** Blocks asked for at once when a whole file is fetched: 16 MiB in flight. */
-const FETCH_CONCURRENCY = 16
+/** Leaves looked up in the store at once: one `stat` each. */
+const LOOKUPS = 16
 
-export function createFetcher({ local, network, reach }: FetchComponents, init: FetchInit): ContentFetcher {
-  const block = async (cid: CID, { signal, from }: FetchOptions): Promise<Uint8Array> => {
-    signal.throwIfAborted()
+export function createFetcher(
+  { local, store, network, members, movedAt }: FetchComponents,
+  init: FetchInit
+): ContentFetcher & LeafReading {
+  const transfers =
+    network === undefined
+      ? undefined
+      : createTransfers({ store, network, members, ...(movedAt === undefined ? {} : { movedAt }) }, init)
+
+  const block = async (cid: CID, options: FetchOptions): Promise<Uint8Array> => {
+    options.signal.throwIfAborted()
     const held = await local.peek(cid)
     if (held !== undefined) return held
-    if (network === undefined)
+    if (transfers === undefined)
       throw new ContentUnavailableError(`${cid} is not in the store, and the network is not running`)
-    let last: unknown
-    for (let attempt = 0; attempt < init.attempts; attempt++) {
-      signal.throwIfAborted()
-      if (from !== undefined) await reach?.(from, signal)
-      try {
-        const deadline = AbortSignal.any([signal, AbortSignal.timeout(init.blockTimeoutMs)])
-        return await joinParts(network.get(cid, { signal: deadline }))
-      } catch (error) {
-        signal.throwIfAborted()
-        last = error
-      }
+    await transfers.bring([{ cid, bytes: IMPORT.chunkBytes }], options)
+    const come = await local.peek(cid)
+    if (come !== undefined) {
+      count('blocks_fetched')
+      count('block_bytes_fetched', come.byteLength)
+      return come
     }
-    throw new ContentUnavailableError(
-      `no peer sent ${cid} within ${init.attempts} attempts of ${init.blockTimeoutMs} ms`,
-      { cause: last }
-    )
+    count('block_fetch_failures')
+    throw new ContentUnavailableError(`${cid} was fetched, and the store lost it: see the log`)
   }
 
   const leaves = async (cid: CID, maxBytes: number, options: FetchOptions): Promise<FileLeaves> =>
@@ -77,10 +75,21 @@ export function createFetcher({ local, network, reach }: FetchComponents, init: 
     leaves,
     fetch: async (cid, maxBytes, options) => {
       const file = await leaves(cid, maxBytes, options)
-      for (let i = 0; i < file.leaves.length; i += FETCH_CONCURRENCY) {
-        await Promise.all(file.leaves.slice(i, i + FETCH_CONCURRENCY).map(async leaf => await block(leaf.cid, options)))
+      const lacking = []
+      for (let i = 0; i < file.leaves.length; i += LOOKUPS) {
+        const some = file.leaves.slice(i, i + LOOKUPS)
+        const held = await Promise.all(some.map(async leaf => await local.has(leaf.cid)))
+        lacking.push(...some.filter((_, j) => held[j] !== true))
+      }
+      if (lacking.length > 0) {
+        if (transfers === undefined) await block(lacking[0]?.cid as CID, options)
+        else await transfers.bring(lacking, options)
       }
       local.completed(cid)
-    }
+    },
+    ahead: (file, ahead, options) =>
+      transfers === undefined
+        ? async cid => await block(cid, options)
+        : readAhead(file, ahead, { local, transfers, block }, options)
   }
 }

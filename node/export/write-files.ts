@@ -8,6 +8,7 @@ import type { GetBlock } from '../content/dag/blocks.ts'
 import { directoryEntries } from '../content/dag/directory.ts'
 import { entityOf } from '../content/dag/entity.ts'
 import { fileBytes } from '../content/dag/file-range.ts'
+import { createPool } from '../process/pool.ts'
 import { isSafeName, writeAll, writeNewFolder } from '../store/new-file.ts'
 
 /** Sixteen times the partitions that a dataset may have: a few blocks that link each other can stand for any number of files and folders. */
@@ -18,6 +19,9 @@ const MAX_FILE_BYTES = Math.max(2 * MAX_PARTITION_BYTES, MAX_BUNDLE_BYTES)
 
 /** A merged dataset has four levels: `priors/CID/golden/0.png`. */
 const MAX_DEPTH = 8
+
+/** Files written at once, each with one block in memory: a sync of each takes the disk some milliseconds, and a dataset may have thousands. */
+const CONCURRENCY = 16
 
 export interface Written {
   files: number
@@ -42,6 +46,7 @@ export async function writeFiles(
     throw new InvalidContentError(`${root} is a file, not a merged dataset`)
   let entries = 0
   await writeNewFolder(folder, async out => {
+    const pool = createPool(CONCURRENCY)
     const write = async (cid: CID, path: string, depth: number): Promise<void> => {
       if (depth > MAX_DEPTH) throw new InvalidContentError(`${root} has directories nested deeper than ${MAX_DEPTH}`)
       if (++entries > MAX_ENTRIES) throw new InvalidContentError(`${root} has more than ${MAX_ENTRIES} entries`)
@@ -64,16 +69,22 @@ export async function writeFiles(
         throw new InvalidContentError(
           `${path} has ${entity.bytes} bytes, a file of a dataset at most ${MAX_FILE_BYTES}`
         )
-      await out.file(path, async file => {
-        for await (const part of fileBytes(cid, get, 0, entity.bytes)) {
-          await writeAll(file, part)
-          written.bytes += part.byteLength
-        }
+      await pool.add(async () => {
+        await out.file(path, async file => {
+          for await (const part of fileBytes(cid, get, 0, entity.bytes)) {
+            await writeAll(file, part)
+            written.bytes += part.byteLength
+          }
+        })
+        written.files++
+        onFile(written)
       })
-      written.files++
-      onFile(written)
     }
-    await write(root, '', 0)
+    try {
+      await write(root, '', 0)
+    } finally {
+      await pool.done() // what was written is removed after a failure: nothing may be written later
+    }
   })
   return written
 }

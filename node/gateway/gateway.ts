@@ -3,7 +3,7 @@
  * specifications it covers in gateway.md; here are its limits and its life.
  *
  * It serves the content of the swarms of this home (known-content.ts), fetched from members if need be, and with `any` everything else
- * in the store. Every block is hashed when it is read, by the store or by bitswap.
+ * in the store. Every block is hashed when it is read, by the store or by bitswap, and stays in memory for a while (block-cache.ts).
  */
 import { once } from 'node:events'
 import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -16,13 +16,16 @@ import type { Config } from '../home/config.ts'
 import type { Content } from '../content/content.ts'
 import { inlineBlock, withInline } from '../content/dag/blocks.ts'
 import { PathNotFoundError } from '../content/dag/path.ts'
+import type { Monitor } from '../monitor/monitor.ts'
 import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
 import { type Answer, textAnswer } from './answer.ts'
+import { createBlockCache } from './block-cache.ts'
 import { parseRequest } from './gateway-request.ts'
 import { HttpProblem } from './http-problem.ts'
 import { createKnownContent } from './known-content.ts'
 import { type BlockSource, respond } from './respond.ts'
+import { createStatusRoutes } from './status-routes.ts'
 
 /** Not Kubo's 8080, and below the ports that systems give to outgoing connections. */
 const DEFAULT_GATEWAY_PORT = 18_480
@@ -48,6 +51,8 @@ export interface GatewayComponents {
   logger: Logger
   /** Can blocks be fetched? */
   hasNetwork: boolean
+  /** To say how this node is doing (status-routes.ts) */
+  monitor?: Monitor
 }
 
 export type GatewayInit = Config['gateway']
@@ -63,28 +68,37 @@ export interface Gateway {
 /** Throws `InvalidInputError` when the configured port is taken; without one, any free port stands in for the default. */
 export async function startGateway(components: GatewayComponents, init: GatewayInit): Promise<Gateway> {
   const { content, logger, hasNetwork } = components
+  const cache = createBlockCache(init.cacheBytes)
   const peek = async (cid: CID): Promise<Uint8Array | undefined> => {
-    const inline = inlineBlock(cid)
-    if (inline !== undefined) return inline
+    const known = inlineBlock(cid) ?? cache.get(cid)
+    if (known !== undefined) return known
     if (!(await content.has(cid))) return undefined
-    return await content.block(cid, { signal: AbortSignal.timeout(init.blockMs) })
+    const block = await content.block(cid, { signal: AbortSignal.timeout(init.blockMs) })
+    cache.add(cid, block)
+    return block
   }
   const known = createKnownContent({ memberships: components.memberships, content, peek })
+  const status =
+    components.monitor === undefined ? undefined : createStatusRoutes(components.monitor, { names: init.names })
   let running = 0
 
   /** Where the blocks of this request may come from. Throws `HttpProblem` for content that is not served. */
   const sourceFor = async (root: CID, onlyIfCached: boolean, closed: AbortSignal): Promise<BlockSource> => {
     const isHere = (await peek(root)) !== undefined
     if (onlyIfCached && !isHere) throw new HttpProblem(412, `${root} is not available locally`)
-    const isOurs = inlineBlock(root) !== undefined || (await known.isKnown(root))
-    if (!isOurs && !(init.any && isHere)) throw new HttpProblem(404, `${root} does not belong to a swarm of this node`)
+    const isAllowed = init.any && isHere
+    // to know it takes a look at the swarms, and where nothing can be fetched it makes no difference to what is served anyway
+    const isOurs = inlineBlock(root) !== undefined || (!(isAllowed && !hasNetwork) && (await known.isKnown(root)))
+    if (!isOurs && !isAllowed) throw new HttpProblem(404, `${root} does not belong to a swarm of this node`)
     const mayFetch = isOurs && hasNetwork && !onlyIfCached
     const get = withInline(async cid => {
       const held = await peek(cid)
       if (held !== undefined) return held
       if (!mayFetch) throw new HttpProblem(404, `${cid} is not available locally`)
       const signal = AbortSignal.any([closed, AbortSignal.timeout(init.blockMs)])
-      return await content.block(cid, { signal })
+      const fetched = await content.block(cid, { signal })
+      cache.add(cid, fetched)
+      return fetched
     })
     return { get, peek }
   }
@@ -100,20 +114,28 @@ export async function startGateway(components: GatewayComponents, init: GatewayI
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const closed = new AbortController()
     response.once('close', () => closed.abort(new DOMException('the client went away', 'AbortError')))
+    const safely = async (answering: () => Promise<Answer>): Promise<Answer> => {
+      try {
+        return await answering()
+      } catch (error) {
+        const problem = problemOf(error)
+        if (problem.status === 500) logger.error('the gateway failed to answer', { url: request.url, error })
+        return problemAnswer(problem)
+      }
+    }
+    // not among the requests for content: a busy gateway still says how it is
+    const own = status?.isOwn(request) === true
     let answer: Answer
-    if (running >= init.maxRequests) {
+    if (own) answer = await safely(async () => await status.answer(request, closed.signal))
+    else if (running >= init.maxRequests) {
       answer = problemAnswer(new HttpProblem(429, 'too many requests at once', { 'retry-after': '1' }))
     } else {
       running++
       response.once('close', () => running--)
-      answer = await answerTo(request, closed.signal).catch((error: unknown) => {
-        const problem = problemOf(error)
-        if (problem.status === 500) logger.error('the gateway failed to answer', { url: request.url, error })
-        return problemAnswer(problem)
-      })
+      answer = await safely(async () => await answerTo(request, closed.signal))
     }
     if (closed.signal.aborted) return
-    response.writeHead(answer.status, { ...CORS, ...answer.headers })
+    response.writeHead(answer.status, { ...(own ? {} : CORS), ...answer.headers })
     if (request.method === 'HEAD' || answer.status === 304 || answer.status === 204) return void response.end()
     await pipeline(Readable.from(answer.body, { objectMode: true, highWaterMark: 2 }), response)
   }

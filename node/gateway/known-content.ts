@@ -10,6 +10,8 @@
 import type { CID } from 'multiformats/cid'
 import * as dagPb from '@ipld/dag-pb'
 import { CoOptError } from '../../src/errors.ts'
+import { LOCAL_VIEW_FILE } from '../../src/merge/local-view.ts'
+import { PARTITIONS_FILE } from '../../src/merge/partition-table.ts'
 import type { SignedRecord } from '../../src/publish/record.ts'
 import { localFiles, type ContentWriter } from '../content/content.ts'
 import { linksOf } from '../content/dag/entity.ts'
@@ -33,7 +35,14 @@ export interface KnownContent {
 }
 
 /** Files of a merged directory that no record names. */
-const MADE_BY_MERGING: ReadonlySet<string> = new Set(['README.md', 'croissant.json', 'manifest.cbor', 'records.car'])
+const MADE_BY_MERGING: ReadonlySet<string> = new Set([
+  'README.md',
+  'croissant.json',
+  'manifest.cbor',
+  'records.car',
+  PARTITIONS_FILE,
+  LOCAL_VIEW_FILE
+])
 
 /** Tree nodes of the largest file (64 GiB and more) are below this; a hostile one ends here. */
 const MAX_TREE_BLOCKS = 2 ** 20
@@ -115,7 +124,7 @@ export function createKnownContent({ memberships, content, peek }: KnownContentC
       if (!memberships().some(({ swarm }) => swarm.id.equals(id))) return false
       const own: CID[] = [...directory.folders]
       for (const [path, file] of directory.entries) {
-        // card, manifest and records are made anew for every view; everything else is named by records
+        // card, manifest, records and the table of partitions are made anew for every view; everything else is named by records
         if (MADE_BY_MERGING.has(path)) own.push(file)
         else if (!known.has(keyOf(file))) return false
       }
@@ -148,6 +157,7 @@ function filesOf({ body }: SignedRecord): CID[] {
   if (body.type === 'score') return [body.targets, ...(body.prior.bundle === undefined ? [] : [body.prior.bundle.cid])]
   if (body.type === 'result') return [body.raw]
   if (body.type === 'unknown') return []
+  if (body.type === 'check') return body.opinion === undefined ? [] : [body.opinion.targets]
   return [body.shard, body.reference]
 }
 

@@ -4,6 +4,7 @@
  * Guarantees that the directory is that of one view: records and verdicts that come while it is made do not change it.
  */
 import type { CID } from 'multiformats/cid'
+import type { PeerKey } from '../../src/envelope.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { mergeDataset, type MergedDataset } from '../../src/merge/dataset.ts'
 import type { SwarmView } from '../../src/merge/views.ts'
@@ -12,6 +13,7 @@ import type { ContentWriter } from '../content/content.ts'
 import type { ContentFetcher } from '../content/fetch-content.ts'
 import type { LocalContent } from '../content/local-content.ts'
 import { keepBundle } from '../priors/bundle/fetch-bundle.ts'
+import { createPool } from '../process/pool.ts'
 import { failpoint } from '../process/failpoint.ts'
 import type { ReadableState } from '../state/swarm-state.ts'
 
@@ -58,25 +60,52 @@ export async function mergeUnlessKnown(
   for (const membership of swarms) await mergeSwarm(membership, content)
 }
 
+/** Files fetched at once: thousands of small ones would otherwise wait for a round trip each. Large ones share the line. */
+const FETCHES = 32
+
 /**
- * Bring every file of a merged dataset here, each from the author of the record that names it, or its publisher. Throws
+ * Bring every file of a merged dataset here, each from any member that has it, the author of the record that names it first. Throws
  * `ContentUnavailableError` for one that nobody sends.
  */
 export async function fetchMerged(
   { swarm: { manifest } }: Pick<Mergeable, 'swarm'>,
   { view }: Pick<MergedSwarm, 'view'>,
   content: ContentFetcher,
-  signal: AbortSignal
+  signal: AbortSignal,
+  onFile: (done: number, total: number) => void = () => {}
 ): Promise<void> {
   const { shared, referenceFeatures, publisher, dimension } = manifest
-  for (const { cid, bytes } of [shared, referenceFeatures]) await content.fetch(cid, bytes, { signal, from: publisher })
-  const matrixBytes = shared.rows * dimension * 4
+  const failed = new AbortController()
+  const options = { signal: AbortSignal.any([signal, failed.signal]) }
+  const tasks = new Map<string, () => Promise<void>>() // by CID: a score is that of many partitions
+  const file = (cid: CID, bytes: number, from: PeerKey): void => {
+    tasks.set(`${cid}`, async () => await content.fetch(cid, bytes, { ...options, from }))
+  }
+  for (const { cid, bytes } of [shared, referenceFeatures]) file(cid, bytes, publisher)
   for (const { score, alignment } of view.chosen.values()) {
-    const { shard, bytes, author } = alignment.body
-    await content.fetch(shard, bytes, { signal, from: author })
-    const { targets, prior, author: owner } = score.body
-    await content.fetch(targets, matrixBytes, { signal, from: owner })
-    if (prior.bundle !== undefined)
-      await keepBundle({ ...prior.bundle, dagBytes: MAX_BUNDLE_BYTES }, content, { signal, from: owner })
+    const { targets, prior, author } = score.body
+    file(alignment.body.shard, alignment.body.bytes, alignment.body.author)
+    file(targets, shared.rows * dimension * 4, author)
+    const { bundle } = prior
+    if (bundle !== undefined)
+      tasks.set(`${bundle.cid}`, async () => {
+        await keepBundle({ ...bundle, dagBytes: MAX_BUNDLE_BYTES }, content, { ...options, from: author })
+      })
+  }
+  let done = 0
+  const pool = createPool(FETCHES)
+  try {
+    for (const task of tasks.values())
+      await pool.add(async () => {
+        try {
+          await task()
+        } catch (error) {
+          failed.abort(error) // the others would wait for their own deadlines
+          throw error
+        }
+        onFile(++done, tasks.size)
+      })
+  } finally {
+    await pool.done()
   }
 }

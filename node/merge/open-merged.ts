@@ -7,7 +7,7 @@
 import type { CID } from 'multiformats/cid'
 import { MAX_MANIFEST_BYTES, openManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import { createRecordSet, type RecordSet } from '../../src/merge/record-set.ts'
-import { openRecord } from '../../src/publish/record.ts'
+import { MAX_RECORD_BYTES, openRecord } from '../../src/publish/record.ts'
 import { readCar } from '../content/dag/car.ts'
 import type { ContentFetcher, FetchOptions } from '../content/fetch-content.ts'
 import type { ContentReader } from '../content/read-content.ts'
@@ -26,8 +26,8 @@ export interface OpenMerged {
   readonly shards: readonly MergedShard[]
 }
 
-/** Records of 2,048 partitions and 1,024 scores, each of at most 4 KiB, and the manifest. */
-const MAX_RECORDS_BYTES = 64 * 1024 * 1024
+/** A set of records within the swarm's quota, each with its CID and its length (a quarter more at most), and the manifest. */
+const recordsBytes = ({ quotas }: Manifest): number => 1.25 * quotas.recordBytes + MAX_MANIFEST_BYTES + MAX_RECORD_BYTES
 
 /** Throws `InvalidContentError` when `root` is not a merged dataset, `InvalidManifestError`, `ContentUnavailableError`. */
 export async function openMerged(root: CID, source: MergedSource, options: FetchOptions): Promise<OpenMerged> {
@@ -57,7 +57,7 @@ export async function readRecords(
   { read }: Pick<MergedSource, 'read'>,
   options: FetchOptions
 ): Promise<RecordSet> {
-  const car = await read(entryAt(directory, 'records.car'), MAX_RECORDS_BYTES, options)
+  const car = await read(entryAt(directory, 'records.car'), recordsBytes(swarm.manifest), options)
   const set = createRecordSet()
   const { blocks } = await readCar(
     (async function* () {

@@ -6,8 +6,8 @@
 import { circuitRelayServer, circuitRelayTransport, type CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { gossipsub, type GossipSub, type GossipSubComponents } from '@libp2p/gossipsub'
 import { identify, identifyPush, type Identify, type IdentifyPush } from '@libp2p/identify'
-import type { PrivateKey, ServiceMap } from '@libp2p/interface'
-import { kadDHT, passthroughMapper, type KadDHT } from '@libp2p/kad-dht'
+import { KEEP_ALIVE, type PeerStore, type PrivateKey, type ServiceMap } from '@libp2p/interface'
+import { kadDHT, passthroughMapper, type KadDHT, type KadDHTComponents } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { memory } from '@libp2p/memory'
 import { noise } from '@libp2p/noise'
@@ -45,6 +45,8 @@ export interface NetworkInit {
   swarmKey?: Uint8Array
   /** In-process transport beside TCP, for tests and simulations. @default false */
   memory?: boolean
+  /** What libp2p says of itself. @default nothing is kept */
+  metrics?: NonNullable<Libp2pOptions['metrics']>
   /** Overrides individual limits. @default DEFAULT_NETWORK_LIMITS */
   limits?: Partial<NetworkLimits>
 }
@@ -82,6 +84,8 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     streamMuxers: [
       yamux({
         ...limitStreams,
+        // two frames, and the other side is known to live; a stream for a ping costs twenty times as much
+        keepAliveInterval: limits.keepAliveInterval,
         streamOptions: {
           maxStreamWindowSize: limits.maxStreamWindowSize,
           maxReadBufferLength: limits.maxReadBufferLength,
@@ -100,23 +104,17 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
       maxParallelDials: limits.maxParallelDials,
       maxDialQueueLength: limits.maxDialQueueLength
     },
-    // by default one late ping ends a healthy connection, and pings are late on a busy machine
-    connectionMonitor: { abortConnectionOnPingFailure: false },
+    // it opens a stream for each ping, 40 packets, and would end healthy connections of busy machines
+    connectionMonitor: { enabled: false },
     // the default gater only refuses private addresses in browsers; ours also refuses peers that misbehaved
     connectionGater: conduct.gater,
+    ...(init.metrics === undefined ? {} : { metrics: init.metrics }),
     peerDiscovery: init.mdns === false ? [] : [mdns({ serviceTag: MDNS_SERVICE_TAG })],
     services: {
       identify: identify(),
       identifyPush: identifyPush(),
       ping: ping(),
-      dht: kadDHT({
-        protocol: KAD_PROTOCOL,
-        clientMode: false,
-        // the first node of a swarm has no peer to query; without this its queries would wait forever
-        allowQueryWithZeroPeers: true,
-        // members on one LAN or machine have private addresses only
-        peerInfoMapper: passthroughMapper
-      }),
+      dht: components => dhtService(components),
       pubsub: components => gossipService(components, limits, conduct),
       relay: circuitRelayServer({
         reservations: {
@@ -129,6 +127,60 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
 }
 
 // --- internal ---
+
+/**
+ * The DHT asks libp2p to keep connections to the 20 peers closest to this node, which makes twice as many of most nodes. Its routing table works
+ * without: peers are dialed when they are asked something.
+ */
+function dhtService(components: KadDHTComponents): KadDHT {
+  const {
+    peerId,
+    privateKey,
+    registrar,
+    addressManager,
+    peerStore,
+    connectionManager,
+    datastore,
+    events,
+    logger,
+    ping
+  } = components
+  const merge: PeerStore['merge'] = async (peer, data, options) => {
+    const tags = Object.entries(data.tags ?? {}).filter(([name]) => !name.startsWith(KEEP_ALIVE))
+    return await peerStore.merge(
+      peer,
+      data.tags === undefined ? data : { ...data, tags: Object.fromEntries(tags) },
+      options
+    )
+  }
+  const untagging = new Proxy(peerStore, {
+    get: (target, name) => {
+      if (name === 'merge') return merge
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    }
+  })
+  const create = kadDHT({
+    protocol: KAD_PROTOCOL,
+    clientMode: false,
+    // the first node of a swarm has no peer to query; without this its queries would wait forever
+    allowQueryWithZeroPeers: true,
+    // members on one LAN or machine have private addresses only
+    peerInfoMapper: passthroughMapper
+  })
+  return create({
+    peerId,
+    privateKey,
+    registrar,
+    addressManager,
+    peerStore: untagging,
+    connectionManager,
+    datastore,
+    events,
+    logger,
+    ping
+  })
+}
 
 function gossipService(components: GossipSubComponents, limits: NetworkLimits, conduct: Conduct): GossipSub {
   const { privateKey, peerId, peerStore, connectionManager, logger } = components

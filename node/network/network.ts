@@ -3,7 +3,6 @@
  *
  * `createNetwork` returns a started node. Helia 7 is created stopped and neither opens nor closes its stores: the caller owns both.
  */
-import { withBitswap } from '@helia/bitswap'
 import { withLibp2pLight, type HeliaWithLibp2p } from '@helia/libp2p'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
@@ -12,7 +11,9 @@ import type { Blockstore } from 'interface-blockstore'
 import type { Datastore } from 'interface-datastore'
 import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
 import { ProtocolError } from '../../src/errors.ts'
-import { waitForDrain } from './backpressure.ts'
+import { addBitswap } from './bitswap.ts'
+import { createConnectionTrimmer } from './connection-trimmer.ts'
+import { searchPatiently } from './patient-search.ts'
 import { createConduct, type Conduct } from './peer-scoring.ts'
 import { libp2pOptions, networkLimits, type NetworkInit, type Services } from './libp2p.ts'
 
@@ -29,11 +30,11 @@ export interface Network {
   readonly helia: HeliaWithLibp2p<Services>
   readonly libp2p: Libp2p<Services>
   readonly conduct: Conduct
+  /** When the last byte of bitswap came, monotonic ms; undefined before the first */
+  movedAt(): number | undefined
   /** Closes every connection. Safe to call twice. */
   stop(): Promise<void>
 }
-
-const isBitswap = (protocol: string): boolean => protocol.startsWith('/ipfs/bitswap/')
 
 export async function createNetwork(components: NetworkComponents, init: NetworkInit = {}): Promise<Network> {
   const limits = networkLimits(init)
@@ -60,14 +61,13 @@ export async function createNetwork(components: NetworkComponents, init: Network
     maxWantlistSize: limits.bitswapMaxWantListSize,
     maxWantListSize: limits.bitswapMaxWantListSize
   }
-  // libp2p exists once its mixin has started; bitswap uses it right after that
-  withNet.addMixin({
-    name: 'backpressure',
-    start: started => waitForDrain((started as HeliaWithLibp2p<Services>).libp2p, isBitswap)
-  })
-  const helia = withBitswap<Services>(withNet, bitswap)
+  withNet.addMixin({ name: 'patient-search', start: started => searchPatiently(started.routing) })
+  const { helia, movedAt } = addBitswap<Services>(withNet, bitswap)
   await helia.start()
   const { libp2p } = helia
+  const { connectionsHighWater: highWater, connectionsLowWater: lowWater } = limits
+  const trimmer = createConnectionTrimmer({ libp2p }, { highWater, lowWater })
+  await trimmer.start()
 
   conduct.addEventListener('denied', ({ detail: { peer, reason } }) => {
     for (const connection of libp2p.getConnections(peer)) {
@@ -91,8 +91,10 @@ export async function createNetwork(components: NetworkComponents, init: Network
     helia,
     libp2p,
     conduct,
+    movedAt,
     stop: async () => {
       stopped.abort()
+      await trimmer.stop()
       await (stopping ??= Promise.resolve(helia.stop()))
     }
   }

@@ -7,6 +7,7 @@
 import type { ConnectionGater, PeerId } from '@libp2p/interface'
 import { TypedEventEmitter, type TypedEventTarget } from 'main-event'
 import { createRateLimiter, type MonotonicClock } from '../../protocols/rate-limit.ts'
+import { count } from '../process/counters.ts'
 
 /** Peers whose faults are remembered; the least recent is forgotten first. */
 const MAX_PEERS = 4096
@@ -76,9 +77,11 @@ class PeerConduct extends TypedEventEmitter<ConductEvents> implements Conduct {
 
   fault(peer: PeerId, reason: string): void {
     const key = peer.toString()
+    count('peer_faults')
     remember(this.#faults, key, { weight: this.#weight(key) + 1, at: this.#now() })
     if (this.isDenied(key) || this.#forgive(key)) return
     remember(this.#deniedUntil, key, this.#now() + this.#init.denyForMs)
+    count('peers_denied')
     this.safeDispatchEvent('denied', { detail: { peer, reason } })
   }
 

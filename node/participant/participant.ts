@@ -12,17 +12,22 @@ import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } 
 import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../src/merge/views.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { LeaseTable } from '../state/leases.ts'
+import type { Content } from '../content/content.ts'
 import type { Logger } from '../process/logger.ts'
 import { createAlignStep, type AlignStepComponents } from './align-step.ts'
 import { hasResultBy, nextTask, type Task } from './next-task.ts'
 import { createOptimizeStep, type OptimizeStepComponents, type StopSignals } from './optimize-step.ts'
+import { createPrefetch } from './prefetch.ts'
 import { createPublishStep, type PublishStepComponents } from './publish-step.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
 
 /** What the loop itself uses, and what each of its steps uses */
 export interface ParticipantComponents extends OptimizeStepComponents, AlignStepComponents, PublishStepComponents {
   state: SwarmState
-  content: OptimizeStepComponents['content'] & AlignStepComponents['content'] & PublishStepComponents['content']
+  content: Pick<Content, 'fetch'> &
+    OptimizeStepComponents['content'] &
+    AlignStepComponents['content'] &
+    PublishStepComponents['content']
   exact: OptimizeStepComponents['exact'] & AlignStepComponents['exact']
   leases: LeaseTable
   logger: Logger
@@ -65,7 +70,8 @@ export async function participate(
   let electedAt = performance.now()
 
   // 1. distribute: the next piece of work under the present view, see next-task.ts
-  const choose = (own: SignedRecord<Score>): Task | undefined => {
+  /** `taken`: a partition that is worked on already */
+  const choose = (own: SignedRecord<Score>, taken?: number): Task | undefined => {
     const now = performance.now()
     const view = state.view()
     const waited = ({ result }: Pending): number => {
@@ -80,11 +86,11 @@ export async function participate(
       score: own,
       leases,
       admissible: state.evidence.assessments.get(assessmentKey(own.body))?.admissible === true,
-      mayTake: published < init.maxPartitions,
+      mayTake: published + (taken === undefined ? 0 : 1) < init.maxPartitions,
       once: init.once,
       isReferenceStable: now - electedAt >= init.settleMs,
       isAbandoned: work => waited(work) >= init.settleMs + 3 * init.renewMs,
-      isSetAside: key => retries.isWaiting(key),
+      isSetAside: key => key === `${taken}` || retries.isWaiting(key),
       hasOwnResult: partition => hasResultBy(state.set, own, partition)
     })
   }
@@ -97,8 +103,13 @@ export async function participate(
   const { align, forgetTransforms } = createAlignStep(components, publish, kill)
   // 5. merge: own records have joined the set like all others; merge/merge-swarm.ts turns the set into a dataset
 
+  using prefetch = createPrefetch({ manifest, content: components.content, logger, signal: kill })
   const run = async (task: Task, own: SignedRecord<Score>): Promise<void> => {
     if (task.do === 'optimize') {
+      prefetch.workingOn(task.partition, () => {
+        const next = choose(own, task.partition)
+        return next?.do === 'optimize' ? next.partition : undefined
+      })
       const outcome = await optimize.partition(task.partition, own, task.improving)
       if (outcome === 'published') published++
       if (outcome === 'no-targets') retries.giveUp(`${task.partition}`)

@@ -1,16 +1,16 @@
 /**
- * Log lines for people and for grep on stderr: `2026-11-21T10:00:00.000Z warn  store: set aside a damaged block path="…"`.
- * The message is fixed text, what varies is in fields. The level comes from COOPT_LOG (error, warn, info, debug, trace; default
- * warn). libp2p's own logs are apart from this: DEBUG=libp2p:*.
+ * The log of a process on stderr, one line an entry: `2026-11-21T10:00:00.000Z warn  store: set aside a damaged block path="…"`, or with
+ * COOPT_LOG_FORMAT=json an object with `time`, `level`, `component`, `message` and the fields. The message is fixed text, what varies is in fields.
+ *
+ * COOPT_LOG names the level, and those of single components after it: `warn` (the default), `info`, `warn,store=debug,swarms=trace`. Rotation is left
+ * to the system (journald, Docker, logrotate). libp2p's own logs are apart from this: DEBUG=libp2p:*.
  */
-import { inspect } from 'node:util'
 import { InvalidInputError } from '../../src/errors.ts'
+import { FORMATS, formatEntry, type Fields, type LogFormat } from './log-format.ts'
 
 /** From few lines to many. `error`: the operator must act; `warn`: something failed and was handled; `info`: milestones. */
 export const LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const
 export type Level = (typeof LEVELS)[number]
-
-export type Fields = Readonly<Record<string, unknown>>
 
 export interface Logger {
   error(message: string, fields?: Fields): void
@@ -24,30 +24,33 @@ export interface Logger {
 }
 
 export interface LoggerInit {
-  level?: Level
+  /** A level, or levels by component as in COOPT_LOG. @default COOPT_LOG */
+  levels?: string
+  /** @default COOPT_LOG_FORMAT */
+  format?: LogFormat
   write?: (line: string) => void
   now?: () => Date
 }
 
-/** A logger for the whole process. Throws `InvalidInputError` for an unknown level in COOPT_LOG. */
+/** A logger for the whole process. Throws `InvalidInputError` for a level or format that does not exist. */
 export function createLogger(init: LoggerInit = {}): Logger {
   const {
-    level = parseLevel(process.env['COOPT_LOG']),
+    levels = process.env['COOPT_LOG'] ?? '',
+    format = logFormat(process.env),
     write = line => {
       process.stderr.write(line)
     },
     now = () => new Date()
   } = init
-  const highest = LEVELS.indexOf(level)
+  const levelOf = parseLevels(levels)
 
   const forComponent = (component: string): Logger => {
+    const highest = LEVELS.indexOf(levelOf(component))
     const log =
-      (at: Level) =>
+      (level: Level) =>
       (message: string, fields: Fields = {}): void => {
-        if (LEVELS.indexOf(at) > highest) return
-        const where = component === '' ? '' : `${component}: `
-        const details = Object.entries(fields).map(([name, value]) => ` ${name}=${format(value)}`)
-        write(`${now().toISOString()} ${at.padEnd(5)} ${where}${oneLine(message)}${details.join('')}\n`)
+        if (LEVELS.indexOf(level) > highest) return
+        write(formatEntry({ time: now(), level, component, message, fields }, format))
       }
     return {
       error: log('error'),
@@ -62,35 +65,42 @@ export function createLogger(init: LoggerInit = {}): Logger {
   return forComponent('')
 }
 
+/** Of COOPT_LOG_FORMAT. Throws `InvalidInputError` for one that does not exist. */
+export function logFormat(env: Readonly<Record<string, string | undefined>>): LogFormat {
+  const text = env['COOPT_LOG_FORMAT'] ?? ''
+  if (text === '') return 'text'
+  const format = FORMATS.find(known => known === text)
+  if (format === undefined)
+    throw new InvalidInputError(`COOPT_LOG_FORMAT="${text}": expected one of ${FORMATS.join(', ')}`)
+  return format
+}
+
 /** For tests and libraries that want silence. */
-export const silentLogger: Logger = createLogger({ level: 'error', write: () => {} })
+export const silentLogger: Logger = createLogger({ levels: 'error', format: 'text', write: () => {} })
 
 // --- internal ---
 
-function parseLevel(text: string | undefined): Level {
-  if (text === undefined || text === '') return 'warn'
-  const level = LEVELS.find(known => known === text)
-  if (level === undefined) throw new InvalidInputError(`COOPT_LOG="${text}": expected one of ${LEVELS.join(', ')}`)
-  return level
-}
-
-/** Text of others (names, reasons) must not forge lines or move the cursor of a terminal. */
-function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, c => `\\u${(c.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
-}
-
-function format(value: unknown): string {
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
-  if (value === undefined || value === null) return String(value)
-  if (value instanceof Error) return format(`${value.name}: ${value.message}${causeOf(value)}`)
-  if (typeof value === 'string') return oneLine(/^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value))
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && !Array.isArray(value) && Object.hasOwn(prototype ?? {}, 'toString')) {
-    return format((value as { toString(): string }).toString()) // CID, PeerId, Multiaddr
+/** `store=debug` holds for `store` and everything below it, unless a longer name says otherwise. */
+function parseLevels(text: string): (component: string) => Level {
+  let general: Level = 'warn'
+  const byComponent = new Map<string, Level>()
+  for (const part of text.split(',').map(one => one.trim())) {
+    if (part === '') continue
+    const [name = '', level] = part.split('=')
+    if (level === undefined) general = parseLevel(name, text)
+    else byComponent.set(name, parseLevel(level, text))
   }
-  return oneLine(inspect(value, { breakLength: Infinity, depth: 4 })) // also what refers to itself: logging never throws
+  return component => {
+    for (let name = component; name !== ''; name = name.includes(':') ? name.slice(0, name.lastIndexOf(':')) : '') {
+      const level = byComponent.get(name)
+      if (level !== undefined) return level
+    }
+    return general
+  }
 }
 
-function causeOf(error: Error): string {
-  return error.cause instanceof Error ? ` (caused by ${error.cause.message})` : ''
+function parseLevel(text: string, whole: string): Level {
+  const level = LEVELS.find(known => known === text)
+  if (level === undefined) throw new InvalidInputError(`COOPT_LOG="${whole}": expected one of ${LEVELS.join(', ')}`)
+  return level
 }

@@ -88,7 +88,9 @@ export function sizeAdvice(
         `with ${FEW_ROWS} nearly all pass, with 1000 all that were tried${more}`
     )
   if (rows < 2 * dimension)
-    advice.push(`${rows} shared rows for ${dimension} dimensions: alignment is better with ${2 * dimension} rows${more}, or with fewer dimensions (--dim)`)
+    advice.push(
+      `${rows} shared rows for ${dimension} dimensions: alignment is better with ${2 * dimension} rows${more}, or with fewer dimensions (--dim)`
+    )
   if (referencePrior !== undefined && featureDimension > dimension)
     advice.push(
       `the reference prior has ${featureDimension} dimensions, targets have ${dimension}: participants with priors like it lose some of what these know; ` +

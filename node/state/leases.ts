@@ -36,8 +36,19 @@ export interface LeaseTable {
    * its holder may be slow or never deliver.
    */
   oldestHeld(partitions: Iterable<number>): number | undefined
+  /** Live leases of others. `heldMs`: for how long the author has held the partition so far. */
+  held(): HeldLease[]
   /** Authors with a live lease. */
   activePeers(): PeerKey[]
+}
+
+export interface HeldLease {
+  readonly author: PeerKey
+  readonly partition: number
+  readonly task: Lease['task']
+  /** Rows that it says it has done */
+  readonly done: number
+  readonly heldMs: number
 }
 
 export interface LeaseTableInit {
@@ -183,6 +194,15 @@ export function createLeaseTable({ self, ttlMs, now = () => performance.now() }:
       }
       const [first] = [...longest].filter(([, ms]) => ms >= ttlMs).sort(([p, a], [q, b]) => b - a || p - q)
       return first?.[0]
+    },
+    held() {
+      const time = now()
+      return [...live()].map(({ author, held: { lease } }) => {
+        const { partition, task, done } = lease
+        const claim = author.claims.get(partition)
+        const heldMs = claim?.since === undefined ? 0 : claim.used + time - claim.since
+        return { author: author.key, partition, task, done, heldMs }
+      })
     },
     activePeers() {
       const peers = new Map<string, PeerKey>()

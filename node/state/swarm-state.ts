@@ -13,12 +13,21 @@ import { equalBytes } from '../../src/codec.ts'
 import type { PeerKey, Sign, Verify } from '../../src/envelope.ts'
 import { StoreFullError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
+import type { Acceptance } from '../../src/merge/confirmation.ts'
 import { countedScores, MAX_COUNTED_SCORES, MAX_SCORES_PER_AUTHOR } from '../../src/merge/counted-scores.ts'
+import { needsDistinctPriors } from '../../src/merge/local-view.ts'
 import { createRecordSet, type InsertOutcome, type RecordSet } from '../../src/merge/record-set.ts'
 import { takeRecord, type Taken } from '../../src/merge/take-record.ts'
-import { viewOf, type Evidence, type SwarmView } from '../../src/merge/views.ts'
+import { candidatesOf, viewOf, type Evidence, type SwarmView } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
-import { sealRecord, type Alignment, type Result, type Score, type SignedRecord } from '../../src/publish/record.ts'
+import {
+  sealRecord,
+  type Alignment,
+  type Check,
+  type Result,
+  type Score,
+  type SignedRecord
+} from '../../src/publish/record.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import { failpoint } from '../process/failpoint.ts'
 import { createJudge } from './judge.ts'
@@ -57,6 +66,7 @@ export type Draft =
   | Omit<Score, 'v' | 'swarm' | 'author' | 'seq'>
   | Omit<Result, 'v' | 'swarm' | 'author' | 'seq'>
   | Omit<Alignment, 'v' | 'swarm' | 'author' | 'seq'>
+  | Omit<Check, 'v' | 'swarm' | 'author' | 'seq'>
 
 /** The read-only part, for merging, reports and the choice of work. */
 export interface ReadableState {
@@ -90,7 +100,12 @@ export interface JudgingProgress {
   unjudged(): number
 }
 
-export interface SwarmState extends ReadableState, RecordIntake, RecordPublisher, JudgingProgress {
+export interface LocalViews {
+  /** What this node knows at this moment, seen by a rule of its own (merge/local-view.ts) */
+  localState(acceptance: Acceptance): Promise<Pick<ReadableState, 'set' | 'evidence' | 'view'>>
+}
+
+export interface SwarmState extends ReadableState, LocalViews, RecordIntake, RecordPublisher, JudgingProgress {
   start(): void
   stop(): Promise<void>
 }
@@ -221,6 +236,15 @@ export function createSwarmState(
       return record
     },
     view: () => (cachedView ??= viewOf(manifest, set, evidence, judge.election())),
+    localState: async acceptance => {
+      const known = createRecordSet(set.records())
+      const seen = { assessments: new Map(evidence.assessments), qualities: new Map(evidence.qualities) }
+      const election = needsDistinctPriors(manifest, acceptance)
+        ? await exact.elect(candidatesOf(known, seen), undefined, true)
+        : judge.election()
+      const view = viewOf(manifest, known, seen, election, acceptance)
+      return { set: known, evidence: seen, view: () => view }
+    },
     untilJudged: judge.untilJudged,
     unjudged: judge.unjudged,
     start: judge.start,

@@ -114,7 +114,19 @@ export async function openMembership(components: MembershipComponents, init: Mem
   }
   const patient = network !== undefined
   const state = createSwarmState(
-    { swarm, self, sign, verify, log, sequence, exact, fetchTargets, keepReference, patient, logger },
+    {
+      swarm,
+      self,
+      sign,
+      verify,
+      log,
+      sequence,
+      exact,
+      fetchTargets,
+      keepReference,
+      patient,
+      logger: logger.component('state')
+    },
     set
   )
   starting.defer(async () => await state.stop())
@@ -124,7 +136,10 @@ export async function openMembership(components: MembershipComponents, init: Mem
   })
 
   if (network !== undefined) {
-    const running = await startExchange({ wire: network, state, leases, content, logger }, init)
+    const running = await startExchange(
+      { self, wire: network, state, leases, content, logger: logger.component('exchange') },
+      init
+    )
     starting.defer(async () => await running.stop())
     exchange = running
   }

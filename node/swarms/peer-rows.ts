@@ -32,7 +32,8 @@ export function peerRows(state: Pick<ReadableState, 'evidence' | 'set'>, view: S
         ...(reason === undefined ? [] : [reason])
       ],
       ...(quality === undefined ? {} : { looR2: quality.looR2, looCosine: quality.looCosine }),
-      partitions: [...view.chosen.values()].filter(choice => choice.score.key === key).length
+      partitions: [...view.chosen.values()].filter(choice => choice.score.key === key).length,
+      ...(view.confirmation?.isCaught(body.author) === true ? { caught: true } : {})
     }
   })
 }

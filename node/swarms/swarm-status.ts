@@ -4,12 +4,13 @@ import type { SwarmStatus } from '../api/reports.ts'
 import type { Content } from '../content/content.ts'
 import type { Membership } from './membership.ts'
 import { mergeSwarm, UNSTORED } from '../merge/merge-swarm.ts'
+import { checksReport } from './check-report.ts'
 import { peerRows, referenceReport } from './peer-rows.ts'
 
 /** Members answer from their file system; those that do not within this are left out. */
 const ASK_MS = 5000
 
-type StatusSource = Pick<Membership, 'holders' | 'state' | 'swarm'>
+type StatusSource = Pick<Membership, 'holders' | 'members' | 'state' | 'swarm'>
 
 /** `peer` is this node. The CID of a complete dataset is computed, and nothing stored: asking works on a full disk. */
 export async function swarmStatus(
@@ -20,6 +21,8 @@ export async function swarmStatus(
   const view = state.view()
   const reference = referenceReport(state, view.election)
   const peers = peerRows(state, view)
+  const here = new Set([peer, ...membership.members().map(String)])
+  const checks = checksReport(state, view, network ? here : undefined)
   const total = swarm.manifest.partitions.length
   const isMine = (key: Uint8Array): boolean => peerIdOf(key) === peer
   return {
@@ -40,6 +43,7 @@ export async function swarmStatus(
     peers,
     coverage: view.chosen.size / total,
     complete: view.complete,
+    ...(checks === undefined ? {} : { checks }),
     ...(network ? { shards: await shardCopies(membership, content) } : {}),
     ...(view.complete ? { mergedCid: (await mergeSwarm(membership, UNSTORED)).root.toString() } : {})
   }

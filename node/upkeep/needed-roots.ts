@@ -27,6 +27,8 @@ export function* neededRoots({ swarm, state }: SwarmNeeds, self: PeerKey): Gener
   }
   // raw targets stay: under a better reference they cost a matrix product, computing them again costs inference
   for (const { body } of set.byType('result')) yield body.raw
+  // with the targets that checks compared, anybody can compute their verdicts again
+  for (const { body } of set.byType('check')) if (body.opinion !== undefined) yield body.opinion.targets
   const isJudged = countedScores(set).every(({ body }) => evidence.assessments.has(assessmentKey(body)))
   const reference = view.election.reference?.cid
   if (reference !== undefined) yield reference // a computed one is in no score

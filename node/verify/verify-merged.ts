@@ -2,7 +2,8 @@
  * READ FIRST: `coopt verify CID` replays everything that follows from a merged root and trusts no peer.
  *
  * The manifest and the records are checked by the same code that checked them on arrival; assessments, election and alignment figures
- * are computed again from the evidence; and the directory is built again and must come out as the same CID.
+ * are computed again from the evidence; verdicts of members on each other's work are computed again as far as their bytes are available
+ * (verify-verdicts.ts); and the directory is built again and must come out as the same CID.
  */
 import type { CID } from 'multiformats/cid'
 import { CLAIM_TOLERANCE } from '../../src/align/candidate.ts'
@@ -11,9 +12,12 @@ import { CoOptError, InvalidContentError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
 import { mergeDataset } from '../../src/merge/dataset.ts'
 import type { RecordSet } from '../../src/merge/record-set.ts'
+import type { Acceptance } from '../../src/merge/confirmation.ts'
+import { LOCAL_VIEW_FILE, needsDistinctPriors } from '../../src/merge/local-view.ts'
 import { shardName } from '../../src/merge/shard-name.ts'
 import { assessmentKey, candidatesOf, qualityKey, viewOf, type Evidence } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
+import type { VerdictsReport } from '../api/checks.ts'
 import type { VerifyReport } from '../api/reports.ts'
 import type { LocalContent } from '../content/local-content.ts'
 import type { ContentFetcher } from '../content/fetch-content.ts'
@@ -21,20 +25,24 @@ import type { ContentReader } from '../content/read-content.ts'
 import { assessScores } from '../merge/assess-scores.ts'
 import { entryAt, openDirectory, type MergedDirectory } from '../merge/merged-directory.ts'
 import { readManifest, readRecords } from '../merge/open-merged.ts'
+import { confirmationDetail, localRule, verdictsDetail } from './confirmation-text.ts'
 import { rerunGroups, rerunPrior, type Rerun, type RerunInit } from './verify-rerun.ts'
 import { checkTargets, type CheckedTargets } from './verify-targets.ts'
+import { checkVerdicts } from './verify-verdicts.ts'
 
 export interface VerifyComponents {
   content: Pick<LocalContent, 'tree' | 'holds'> & Pick<ContentFetcher, 'block' | 'leaves'> & ContentReader
   /** Kernels for fitting alignments again */
   gemm: Gemm
+  /** Ask peers for the targets that checks compared, where they are not available locally */
+  fetch?: boolean
   /** Run priors that came as bundles again; foreign models are run only when this is given */
   rerun?: RerunInit | undefined
 }
 
 export async function verifyMerged(
   root: CID,
-  { content, gemm, rerun }: VerifyComponents,
+  { content, gemm, rerun, fetch = false }: VerifyComponents,
   signal: AbortSignal
 ): Promise<VerifyReport> {
   const checks: VerifyReport['checks'] = []
@@ -50,7 +58,12 @@ export async function verifyMerged(
       return undefined
     }
   }
-  const report = (): VerifyReport => ({ ok: checks.every(c => c.ok), checks })
+  let verdicts: VerdictsReport | undefined
+  const report = (): VerifyReport => ({
+    ok: checks.every(c => c.ok),
+    checks,
+    ...(verdicts === undefined ? {} : { verdicts })
+  })
 
   const options = { signal }
   const directory = await check('directory', async () => {
@@ -75,6 +88,12 @@ export async function verifyMerged(
   })
   if (set === undefined) return report()
 
+  let acceptance: Acceptance | undefined = swarm.manifest.acceptance
+  if (entries.has(LOCAL_VIEW_FILE)) {
+    acceptance = await check('local view', async () => await localRule(directory, swarm, content, options))
+    if (acceptance === undefined) return report()
+  }
+
   const evidence = await check('uniform values and gate', async () => {
     return await recompute(directory, swarm, set, content, signal)
   })
@@ -82,7 +101,9 @@ export async function verifyMerged(
   const { exact, assessments } = evidence
   try {
     const election = await check('election', async () => {
-      const value = await exact.elect(candidatesOf(set, { assessments, qualities: new Map() }))
+      const isDistinct = acceptance !== undefined && needsDistinctPriors(swarm.manifest, acceptance)
+      const candidates = candidatesOf(set, { assessments, qualities: new Map() })
+      const value = await exact.elect(candidates, undefined, isDistinct)
       const reference = value.reference?.cid
       if (reference === undefined) throw new InvalidContentError('no eligible prior: there is no reference')
       const linked = entryAt(directory, 'evidence/reference.f32')
@@ -109,7 +130,7 @@ export async function verifyMerged(
     })
     if (qualities === undefined) return report()
 
-    const view = viewOf(swarm.manifest, set, { assessments, qualities }, election)
+    const view = viewOf(swarm.manifest, set, { assessments, qualities }, election, acceptance)
     await check('shards', async () => {
       const total = [...entries.keys()].filter(path => path.startsWith('data/')).length
       if (view.chosen.size !== total)
@@ -125,6 +146,20 @@ export async function verifyMerged(
         value: undefined
       }
     })
+    const { confirmation } = view
+    if (confirmation !== undefined) {
+      await check('confirmation', async () => ({ detail: confirmationDetail(view), value: undefined }))
+      const assessed = new Set(
+        set.byType('score').flatMap(s => (assessments.has(assessmentKey(s.body)) ? [s.key] : []))
+      )
+      const { manifest } = swarm
+      await check('verdicts', async () => {
+        const found = await checkVerdicts({ manifest, set, confirmation, assessed, exact, content, fetch, signal })
+        const { contradictions: _c, ignored: _i, ...counts } = found
+        verdicts = counts
+        return { detail: verdictsDetail(found), value: undefined }
+      })
+    }
     await check('targets', async () => {
       const choices = view.chosen.values()
       const { manifest } = swarm

@@ -33,6 +33,8 @@ export interface DatasetOptions {
   readonly data: string
   /** Of computed features */
   readonly cache: string
+  /** Leave out the features of priors that take no part in elections, which may take minutes */
+  readonly swarmOnly?: boolean
   readonly signal: AbortSignal
   onProgress(text: string): void
 }
@@ -76,16 +78,21 @@ const SOURCES: readonly Source[] = [
 
 const zooSchema = z.object({ priors: z.array(z.object({ name: z.string(), probeAccuracy: z.number() })) })
 
-/** Throws `InvalidInputError` naming a missing file. */
-export async function loadDatasets(options: DatasetOptions): Promise<Dataset[]> {
+/** Names of all datasets, in the order of the tables. */
+export const DATASETS: readonly string[] = SOURCES.map(s => s.name)
+
+/** Those of these names. Throws `InvalidInputError` naming a missing file. */
+export async function loadDatasets(chosen: readonly string[], options: DatasetOptions): Promise<Dataset[]> {
   const { data } = options
   const path = (name: string): string => {
     if (name === UNTRAINED) return bundledPrior('untrained')
     const folder = (IMAGENET as readonly string[]).includes(name)
     return folder ? join(data, 'priors-imagenet', `efficientnet-${name}`) : join(data, 'priors', `${name}.onnx`)
   }
+  const sources = SOURCES.filter(s => chosen.includes(s.name))
   const names = [...ZOO, 'im_mobilenet025', ...IMAGENET, NOISE, UNTRAINED]
-  for (const file of [...names.map(path), ...SOURCES.flatMap(s => s.images.map(image => join(data, image)))]) {
+  const needed = options.swarmOnly === true ? sources.flatMap(s => s.swarm) : names
+  for (const file of [...needed.map(path), ...sources.flatMap(s => s.images.map(image => join(data, image)))]) {
     await stat(file).catch((cause: unknown) => {
       throw new InvalidInputError(`${file} is missing: --data names the folder with photos/, flowers/ and priors/`, {
         cause
@@ -95,7 +102,8 @@ export async function loadDatasets(options: DatasetOptions): Promise<Dataset[]> 
   const zoo = zooSchema.parse(JSON.parse(await readFile(join(data, 'priors', 'zoo.json'), 'utf8')))
   const probes = new Map(zoo.priors.map(p => [p.name === 'random_conv' ? UNTRAINED : p.name, p.probeAccuracy]))
   const datasets: Dataset[] = []
-  for (const source of SOURCES) datasets.push(await load(source, probes, path, names, options))
+  for (const source of sources)
+    datasets.push(await load(source, probes, path, options.swarmOnly === true ? source.swarm : names, options))
   return datasets
 }
 

@@ -66,8 +66,10 @@ export class Results {
   readonly variants: Variants
   /** Seconds that a flower costs each prior */
   readonly paces: Paces
-  /** Loaded at the first call */
-  readonly datasets: () => Promise<readonly Dataset[]>
+  /** Those of these names, by default all; each is loaded at the first call */
+  readonly datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
+  /** For figures that compute for minutes themselves */
+  readonly onProgress: (text: string) => void
 
   constructor(init: {
     scale: Scale
@@ -77,7 +79,8 @@ export class Results {
     zoo: ReadonlyMap<string, { accuracy: number }>
     variants: Variants
     paces: Paces
-    datasets: () => Promise<readonly Dataset[]>
+    datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
+    onProgress?: (text: string) => void
   }) {
     this.scale = init.scale
     this.#reports = init.reports
@@ -87,6 +90,7 @@ export class Results {
     this.variants = init.variants
     this.paces = init.paces
     this.datasets = init.datasets
+    this.onProgress = init.onProgress ?? (() => {})
   }
 
   /** By seed. Throws if the swarm was not asked for. */

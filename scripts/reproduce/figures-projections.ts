@@ -38,7 +38,10 @@ export const fig6: Figure = {
       after.push(await applyTransform(transform, before[i] ?? from, plainGemm))
     }
     const labels = Int32Array.from(shown, i => dataset.labels?.classes[i] ?? -1)
-    const rows: Row[] = [figuresOf('before alignment', before, labels), figuresOf(`after alignment to ${REFERENCE}`, after, labels)]
+    const rows: Row[] = [
+      figuresOf('before alignment', before, labels),
+      figuresOf(`after alignment to ${REFERENCE}`, after, labels)
+    ]
     const [raw, aligned] = rows as [Row, Row]
     return {
       title: 'Fig. 6: targets in two dimensions, before and after alignment',
@@ -54,7 +57,11 @@ export const fig6: Figure = {
       pictures: [await pictureOf('before', before, labels, dataset), await pictureOf('after', after, labels, dataset)],
       verdicts: [
         verdict('before, nine of ten nearest targets are by the same prior', Number(raw.own) >= 0.9),
-        verdict('after, fewer than half are', Number(aligned.own) < 0.5, 'ridge draws what a prior cannot tell towards the mean, in a way of its own for each prior'),
+        verdict(
+          'after, fewer than half are',
+          Number(aligned.own) < 0.5,
+          'ridge draws what a prior cannot tell towards the mean, in a way of its own for each prior'
+        ),
         verdict('after, more of the nearest show the same class', Number(aligned.same) > Number(raw.same))
       ],
       notes: [
@@ -99,15 +106,25 @@ async function pictureOf(
   const images = labels.length
   const classes = names?.names ?? []
   const at = (series: (i: number) => number) => points.map(([x, y], i) => ({ series: series(i), x, y }))
-  return picture(`fig6-${when}`, `Targets of ${images} flowers by ${targets.length} priors ${when} alignment, coloured by prior and by class`, {
-    panels: [
-      pointsPanel(`${when} alignment, by prior`, at(i => Math.floor(i / images))),
-      // classes have other colours than priors
-      pointsPanel(`${when} alignment, by class`, at(i => targets.length + (labels[i % images] ?? 0)))
-    ],
-    columns: 2,
-    legend: [...SIX, ...classes]
-  })
+  return picture(
+    `fig6-${when}`,
+    `Targets of ${images} flowers by ${targets.length} priors ${when} alignment, coloured by prior and by class`,
+    {
+      panels: [
+        pointsPanel(
+          `${when} alignment, by prior`,
+          at(i => Math.floor(i / images))
+        ),
+        // classes have other colours than priors
+        pointsPanel(
+          `${when} alignment, by class`,
+          at(i => targets.length + (labels[i % images] ?? 0))
+        )
+      ],
+      columns: 2,
+      legend: [...SIX, ...classes]
+    }
+  )
 }
 
 /** As node/lab/report/projections.ts does for reports. */

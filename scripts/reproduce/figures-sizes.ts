@@ -85,18 +85,27 @@ export const sizes: Figure = {
     for (const plan of PLANS) {
       const dataset = datasets.find(d => d.name === plan.name)
       if (dataset === undefined) throw new Error(`no dataset ${plan.name}`)
-      for (const size of plan.sizes) rows.push({ ...(await agreementRow(dataset, plan, size)), ...studentRow(plan, size) })
+      for (const size of plan.sizes)
+        rows.push({ ...(await agreementRow(dataset, plan, size)), ...studentRow(plan, size) })
     }
     function studentRow(plan: Plan, size: Size): object {
       if (!plan.trained.some(({ m, n }) => m === size.m && n === size.n)) return {}
       const { mean: value, deviation } = results.accuracy('', studentOf(setupOf(plan, size)))
       return { mean: value, deviation }
     }
-    const of = (name: string, { m, n }: Size): Row => rows.find(r => r.dataset === name && r.m === m && r.n === n) ?? { name }
+    const of = (name: string, { m, n }: Size): Row =>
+      rows.find(r => r.dataset === name && r.m === m && r.n === n) ?? { name }
     const rises = (name: string, list: readonly Size[], field: string): boolean =>
       list.every((size, i) => i === 0 || Number(of(name, size)[field]) > Number(of(name, list[i - 1] as Size)[field]))
-    const [photoRows, flowerRows, cifarRows] = PLANS.map(p => p.sizes.filter(s => s.n === DEFAULT_N)) as [Size[], Size[], Size[]]
-    const [photoDims, flowerDims] = [[64, 256, 512, 1280].map(n => ({ m: 700, n })), [64, 256, 512, 1280].map(n => ({ m: 1000, n }))]
+    const [photoRows, flowerRows, cifarRows] = PLANS.map(p => p.sizes.filter(s => s.n === DEFAULT_N)) as [
+      Size[],
+      Size[],
+      Size[]
+    ]
+    const [photoDims, flowerDims] = [
+      [64, 256, 512, 1280].map(n => ({ m: 700, n })),
+      [64, 256, 512, 1280].map(n => ({ m: 1000, n }))
+    ]
     return {
       title: 'How large S and n have to be on photos, flowers and CIFAR-10',
       paper: 'accuracy rises with the size of the shared set and saturates (Tab. 8)',
@@ -117,14 +126,41 @@ export const sizes: Figure = {
         verdict('photos: held-out R² rises with m up to 700', rises('photos', photoRows, 'r2')),
         verdict('flowers: held-out R² rises with m up to 2,000', rises('flowers', flowerRows, 'r2')),
         verdict('CIFAR-10: held-out R² rises with m up to 9,000', rises('CIFAR-10', cifarRows, 'r2')),
-        verdict('neighbours in common rise with m on all three', [['photos', photoRows], ['flowers', flowerRows], ['CIFAR-10', cifarRows]].every(([name, list]) => rises(name as string, list as Size[], 'neighbours'))),
-        falling('photos: students of m = 700 > of 100', [of('photos', { m: 700, n: 256 }), of('photos', { m: 100, n: 256 })], SEEDS),
-        falling('flowers: students of m = 1,000 > of 100', [of('flowers', { m: 1000, n: 256 }), of('flowers', { m: 100, n: 256 })], SEEDS),
-        falling('flowers: students of m = 2,000 > of 1,000', [of('flowers', { m: 2000, n: 256 }), of('flowers', { m: 1000, n: 256 })], SEEDS),
+        verdict(
+          'neighbours in common rise with m on all three',
+          [
+            ['photos', photoRows],
+            ['flowers', flowerRows],
+            ['CIFAR-10', cifarRows]
+          ].every(([name, list]) => rises(name as string, list as Size[], 'neighbours'))
+        ),
+        falling(
+          'photos: students of m = 700 > of 100',
+          [of('photos', { m: 700, n: 256 }), of('photos', { m: 100, n: 256 })],
+          SEEDS
+        ),
+        falling(
+          'flowers: students of m = 1,000 > of 100',
+          [of('flowers', { m: 1000, n: 256 }), of('flowers', { m: 100, n: 256 })],
+          SEEDS
+        ),
+        falling(
+          'flowers: students of m = 2,000 > of 1,000',
+          [of('flowers', { m: 2000, n: 256 }), of('flowers', { m: 1000, n: 256 })],
+          SEEDS
+        ),
         verdict('photos: neighbours in common rise with n', rises('photos', photoDims, 'neighbours')),
         verdict('flowers: neighbours in common rise with n', rises('flowers', flowerDims, 'neighbours')),
-        falling('photos: students of n = 1,280 > of 64', [of('photos', { m: 700, n: 1280 }), of('photos', { m: 700, n: 64 })], SEEDS),
-        falling('flowers: students of n = 1,280 > of 64', [of('flowers', { m: 1000, n: 1280 }), of('flowers', { m: 1000, n: 64 })], SEEDS)
+        falling(
+          'photos: students of n = 1,280 > of 64',
+          [of('photos', { m: 700, n: 1280 }), of('photos', { m: 700, n: 64 })],
+          SEEDS
+        ),
+        falling(
+          'flowers: students of n = 1,280 > of 64',
+          [of('flowers', { m: 1000, n: 1280 }), of('flowers', { m: 1000, n: 64 })],
+          SEEDS
+        )
       ],
       notes: [
         `R² and neighbours: means over the other priors (${PLANS.map(p => `${p.name}: ${p.others.join(', ')} onto ${p.reference}`).join('; ')}), one draw; held out are ${PLANS.map(p => `${p.held} ${p.name}`).join(', ')}, the same for all m and n. Students: all six priors aligned to ${REFERENCE} without a gate, ${SEEDS} seeds; of photos they tell animals from things, learned from 700 photos and judged on 300 (standard error of one figure 2.8 points).`
@@ -135,7 +171,16 @@ export const sizes: Figure = {
 
 const COST_ROWS = [1000, 3000, 10_000] as const
 const COST_DATASET = 'CIFAR-10'
-const COST_PRIORS = ['resnet20', 'mobilenet', 'vgg_small', 'resnet20_ep2', 'vit_tiny', 'simclr_conv', 'superclass2', 'im_mobilenet025'] as const
+const COST_PRIORS = [
+  'resnet20',
+  'mobilenet',
+  'vgg_small',
+  'resnet20_ep2',
+  'vit_tiny',
+  'simclr_conv',
+  'superclass2',
+  'im_mobilenet025'
+] as const
 
 export const costs: Figure = {
   key: 'costs',
@@ -146,7 +191,8 @@ export const costs: Figure = {
     const dataset = (await results.datasets()).find(d => d.name === COST_DATASET)
     if (dataset === undefined) throw new Error(`no dataset ${COST_DATASET}`)
     const rows: Row[] = []
-    for (const m of COST_ROWS) for (const n of m === 10_000 ? [256, 512] : [256]) rows.push(await costRow(dataset, m, n))
+    for (const m of COST_ROWS)
+      for (const n of m === 10_000 ? [256, 512] : [256]) rows.push(await costRow(dataset, m, n))
     const large = rows.filter(r => r.m === 10_000)
     return {
       title: 'What a large shared set costs a participant',
@@ -161,9 +207,18 @@ export const costs: Figure = {
       ],
       rows,
       verdicts: [
-        verdict('V and gate of one prior stay below a minute at m = 10,000', large.every(r => Number(r.assess) < 60)),
-        verdict('an election among eight stays below a minute at m = 10,000', large.every(r => POLICY_NAMES.every(p => Number(r[p]) < 60))),
-        verdict('the fit of T stays below a minute at m = 10,000', large.every(r => Number(r.fit) < 60))
+        verdict(
+          'V and gate of one prior stay below a minute at m = 10,000',
+          large.every(r => Number(r.assess) < 60)
+        ),
+        verdict(
+          'an election among eight stays below a minute at m = 10,000',
+          large.every(r => POLICY_NAMES.every(p => Number(r[p]) < 60))
+        ),
+        verdict(
+          'the fit of T stays below a minute at m = 10,000',
+          large.every(r => Number(r.fit) < 60)
+        )
       ],
       notes: [
         `CPU seconds of one core, in the exact order that all peers share; the machine did other work as well. ${COST_PRIORS.length} priors of ${COST_DATASET}; an election starts from nothing, later ones keep what they know of a pair. V and the gate are computed once for each prior that joins.`
@@ -204,16 +259,33 @@ function chart(rows: readonly Row[], over: 'm' | 'n') {
   const panels = MEASURES.map(({ field, title }) => {
     const list = PLANS.flatMap(({ name, sizes: all }): Series[] => {
       const fixed = all.find(s => s.n !== DEFAULT_N)?.m
-      const shown = rows.filter(r => r.dataset === name && r[field] !== undefined &&
-          (over === 'm' ? r.n === DEFAULT_N : r.m === fixed))
+      const shown = rows.filter(
+        r => r.dataset === name && r[field] !== undefined && (over === 'm' ? r.n === DEFAULT_N : r.m === fixed)
+      )
       if (shown.length < 2) return []
-      const points = shown.map(r => ({ x: Number(r[over]), y: Number(r[field]), ...(field === 'mean' ? { deviation: r.deviation ?? 0 } : {}) }))
+      const points = shown.map(r => ({
+        x: Number(r[over]),
+        y: Number(r[field]),
+        ...(field === 'mean' ? { deviation: r.deviation ?? 0 } : {})
+      }))
       return [{ name, points: points.sort((a, b) => a.x - b.x) }]
     })
-    return curvesPanel(title, { x: over === 'm' ? 'm, shared images' : 'n, dimensions of targets', y: title }, list, names)
+    return curvesPanel(
+      title,
+      { x: over === 'm' ? 'm, shared images' : 'n, dimensions of targets', y: title },
+      list,
+      names
+    )
   })
-  const what = over === 'm' ? 'the number of shared images (n = 256)' : 'the dimension of the targets (m = 700 photos, 1,000 flowers)'
-  return picture(`sizes-${over}`, `Held-out R², neighbours in common and accuracy of students over ${what}`, { panels, columns: 3, legend: names })
+  const what =
+    over === 'm'
+      ? 'the number of shared images (n = 256)'
+      : 'the dimension of the targets (m = 700 photos, 1,000 flowers)'
+  return picture(`sizes-${over}`, `Held-out R², neighbours in common and accuracy of students over ${what}`, {
+    panels,
+    columns: 3,
+    legend: names
+  })
 }
 
 async function costRow(dataset: Dataset, m: number, n: number): Promise<Row> {
@@ -228,9 +300,15 @@ async function costRow(dataset: Dataset, m: number, n: number): Promise<Row> {
   const elections: Record<string, number> = {}
   for (const policy of POLICY_NAMES)
     elections[policy] = await seconds(() =>
-      elect({ seed: new Uint8Array(32), election: { policy, margin: 0.02, human: false } }, candidates, createElectionMemo())
+      elect(
+        { seed: new Uint8Array(32), election: { policy, margin: 0.02, human: false } },
+        candidates,
+        createElectionMemo()
+      )
     )
-  const fit = await seconds(async () => await fitTransform({ from: second, to: first, grid: DEFAULT_GRID, gemm: plainGemm }))
+  const fit = await seconds(
+    async () => await fitTransform({ from: second, to: first, grid: DEFAULT_GRID, gemm: plainGemm })
+  )
   return { name: `${m} ${n}`, m, n, megabytes: (m * n * 4) / 1e6, assess: judge, ...elections, fit }
 }
 

@@ -1,5 +1,17 @@
 /** Flowers, with priors of really different worth: what the reference, the policy and single priors are worth to students. */
-import { ACCURACY, column, falling, mean, NAME, round, scored, verdict, type Figure, type Results, type Row } from './figure.ts'
+import {
+  ACCURACY,
+  column,
+  falling,
+  mean,
+  NAME,
+  round,
+  scored,
+  verdict,
+  type Figure,
+  type Results,
+  type Row
+} from './figure.ts'
 import { isAttackElected } from './figures-elections.ts'
 import { EPOCHS, INTRUDERS, photoSwarm, SIX, studentOf } from './photo-swarms.ts'
 import type { Outcome } from './students.ts'
@@ -58,12 +70,16 @@ export const students: Figure = {
     const none = referenceRow(results, 'to nothing', NONE)
     const choices = CHOICES.map(({ name, setup }) => choiceRow(results, `elected by ${name}`, setup))
     const singles = SIX.map((prior, i) =>
-      results.accuracy(`${prior} alone`, studentOf(SINGLES[i] as SwarmSetup), { probe: probeOf(results, SINGLES[i] as SwarmSetup, prior) })
+      results.accuracy(`${prior} alone`, studentOf(SINGLES[i] as SwarmSetup), {
+        probe: probeOf(results, SINGLES[i] as SwarmSetup, prior)
+      })
     )
     const average = averageOf('mean of the six alone', singles)
     const own = results.outcomes(studentOf(flowersBy('corroboration')))
     const paces = await results.paces(SIX)
-    const work = SIX.map(prior => ({ prior, seconds: (paces.get(prior) ?? 0) * ROWS_EACH })).sort((a, b) => b.seconds - a.seconds)
+    const work = SIX.map(prior => ({ prior, seconds: (paces.get(prior) ?? 0) * ROWS_EACH })).sort(
+      (a, b) => b.seconds - a.seconds
+    )
     const [slowest = { prior: '', seconds: 0 }] = work
     const training = mean(own.map(o => o.seconds)) ?? 0
     const budget = slowest.seconds + training
@@ -82,7 +98,8 @@ export const students: Figure = {
     const [best, worst] = [byWorth[0], byWorth.at(-1)] as [Row, Row]
     return {
       title: 'Flowers: students of six priors of different worth',
-      paper: 'best 65.3 > medium 63.1 > worst 60.1 > none 44.7 (Tab. 7); CoOpt 65.8, mean of the single priors 62.1 (Tab. 2)',
+      paper:
+        'best 65.3 > medium 63.1 > worst 60.1 > none 44.7 (Tab. 7); CoOpt 65.8, mean of the single priors 62.1 (Tab. 2)',
       columns: [
         NAME,
         column('reference', 'elected'),
@@ -102,7 +119,11 @@ export const students: Figure = {
       ],
       verdicts: [
         ...POLICIES.map(policy => falling(`CoOpt by ${policy} > mean of the six alone`, [choice(policy), average], n)),
-        falling(`aligned to the best (${best.name.slice(3)}) > aligned to the worst (${worst.name.slice(3)})`, [best, worst], n),
+        falling(
+          `aligned to the best (${best.name.slice(3)}) > aligned to the worst (${worst.name.slice(3)})`,
+          [best, worst],
+          n
+        ),
         falling('aligned to the best > random codes', [best, codes], n),
         falling('aligned to the best > nothing', [best, none], n),
         falling('corroboration > predictivity', [choice('corroboration'), choice('predictivity')], n),
@@ -119,9 +140,19 @@ export const students: Figure = {
           'with two attackers the uniform value elects one',
           results.reports(flowersBy('uniformity', true)).every(isAttackElected)
         ),
-        falling('with two attackers corroboration > uniform value', [choice('corroboration, attacked'), choice('uniformity, attacked')], n),
+        falling(
+          'with two attackers corroboration > uniform value',
+          [choice('corroboration, attacked'), choice('uniformity, attacked')],
+          n
+        ),
         falling('aligned to lite0 > aligned to vgg_small', [to('lite0'), to('vgg_small')], n),
-        ...baselines.map(row => falling(`CoOpt by corroboration > ${row.name} ${timeText(row, budget)}`, [choice('corroboration'), row], BASELINE_SEEDS))
+        ...baselines.map(row =>
+          falling(
+            `CoOpt by corroboration > ${row.name} ${timeText(row, budget)}`,
+            [choice('corroboration'), row],
+            BASELINE_SEEDS
+          )
+        )
       ],
       notes: [
         `${n} seeds, each with 2,000 of 3,000 flowers, 1,000 of them shared, n = 256; students of 64 x 64 pixels learn for ${EPOCHS.flowers} epochs; a ridge probe of 700 test images (standard error of one figure 1.8 points, the same images for all). Linear probe: ridge, of the reference prior's own features of these rows.`,
@@ -143,7 +174,9 @@ export function referenceRow(results: Results, name: string, setup: SwarmSetup, 
 /** A row for a reference that a policy chose. */
 export function choiceRow(results: Results, name: string, setup: SwarmSetup, trained = true): Row {
   const reports = results.reports(setup)
-  const names = reports.map(r => (r.reference?.from.length === 1 ? r.reference.from[0] : `${r.reference?.from.length ?? 0} priors`))
+  const names = reports.map(r =>
+    r.reference?.from.length === 1 ? r.reference.from[0] : `${r.reference?.from.length ?? 0} priors`
+  )
   return rowOf(results, name, setup, trained, {
     elected: [...new Set(names)].join(', '),
     probe: mean(
@@ -176,7 +209,13 @@ export function probeOf(results: Results, setup: SwarmSetup, prior: string): num
 // --- internal ---
 
 /** `trained`: students learned from it; without them the row has no accuracy. */
-function rowOf(results: Results, name: string, setup: SwarmSetup, trained: boolean, fields: Readonly<Record<string, unknown>>): Row {
+function rowOf(
+  results: Results,
+  name: string,
+  setup: SwarmSetup,
+  trained: boolean,
+  fields: Readonly<Record<string, unknown>>
+): Row {
   return trained ? results.accuracy(name, studentOf(setup), fields) : { name, ...fields }
 }
 

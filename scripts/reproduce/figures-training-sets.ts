@@ -20,14 +20,21 @@ const TRAINED_ON: ReadonlyArray<{ key: string; name: string; priors: readonly st
   { key: 'both', name: 'both', priors: SIX }
 ]
 
-function swarmOf(images: DatasetName, name: string, settings: Readonly<Record<string, unknown>>, seeds?: number): SwarmSetup {
+function swarmOf(
+  images: DatasetName,
+  name: string,
+  settings: Readonly<Record<string, unknown>>,
+  seeds?: number
+): SwarmSetup {
   return photoSwarm(images, name, { ...(images === 'cifar10' ? CIFAR : {}), ...settings }, seeds)
 }
 const together = (images: DatasetName, key: string, priors: readonly string[]): SwarmSetup =>
   images === 'flowers' && key === 'both'
     ? flowersBy('corroboration')
     : swarmOf(images, `of-${key}`, { policy: 'corroboration', participants: participants(priors) }, FEW_SEEDS)
-const TAB4 = DATASETS.flatMap(images => TRAINED_ON.map(({ key, name, priors }) => ({ images, name, priors, setup: together(images, key, priors) })))
+const TAB4 = DATASETS.flatMap(images =>
+  TRAINED_ON.map(({ key, name, priors }) => ({ images, name, priors, setup: together(images, key, priors) }))
+)
 /** Students of single priors are of flowers only; CIFAR-10's are in Tab. 2. */
 const TAB4_SINGLES = SIX.map(flowersOnly)
 
@@ -37,7 +44,8 @@ export const tab4: Figure = {
   students: [...TAB4.map(t => t.setup), ...TAB4_SINGLES].map(studentOf),
   section(results) {
     const rows = TAB4.map(({ images, name, priors, setup }): Row => {
-      const alone = images === 'flowers' ? priors.map(prior => results.accuracy(prior, studentOf(flowersOnly(prior)))) : []
+      const alone =
+        images === 'flowers' ? priors.map(prior => results.accuracy(prior, studentOf(flowersOnly(prior)))) : []
       const probes = priors.map(prior => probeOf(results, setup, prior))
       return {
         ...choiceRow(results, name, setup),
@@ -46,7 +54,8 @@ export const tab4: Figure = {
         probe: mean(probes)
       }
     })
-    const of = (images: DatasetName, name: string): Row => rows.find(r => r.images === images && r.name === name) ?? { name }
+    const of = (images: DatasetName, name: string): Row =>
+      rows.find(r => r.images === images && r.name === name) ?? { name }
     const n = FEW_SEEDS
     return {
       title: 'Tab. 4: what the priors were trained on',
@@ -57,7 +66,10 @@ export const tab4: Figure = {
         column('mean linear probe of the priors %', 'probe', 1),
         column('elected', 'elected'),
         { title: 'CoOpt, accuracy %', text: ACCURACY.text },
-        { title: 'mean of its priors alone %', text: row => (row.alone === undefined ? '–' : ACCURACY.text(row.alone as Row)) }
+        {
+          title: 'mean of its priors alone %',
+          text: row => (row.alone === undefined ? '–' : ACCURACY.text(row.alone as Row))
+        }
       ],
       rows,
       verdicts: [
@@ -65,9 +77,15 @@ export const tab4: Figure = {
         falling('CIFAR-10: CIFAR-10 > ImageNet', [of('cifar10', 'CIFAR-10'), of('cifar10', 'ImageNet')], n),
         falling('flowers: ImageNet > both', [of('flowers', 'ImageNet'), of('flowers', 'both')], n),
         falling('flowers: both > CIFAR-10', [of('flowers', 'both'), of('flowers', 'CIFAR-10')], n),
-        ...rows.filter(row => row.alone !== undefined).map(row =>
-          falling(`${SHOWN[row.images as DatasetName]}, ${row.name}: CoOpt > mean of its priors alone`, [row, row.alone as Row], n)
-        )
+        ...rows
+          .filter(row => row.alone !== undefined)
+          .map(row =>
+            falling(
+              `${SHOWN[row.images as DatasetName]}, ${row.name}: CoOpt > mean of its priors alone`,
+              [row, row.alone as Row],
+              n
+            )
+          )
       ],
       notes: [
         `ImageNet: ${IMAGENET_PRIORS.join(', ')}; CIFAR-10: ${CIFAR_PRIORS.join(', ')}, of which the last had no labels. ${n} seeds (of both on flowers, and of single priors, more), 2,000 images, 1,000 of them shared, n = 256, elected by corroboration. CIFAR-10 images are shown to ImageNet priors enlarged from 32 x 32 pixels, and flowers of 128 x 128 to CIFAR-10 priors reduced to 32 x 32.`
@@ -85,7 +103,8 @@ const FEW_GOOD: Readonly<Record<DatasetName, readonly string[]>> = {
 const RANDOM = 'random codes'
 const few = (images: DatasetName, key: string, settings: Readonly<Record<string, unknown>>): SwarmSetup =>
   swarmOf(images, `few-${key}`, { participants: participants(FEW_GOOD[images]), ...settings }, FEW_SEEDS)
-const CHOSEN = (images: DatasetName) => POLICIES.map(policy => ({ name: policy, setup: few(images, policy, { policy }) }))
+const CHOSEN = (images: DatasetName) =>
+  POLICIES.map(policy => ({ name: policy, setup: few(images, policy, { policy }) }))
 const BY_HAND = (images: DatasetName) => [
   { name: RANDOM, setup: few(images, 'codes', { alignTo: 'random' }), prior: undefined },
   { name: 'nothing', setup: few(images, 'none', { alignTo: 'none' }), prior: undefined },
@@ -121,7 +140,8 @@ export const references: Figure = {
         ...(prior === undefined ? {} : { prior, figures: figuresOf(results, images, prior) })
       }))
     ])
-    const of = (images: DatasetName, name: string): Row => rows.find(r => r.images === images && r.name === name) ?? { name }
+    const of = (images: DatasetName, name: string): Row =>
+      rows.find(r => r.images === images && r.name === name) ?? { name }
     const priors = (images: DatasetName): Row[] => rows.filter(r => r.images === images && r.prior !== undefined)
     const rhos = FEW_DATASETS.flatMap(images =>
       [
@@ -129,7 +149,10 @@ export const references: Figure = {
           name: `Spearman, ${policy}`,
           pairs: priors(images).map(r => [figureOf(r, policy), Number(r.merged)] as const)
         })),
-        { name: 'Spearman, mean R² to it', pairs: priors(images).map(r => [Number(r.looR2), Number(r.merged)] as const) },
+        {
+          name: 'Spearman, mean R² to it',
+          pairs: priors(images).map(r => [Number(r.looR2), Number(r.merged)] as const)
+        },
         { name: 'Spearman, linear probe', pairs: priors(images).map(r => [Number(r.probe), Number(r.merged)] as const) }
       ].map(({ name, pairs }) => ({ name, images, rho: rhoOf(pairs) }))
     )
@@ -151,14 +174,31 @@ export const references: Figure = {
         const name = SHOWN[images]
         const [good = ''] = FEW_GOOD[images]
         const chosen = (policy: string): Row => of(images, `elected by ${policy}`)
-        const isAbove = (claim: string, a: Row, b: Row) => verdict(`${name}: ${claim}`, Number(a.merged) > Number(b.merged))
+        const isAbove = (claim: string, a: Row, b: Row) =>
+          verdict(`${name}: ${claim}`, Number(a.merged) > Number(b.merged))
         return [
-          falling(`${name}, students: consensus > random codes`, [chosen('consensus'), of(images, `to ${RANDOM}`)], FEW_SEEDS),
-          falling(`${name}, students: corroboration > random codes`, [chosen('corroboration'), of(images, `to ${RANDOM}`)], FEW_SEEDS),
-          falling(`${name}, students: corroboration > consensus`, [chosen('corroboration'), chosen('consensus')], FEW_SEEDS),
+          falling(
+            `${name}, students: consensus > random codes`,
+            [chosen('consensus'), of(images, `to ${RANDOM}`)],
+            FEW_SEEDS
+          ),
+          falling(
+            `${name}, students: corroboration > random codes`,
+            [chosen('corroboration'), of(images, `to ${RANDOM}`)],
+            FEW_SEEDS
+          ),
+          falling(
+            `${name}, students: corroboration > consensus`,
+            [chosen('corroboration'), chosen('consensus')],
+            FEW_SEEDS
+          ),
           isAbove('merged targets: corroboration > predictivity', chosen('corroboration'), chosen('predictivity')),
           isAbove('merged targets: corroboration > random codes', chosen('corroboration'), of(images, `to ${RANDOM}`)),
-          isAbove(`merged targets: the good ${good} as reference > random_conv`, of(images, `to ${good}`), of(images, 'to random_conv'))
+          isAbove(
+            `merged targets: the good ${good} as reference > random_conv`,
+            of(images, `to ${good}`),
+            of(images, 'to random_conv')
+          )
         ]
       }),
       notes: [
@@ -171,7 +211,11 @@ export const references: Figure = {
 // --- internal ---
 
 function merged(results: Results, setup: SwarmSetup): { merged?: number } {
-  const value = mean(results.reports(setup).map(({ probe }) => (probe !== undefined && 'accuracy' in probe ? 100 * probe.accuracy : undefined)))
+  const value = mean(
+    results
+      .reports(setup)
+      .map(({ probe }) => (probe !== undefined && 'accuracy' in probe ? 100 * probe.accuracy : undefined))
+  )
   return value === undefined ? {} : { merged: round(value, 2) }
 }
 

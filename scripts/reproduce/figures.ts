@@ -2,6 +2,7 @@
 import { electionsOfDatasets } from './figures-dataset-elections.ts'
 import { gateOfDatasets } from './figures-dataset-gate.ts'
 import { ACCURACY, falling, firm, NAME, type Figure } from './figure.ts'
+import { checks } from './figures-checks.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { alignment } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
@@ -33,6 +34,7 @@ export const FIGURES: readonly Figure[] = [
   opinions,
   gateOfDatasets,
   electionsOfDatasets,
+  checks,
   students,
   references,
   sizes,
@@ -69,4 +71,4 @@ const extremes: Figure = {
   }
 }
 
-export const QUICK_FIGURES: readonly Figure[] = [extremes, fig5c, attacks]
+export const QUICK_FIGURES: readonly Figure[] = [extremes, fig5c, attacks, checks]

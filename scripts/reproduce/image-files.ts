@@ -189,7 +189,12 @@ async function pixelReader(side: number): Promise<(name: string, bytes: Uint8Arr
   const decoder = await createImageDecoder(DEFAULT_LIMITS)
   return async (name, bytes) => {
     if (side !== CIFAR_SIDE)
-      return await sharp(bytes).resize(side, side, { fit: 'cover' }).toColourspace('srgb').removeAlpha().raw().toBuffer()
+      return await sharp(bytes)
+        .resize(side, side, { fit: 'cover' })
+        .toColourspace('srgb')
+        .removeAlpha()
+        .raw()
+        .toBuffer()
     const image = await decoder.decode(bytes)
     if (image.width !== side || image.height !== side || image.channels !== 3)
       throw new InvalidInputError(`${name} is not a ${side} x ${side} colour image`)

@@ -115,7 +115,10 @@ export function table(head: readonly string[], rows: ReadonlyArray<readonly stri
 
 // --- internal ---
 
-function sectionText({ title, paper, columns, rows, verdicts, notes = [], pictures = [] }: Section, document: Document): string {
+function sectionText(
+  { title, paper, columns, rows, verdicts, notes = [], pictures = [] }: Section,
+  document: Document
+): string {
   return [
     `## ${title}`,
     `Papers: ${paper}.`,
@@ -136,7 +139,10 @@ function sectionText({ title, paper, columns, rows, verdicts, notes = [], pictur
 }
 
 function madeText({ date, command, machine, students, trainingSeconds }: Document): string {
-  const trained = students === 0 ? '' : `, PyTorch ${machine.torch}, ${students} students in ${(trainingSeconds / 60).toFixed(0)} min of training`
+  const trained =
+    students === 0
+      ? ''
+      : `, PyTorch ${machine.torch}, ${students} students in ${(trainingSeconds / 60).toFixed(0)} min of training`
   return `Made ${date} by \`${command}\`: ${machine.cores} cores, ${machine.cpu}, Node ${machine.node}${trained}.`
 }
 

@@ -31,7 +31,12 @@ export function photoSwarm(
   seeds: number = PHOTO_SEEDS
 ): SwarmSetup {
   const base = images === 'flowers' ? FLOWERS : images === 'photos' ? PHOTOS : {}
-  return { name: `${images}-${name}`, images, seeds, settings: { ...base, participants: participants(SIX), ...settings } }
+  return {
+    name: `${images}-${name}`,
+    images,
+    seeds,
+    settings: { ...base, participants: participants(SIX), ...settings }
+  }
 }
 
 export function studentOf({ name, images = 'cifar10', seeds = PHOTO_SEEDS }: SwarmSetup): StudentRun {

@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { InvalidInputError } from '../../src/errors.ts'
-import { loadDatasets, type Dataset } from './datasets.ts'
+import { DATASETS, loadDatasets, type Dataset } from './datasets.ts'
 import { Results, type Figure } from './figure.ts'
 import { FIGURES, QUICK_FIGURES } from './figures.ts'
 import { dataFiles, IMAGE_SETS, writeImageFiles } from './image-files.ts'
@@ -88,7 +88,9 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   if ('missing' in torch && runs.length > 0 && (!quick || isPythonNamed()))
     throw new InvalidInputError(`students need PyTorch: ${torch.missing}. Name a Python that has it with --python`)
   const real =
-    figures.some(f => f.real === true) && !quick ? await realSwarm(data.cifar10, { cache, signal, onProgress }) : undefined
+    figures.some(f => f.real === true) && !quick
+      ? await realSwarm(data.cifar10, { cache, signal, onProgress })
+      : undefined
   // swarms need the labels of photos, which are written with the images
   const used = new Set([...setups, ...runs].map(({ images: set = 'cifar10' }) => set))
   for (const set of IMAGE_SETS) {
@@ -111,10 +113,29 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const accuracies = new Map(zoo.priors.map(p => [p.name, { accuracy: p.probeAccuracy }]))
   const variants = variantsOf({ cache, labels: join(images, 'train.csv') })
   const paces = createPaces(data.flowers, { cache, signal })
-  let loading: Promise<readonly Dataset[]> | undefined
-  const datasets = async (): Promise<readonly Dataset[]> =>
-    await (loading ??= loadDatasets({ data: resolve(values.data), cache: features, signal, onProgress }))
-  const results = new Results({ scale, reports, students, real, zoo: accuracies, variants, paces, datasets })
+  const loading = new Map<string, Promise<Dataset[]>>()
+  const datasets = async (names = DATASETS): Promise<readonly Dataset[]> => {
+    const loaded: Dataset[] = []
+    for (const name of names) {
+      const one =
+        loading.get(name) ??
+        loadDatasets([name], { data: resolve(values.data), cache: features, swarmOnly: quick, signal, onProgress })
+      loading.set(name, one)
+      loaded.push(...(await one))
+    }
+    return loaded
+  }
+  const results = new Results({
+    scale,
+    reports,
+    students,
+    real,
+    zoo: accuracies,
+    variants,
+    paces,
+    datasets,
+    onProgress
+  })
   const sections: Document['sections'][number][] = []
   for (const figure of figures) sections.push({ key: figure.key, section: await figure.section(results) })
   const outcomes = [...students.values()].flat()
@@ -145,7 +166,14 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const json = join(folder ?? import.meta.dirname, 'results.json')
   const made: Page = { text: markdown(document), json: resultsJson(document) }
   const before = document.partial ? await readPage(page, json) : undefined
-  const written = before === undefined ? made : updatePage(before, made, FIGURES.map(f => f.key))
+  const written =
+    before === undefined
+      ? made
+      : updatePage(
+          before,
+          made,
+          FIGURES.map(f => f.key)
+        )
   const drawn = sections.flatMap(({ section }) => section.pictures ?? [])
   const pictures = join(folder ?? import.meta.dirname, 'pictures')
   if (drawn.length > 0) await mkdir(pictures, { recursive: true })
@@ -167,7 +195,9 @@ async function readPage(page: string, json: string): Promise<Page | undefined> {
       throw error
     })
   const [text, tables] = [await read(page), await read(json)]
-  return text === undefined || tables === undefined ? undefined : { text, json: resultsJsonSchema.parse(JSON.parse(tables)) }
+  return text === undefined || tables === undefined
+    ? undefined
+    : { text, json: resultsJsonSchema.parse(JSON.parse(tables)) }
 }
 
 /** Students or, without PyTorch, the linear probe of the merged targets that `coopt simulate` reports. */

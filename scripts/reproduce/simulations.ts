@@ -75,10 +75,13 @@ export async function runSimulations(
     })
   }
   // configurations of one draw (seed and shared rows) share work: they stay together
-  const groups = [...Map.groupBy(
+  const groups = [
+    ...Map.groupBy(
       missing,
-      ({ setup, seed }) => `${setup.images} ${seed} ${String(setup.settings.shared)} ${String(setup.settings.dimension)}`
-    ).values()]
+      ({ setup, seed }) =>
+        `${setup.images} ${seed} ${String(setup.settings.shared)} ${String(setup.settings.dimension)}`
+    ).values()
+  ]
   const [first = [], ...rest] = groups
   await runPart(first, 0)
   const queue = rest.map((part, i) => ({ part, index: i + 1 }))

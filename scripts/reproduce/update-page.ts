@@ -10,7 +10,10 @@ export interface Page {
 }
 
 export const resultsJsonSchema = z.looseObject({
-  tables: z.record(z.string(), z.looseObject({ title: z.string(), verdicts: z.array(z.looseObject({ outcome: z.string() })) }))
+  tables: z.record(
+    z.string(),
+    z.looseObject({ title: z.string(), verdicts: z.array(z.looseObject({ outcome: z.string() })) })
+  )
 })
 
 /** `order`: keys of all figures; sections of others come last. Throws `InvalidInputError` if a table of `before` has no section. */
@@ -25,7 +28,9 @@ export function updatePage(before: Page, made: Page, order: readonly string[]): 
     if (table === undefined) continue
     const section = (made.json.tables[key] === undefined ? old : fresh).get(table.title)
     if (section === undefined)
-      throw new InvalidInputError(`results.json has a table "${table.title}", RESULTS.md has no such section: make all figures again`)
+      throw new InvalidInputError(
+        `results.json has a table "${table.title}", RESULTS.md has no such section: make all figures again`
+      )
     tables[key] = table
     parts.push(section)
   }

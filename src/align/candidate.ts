@@ -39,6 +39,11 @@ export interface Ranked {
   readonly reason?: string
   /** Set when the only obstacle is that this electable candidate has the same targets: it is the same prior, so its work is worth as much */
   readonly sameAs?: string
+  /**
+   * The distinct prior that this one is: the lowest CID, as text, of all targets that are linear maps of each other (predictivity.ts). Only where the
+   * manifest has checks counted by priors, and for candidates that are electable or the same as one that is.
+   */
+  readonly distinct?: string
 }
 
 /** The elected reference. `cid` names its matrix; `matrix` holds it if the policy computed it, because then no peer has published it. */
@@ -88,7 +93,7 @@ export function createElectionMemo(): ElectionMemo {
   return { ...createPredictivityMemo(), corroboration: createCorroborationMemo() }
 }
 
-export type Rules = Pick<Manifest, 'election' | 'seed'>
+export type Rules = Pick<Manifest, 'election' | 'seed' | 'acceptance'>
 
 /** By UTF-16 code units: the same on every machine, unlike a locale's order. */
 export function compareText(a: string, b: string): number {

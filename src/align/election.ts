@@ -16,7 +16,7 @@ import {
   type Rules
 } from './candidate.ts'
 import { round6 } from './gate.ts'
-import { POLICIES } from './policies.ts'
+import { distinctGroups, POLICIES } from './policies.ts'
 
 /** Elect under the manifest's policy. Same set of candidates, same result. */
 export function elect(
@@ -30,6 +30,10 @@ export function elect(
   const electable = new Set(sorted.flatMap(c => (reasons.has(c.key) ? [] : [c.key])))
   const admissible = sorted.filter(c => c.assessment.admissible)
   const figures = policy.figures(manifest, admissible, electable, memo)
+  const groups =
+    manifest.acceptance?.voters === 'priors'
+      ? distinctGroups(admissible, electable, manifest, memo)
+      : new Map<string, string>()
 
   const ranking = sorted.map((c): Ranked => {
     const figure = figures.get(c.key)
@@ -38,7 +42,13 @@ export function elect(
     const reason = reasons.get(c.key) ?? (figure === undefined ? 'its targets are not available locally' : undefined)
     const head = { key: c.key, author: c.author, ...known, electable: reason === undefined }
     const sameAs = copies.get(c.key)
-    return { ...head, ...(reason === undefined ? {} : { reason }), ...(sameAs === undefined ? {} : { sameAs }) }
+    const distinct = reason === undefined || sameAs !== undefined ? groups.get(c.targetsCid.toString()) : undefined
+    return {
+      ...head,
+      ...(reason === undefined ? {} : { reason }),
+      ...(sameAs === undefined ? {} : { sameAs }),
+      ...(distinct === undefined ? {} : { distinct })
+    }
   })
   ranking.sort((a, b) => Number(b.electable) - Number(a.electable) || a.value - b.value || compareText(a.key, b.key))
   const byKey = new Map(sorted.map(c => [c.key, c]))

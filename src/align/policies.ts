@@ -14,7 +14,7 @@ import {
 } from './candidate.ts'
 import { corroboration } from './corroboration.ts'
 import { consensus, consensusSize, hasConsensus } from './consensus.ts'
-import { distinctPriors, predictivity, type PredictivityCandidate } from './predictivity.ts'
+import { distinctPriors, predictivity, priorGroups, type PredictivityCandidate } from './predictivity.ts'
 
 /** The paper's policy, behind the gate: the lowest recomputed uniform value. */
 export const uniformityPolicy: ElectionPolicy = {
@@ -80,6 +80,20 @@ export const POLICIES: Record<Manifest['election']['policy'], ElectionPolicy> = 
   corroboration: corroborationPolicy,
   predictivity: predictivityPolicy,
   consensus: consensusPolicy
+}
+
+/** By CID of the targets, as text: the distinct prior of each electable candidate whose matrix is available. */
+export function distinctGroups(
+  admissible: readonly Candidate[],
+  electable: ReadonlySet<string>,
+  { seed }: Rules,
+  memo: ElectionMemo
+): Map<string, string> {
+  return priorGroups(
+    judgedTargets(admissible, key => electable.has(key)),
+    seed,
+    memo
+  )
 }
 
 // --- internal ---

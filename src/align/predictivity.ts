@@ -93,6 +93,30 @@ export function distinctPriors(
   return compare(candidates, seed, memo).leaders.map(({ id }) => id)
 }
 
+/**
+ * By id, the distinct prior that each candidate which votes and has every row is a copy or linear equivalent of. Above `MAX_PANEL` candidates only
+ * those of the panel and their equivalents have one: keys are free, and each costs a comparison with all.
+ */
+export function priorGroups(
+  candidates: readonly PredictivityCandidate[],
+  seed: Uint8Array,
+  memo: PredictivityMemo = createPredictivityMemo()
+): Map<string, string> {
+  const { inside, outside, leaders, figures, isSame } = compare(candidates, seed, memo)
+  const groups = new Map<string, string>()
+  const place = (candidate: PredictivityCandidate): void => {
+    const leader = leaders.find(one => isSame(candidate, one))
+    if (leader !== undefined && candidate.votes) groups.set(candidate.id, leader.id)
+  }
+  inside.forEach(place)
+  for (let from = 0; from < outside.length; from += VISITORS) {
+    const visitors = outside.slice(from, from + VISITORS)
+    figures.prepare(visitors)
+    visitors.forEach(place)
+  }
+  return groups
+}
+
 // --- internal ---
 
 interface Comparison {

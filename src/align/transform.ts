@@ -141,7 +141,7 @@ export async function applyTransform(transform: Transform, raw: Matrix32, gemm: 
 
 // --- internal ---
 
-async function leaveOneOut(solver: RidgeSolver, y: Matrix64, lambda: number): Promise<Matrix64> {
+export async function leaveOneOut(solver: RidgeSolver, y: Matrix64, lambda: number): Promise<Matrix64> {
   const { fitted, leverages } = await solver.fit(lambda)
   const residuals = zeros(y.rows, y.columns)
   for (let i = 0; i < y.rows; i++) {

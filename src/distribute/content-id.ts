@@ -8,10 +8,16 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { create as createDigest } from 'multiformats/hashes/digest'
+import { equalBytes } from '../codec.ts'
 
 /** CIDv1 raw sha2-256 of `bytes`. */
 export async function contentId(bytes: Uint8Array): Promise<CID> {
   return CID.createV1(raw.code, await sha256.digest(bytes))
+}
+
+/** Does `cid`, of sha2-256, name these bytes? */
+export async function isNamed(cid: CID, bytes: Uint8Array): Promise<boolean> {
+  return cid.multihash.code === sha256.code && equalBytes((await sha256.digest(bytes)).digest, cid.multihash.digest)
 }
 
 /** The sample id (CIDv1 raw, base32 text) whose sha2-256 digest is `digest` (32 bytes). */

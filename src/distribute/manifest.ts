@@ -58,6 +58,9 @@ const file = z.strictObject({ cid, bytes: count, dagBytes: count })
 /** What a minor version may add to the rules of a swarm; an allow-list of 1,000 keys would fit. */
 export const MAX_MANIFEST_EXTENSION_BYTES = 65_536
 
+/** Each of them costs an inference of some rows of every partition, and a copy of every shard. */
+const MAX_QUORUM = 16
+
 /** Names in `crit` that this version understands. */
 const UNDERSTOOD: ReadonlySet<string> = new Set()
 
@@ -124,6 +127,17 @@ export const manifestSchema = z.strictObject({
     recordBytes: z.number().int().min(65_536).max(1_073_741_824)
   }),
   admission: z.union([z.literal('open'), z.array(bytesOf(PEER_KEY_BYTES)).min(1).max(4096)]),
+  /** What it takes for work to be finished (merge/confirmation.ts). Omitted where records of the author alone finish it. */
+  acceptance: z
+    .strictObject({
+      /** Members other than the author that must hold the shard, and that must find its targets plausible */
+      quorum: z.number().int().min(1).max(MAX_QUORUM),
+      /** Whose checks count: one for each distinct eligible prior, or one for each admitted key */
+      voters: z.enum(['priors', 'members']),
+      /** Keys that count as well, whatever their prior */
+      checkers: z.array(bytesOf(PEER_KEY_BYTES)).min(1).max(64).optional()
+    })
+    .optional(),
   /** What later versions add (src/extension.ts) */
   ext: extensionsOf(MAX_MANIFEST_EXTENSION_BYTES),
   /** Names in `ext` that a participant must understand, ascending */
@@ -206,6 +220,8 @@ function check(value: unknown): Manifest {
   const rows = m.partitions.reduce((sum, p) => sum + p.rows, 0)
   if (rows !== m.samples)
     throw new InvalidManifestError(`the partitions hold ${rows} rows, the manifest says ${m.samples}`)
+  if (m.acceptance?.voters === 'members' && m.admission === 'open')
+    throw new InvalidManifestError('each member counts as a checker only where the members are listed')
   if (m.shared.rows * m.dimension * 4 > MAX_MATRIX_BYTES) {
     throw new InvalidManifestError(
       `${m.shared.rows} shared rows of ${m.dimension} dimensions are over ${MAX_MATRIX_BYTES} bytes: use fewer of either`

@@ -6,6 +6,7 @@
 import type { Swarm } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
+import { checksSection, localViewNotice } from './card-checks.ts'
 import { cardHeader, shardTotals } from './card-header.ts'
 import { CITATION } from './citation.ts'
 import { assessmentKey, qualityKey, type Evidence, type SwarmView } from './views.ts'
@@ -25,7 +26,7 @@ export function datasetCard(
   return `${cardHeader(manifest, totals)}
 # ${escapeMarkdown(manifest.name)}
 
-${view.rows} images with training targets of ${manifest.dimension} dimensions, made by collaborative data optimization
+${localViewNotice(view.acceptance)}${view.rows} images with training targets of ${manifest.dimension} dimensions, made by collaborative data optimization
 (CoOpt, [arXiv 2505.14117](https://arxiv.org/abs/2505.14117)): ${priors} independent prior${priors === 1 ? '' : 's'}, ${view.chosen.size} of ${total} partitions${view.complete ? '' : ' so far (provisional)'}.
 
 | column | type | meaning |
@@ -62,8 +63,7 @@ rows = duckdb.execute("SELECT count(*), count(target) FROM read_parquet(?)", [FI
 
 In a copy on disk (\`ipfs get CID\`), \`load_dataset("DIRECTORY")\` takes the files from the head of this card, and \`croissant.json\`
 describes them for everything that reads Croissant. The key-value metadata of each file names its swarm, partition, reference and prior.
-
-## How it was made
+${checksSection(manifest, view)}## How it was made
 
 The publisher \`${peerIdOf(manifest.publisher)}\` divided ${manifest.samples} images into ${total} partitions and drew ${manifest.shared.rows} of them as a shared set.
 Each participant below ran a model of its own, its prior, on the shared set and on partitions, and published only what it gave: targets of
@@ -107,7 +107,9 @@ function shardCount(total: number): string {
 
 /** The partitions that have a shard, in Python. */
 function partitionList(view: SwarmView, total: number): string {
-  return view.complete ? `range(${total})` : `[${[...view.chosen.keys()].sort((a, b) => a - b).join(', ')}]`
+  return view.chosen.size === total
+    ? `range(${total})`
+    : `[${[...view.chosen.keys()].sort((a, b) => a - b).join(', ')}]`
 }
 
 function scoreRow(score: SignedRecord<Score>, evidence: Evidence, view: SwarmView): string {

@@ -14,6 +14,8 @@ import { trustOf } from '../publish/bundle.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
 import { shardTotals } from './card-header.ts'
 import { CITATION } from './citation.ts'
+import { isLocal, LOCAL_VIEW_FILE } from './local-view.ts'
+import { PARTITION_COLUMNS, PARTITIONS_FILE } from './partition-table.ts'
 import type { SwarmView } from './views.ts'
 
 /**
@@ -36,7 +38,7 @@ export function croissant(
     '@type': 'sc:Dataset',
     conformsTo: 'http://mlcommons.org/croissant/1.1',
     name: manifest.name,
-    description: `${view.rows} images with training targets of ${manifest.dimension} dimensions, made by collaborative data optimization (CoOpt).`,
+    description: `${isLocal(view.acceptance) ? 'A local view, not the dataset of its swarm: ' : ''}${view.rows} images with training targets of ${manifest.dimension} dimensions, made by collaborative data optimization (CoOpt).`,
     url: `ipfs://${id}`,
     license: [...new Set([manifest.license ?? 'unknown', ...priors.flatMap(({ body }) => body.prior.license ?? [])])],
     citeAs: CITATION,
@@ -50,6 +52,7 @@ export function croissant(
         '@type': 'cr:FileObject',
         '@id': name,
         name,
+        ...(DESCRIPTIONS.has(name) ? { description: DESCRIPTIONS.get(name) } : {}),
         contentUrl: name,
         contentSize: `${bytes.byteLength} B`,
         encodingFormat: MEDIA_TYPES.get(name) ?? 'application/octet-stream',
@@ -58,7 +61,10 @@ export function croissant(
       // a set of no files would not be valid
       ...(paths.length === 0 ? [] : [shards(paths, trustText(view))])
     ],
-    recordSet: paths.length === 0 ? [] : [recordSet(manifest.dimension, dtype)]
+    recordSet: [
+      ...(paths.length === 0 ? [] : [recordSet(manifest.dimension, dtype)]),
+      ...(made.has(PARTITIONS_FILE) ? [partitionSet()] : [])
+    ]
   }
   return `${JSON.stringify(value, undefined, 2)}\n`
 }
@@ -73,7 +79,17 @@ const PARQUET = 'application/x-parquet'
 /** https://www.iana.org/assignments/media-types: the manifest's signed envelope is dag-cbor, the records a CAR of version 1. */
 const MEDIA_TYPES: ReadonlyMap<string, string> = new Map([
   ['manifest.cbor', 'application/vnd.ipld.dag-cbor'],
-  ['records.car', 'application/vnd.ipld.car']
+  ['records.car', 'application/vnd.ipld.car'],
+  [PARTITIONS_FILE, 'text/csv'],
+  [LOCAL_VIEW_FILE, 'application/json']
+])
+
+const DESCRIPTIONS: ReadonlyMap<string, string> = new Map([
+  [
+    PARTITIONS_FILE,
+    'by partition: whose work it is, who holds it, who checked it and how, and whether it is confirmed'
+  ],
+  [LOCAL_VIEW_FILE, 'this is a local view and not the dataset of its swarm: the rule by which work was left out']
 ])
 
 /** Which partitions can be checked by running a prior again; undefined if none can. */
@@ -113,6 +129,22 @@ const recordSet = (dimension: number, dtype: 'float32' | 'float16') => ({
       'how much of the reference the target claims to know, from 0 to 1; 0 without a target'
     )
   ]
+})
+
+const partitionSet = () => ({
+  '@type': 'cr:RecordSet',
+  '@id': 'partitions',
+  name: 'partitions',
+  description: 'Rows of a shard belong to the line with the name of its file.',
+  key: { '@id': 'partitions/partition' },
+  field: PARTITION_COLUMNS.map(([name, dataType, description]) => ({
+    '@type': 'cr:Field',
+    '@id': `partitions/${name}`,
+    name,
+    description,
+    dataType,
+    source: { fileObject: { '@id': PARTITIONS_FILE }, extract: { column: name } }
+  }))
 })
 
 const column = (name: string, dataType: string, description: string, more: Readonly<Record<string, unknown>> = {}) => ({

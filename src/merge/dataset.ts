@@ -7,8 +7,9 @@
  *   croissant.json                         the same for programs
  *   data/train-00000-of-00016.parquet      the chosen shard of each finished partition (missing ones are left out)
  *   manifest.cbor                          the signed manifest
- *   records.car                            the chosen records, every admissible score and the proofs of equivocation that bar
- *                                          one from election, so that anyone can replay
+ *   records.car                            what anyone needs to replay the view (replay-records.ts)
+ *   partitions.csv                         by partition, who holds and checked it; only where work has to be confirmed
+ *   local-view.json                        the rule of a local view (local-view.ts); the dataset of a swarm has none
  *   priors/<bundle CID>/                   the reexecutable ones of the priors behind targets or reference; no folder if there are none
  *   evidence/shared.parquet                the shared set S_X
  *   evidence/reference-features.f32        what the gate judges against
@@ -21,14 +22,15 @@ import { cborCid, compareBytes, rawCid } from '../codec.ts'
 import { directoryNode, type DirectoryEntry } from '../distribute/unixfs-directory.ts'
 import { buildTree, IMPORT, importBytes, type ContentFile } from '../distribute/unixfs-import.ts'
 import type { Swarm } from '../distribute/manifest.ts'
-import { peerIdOf } from '../peer-key.ts'
 import type { Score, SignedRecord } from '../publish/record.ts'
 import { datasetCard } from './card.ts'
-import { countedScores } from './counted-scores.ts'
 import { croissant } from './croissant.ts'
+import { isLocal, LOCAL_VIEW_FILE, localViewBytes } from './local-view.ts'
+import { PARTITIONS_FILE, partitionTable } from './partition-table.ts'
 import type { RecordSet } from './record-set.ts'
+import { admissibleScores, replayRecords } from './replay-records.ts'
 import { shardName, targetsName } from './shard-name.ts'
-import { isAdmissible, type Evidence, type SwarmView } from './views.ts'
+import type { Evidence, SwarmView } from './views.ts'
 
 export interface MergedDataset {
   readonly root: CID
@@ -36,7 +38,7 @@ export interface MergedDataset {
   readonly blocks: ReadonlyArray<{ cid: CID; bytes: Uint8Array }>
   /** The small files of the top level, by name */
   readonly files: ReadonlyMap<string, Uint8Array>
-  /** True while partitions are missing: a later merge will have another root */
+  /** True while partitions are missing or not confirmed: a later merge will have another root */
   readonly provisional: boolean
   /** Finished partitions / all partitions, 0 … 1 */
   readonly coverage: number
@@ -69,9 +71,7 @@ export async function mergeDataset(
 
   const chosen = [...view.chosen.values()].sort((a, b) => a.partition - b.partition)
   const scores = admissibleScores(set, evidence)
-  const records = new Map<string, SignedRecord>(scores.map(score => [score.key, score]))
-  for (const { result, alignment } of chosen) records.set(result.key, result).set(alignment.key, alignment)
-  for (const record of equivocationProofs(set, scores)) records.set(record.key, record)
+  const records = replayRecords(set, scores, view) // before anything else can enter the set
 
   const matrixBytes = manifest.shared.rows * manifest.dimension * 4
   const evidenceFiles: DirectoryEntry[] = [
@@ -87,11 +87,14 @@ export async function mergeDataset(
   const bundles = bundlesOf(scores, view)
   const priors = bundles.length === 0 ? [] : [{ name: 'priors', file: directory(bundles) }]
 
-  const replay = new Map([
+  const made = new Map([
     ['manifest.cbor', swarm.bytes],
-    ['records.car', recordsCar(swarm, [...records.values()])]
+    ['records.car', recordsCar(swarm, records)]
   ])
-  const described = croissant(swarm, scores, view, replay)
+  const { acceptance, confirmation } = view
+  if (confirmation !== undefined) made.set(PARTITIONS_FILE, new TextEncoder().encode(partitionTable(swarm, view)))
+  if (isLocal(acceptance)) made.set(LOCAL_VIEW_FILE, localViewBytes(acceptance))
+  const described = croissant(swarm, scores, view, made)
   const root = directory([
     {
       name: 'data',
@@ -106,7 +109,7 @@ export async function mergeDataset(
     ...priors,
     await small('README.md', new TextEncoder().encode(datasetCard(swarm, scores, evidence, view))),
     await small('croissant.json', new TextEncoder().encode(described)),
-    ...(await Promise.all([...replay].map(async ([name, bytes]) => await small(name, bytes))))
+    ...(await Promise.all([...made].map(async ([name, bytes]) => await small(name, bytes))))
   ])
   return {
     root: root.cid,
@@ -118,31 +121,7 @@ export async function mergeDataset(
   }
 }
 
-/** Counted scores that passed the gate, in the order of their ids: the candidates of the election, and all that a replay needs */
-export function admissibleScores(set: RecordSet, evidence: Evidence) {
-  return countedScores(set)
-    .filter(score => isAdmissible(score, evidence))
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
-}
-
 // --- internal ---
-
-/** For each author of `scores` that signed two records under one sequence number, the two with the lowest such number. */
-function equivocationProofs(set: RecordSet, scores: ReadonlyArray<SignedRecord<Score>>): SignedRecord[] {
-  const equivocators = set.equivocators()
-  const barred = new Set(scores.map(score => peerIdOf(score.body.author)).filter(author => equivocators.has(author)))
-  const first = new Map<string, { seq: number; records: SignedRecord[] }>()
-  const seen = new Map<string, SignedRecord>()
-  for (const record of barred.size === 0 ? [] : set.records()) {
-    const author = peerIdOf(record.body.author)
-    if (!barred.has(author)) continue
-    const { seq } = record.body
-    const other = seen.get(`${author} ${seq}`)
-    if (other === undefined) seen.set(`${author} ${seq}`, record)
-    else if (seq < (first.get(author)?.seq ?? Infinity)) first.set(author, { seq, records: [other, record] })
-  }
-  return [...first.values()].flatMap(({ records }) => records)
-}
 
 /** Bundles of the priors in the dataset, each once, named by their CIDs: names given by people never become names of files. */
 function bundlesOf(scores: ReadonlyArray<SignedRecord<Score>>, view: SwarmView): DirectoryEntry[] {

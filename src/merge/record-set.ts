@@ -188,12 +188,16 @@ interface Views {
 function index(records: Iterable<SignedRecord>): Views {
   const views: Views = {
     all: [...records].sort(compareRecords),
-    types: { score: [], result: [], alignment: [] },
+    types: { score: [], result: [], alignment: [], check: [] },
     partitions: new Map()
   }
   for (const record of views.all) {
     if (isOf('score', record)) {
       views.types.score.push(record)
+      continue
+    }
+    if (isOf('check', record)) {
+      views.types.check.push(record)
       continue
     }
     if (isOf('result', record)) views.types.result.push(record)

@@ -12,6 +12,7 @@ import { MAX_Z, type Manifest } from '../distribute/manifest.ts'
 import { greatest, least } from '../extremes.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Result, Score, SignedRecord } from '../publish/record.ts'
+import { confirmationOf, type Acceptance, type Confirmation, type Standing } from './confirmation.ts'
 import { countedScores } from './counted-scores.ts'
 import type { RecordSet } from './record-set.ts'
 
@@ -40,6 +41,8 @@ export interface Choice {
   readonly score: SignedRecord<Score>
   readonly result: SignedRecord<Result>
   readonly alignment: SignedRecord<Alignment>
+  /** What others found in it; absent in swarms whose manifest asks for no checks */
+  readonly standing?: Standing
 }
 
 /** Raw targets that their own author has not aligned to the current reference yet. */
@@ -61,9 +64,19 @@ export interface SwarmView {
   readonly missing: readonly number[]
   /** Partitions that have work, but no result for all of their rows (human labels may cover only some): ascending */
   readonly incomplete: readonly number[]
+  /** Chosen work that is not confirmed, ascending by partition; empty in swarms without checks */
+  readonly unconfirmed: readonly number[]
+  /** By partition, the work that would be chosen if it were confirmed, the best first: what members should check */
+  readonly contenders: ReadonlyMap<number, readonly Choice[]>
+  /** By partition, work that counts as refuted, the best first: not chosen, and worth a look by members that have not judged it */
+  readonly refuted: ReadonlyMap<number, readonly Choice[]>
   /** Rows that have a target in the chosen shards */
   readonly rows: number
+  /** Has every partition work, confirmed where the manifest asks for it? */
   readonly complete: boolean
+  /** The rule that was applied, and what it was applied to */
+  readonly acceptance?: Acceptance
+  readonly confirmation?: Confirmation
 }
 
 /** An alignment's claims may differ from the exact figures only by the rounding of faster kernels. */
@@ -110,10 +123,17 @@ export function candidatesOf(set: RecordSet, evidence: Evidence): Candidate[] {
  * onto the elected reference, its claims equal the recomputed figures, and these are above the manifest's floor.
  *
  * Of several alignments of one partition the one with the most rows is chosen (a human prior may lack some), then the one whose prior has the best
- * value under the election policy. Priors that cannot be elected (human, equivocator) have no value; copies of a prior have the same value. Priors
+ * value under the election policy. Where the manifest asks for checks (`acceptance`), refuted work does not exist and confirmed work goes before other
+ * work (confirmation.ts). Priors that cannot be elected (human, equivocator) have no value; copies of a prior have the same value. Priors
  * within the manifest's margin are equally good; then an alignment by the result's own author takes precedence, then the lowest record id.
  */
-export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, election: Election): SwarmView {
+export function viewOf(
+  manifest: Manifest,
+  set: RecordSet,
+  evidence: Evidence,
+  election: Election,
+  acceptance: Acceptance | undefined = manifest.acceptance
+): SwarmView {
   const values = electedValues(election)
   const scores = new Map(countedScores(set).map(score => [score.key, score]))
   const results = new Map<string, Omit<Pending, 'byOthers'>>()
@@ -123,22 +143,50 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
     if (score === undefined || !sameKey(score, record) || !isAdmissible(score, evidence)) continue
     results.set(record.key, { partition: record.body.partition, score, result: record })
   }
+  const confirmation =
+    acceptance === undefined ? undefined : confirmationOf(manifest, acceptance, set, election, new Map(results))
+  const implausible = new Map<string, Omit<Pending, 'byOthers'>>()
+  for (const [key, work] of results) {
+    if (confirmation?.isRefuted(work.result) !== true) continue
+    results.delete(key)
+    implausible.set(key, work)
+  }
 
   const choices = new Map<number, Choice[]>()
+  const refuted = new Map<number, Choice[]>()
   const aligned = new Map<string, boolean>() // result -> by its own author?
   const reference = election.reference?.cid
   for (const record of reference === undefined ? [] : set.records()) {
     if (!isAlignment(record) || reference === undefined || !record.body.reference.equals(reference)) continue
-    const work = results.get(record.body.result.toString())
+    const key = record.body.result.toString()
+    const work = results.get(key) ?? implausible.get(key)
     if (work === undefined || work.partition !== record.body.partition) continue
     const quality = evidence.qualities.get(qualityKey(work.score.body.targets, reference))
     if (quality === undefined || !isAcceptable(manifest, record, quality)) continue
+    const standing = confirmation?.standing(work.result, record)
+    const choice = { ...work, alignment: record, ...(standing === undefined ? {} : { standing }) }
+    if (standing?.state === 'refuted') {
+      append(refuted, work.partition, choice)
+      continue
+    }
     aligned.set(work.result.key, aligned.get(work.result.key) === true || sameKey(work.result, record))
-    append(choices, work.partition, { ...work, alignment: record })
+    append(choices, work.partition, choice)
   }
 
   const chosen = new Map<number, Choice>()
-  for (const [partition, list] of choices) chosen.set(partition, choose(list, values, manifest.election.margin))
+  const contenders = new Map<number, readonly Choice[]>()
+  for (const [partition, list] of choices) {
+    const confirmed = list.filter(isConfirmed)
+    const takes = confirmed.length > 0 ? confirmed : acceptance?.strict === true ? [] : list
+    if (takes.length > 0) chosen.set(partition, choose(takes, values, manifest.election.margin))
+    const better = aheadOf(list, values, manifest.election.margin)
+    if (better.length > 0) contenders.set(partition, better)
+  }
+  for (const [partition, list] of refuted) refuted.set(partition, aheadOf(list, values, manifest.election.margin))
+  const unconfirmed = [...chosen.values()]
+    .filter(choice => !isConfirmed(choice))
+    .map(({ partition }) => partition)
+    .sort((a, b) => a - b)
   const pending = new Map<number, Pending[]>()
   const mostRows = new Map<number, number>() // partition -> rows of its fullest result
   for (const work of results.values()) {
@@ -155,7 +203,23 @@ export function viewOf(manifest: Manifest, set: RecordSet, evidence: Evidence, e
   }
   let rows = 0
   for (const { result } of chosen.values()) rows += result.body.present
-  return { election, chosen, pending, missing, incomplete, rows, complete: chosen.size === manifest.partitions.length }
+  const complete = chosen.size === manifest.partitions.length && unconfirmed.length === 0
+  const by = acceptance === undefined ? {} : { acceptance }
+  const found = confirmation === undefined ? {} : { confirmation }
+  return {
+    election,
+    chosen,
+    pending,
+    missing,
+    incomplete,
+    unconfirmed,
+    contenders,
+    refuted,
+    rows,
+    complete,
+    ...by,
+    ...found
+  }
 }
 
 /**
@@ -208,6 +272,27 @@ function isHopeless(
   if (reference === undefined) return false
   const quality = evidence.qualities.get(qualityKey(work.score.body.targets, reference))
   return quality !== undefined && belowFloor(manifest, quality) !== undefined
+}
+
+/** In a swarm without checks everything is. */
+function isConfirmed({ standing }: Choice): boolean {
+  return standing === undefined || standing.state === 'confirmed'
+}
+
+/** Authors of work on one partition that are looked at: more would only be those of an attack. */
+const MAX_CONTENDERS = 32
+
+/** The work that would be chosen before all confirmed work, the best first; of each author one, so that none hides the others. */
+function aheadOf(list: readonly Choice[], values: ReadonlyMap<string, number>, margin: number): Choice[] {
+  let left = list
+  const out: Choice[] = []
+  while (left.length > 0 && out.length < MAX_CONTENDERS) {
+    const best = choose(left, values, margin)
+    if (isConfirmed(best)) break
+    out.push(best)
+    left = left.filter(choice => !sameKey(choice.result, best.result))
+  }
+  return out
 }
 
 /** Most rows, then the best prior; within the margin of the best, author before others, then the lowest record id: a total order. */

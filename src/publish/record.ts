@@ -8,6 +8,7 @@
  *   score      my prior's targets on the shared set are at this CID
  *   result     my raw targets of a partition are at this CID
  *   alignment  those raw targets, aligned to that reference, make this shard
+ *   check      I hold that shard and looked at it: this is what I found
  *
  * A record of any other type comes from a later version. Its head is checked, it is kept, counted against the quota and passed on, and views ignore
  * it. So nodes of different versions hold the same set and agree on equivocators and on the merged dataset. The same holds for extensions of a known
@@ -104,9 +105,48 @@ export const alignmentSchema = z.strictObject({
   ext
 })
 
-export const recordSchema = z.discriminatedUnion('type', [scoreSchema, resultSchema, alignmentSchema])
+/**
+ * What its author found in a shard of somebody else. Of several by one author about one alignment the one with the highest sequence number is
+ * valid; an opinion is about the result, and holds for its other alignments too.
+ */
+export const checkSchema = z.strictObject({
+  ...head,
+  type: z.literal('check'),
+  partition: count,
+  /** The record id of the alignment */
+  alignment: cid,
+  /** The record id of the alignment's result */
+  result: cid,
+  /**
+   * `sound`: I hold raw targets and shard, they have the form that their records say, the shard's images are the partition's, its targets T(raw).
+   * `wrong`: I hold them, and one of these does not hold. `lost`: nobody I know sends me the shard or the raw targets.
+   */
+  shard: z.enum(['sound', 'wrong', 'lost']),
+  /** Are the raw targets those of the images? Compared on rows drawn after they were published (publish/plausibility.ts) */
+  opinion: z
+    .strictObject({
+      /** With what: the author's own prior, or the bundle of the prior that is said to have made them */
+      by: z.enum(['prior', 'rerun']),
+      /** The record id of the score of that prior */
+      score: cid,
+      /** From which the rows were drawn */
+      seed: z.custom<Uint8Array>(v => v instanceof Uint8Array && v.byteLength === 32, 'not a seed of 32 bytes'),
+      /** Rows drawn, k */
+      rows: count,
+      /** Targets of these rows by that prior: a row-major little-endian float32 matrix, k x n */
+      targets: cid,
+      /** By `prior`: the statistic, and what it is for an honest author. By `rerun`: the greatest distance relative to a row's length, and 0. */
+      z: finite,
+      expected: finite,
+      verdict: z.enum(['plausible', 'implausible', 'abstain'])
+    })
+    .optional(),
+  ext
+})
 
-const KNOWN_TYPES: ReadonlySet<string> = new Set(['score', 'result', 'alignment'])
+export const recordSchema = z.discriminatedUnion('type', [scoreSchema, resultSchema, alignmentSchema, checkSchema])
+
+const KNOWN_TYPES: ReadonlySet<string> = new Set(['score', 'result', 'alignment', 'check'])
 
 /** Valid type names of later versions. `lease` is signed for another purpose and is never a record. */
 const unknownSchema = z
@@ -116,8 +156,9 @@ const unknownSchema = z
 export type Score = z.infer<typeof scoreSchema>
 export type Result = z.infer<typeof resultSchema>
 export type Alignment = z.infer<typeof alignmentSchema>
+export type Check = z.infer<typeof checkSchema>
 /** The record types of this version. */
-export type RecordBody = Score | Result | Alignment
+export type RecordBody = Score | Result | Alignment | Check
 
 /** A record of a type that this version does not know: its head and the name of its type. */
 export interface UnknownRecord {
@@ -262,6 +303,14 @@ function checkRanges(body: RecordBody | UnknownRecord, manifest: Manifest): void
   if (body.type === 'result') {
     if (body.present < 1 || body.present > partition.rows)
       throw outOfRange(`targets for ${body.present} of ${partition.rows} rows`)
+    return
+  }
+  if (body.type === 'check') {
+    const rows = body.opinion?.rows
+    if (rows !== undefined && (rows < 1 || rows > partition.rows))
+      throw outOfRange(`an opinion on ${rows} of ${partition.rows} rows`)
+    if (body.opinion !== undefined && body.shard === 'lost')
+      throw outOfRange('an opinion on targets that its author could not fetch')
     return
   }
   if (body.lambda < 0) throw outOfRange(`lambda ${body.lambda}`)

@@ -4,7 +4,7 @@ import type { CID } from 'multiformats/cid'
 import { cborCid, encodeCbor, pbCid, rawCid } from '../../src/codec.ts'
 import { text, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { Lease } from '../../src/publish/lease.ts'
-import type { Alignment, RecordBody, Result, Score, SignedRecord } from '../../src/publish/record.ts'
+import type { Alignment, Check, RecordBody, Result, Score, SignedRecord } from '../../src/publish/record.ts'
 import { testCid, testPeer } from './swarm-factory.ts'
 import { testAssessment, testQuality } from './test-evidence.ts'
 
@@ -137,8 +137,36 @@ export const anyAlignment = ({ id, manifest }: Swarm): fc.Arbitrary<Alignment> =
       return { v: 1, swarm: id, type: 'alignment', ...body, bytes, dagBytes: bytes + tree }
     })
 
+export const anyCheck = ({ id, manifest }: Swarm): fc.Arbitrary<Check> =>
+  fc
+    .record(
+      {
+        author: author(),
+        seq: seq(manifest),
+        partition: fc.nat(manifest.partitions.length - 1),
+        alignment: anyCid(),
+        result: anyCid(),
+        shard: fc.constantFrom('sound' as const, 'wrong' as const),
+        opinion: fc.record({
+          by: fc.constantFrom('prior' as const, 'rerun' as const),
+          score: anyCid(),
+          seed: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+          rows: fc.constant(1),
+          targets: anyCid(),
+          z: number(-100, 100),
+          expected: number(0, 100),
+          verdict: fc.constantFrom('plausible' as const, 'implausible' as const, 'abstain' as const)
+        })
+      },
+      {
+        requiredKeys: ['author', 'seq', 'partition', 'alignment', 'result', 'shard'],
+        noNullPrototype: true
+      }
+    )
+    .map(body => ({ v: 1, swarm: id, type: 'check', ...body }))
+
 export const anyBody = (swarm: Swarm): fc.Arbitrary<RecordBody> =>
-  fc.oneof<fc.Arbitrary<RecordBody>[]>(anyScore(swarm), anyResult(swarm), anyAlignment(swarm))
+  fc.oneof<fc.Arbitrary<RecordBody>[]>(anyScore(swarm), anyResult(swarm), anyAlignment(swarm), anyCheck(swarm))
 
 export const anyLease = ({ id, manifest }: Swarm): fc.Arbitrary<Lease> =>
   fc
@@ -155,18 +183,30 @@ export const anyLease = ({ id, manifest }: Swarm): fc.Arbitrary<Lease> =>
 /**
  * The records of a whole swarm that hang together: scores, results that cite them, alignments to some of their targets. A few cite the
  * score of somebody else, a foreign reference or nothing, and sequence numbers clash now and then. Unsigned: for sets and views, which
- * never look at signatures.
+ * never look at signatures. With checks, true and false ones, where the manifest asks for them.
  */
 export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
   fc
-    .array(fc.noBias(fc.tuple(fc.nat(5), fc.nat(4), fc.nat(99), fc.nat(1000), fc.nat(1000))), {
-      maxLength: 80,
-      size: 'max'
-    })
+    .array(
+      fc.noBias(
+        fc.tuple(
+          fc.nat(swarm.manifest.acceptance === undefined ? 5 : 12),
+          fc.nat(4),
+          fc.nat(99),
+          fc.nat(1000),
+          fc.nat(1000)
+        )
+      ),
+      {
+        maxLength: 80,
+        size: 'max'
+      }
+    )
     .map(draws => {
       const { id, manifest } = swarm
       const scores: SignedRecord<Score>[] = []
       const results: SignedRecord<Result>[] = []
+      const alignments: SignedRecord<Alignment>[] = []
       const all: SignedRecord[] = []
       for (const [kind, peer, seqOf, x, y] of draws) {
         const head = { v: 1 as const, swarm: id, author: testPeer(peer).key, seq: seqOf }
@@ -200,13 +240,41 @@ export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
           })
           results.push(record)
           all.push(record)
+        } else if (kind > 5 && alignments.length > 0) {
+          const alignment = alignments[x % alignments.length] as SignedRecord<Alignment>
+          const own = scores.find(({ body }) => Buffer.compare(body.author, head.author) === 0) ?? score
+          const verdict = (['plausible', 'plausible', 'implausible', 'abstain'] as const)[y % 4]
+          all.push(
+            unsigned<Check>({
+              ...head,
+              type: 'check',
+              partition: alignment.body.partition,
+              alignment: alignment.id,
+              result: alignment.body.result,
+              shard: y % 13 === 0 ? 'wrong' : 'sound',
+              ...(verdict === undefined || y % 5 === 0
+                ? {}
+                : {
+                    opinion: {
+                      by: 'prior',
+                      score: own.id,
+                      seed: new Uint8Array(32).fill(x % 256),
+                      rows: 1,
+                      targets: testCid(`rows ${x} ${y}`),
+                      z: y % 20,
+                      expected: 10,
+                      verdict
+                    }
+                  })
+            })
+          )
         } else {
           const cited = scores.find(s => s.id.equals(result.body.score))
           const likely = scores.reduce((a, b) => (valueOf(a) <= valueOf(b) ? a : b))
           const reference = (y % 4 === 0 ? score : likely).body.targets
           const quality = testQuality(cited?.body.targets ?? reference, reference)
           const bytes = (manifest.partitions[result.body.partition]?.bytes ?? 0) + 100
-          all.push(
+          alignments.push(
             unsigned<Alignment>({
               ...head,
               author: y % 3 === 0 ? head.author : result.body.author,
@@ -222,6 +290,7 @@ export const anyHistory = (swarm: Swarm): fc.Arbitrary<SignedRecord[]> =>
               looCosine: quality.looCosine
             })
           )
+          all.push(alignments.at(-1) as SignedRecord<Alignment>)
         }
       }
       return all

@@ -15,7 +15,8 @@ export interface StreamHub {
   delivered(bytes: number): Promise<void>
 }
 
-export function streamHub(): StreamHub {
+/** `relayed`: connections are as those through a third peer. */
+export function streamHub({ relayed = false } = {}): StreamHub {
   let deliveredBytes = 0
   const delivery = new EventTarget()
   const handlers = new Map<string, StreamHandler>() // peer and protocol -> handler
@@ -34,9 +35,9 @@ export function streamHub(): StreamHub {
         if (handler === undefined) throw new Error('The dial request has no valid addresses')
         const [outbound, inbound] = await streamPair({ protocol: String(protocol) })
         // like libp2p: a handler that fails resets its stream
-        Promise.resolve(handler(inbound, { remotePeer: peerId } as Connection)).catch((error: Error) =>
-          inbound.abort(error)
-        )
+        Promise.resolve(
+          handler(inbound, { remotePeer: peerId, ...(relayed ? { limits: {} } : {}) } as Connection)
+        ).catch((error: Error) => inbound.abort(error))
         countDelivered(outbound, bytes => {
           deliveredBytes += bytes
           delivery.dispatchEvent(new Event('delivered'))

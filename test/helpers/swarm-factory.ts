@@ -13,6 +13,7 @@ import { peerIdOf } from '../../src/peer-key.ts'
 import {
   sealRecord,
   type Alignment,
+  type Check,
   type RecordBody,
   type Result,
   type Score,
@@ -187,6 +188,42 @@ export async function makeAlignment(
   overrides: Partial<Alignment> = {}
 ): Promise<SignedRecord<Alignment>> {
   return await sealRecord(alignmentBody(swarm, author, seq, result, reference, overrides), author.sign)
+}
+
+/** What `author` found in an alignment: a sound shard and, with a verdict, an opinion of its own prior `by`. */
+export async function makeCheck(
+  swarm: Swarm,
+  author: TestPeer,
+  seq: number,
+  alignment: SignedRecord<Alignment>,
+  opinion: { by: SignedRecord<Score>; verdict: NonNullable<Check['opinion']>['verdict'] } | undefined,
+  overrides: Partial<Check> = {}
+): Promise<SignedRecord<Check>> {
+  const { partition, result } = alignment.body
+  const body: Check = {
+    ...head(swarm, author, seq),
+    type: 'check',
+    partition,
+    alignment: alignment.id,
+    result,
+    shard: 'sound',
+    ...(opinion === undefined
+      ? {}
+      : {
+          opinion: {
+            by: 'prior',
+            score: opinion.by.id,
+            seed: new Uint8Array(32).fill(seq),
+            rows: 5,
+            targets: testCid(`rows of ${alignment.key} by ${author.id}`),
+            z: { plausible: 12, implausible: 0.5, abstain: 3 }[opinion.verdict],
+            expected: opinion.verdict === 'abstain' ? 2 : 14,
+            verdict: opinion.verdict
+          }
+        }),
+    ...overrides
+  }
+  return await sealRecord(body, author.sign)
 }
 
 /** The same statement under another sequence number, unsigned and with a made-up id: for tests of many records. */

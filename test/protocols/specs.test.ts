@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
+import { blocksHeaderSchema, blocksRequestSchema } from '../../protocols/blocks/messages.ts'
 import * as constants from '../../protocols/constants.ts'
 import { encodePrefix } from '../../protocols/framing.ts'
 import { decodeGossip } from '../../protocols/gossip/messages.ts'
@@ -97,6 +98,17 @@ test('reference.md shows a request and its header as they are sent', () => {
   expect(json).toEqual([dagJson(request), dagJson(header)])
 })
 
+test('blocks.md shows a request and its header as they are sent', () => {
+  const { hex, json } = page('blocks/blocks.md')
+  const request = { cids: [rawCid(Uint8Array.of(1)), rawCid(Uint8Array.of(2))] }
+  const header = { t: 'sending' as const }
+  expect(hex).toEqual([
+    framed(encodeMessage(blocksRequestSchema, request)),
+    framed(encodeMessage(blocksHeaderSchema, header))
+  ])
+  expect(json).toEqual([dagJson(request), dagJson(header)])
+})
+
 test('the limits in the pages are those of the code', () => {
   const kib = (n: number): string => `${n / 1024} KiB`
   const sync = page('sync/sync.md').text
@@ -123,6 +135,23 @@ test('the limits in the pages are those of the code', () => {
   )
   expect(reference).toContain(
     `| requests of all peers | ${constants.REFERENCE_TOTAL_REQUESTS_PER_SECOND} a second, ${constants.REFERENCE_TOTAL_BURST} at once |`
+  )
+  const blocks = page('blocks/blocks.md').text
+  const { MAX_BLOCKS_PER_REQUEST, BLOCKS_STALL_MS, BLOCKS_IDLE_MS } = constants
+  expect(blocks).toContain(`| request | ${kib(constants.MAX_BLOCKS_REQUEST_BYTES)}, complete within 5 s`)
+  expect(blocks).toContain(`${MAX_BLOCKS_PER_REQUEST} CIDs |`)
+  expect(blocks).toContain(`| header | ${constants.MAX_BLOCKS_HEADER_BYTES} bytes |`)
+  expect(blocks).toContain(`| block | ${constants.MAX_SENT_BLOCK_BYTES / 1024 / 1024} MiB |`)
+  expect(blocks).toContain(`${kib(constants.BLOCKS_PIECE_BYTES)} within ${BLOCKS_STALL_MS / 1000} s`)
+  expect(blocks).toContain(`| stream without a request | ${BLOCKS_IDLE_MS / 1000} s |`)
+  expect(blocks).toContain(
+    `| requests of one peer | ${constants.BLOCKS_REQUESTS_PER_SECOND} a second, ${constants.BLOCKS_BURST} at once |`
+  )
+  expect(blocks).toContain(
+    `${constants.RELAYED_BYTES_PER_SECOND} bytes a second, after ${constants.RELAYED_BURST_BYTES / 1024 / 1024} MiB at once`
+  )
+  expect(blocks).toContain(
+    `| concurrent streams | ${constants.MAX_BLOCKS_STREAMS}; ${constants.MAX_STREAMS_PER_PEER} streams per connection |`
   )
   const gossip = page('gossip/gossip.md').text
   expect(gossip).toContain(`${constants.GOSSIP_MESSAGES_PER_SECOND} a second, ${constants.GOSSIP_BURST} at once |`)

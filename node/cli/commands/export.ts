@@ -5,7 +5,8 @@ import type { ExportOptions } from '../../api/upkeep.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
-import { byteText, fieldLines } from '../text-table.ts'
+import { fieldLines } from '../text-table.ts'
+import { byteText } from '../../process/quantities.ts'
 import { UsageError } from '../usage-error.ts'
 
 export function exportCommand(invoke: Invoke): Command {

@@ -2,7 +2,8 @@
 import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
 import { printReport } from '../output.ts'
-import { byteText, fieldLines } from '../text-table.ts'
+import { fieldLines } from '../text-table.ts'
+import { byteText } from '../../process/quantities.ts'
 
 export function gcCommand(invoke: Invoke): Command {
   return new Command('gc')

@@ -4,7 +4,8 @@ import { Command } from 'commander'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
-import { byteText, fieldLines } from '../text-table.ts'
+import { fieldLines } from '../text-table.ts'
+import { byteText } from '../../process/quantities.ts'
 
 export function importCommand(invoke: Invoke): Command {
   return new Command('import')

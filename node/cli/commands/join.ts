@@ -4,6 +4,7 @@ import type { JoinOptions } from '../../api/options.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
+import { checkFields } from '../swarm-text.ts'
 import { fieldLines } from '../text-table.ts'
 
 export function joinCommand(invoke: Invoke): Command {
@@ -41,6 +42,7 @@ export function joinCommand(invoke: Invoke): Command {
           ['assumed', report.assumed?.join('; ')],
           ['partitions', report.partitions],
           ['complete', report.complete ? 'yes' : 'no'],
+          ...checkFields(report.checks),
           ['merged', report.mergedCid]
         ])
         printResult(invocation, report, text)

@@ -6,7 +6,8 @@ import type { PinOptions } from '../../api/upkeep.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText } from '../option-values.ts'
 import { createReporter, printReport, printResult } from '../output.ts'
-import { byteText, fieldLines } from '../text-table.ts'
+import { fieldLines } from '../text-table.ts'
+import { byteText } from '../../process/quantities.ts'
 import { UsageError } from '../usage-error.ts'
 
 interface Options {

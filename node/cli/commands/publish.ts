@@ -9,7 +9,8 @@ import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
 import { isPipe, isRemote, sourceArgument } from '../source-argument.ts'
-import { byteText, fieldLines } from '../text-table.ts'
+import { fieldLines } from '../text-table.ts'
+import { byteText } from '../../process/quantities.ts'
 
 interface Options {
   name: string

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import type { StatusReport, SwarmStatus } from '../../api/reports.ts'
 import type { Invoke } from '../invoke.ts'
 import { printReport } from '../output.ts'
-import { coverageText, peerTable, referenceText } from '../swarm-text.ts'
+import { checkFields, coverageText, partitionTable, peerTable, referenceText } from '../swarm-text.ts'
 import { fieldLines } from '../text-table.ts'
 
 export function statusCommand(invoke: Invoke): Command {
@@ -40,12 +40,14 @@ function swarmText(swarm: SwarmStatus): string {
     ['role', swarm.role],
     ['partitions', `${done} of ${total} done, ${mine} by this node`],
     ['coverage', coverageText(swarm.coverage)],
+    ...checkFields(swarm.checks),
     ['reference', referenceText(swarm.reference) ?? 'not elected yet'],
     ['merged', swarm.complete ? swarm.mergedCid : undefined],
     ['copies', copiesText(swarm.shards)],
     ['invite', swarm.invite]
   ])
-  return swarm.peers.length === 0 ? fields : `${fields}\n\n${peerTable(swarm.peers)}`
+  const tables = [swarm.peers.length === 0 ? undefined : peerTable(swarm.peers), partitionTable(swarm.checks)]
+  return [fields, ...tables.flatMap(table => table ?? [])].join('\n\n')
 }
 
 /** `of 16 shards: 14 held by two or more other peers, 1 by one, 1 by none (partition 7)` */

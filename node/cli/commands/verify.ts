@@ -11,7 +11,7 @@ const RERUN_ROWS = 32
 export function verifyCommand(invoke: Invoke): Command {
   return new Command('verify')
     .description(
-      'recompute and check everything in a merged dataset: signatures, uniform values, election, alignments, shards'
+      'recompute and check everything in a merged dataset: signatures, uniform values, election, alignments, shards, verdicts'
     )
     .argument('<cid>', 'root of a merged dataset', someText)
     .option('--rerun', 'run bundled priors again: models of other people, in a process without rights', false)
@@ -20,12 +20,15 @@ export function verifyCommand(invoke: Invoke): Command {
       `run them on this many random rows of each prior (default: ${RERUN_ROWS})`,
       wholeNumber(1, 65_536)
     )
-    .action(async (cid: string, { rerun, sample }: { rerun: boolean; sample?: number }) => {
+    .option('--fetch', 'ask peers for the targets that members compared, where they are not available locally', false)
+    .action(async (cid: string, { rerun, sample, fetch }: { rerun: boolean; sample?: number; fetch: boolean }) => {
       await invoke(async invocation => {
         const { withApi } = await import('../session.ts')
-        const report = await withApi(invocation, { network: false }, (api, call) =>
-          api.verify(cid, rerun || sample !== undefined ? { rerun: sample ?? RERUN_ROWS } : {}, call)
-        )
+        const options = {
+          ...(rerun || sample !== undefined ? { rerun: sample ?? RERUN_ROWS } : {}),
+          ...(fetch ? { fetch } : {})
+        }
+        const report = await withApi(invocation, { network: fetch }, (api, call) => api.verify(cid, options, call))
         const rows = report.checks.map(({ name, ok, detail }) => [ok ? 'ok' : 'FAILED', name, detail])
         printReport(
           invocation,

@@ -12,6 +12,7 @@ import type { Manifest, Swarm } from '../../../src/distribute/manifest.ts'
 import type { Gemm, GemmOptions } from '../../../src/gemm.ts'
 import { matrix, type Matrix32, type Matrix64 } from '../../../src/matrix.ts'
 import type { Quality } from '../../../src/merge/views.ts'
+import type { Plausibility, RowPair } from '../../../src/publish/plausibility.ts'
 import type { CID } from 'multiformats/cid'
 import { movable, startThread, type Moved } from '../thread/thread.ts'
 import type { PriorKind } from '../../../src/optimize/prior-kind.ts'
@@ -24,8 +25,10 @@ export type ExactQuestion =
   | { do: 'quality'; from: string; to: string }
   | { do: 'fit'; from: string; to: string }
   | { do: 'uniform'; data: Float32Array }
+  | { do: 'expected'; own: string; their: string; rows: number }
+  | { do: 'plausible'; own: string; their: string; ownRows: Float32Array; theirRows: Float32Array }
   | { do: 'forget'; cid: string }
-  | { do: 'elect'; candidates: CandidateText[]; policy: Policy | undefined }
+  | { do: 'elect'; candidates: CandidateText[]; policy: Policy | undefined; distinct: boolean }
 
 type Policy = Manifest['election']['policy']
 
@@ -48,12 +51,19 @@ export interface Exact {
   assess(cid: CID, kind: PriorKind, targets: Matrix32): Promise<Assessment>
   /** Exact leave-one-out figures of mapping one assessed matrix onto another. */
   quality(from: CID, to: CID): Promise<Quality>
-  /** By the manifest's policy, or for comparison by another one. */
-  elect(candidates: readonly Candidate[], policy?: Policy): Promise<Election>
+  /**
+   * By the manifest's policy, or for comparison by another one. With `distinct`, equivalent priors are told from distinct ones in swarms whose
+   * manifest does not count them, too.
+   */
+  elect(candidates: readonly Candidate[], policy?: Policy, distinct?: boolean): Promise<Election>
   /** V of own targets, before they are published. */
   uniformValue(targets: Matrix32): Promise<number>
   /** T from one assessed matrix onto another; the heavy products go to `gemm`, so its last bits may differ between machines. */
   fit(from: CID, to: CID, gemm: Gemm): Promise<Transform>
+  /** z that so many honest rows of the author of `their` are expected to reach for a checker with `own`: two assessed matrices. */
+  expectedZ(own: CID, their: CID, rows: number): Promise<number>
+  /** Are these rows of raw targets plausible to a checker? (publish/plausibility.ts) The fit of a pair is kept. */
+  plausibility(own: CID, their: CID, rows: RowPair): Promise<Plausibility>
   /** An assessed matrix is not needed any more. */
   forget(cid: CID): Promise<void>
   close(): Promise<void>
@@ -79,7 +89,7 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
     assess: async (cid, kind, targets) =>
       (await ask({ do: 'assess', cid: cid.toString(), kind, data: targets.data })) as Assessment,
     quality: async (from, to) => (await ask({ do: 'quality', from: from.toString(), to: to.toString() })) as Quality,
-    elect: async (candidates, policy) => {
+    elect: async (candidates, policy, distinct = false) => {
       const texts = candidates.map(({ key, author, kind, claimed, assessment, equivocator = false, targetsCid }) => ({
         key,
         author,
@@ -89,7 +99,7 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
         equivocator,
         targetsCid: targetsCid.toString()
       }))
-      const { ranking, reference } = (await ask({ do: 'elect', candidates: texts, policy })) as ElectionText
+      const { ranking, reference } = (await ask({ do: 'elect', candidates: texts, policy, distinct })) as ElectionText
       if (reference === undefined) return { ranking }
       const { cid, provenance, data } = reference
       const { shared, dimension } = swarm.manifest
@@ -99,6 +109,16 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
     uniformValue: async targets => (await ask({ do: 'uniform', data: targets.data })) as number,
     fit: async (from, to, gemm) =>
       (await ask({ do: 'fit', from: from.toString(), to: to.toString() }, gemm)) as Transform,
+    expectedZ: async (own, their, rows) =>
+      (await ask({ do: 'expected', own: own.toString(), their: their.toString(), rows })) as number,
+    plausibility: async (own, their, { ownRows, theirRows }) =>
+      (await ask({
+        do: 'plausible',
+        own: own.toString(),
+        their: their.toString(),
+        ownRows: Float32Array.from(ownRows.data),
+        theirRows: Float32Array.from(theirRows.data)
+      })) as Plausibility,
     forget: async cid => {
       await ask({ do: 'forget', cid: cid.toString() })
     },

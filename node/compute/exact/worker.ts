@@ -13,6 +13,7 @@ import { parseCid } from '../../../src/codec.ts'
 import { openManifest } from '../../../src/distribute/manifest.ts'
 import { CoOptError } from '../../../src/errors.ts'
 import { matrix, type Matrix32, type Matrix64 } from '../../../src/matrix.ts'
+import { checkRows, expectedZ, fitPlausibility, type PlausibilityFit } from '../../../src/publish/plausibility.ts'
 import { verify } from '../../process/verify-signature.ts'
 import { serveQuestions, type Request } from '../thread/serve-questions.ts'
 import type { ElectionText, ExactQuestion, ProductRequest } from './exact.ts'
@@ -29,6 +30,10 @@ const memo = createElectionMemo()
 const computed = new Map<string, Matrix32>()
 const MAX_COMPUTED = 4
 let features: Matrix32 | undefined
+
+/** Of a node's own priors with all authors: a map of 1,024 dimensions has 8 MiB. */
+const fits = new Map<string, PlausibilityFit>()
+const MAX_FITS = 64
 
 serveQuestions(async (question, request) => ({ value: await answer(question as ExactQuestion, fastGemm(request)) }))
 
@@ -80,13 +85,21 @@ async function answer(question: ExactQuestion, gemm: Gemm): Promise<unknown> {
       return 'forgotten'
     case 'uniform':
       return uniformValue(matrix(manifest.shared.rows, manifest.dimension, question.data), manifest.uniformity)
+    case 'expected':
+      return expectedZ(await plausibilityFit(question.own, question.their), question.rows)
+    case 'plausible': {
+      const rows = (data: Float32Array): Matrix32 => matrix(data.length / manifest.dimension, manifest.dimension, data)
+      const fit = await plausibilityFit(question.own, question.their)
+      return checkRows(fit, { ownRows: rows(question.ownRows), theirRows: rows(question.theirRows) })
+    }
     case 'elect': {
       const candidates = question.candidates.map((c): Candidate => {
         const targets = matrices.get(c.targetsCid)
         return { ...c, targetsCid: parseCid(c.targetsCid), ...(targets === undefined ? {} : { targets }) }
       })
-      const { policy = manifest.election.policy } = question
-      const rules = { ...manifest, election: { ...manifest.election, policy } }
+      const { policy = manifest.election.policy, distinct } = question
+      const counted = distinct ? { acceptance: { quorum: 1, voters: 'priors' } as const } : {}
+      const rules = { ...manifest, election: { ...manifest.election, policy }, ...counted }
       const { reference, ranking } = elect(rules, candidates, memo)
       if (reference?.cid === undefined) return { ranking } satisfies ElectionText
       const { cid, provenance, matrix: made } = reference
@@ -98,6 +111,18 @@ async function answer(question: ExactQuestion, gemm: Gemm): Promise<unknown> {
     }
   }
   throw new CoOptError('the exact worker does not know this question')
+}
+
+/** Of checker and author; one serves all checks of an author's shards. */
+async function plausibilityFit(own: string, their: string): Promise<PlausibilityFit> {
+  const key = `${own} ${their}`
+  const known = fits.get(key)
+  if (known !== undefined) return known
+  const fit = await fitPlausibility(matrixOf(own), matrixOf(their))
+  fits.set(key, fit)
+  const [oldest] = fits.keys()
+  if (fits.size > MAX_FITS && oldest !== undefined) fits.delete(oldest)
+  return fit
 }
 
 function keepComputed(cid: string, made: Matrix32): void {

@@ -6,6 +6,7 @@
  */
 import { tmpdir } from 'node:os'
 import { InferenceError } from '../../../src/errors.ts'
+import { count } from '../../process/counters.ts'
 import { batches } from './batches.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.ts'
 import type { ImageFacts, LoadReply, LoadRequest, Replies, Request } from './messages.ts'
@@ -116,6 +117,7 @@ export class InferenceHost {
       } catch (error) {
         if (!(error instanceof WorkerLostError) || this.#closed) throw error
         lost = error
+        count('worker_losses')
         await this.#worker?.ended
         // what does not fit or does not end will not the next time: a model while it loads, an image while it is decoded
         if ((request.type === 'load' || request.type === 'inspect') && lost.limit !== undefined) break
@@ -138,6 +140,7 @@ export class InferenceHost {
     const worker = await WorkerProcess.start(this.limits, this.#scratch)
     this.#worker = worker
     this.starts++
+    count('worker_starts')
     if (this.#isClosed()) worker.kill()
     if (this.#model === undefined) return worker
     try {

@@ -44,3 +44,15 @@ export type LocalLimits = Omit<InferenceLimits, keyof DecodeLimits>
 export function decodeLimits({ maxPixels, maxBytes }: ImageLimits): DecodeLimits {
   return { imagePixels: maxPixels, imageBytes: maxBytes }
 }
+
+/** The same reasons for `coopt config`, by the name of the key. */
+export const LOCAL_LIMIT_MEANINGS: Readonly<Record<keyof LocalLimits, string>> = {
+  memoryBytes:
+    'Resident memory at which the worker is killed. A ViT-L holds 1.2 GB of weights about twice while it loads.',
+  loadMilliseconds: 'Wall time to start the worker and load a model.',
+  requestMilliseconds: 'Wall time of one batch, inspection or product.',
+  retries: 'How often a request is sent again after its worker died.',
+  recycleAfter: 'Requests after which the worker is replaced: leaks in native code were reported on some platforms.',
+  modelBytes: 'Bytes of a model with its external data.',
+  serverWaitMilliseconds: 'How long a model server that was there may be away before work stops.'
+}

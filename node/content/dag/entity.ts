@@ -45,6 +45,17 @@ export function entityOf(cid: CID, block: Uint8Array): Entity {
     return { kind: 'data', value, links: linksIn(value) }
   }
   if (cid.code !== dagPb.code) throw new InvalidContentError(`${cid} has the codec 0x${cid.code.toString(16)}`)
+  const known = decoded.get(block)
+  if (known !== undefined) return known
+  const entity = unixfsEntity(cid, block)
+  decoded.set(block, entity)
+  return entity
+}
+
+/** By the very array: the gateway keeps blocks in memory, and decodes the root of a large file for every range of it. */
+const decoded = new WeakMap<Uint8Array, Entity>()
+
+function unixfsEntity(cid: CID, block: Uint8Array): Entity {
   const node = decodeNode(cid, block)
   let unixfs: UnixFS
   try {

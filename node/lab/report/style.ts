@@ -3,7 +3,16 @@
  * page and lightened on a dark one where they would be faint. Further series use other mark shapes.
  */
 
-export const LIGHT_COLOURS = ['#0072b2', '#d55e00', '#009e73', '#b0508c', '#b57700', '#3a94c9', '#8a7d00', '#55555e'] as const
+export const LIGHT_COLOURS = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#b0508c',
+  '#b57700',
+  '#3a94c9',
+  '#8a7d00',
+  '#55555e'
+] as const
 export const COLOURS = LIGHT_COLOURS.length
 
 /** Class names of a series: its colour, and the shape that the marks of the next eight take. */

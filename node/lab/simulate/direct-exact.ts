@@ -9,6 +9,7 @@ import { uniformValue } from '../../../src/align/uniformity.ts'
 import type { Manifest } from '../../../src/distribute/manifest.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
 import { matrix } from '../../../src/matrix.ts'
+import { expectedZ, fitPlausibility, plausibility } from '../../../src/publish/plausibility.ts'
 import { createRandomStream } from '../../../src/random.ts'
 import type { Exact } from '../../compute/exact/exact.ts'
 import type { Draw } from './draw.ts'
@@ -52,6 +53,10 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
       const chosen = await referenceOf({ ranking, ...(reference === undefined ? {} : { reference }) }, withTargets)
       return chosen === undefined ? { ranking } : { ranking, reference: chosen }
     },
+    expectedZ: async (own, their, rows) =>
+      expectedZ(await fitPlausibility(draw.sharedMatrix(own), draw.sharedMatrix(their)), rows),
+    plausibility: async (own, their, rows) =>
+      await plausibility({ ownShared: draw.sharedMatrix(own), theirShared: draw.sharedMatrix(their), ...rows }),
     forget: async () => {
       // the draw caches results for other configurations
     },

@@ -85,7 +85,7 @@ export function createSimulatedSwarm({
     verify,
     patient: false,
     // refusals are results here and reported as such
-    logger: createLogger({ level: 'error' }),
+    logger: createLogger({ levels: 'error' }),
     log: { append: async () => {} },
     sequence: { next: async known => known },
     exact,

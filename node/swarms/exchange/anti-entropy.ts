@@ -1,17 +1,23 @@
 /**
  * When to sync with which peer: on every new connection to a peer that may be a member, and every few seconds with one random and the
- * longest-unsynced member. Gossip is only the fast path; this is what makes late joiners and lossy links converge. At most one session with a
+ * longest-unsynced member; six times less often while the swarm is quiet: no record arrives, and all whom it syncs with have what it has. Gossip is
+ * only the fast path; this is what makes late joiners and lossy links converge. At most one session with a
  * peer runs at a time, and peers that do not know the swarm are left alone (contacts.ts).
  */
 import type { Libp2p, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { SYNC_PROTOCOL } from '../../../protocols/constants.ts'
 import { SyncRefusedError, type Sync } from '../../../protocols/sync/sync.ts'
+import { count } from '../../process/counters.ts'
 import type { Logger } from '../../process/logger.ts'
 import { createContacts } from './contacts.ts'
 
 /** A session moves at most 16 MiB of records each way; after so many with one peer, let others have a turn. */
 const MAX_SESSIONS_IN_A_ROW = 8
+
+/** Pauses grow up to so many times while nothing happens: by half of the one before. */
+const QUIET_FACTOR = 6
+const QUIET_GROWTH = 1.5
 
 export interface AntiEntropy {
   start(): Promise<void>
@@ -38,7 +44,7 @@ export interface AntiEntropyComponents {
 }
 
 export interface AntiEntropyInit {
-  /** Mean pause between rounds, ms; each is drawn within 30 % of it so that peers do not fall into step */
+  /** Mean pause between rounds while something happens, ms; each is drawn within 30 % of it so that peers do not fall into step */
   intervalMs: number
   /** Monotonic milliseconds. @default performance.now */
   now?: () => number
@@ -51,20 +57,24 @@ export function createAntiEntropy(
   const contacts = createContacts(now)
   const sessions = new Map<string, Promise<boolean>>()
   const controller = new AbortController()
-  let timer: NodeJS.Timeout | undefined
   let topology: string | undefined
+  let next: { timer: NodeJS.Timeout; at: number } | undefined
+  let pause = intervalMs
 
   const syncFully = async (peer: PeerId, signal: AbortSignal): Promise<boolean> => {
     try {
       for (let i = 0; i < MAX_SESSIONS_IN_A_ROW; i++) {
         const report = await sync.run(peer, swarm, { signal })
         contacts.synced(peer)
+        count('sync_sessions')
         if (report.equal || report.sent + report.added === 0) return true
+        active()
       }
       return true
     } catch (error) {
       if (signal.aborted) return false
       if (error instanceof SyncRefusedError && error.reason === 'unknown-swarm') contacts.deniedMembership(peer)
+      count('sync_failures')
       logger.debug('sync failed', { peer: peer.toString(), reason: String(error) })
       return false
     }
@@ -83,15 +93,24 @@ export function createAntiEntropy(
 
   const schedule = (): void => {
     if (controller.signal.aborted) return // stopped while a round was under way
-    timer = setTimeout(
-      () => {
-        round().then(schedule, (error: unknown) => {
-          logger.error('an anti-entropy round failed', { error: String(error) })
-          schedule()
-        })
-      },
-      intervalMs * (0.7 + 0.6 * Math.random())
-    )
+    const ms = pause * (0.7 + 0.6 * Math.random())
+    pause = Math.min(QUIET_FACTOR * intervalMs, QUIET_GROWTH * pause)
+    const begin = (): void => {
+      next = undefined
+      round().then(schedule, (error: unknown) => {
+        logger.error('an anti-entropy round failed', { error: String(error) })
+        schedule()
+      })
+    }
+    next = { timer: setTimeout(begin, ms), at: performance.now() + ms }
+  }
+
+  /** Something happens: the others may lack it, or what belongs to it. */
+  const active = (): void => {
+    pause = intervalMs
+    if (next === undefined || next.at - performance.now() <= intervalMs) return
+    clearTimeout(next.timer)
+    schedule()
   }
 
   const round = async (): Promise<void> => {
@@ -127,7 +146,7 @@ export function createAntiEntropy(
     },
     stop: async () => {
       controller.abort()
-      clearTimeout(timer)
+      clearTimeout(next?.timer)
       if (topology !== undefined) libp2p.unregister(topology)
       await Promise.all(sessions.values())
     },
@@ -140,6 +159,9 @@ export function createAntiEntropy(
     // it syncs with us when it opens the swarm, and may not answer for it before it has
     onMember: contacts.showedItself,
     onUnsubscribed: contacts.unsubscribed,
-    onAuthor: contacts.signed
+    onAuthor: peerId => {
+      contacts.signed(peerId)
+      active()
+    }
   }
 }

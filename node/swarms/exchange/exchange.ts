@@ -4,6 +4,7 @@
  */
 import type { PeerId } from '@libp2p/interface'
 import { createGossip, type Gossip } from '../../../protocols/gossip/gossip.ts'
+import type { PeerKey } from '../../../src/envelope.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 import type { Content } from '../../content/content.ts'
 import type { Logger } from '../../process/logger.ts'
@@ -16,6 +17,8 @@ import { createReplicator } from './replicator.ts'
 import { createReprovider } from './reprovider.ts'
 
 export interface ExchangeComponents {
+  /** This node */
+  self: PeerKey
   wire: MembershipNetwork
   state: ReadableState & RecordIntake
   leases: LeaseTable
@@ -41,7 +44,7 @@ export interface Exchange {
 
 /** Everything has started when this resolves. */
 export async function startExchange(
-  { wire, state, leases, content, logger }: ExchangeComponents,
+  { self, wire, state, leases, content, logger }: ExchangeComponents,
   init: ExchangeInit
 ): Promise<Exchange> {
   const { libp2p, helia, conduct } = wire.network
@@ -82,6 +85,7 @@ export async function startExchange(
   const reprovider = createReprovider({
     content,
     state,
+    self,
     peers: () => libp2p.getPeers(),
     provide: async (cid, options) => await helia.routing.provide(cid, options),
     logger

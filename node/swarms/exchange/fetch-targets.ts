@@ -1,4 +1,11 @@
-/** S_Y of a score: from the store, else from its author, else from any member. What was fetched is served from then on. */
+/**
+ * S_Y of a score: from the store, else from its author, else from any member. What was fetched is served from then on.
+ *
+ * A new matrix spreads like gossip: its author's neighbours fetch it from there, and theirs from them. Only when some members were asked in vain
+ * for a few seconds is an author dialed to whom this node is not connected: where everybody dials every author, everybody is connected
+ * with everybody, and finding an address takes longer than the spreading.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { ReferenceClient } from '../../../protocols/reference/client.ts'
@@ -10,6 +17,11 @@ import { peerIdOf } from '../../../src/peer-key.ts'
 import { importMatrix } from '../../../src/publish/matrix-file.ts'
 import type { Score, SignedRecord } from '../../../src/publish/record.ts'
 import type { Content } from '../../content/content.ts'
+
+/** Members asked in one attempt: an answer that they do not have it takes one round trip each. */
+const ASKED_AT_ONCE = 4
+/** Before further attempts: after the first some tenth of a large swarm has it, after the second most, after the third nearly all. */
+const PAUSES_MS = [500, 1000, 2000]
 
 export type FetchTargets = (score: SignedRecord<Score>, options: { signal: AbortSignal }) => Promise<Matrix32>
 
@@ -33,10 +45,35 @@ export function createFetchTargets({ swarm, content, reference, members }: Fetch
     if (reference === undefined)
       throw new ContentUnavailableError(`${targets} is not in the store, and the network is not running`)
     const from = peerIdFromString(peerIdOf(author))
-    const others = members().filter(peer => !peer.equals(from))
-    const bytes = await reference.fetchMatrix([from, ...others], targets, shared.rows * dimension * 4, options)
+    const fetch = async (peers: PeerId[]): Promise<Uint8Array<ArrayBuffer>> =>
+      await reference.fetchMatrix(peers, targets, shared.rows * dimension * 4, options)
+    const others = (): PeerId[] => members().filter(peer => !peer.equals(from))
+    const isNear = (): boolean => members().length > others().length
+    const fetchByAny = async (): Promise<Uint8Array<ArrayBuffer>> => {
+      for (const ms of PAUSES_MS) {
+        if (isNear() || others().length === 0) break
+        try {
+          return await fetch(drawn(others(), ASKED_AT_ONCE))
+        } catch (error) {
+          if (!(error instanceof ContentUnavailableError)) throw error
+        }
+        await pause(ms, undefined, options)
+      }
+      return await fetch([from, ...others()])
+    }
+    const bytes = await fetchByAny()
     const matrix = decodeMatrix(bytes, shared.rows, dimension)
     await importMatrix(matrix, content.put)
     return matrix
   }
+}
+
+// --- internal ---
+
+/** Up to `count` of them, by chance. */
+function drawn<T>(list: readonly T[], count: number): T[] {
+  const left = [...list]
+  return Array.from({ length: Math.min(count, list.length) }, () =>
+    left.splice(Math.floor(Math.random() * left.length), 1)
+  ).flat()
 }

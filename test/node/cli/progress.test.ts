@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createProgress } from '../../../node/cli/progress.ts'
 import { coverageText } from '../../../node/cli/swarm-text.ts'
-import { byteText, fieldLines, textTable } from '../../../node/cli/text-table.ts'
+import { fieldLines, textTable } from '../../../node/cli/text-table.ts'
+import { byteText } from '../../../node/process/quantities.ts'
 import { batch } from '../../helpers/fake-api.ts'
 
 describe('progress without a terminal', () => {

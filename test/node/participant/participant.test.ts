@@ -80,6 +80,7 @@ test('an attempt that fails does not count towards --max-partitions, a published
       for (let index = start; index < (isShared ? manifest.shared.rows : 10); index++)
         yield { index, id: `${index}`, bytes: Uint8Array.of(1) }
     },
+    fetch: async () => {},
     matrix: unneeded,
     leaves: unneeded,
     block: unneeded

@@ -98,7 +98,9 @@ describe('advice about sizes', () => {
 
   test('is nothing where everything fits', () => {
     expect(sizeAdvice(good, usual)).toEqual([])
-    expect(sizeAdvice(good, { ...usual, featureDimension: 1280 }), 'the bundled prior says nothing of others').toEqual([])
+    expect(sizeAdvice(good, { ...usual, featureDimension: 1280 }), 'the bundled prior says nothing of others').toEqual(
+      []
+    )
   })
 
   test('says what m is needed where few rows are shared', () => {

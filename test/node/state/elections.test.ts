@@ -23,7 +23,7 @@ function parts(elect: () => Promise<Election>, more: Partial<ElectionsComponents
     qualities,
     onChange: () => {},
     signal: controller.signal,
-    logger: createLogger({ level: 'error', write: () => {} }),
+    logger: createLogger({ levels: 'error', write: () => {} }),
     ...more
   })
   return { elections, controller, qualities }

@@ -49,6 +49,11 @@ describe('a lease table', () => {
     leases.observe(lease(bob, 5))
     expect([3, 4, 5].map(p => leases.isHeldByOther(p))).toEqual([true, false, true])
     expect(ids()).toEqual([alice.id, bob.id])
+    leases.observe(lease(alice, 3, { done: 20 }))
+    expect(leases.held()).toEqual([
+      { author: alice.key, partition: 3, task: 'optimize', done: 20, heldMs: 1000 },
+      { author: bob.key, partition: 5, task: 'optimize', done: 0, heldMs: 0 }
+    ])
   })
 
   test('gives the partition of a peer that went silent to others, to the millisecond', () => {

@@ -75,7 +75,9 @@ function results(accuracy: (run: StudentRun, seed: number) => number, attacker?:
         seedsOf(rest, scale).map(s => [configName(name, s), report(configName(name, s), attacker)] as const)
       )
     ),
-    students: new Map(runs.map(run => [runName(run), seedsOf(run, scale).map(seed => outcome(accuracy(run, seed), run))])),
+    students: new Map(
+      runs.map(run => [runName(run), seedsOf(run, scale).map(seed => outcome(accuracy(run, seed), run))])
+    ),
     real,
     zoo,
     variants: async () => VARIANTS.map(({ name }, i) => ({ name, cosine: 0.9 - i / 100, r2: 0.5, accuracy: 0.6 })),
@@ -110,7 +112,8 @@ describe('every figure', () => {
 
   it('is in the document', async () => {
     const sections = []
-    for (const f of FIGURES.filter(one => one.datasets !== true)) sections.push({ key: f.key, section: await f.section(given) })
+    for (const f of FIGURES.filter(one => one.datasets !== true))
+      sections.push({ key: f.key, section: await f.section(given) })
     const machine = { cpu: '', cores: 2, node: '', torch: '', device: 'cpu' }
     const document = {
       machine,

@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest'
 import { parsePlan } from '../../../node/lab/simulate/plan.ts'
 import { FIGURES, QUICK_FIGURES } from '../../../scripts/reproduce/figures.ts'
 import { configName, planOf } from '../../../scripts/reproduce/swarms.ts'
-import { canonical, fullScale, quickScale, REAL, runName, seedsOf, type Scale } from '../../../scripts/reproduce/work-list.ts'
+import {
+  canonical,
+  fullScale,
+  quickScale,
+  REAL,
+  runName,
+  seedsOf,
+  type Scale
+} from '../../../scripts/reproduce/work-list.ts'
 
 const FILES = {
   side: 32,

@@ -217,6 +217,20 @@ describe('election of real matrices', () => {
     expect(distance(crowded.matrix.data, reference.matrix.data)).toBeLessThan(1e-5)
   })
 
+  test('says which priors are one, where checks are counted by distinct priors', () => {
+    const [first, second] = priors
+    if (first?.targets === undefined || second === undefined) throw new Error('no targets')
+    const copies = [2, 3].map(factor => judged(`copy ${factor}`, scaled(first.targets as Matrix32, factor)))
+    const rules = { ...under('uniformity'), acceptance: { quorum: 1, voters: 'priors' as const } }
+    const { ranking } = elect(rules, [...priors, ...copies])
+    const distinct = new Map(ranking.map(one => [one.key, one.distinct]))
+    const [lowest] = [first, ...copies].map(({ targetsCid }) => targetsCid.toString()).sort()
+    for (const { key } of [first, ...copies]) expect(distinct.get(key)).toBe(lowest)
+    expect(new Set(distinct.values()).size).toBe(priors.length)
+    for (const { distinct: none } of elect(under('uniformity'), [...priors, ...copies]).ranking)
+      expect(none).toBeUndefined()
+  })
+
   test('an unchanged set of members costs nothing', () => {
     const memo = createElectionMemo()
     const first = elect(under('consensus'), priors, memo).reference?.matrix

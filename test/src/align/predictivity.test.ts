@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { multiplyByTranspose } from '../../../src/gemm.ts'
 import { splitRows } from '../../../src/align/held-out.ts'
 import { createForm, pairFigures } from '../../../src/align/prediction-form.ts'
-import { createPredictivityMemo, MAX_PANEL, predictivity } from '../../../src/align/predictivity.ts'
+import { createPredictivityMemo, MAX_PANEL, predictivity, priorGroups } from '../../../src/align/predictivity.ts'
 import { ABSENT } from '../../../src/bytes.ts'
 import { matrix, type Matrix32 } from '../../../src/matrix.ts'
 import { gaussian, honest, noise } from '../../helpers/synthetic-priors.ts'
@@ -132,6 +132,33 @@ describe('predictivity', () => {
     expect(values.size).toBe(MAX_PANEL + 8)
     expect(memo.forms.size).toBeLessThanOrEqual(MAX_PANEL)
     expect(predictivity(many.toReversed(), seed)).toEqual(values)
+  })
+
+  test('more priors than the panel takes belong to at most as many groups, copies outside of it to one inside', () => {
+    const causes = gaussian(24, 3, 'small')
+    const many = [...Array(MAX_PANEL + 8).keys()].map(i => ({
+      id: `p${i}`,
+      targets: honest(causes, 4, 2, `p${i}`),
+      votes: true
+    }))
+    const groups = priorGroups(many, seed)
+    expect(groups.size).toBeLessThanOrEqual(many.length)
+    expect(new Set(groups.values()).size).toBeLessThanOrEqual(MAX_PANEL)
+    const [inside] = groups.keys()
+    const copied = many.find(({ id }) => id === inside)
+    const copies = [1, 2, 3, 4].map(i => ({
+      id: `q${i}`,
+      votes: true,
+      targets: matrix(
+        24,
+        4,
+        (copied?.targets.data ?? new Float32Array(0)).map(x => x * (1 + i))
+      )
+    }))
+    const crowded = priorGroups([...many, ...copies], seed)
+    const leaders = new Set([copied, ...copies].flatMap(one => crowded.get(one?.id ?? '') ?? []))
+    expect(leaders.size).toBeLessThanOrEqual(1)
+    expect(priorGroups([...many, ...copies].toReversed(), seed)).toEqual(crowded)
   })
 })
 

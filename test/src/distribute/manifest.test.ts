@@ -203,6 +203,14 @@ describe('a manifest', () => {
     ['a quota of a terabyte', { quotas: { ...m.quotas, recordBytes: 2 ** 40 } }, /recordBytes/],
     ['an empty admission list', { admission: [] }, /admission/],
     ['an admission list of short keys', { admission: [new Uint8Array(31)] }, /admission/],
+    [
+      'a quorum of nobody, which is what leaving it out means',
+      { acceptance: { quorum: 0, voters: 'priors' } },
+      /quorum/
+    ],
+    ['each member as a checker of an open swarm', { acceptance: { quorum: 1, voters: 'members' } }, /listed/],
+    ['checkers of whatever kind', { acceptance: { quorum: 1, voters: 'friends' } }, /voters/],
+    ['an empty list of checkers', { acceptance: { quorum: 1, voters: 'priors', checkers: [] } }, /checkers/],
     ['an unknown field', { coordinator: 'x' }, /coordinator/],
     ['another version', { v: 2 }, /v/],
     ['another protocol', { protocol: '2.0.0' }, /protocol/],

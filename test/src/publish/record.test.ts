@@ -11,6 +11,7 @@ import {
   openRecord,
   sealRecord,
   type Alignment,
+  type Check,
   type Result,
   type Score,
   type SignedRecord
@@ -19,6 +20,7 @@ import { anyBody } from '../../helpers/arbitraries.ts'
 import {
   alignmentBody,
   makeAlignment,
+  makeCheck,
   makeResult,
   makeScore,
   makeSwarm,
@@ -37,11 +39,13 @@ let swarm: Swarm
 let score: SignedRecord<Score>
 let result: SignedRecord<Result>
 let alignment: SignedRecord<Alignment>
+let check: SignedRecord<Check>
 beforeAll(async () => {
   swarm = await makeSwarm()
   score = await makeScore(swarm, alice, 0)
   result = await makeResult(swarm, alice, 1, score, 2)
   alignment = await makeAlignment(swarm, alice, 2, result, score.body.targets)
+  check = await makeCheck(swarm, alice, 3, alignment, { by: score, verdict: 'plausible' })
 })
 
 /** The fault for which these bytes are refused, or undefined when they are accepted. */
@@ -83,7 +87,7 @@ describe('a record', () => {
   })
 
   test('of every type with any one bit flipped is refused', () => {
-    for (const { bytes } of [score, result, alignment]) {
+    for (const { bytes } of [score, result, alignment, check]) {
       for (let bit = 0; bit < bytes.byteLength * 8; bit++) {
         const flipped = bytes.slice()
         flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
@@ -254,6 +258,28 @@ describe('a record', () => {
   ])('of an alignment with %s is out of range', async (_, change) => {
     const body = alignmentBody(swarm, alice, 2, result, score.body.targets, change)
     expect(await fault(body)).toBe('out-of-range')
+  })
+
+  test.each<[string, Partial<Check>]>([
+    ['a partition that does not exist', { partition: 4 }],
+    ['an opinion on targets that could not be fetched', { shard: 'lost' }]
+  ])('of a check with %s is out of range', async (_, change) => {
+    expect(await fault({ ...check.body, ...change })).toBe('out-of-range')
+  })
+
+  test.each([0, 11])('of a check of %i of 10 rows is out of range', async rows => {
+    expect(await fault({ ...check.body, opinion: { ...check.body.opinion, rows } })).toBe('out-of-range')
+  })
+
+  test.each<[string, object]>([
+    ['a short seed', { seed: new Uint8Array(31) }],
+    ['an unknown verdict', { verdict: 'perhaps' }],
+    ['a figure that is not finite', { z: Number.NaN }],
+    ['an opinion by hearsay', { by: 'hearsay' }]
+  ])('of a check with %s is refused by the schema', async (_, change) => {
+    const sealed = seal(DOMAIN, { ...check.body, opinion: { ...check.body.opinion, ...change } }, alice.sign)
+    const outcome = await sealed.then(faultOf, () => 'not sealed')
+    expect(['schema', 'not sealed']).toContain(outcome)
   })
 
   test('made of random changes to a good payload, well signed, is accepted or refused with a reason', async () => {

@@ -9,6 +9,8 @@ import { testCid, testPeer } from '../../../helpers/swarm-factory.ts'
 
 const [alice, bob] = [peerIdFromString(testPeer('alice').id), peerIdFromString(testPeer('bob').id)]
 const MINUTE = 60_000
+/** So few that this node is among those that announce each file */
+const AUTHORS = 3
 
 let events: EventTarget
 let files: CID[]
@@ -35,13 +37,14 @@ beforeEach(() => {
       byType: () =>
         files.map((targets, seq) => ({
           key: `${targets}`,
-          body: { author: testPeer(`${targets}`).key, seq: 0, uniformValue: seq, targets, prior: {} }
+          body: { author: testPeer(`author ${seq % AUTHORS}`).key, seq, uniformValue: seq, targets, prior: {} }
         }))
     }
   } as unknown as ReadableState
   reprovider = createReprovider({
     content: { holds: async () => true } as unknown as Content,
     state,
+    self: testPeer('self').key,
     peers: () => neighbours,
     provide: async cid => {
       if (unreachable.has(cid.toString())) throw new Error('no peer keeps the record')
@@ -131,4 +134,46 @@ test('what could not be announced is tried again in the next round, and others a
   unreachable.clear()
   await vi.advanceTimersByTimeAsync(10 * MINUTE)
   expect(provided).toEqual([testCid('second'), testCid('first')].map(String))
+})
+
+test('a matrix that all members hold is announced by its author and a few others', async () => {
+  const members = Array.from({ length: 30 }, (_, i) => testPeer(`member ${i}`).key)
+  const state = {
+    events,
+    view: () => ({ chosen: new Map(), complete: false, election: { ranking: [] } }),
+    set: {
+      byType: () =>
+        members.map((author, i) => ({
+          key: `${i}`,
+          body: { author, seq: 0, uniformValue: i, targets: testCid(`targets ${i}`), prior: {} }
+        }))
+    }
+  } as unknown as ReadableState
+  const announced = new Map<string, number>()
+  const all = members.map(self =>
+    createReprovider({
+      content: { holds: async () => true } as unknown as Content,
+      state,
+      self,
+      peers: () => neighbours,
+      provide: async cid => {
+        announced.set(`${cid}`, (announced.get(`${cid}`) ?? 0) + 1)
+      },
+      logger: silentLogger
+    })
+  )
+  for (const one of all) one.start()
+  await vi.advanceTimersByTimeAsync(10_000)
+  await Promise.all(all.map(async one => await one.stop()))
+  expect(announced.size).toBe(30)
+  expect([...announced.values()].every(count => count === 4 || count === 5)).toBe(true)
+})
+
+test('in a swarm with enough neighbours, other neighbours are no reason to announce everything again', async () => {
+  neighbours = Array.from({ length: 8 }, (_, i) => peerIdFromString(testPeer(`neighbour ${i}`).id))
+  reprovider.start()
+  await vi.advanceTimersByTimeAsync(10_000)
+  neighbours = [alice, bob]
+  await vi.advanceTimersByTimeAsync(60 * MINUTE)
+  expect(provided).toHaveLength(1)
 })

@@ -1,0 +1,121 @@
+/**
+ * A file from one node to another on loopback, beside one plain libp2p stream of as many bytes between the same two nodes: what hashing, storing and
+ * the protocol take of what the transport gives. Two processes, real stores on the disk.
+ *
+ *   node scripts/bench/bytes.ts [--mib 256] [--rounds 5]
+ *
+ * Prints one line per round and the ratio of the medians.
+ */
+import { fork } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { multiaddr } from '@multiformats/multiaddr'
+import { MemoryDatastore } from 'datastore-core'
+import { CID } from 'multiformats/cid'
+import { createContent } from '../../node/content/content.ts'
+import { createMembers } from '../../node/content/members.ts'
+import { createNetwork } from '../../node/network/network.ts'
+import { createLogger } from '../../node/process/logger.ts'
+import { DurableBlockstore } from '../../node/store/durable-blockstore.ts'
+import { createBlockClient } from '../../protocols/blocks/client.ts'
+import { createBlockServer } from '../../protocols/blocks/server.ts'
+import { frameStream } from '../../protocols/framing.ts'
+import { importBytes } from '../../src/distribute/unixfs-import.ts'
+
+const PLAIN = '/bench/plain/1'
+const MIB = 1024 * 1024
+const never = new AbortController().signal
+const { values } = parseArgs({
+  options: {
+    mib: { type: 'string', default: '256' },
+    rounds: { type: 'string', default: '5' },
+    serve: { type: 'boolean', default: false }
+  }
+})
+const bytes = Number(values.mib) * MIB
+const rounds = Number(values.rounds)
+
+interface Served {
+  address: string
+  files: string[]
+}
+
+async function openNode(listen: string[]) {
+  const folder = await mkdtemp(join(tmpdir(), 'coopt-bench-'))
+  const store = await DurableBlockstore.open({ path: folder })
+  const privateKey = await generateKeyPair('Ed25519')
+  const network = await createNetwork(
+    { blockstore: store, datastore: new MemoryDatastore(), privateKey },
+    { listen, mdns: false }
+  )
+  const { libp2p } = network
+  const blocks = createBlockClient({ libp2p })
+  await blocks.start()
+  const members = createMembers({ libp2p, blocks, logger: createLogger() }, { reachMs: 5000 })
+  const content = createContent(
+    { local: store, network: network.helia.blockstore, members },
+    { blockTimeoutMs: 20_000, attempts: 2 }
+  )
+  return { folder, libp2p, content, close: async () => await rm(folder, { recursive: true, force: true }) }
+}
+
+async function serve(): Promise<void> {
+  const { libp2p, content, close } = await openNode(['/ip4/127.0.0.1/tcp/0'])
+  await createBlockServer({ libp2p, read: async cid => await content.peek(cid) }).start()
+  await libp2p.handle(PLAIN, async stream => {
+    const framed = frameStream(stream)
+    const piece = new Uint8Array(64 * 1024)
+    for (let sent = 0; sent < bytes; sent += piece.byteLength) await framed.writeBytes(piece, never)
+    await framed.close(never)
+  })
+  const files: string[] = []
+  for (let round = 0; round < rounds; round++) {
+    // each round another file: nothing of it is there
+    const chunk = (i: number): Uint8Array =>
+      new Uint8Array(MIB)
+        .fill(round)
+        .fill(i & 255, 0, 8)
+        .fill(i >> 8, 8, 16)
+    const source = (function* () {
+      for (let i = 0; i < bytes / MIB; i++) yield chunk(i)
+    })()
+    files.push(`${(await importBytes(source, content.put)).cid}`)
+  }
+  const [address] = libp2p.getMultiaddrs()
+  process.send?.({ address: `${address}`, files } satisfies Served)
+  process.once('disconnect', () => void close().then(() => process.exit(0)))
+}
+
+async function measure(): Promise<void> {
+  const child = fork(process.argv[1] as string, [...process.argv.slice(2), '--serve'])
+  const { promise, resolve, reject } = Promise.withResolvers<Served>()
+  child.once('message', message => resolve(message as Served))
+  child.once('exit', code => reject(new Error(`the serving process ended with ${code}`)))
+  const { address, files } = await promise
+  const { libp2p, content, close } = await openNode([])
+  const { remotePeer } = await libp2p.dial(multiaddr(address))
+  const plain: number[] = []
+  const file: number[] = []
+  const rate = (began: number): number => bytes / 1e3 / (performance.now() - began)
+  for (const [round, cid] of files.entries()) {
+    let began = performance.now()
+    const framed = frameStream(await libp2p.dialProtocol(remotePeer, PLAIN))
+    for (let got = 0; got < bytes; got += 64 * 1024) await framed.readBytes(64 * 1024, never)
+    plain.push(rate(began))
+    began = performance.now()
+    await content.fetch(CID.parse(cid), bytes, { signal: never })
+    file.push(rate(began))
+    console.error(`round ${round + 1}: stream ${plain.at(-1)?.toFixed(1)} MB/s, file ${file.at(-1)?.toFixed(1)} MB/s`)
+  }
+  const median = (list: number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] as number
+  const ratio = median(file) / median(plain)
+  console.log(JSON.stringify({ mib: bytes / MIB, streamMBps: median(plain), fileMBps: median(file), ratio }))
+  child.disconnect()
+  await close()
+  process.exit(0)
+}
+
+await (values.serve ? serve() : measure())
