@@ -118,7 +118,7 @@ async function swarm(): Promise<void> {
       actor.cid = (await coopt(['merge', published.invite], mergeReportSchema, { home: actor.home })).mergedCid
     const seconds = since(started)
     const cids = new Set([...participants, publisher].map(({ cid }) => cid))
-    print(seconds, [...cids].join(', '))
+    print(seconds, [...cids].map(String))
     if (cids.size !== 1) {
       say('the processes do not agree on one CID')
       process.exitCode = 1
@@ -176,7 +176,7 @@ async function watchMemory(): Promise<void> {
   }
 }
 
-function print(seconds: number, cid: string): void {
+function print(seconds: number, mergedCids: readonly string[]): void {
   const actors = [publisher, ...participants]
   if (values.json) {
     const processes = actors.map(({ name, seconds: own, memory, partitions }) => ({
@@ -186,13 +186,13 @@ function print(seconds: number, cid: string): void {
       childPeakBytes: memory.children,
       ...(partitions === undefined ? {} : { partitions })
     }))
-    console.log(JSON.stringify({ mergedCid: cid, seconds, processes }))
+    console.log(JSON.stringify({ mergedCids, seconds, processes }))
     return
   }
   const mib = (bytes: number): string => (bytes === 0 ? '–' : `${Math.round(bytes / 2 ** 20)}`)
   const rows = actors.map(a => [a.name, a.partitions, a.seconds, mib(a.memory.node), mib(a.memory.children)])
   console.log(textTable(['process', 'partitions', 'seconds', 'peak MiB', 'of children'], rows))
-  console.log(`\nmerged   ${cid}\nseconds  ${seconds}`)
+  console.log(`\nmerged   ${mergedCids.join(', ')}\nseconds  ${seconds}`)
 }
 
 function since(start: number): number {

@@ -3,6 +3,7 @@ import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { VariantResult } from './alignment-variants.ts'
 import type { Dataset } from './datasets.ts'
 import type { Paces } from './pace.ts'
+import type { PhotoSwarm } from './photo-swarm-run.ts'
 import type { Picture } from './pictures.ts'
 import type { RealRun } from './real-swarm.ts'
 import type { Outcome } from './students.ts'
@@ -66,6 +67,8 @@ export class Results {
   readonly variants: Variants
   /** Seconds that a flower costs each prior */
   readonly paces: Paces
+  /** Run at the first call */
+  readonly photoSwarm: () => Promise<PhotoSwarm>
   /** Those of these names, by default all; each is loaded at the first call */
   readonly datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
   /** For figures that compute for minutes themselves */
@@ -81,6 +84,7 @@ export class Results {
     zoo: ReadonlyMap<string, { accuracy: number }>
     variants: Variants
     paces: Paces
+    photoSwarm: () => Promise<PhotoSwarm>
     datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
     onProgress?: (text: string) => void
     remember?: <T>(key: string, compute: () => Promise<T>) => Promise<T>
@@ -92,6 +96,7 @@ export class Results {
     this.zoo = init.zoo
     this.variants = init.variants
     this.paces = init.paces
+    this.photoSwarm = init.photoSwarm
     this.datasets = init.datasets
     this.onProgress = init.onProgress ?? (() => {})
     this.remember = init.remember ?? (async (_key, compute) => await compute())

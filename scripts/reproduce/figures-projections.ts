@@ -122,7 +122,7 @@ async function pictureOf(
         )
       ],
       columns: 2,
-      legend: [...SIX, ...classes]
+      legend: [...SIX, ...classes.map(name => `class ${name}`)]
     }
   )
 }

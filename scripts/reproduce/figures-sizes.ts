@@ -1,21 +1,13 @@
-/** How many images are shared and how many dimensions targets have: agreement and students on images that differ much, and what it costs. */
-import { createElectionMemo } from '../../src/align/candidate.ts'
-import { elect } from '../../src/align/election.ts'
-import { DEFAULT_GATE, assess } from '../../src/align/gate.ts'
-import { DEFAULT_GRID, fitTransform } from '../../src/align/transform.ts'
-import { POLICY_NAMES } from '../../src/distribute/manifest.ts'
-import { plainGemm } from '../../src/gemm.ts'
-import { takeImages } from '../../node/lab/simulate/draw.ts'
+/** How many images are shared and how many dimensions targets have: agreement and students on images that differ much. */
 import { agreement } from './agreement.ts'
-import { candidateOf, UNIFORMITY } from './attacked-candidates.ts'
-import { drawRows, targetsOf, type Dataset } from './datasets.ts'
-import { ACCURACY, column, falling, mean, round, verdict, type Figure, type Row } from './figure.ts'
+import type { Dataset } from './datasets.ts'
+import { ACCURACY, column, falling, mean, verdict, type Figure, type Row } from './figure.ts'
 import { curvesPanel, picture, type Series } from './pictures.ts'
 import { photoSwarm, SIX, studentOf } from './photo-swarms.ts'
 import type { SwarmSetup } from './work-list.ts'
 
 const REFERENCE = 'lite0'
-const SEEDS = 3
+const SEEDS = 2
 const DEFAULT_N = 256
 interface Size {
   readonly m: number
@@ -24,13 +16,15 @@ interface Size {
 interface Plan {
   /** Of datasets.ts */
   readonly name: string
-  /** Of swarms; without it no students are trained */
+  /** Of swarms */
   readonly images?: 'flowers' | 'photos'
   readonly reference: string
   readonly others: readonly string[]
   /** Rows that are never shared */
   readonly held: number
   readonly sizes: readonly Size[]
+  /** Those of which students are trained */
+  readonly trained: readonly Size[]
 }
 const byRows = (rows: readonly number[], n = DEFAULT_N): Size[] => rows.map(m => ({ m, n }))
 const byDimension = (m: number, dimensions: readonly number[]): Size[] => dimensions.map(n => ({ m, n }))
@@ -43,7 +37,8 @@ const PLANS: readonly Plan[] = [
     reference: REFERENCE,
     others: ['lite2', 'vgg_small', 'resnet20', 'simclr_conv'],
     held: 300,
-    sizes: [...byRows([100, 300, 700]), ...byDimension(700, [64, 512, 1280])]
+    sizes: [...byRows([100, 300, 700]), ...byDimension(700, [64, 512, 1280])],
+    trained: [...byRows([100, 300, 700]), ...byDimension(700, [64, 1280])]
   },
   {
     name: 'flowers',
@@ -51,14 +46,16 @@ const PLANS: readonly Plan[] = [
     reference: REFERENCE,
     others: without(REFERENCE),
     held: 1000,
-    sizes: [...byRows([100, 300, 1000, 2000]), ...byDimension(1000, [64, 512, 1280])]
+    sizes: [...byRows([100, 300, 1000, 2000]), ...byDimension(1000, [64, 512, 1280])],
+    trained: [...byRows([100, 1000, 2000]), ...byDimension(1000, [64, 1280])]
   },
   {
     name: 'CIFAR-10',
     reference: 'resnet20',
     others: ['mobilenet', 'vgg_small', 'vit_tiny', 'im_mobilenet025'],
     held: 1000,
-    sizes: byRows([100, 300, 1000, 3000, 9000])
+    sizes: byRows([100, 300, 1000, 3000, 9000]),
+    trained: []
   }
 ]
 
@@ -67,7 +64,7 @@ function setupOf({ images = 'flowers' }: Plan, { m, n }: Size): SwarmSetup {
   const settings = { alignTo: `prior:${REFERENCE}`, shared: m, dimension: n, gate: false }
   return photoSwarm(images, `m${m}-n${n}`, settings, SEEDS)
 }
-const SETUPS = PLANS.flatMap(plan => (plan.images === undefined ? [] : plan.sizes.map(size => setupOf(plan, size))))
+const SETUPS = PLANS.flatMap(plan => plan.trained.map(size => setupOf(plan, size)))
 
 export const sizes: Figure = {
   key: 'sizes',
@@ -84,7 +81,7 @@ export const sizes: Figure = {
         rows.push({ ...(await agreementRow(dataset, plan, size)), ...studentRow(plan, size) })
     }
     function studentRow(plan: Plan, size: Size): object {
-      if (plan.images === undefined) return {}
+      if (!plan.trained.some(({ m, n }) => m === size.m && n === size.n)) return {}
       const { mean: value, deviation } = results.accuracy('', studentOf(setupOf(plan, size)))
       return { mean: value, deviation }
     }
@@ -164,64 +161,6 @@ export const sizes: Figure = {
   }
 }
 
-const COST_ROWS = [1000, 3000, 10_000] as const
-const COST_DATASET = 'CIFAR-10'
-const COST_PRIORS = [
-  'resnet20',
-  'mobilenet',
-  'vgg_small',
-  'resnet20_ep2',
-  'vit_tiny',
-  'simclr_conv',
-  'superclass2',
-  'im_mobilenet025'
-] as const
-
-export const costs: Figure = {
-  key: 'costs',
-  swarms: [],
-  students: [],
-  datasets: true,
-  async section(results) {
-    const dataset = (await results.datasets()).find(d => d.name === COST_DATASET)
-    if (dataset === undefined) throw new Error(`no dataset ${COST_DATASET}`)
-    const rows: Row[] = []
-    for (const m of COST_ROWS)
-      for (const n of m === 10_000 ? [256, 512] : [256]) rows.push(await costRow(dataset, m, n))
-    const large = rows.filter(r => r.m === 10_000)
-    return {
-      title: 'What a large shared set costs a participant',
-      paper: 'uniform value 37 s, alignment 139 s, training 133,766 s (Tab. 6)',
-      columns: [
-        { title: 'm', text: row => String(row.m) },
-        { title: 'n', text: row => String(row.n) },
-        column('S_Y, MB', 'megabytes', 1),
-        column('V and gate of one prior', 'assess', 1),
-        ...POLICY_NAMES.map(policy => column(`election by ${policy}`, policy, 1)),
-        column('fit of T', 'fit', 1)
-      ],
-      rows,
-      verdicts: [
-        verdict(
-          'V and gate of one prior stay below a minute at m = 10,000',
-          large.every(r => Number(r.assess) < 60)
-        ),
-        verdict(
-          'an election among eight stays below a minute at m = 10,000',
-          large.every(r => POLICY_NAMES.every(p => Number(r[p]) < 60))
-        ),
-        verdict(
-          'the fit of T stays below a minute at m = 10,000',
-          large.every(r => Number(r.fit) < 60)
-        )
-      ],
-      notes: [
-        `CPU seconds of one core, in the exact order that all peers share; the machine did other work as well. ${COST_PRIORS.length} priors of ${COST_DATASET}; an election starts from nothing, later ones keep what they know of a pair. V and the gate are computed once for each prior that joins.`
-      ]
-    }
-  }
-}
-
 // --- internal ---
 
 async function agreementRow(dataset: Dataset, { name, others, reference, held }: Plan, { m, n }: Size): Promise<Row> {
@@ -281,36 +220,4 @@ function chart(rows: readonly Row[], over: 'm' | 'n') {
     columns: 3,
     legend: names
   })
-}
-
-async function costRow(dataset: Dataset, m: number, n: number): Promise<Row> {
-  const rows = drawRows(dataset, m, 0)
-  const reference = takeImages(dataset.reference, rows)
-  const targets = COST_PRIORS.map(name => targetsOf(dataset, name, rows, n))
-  const [first, second] = targets
-  if (first === undefined || second === undefined) throw new Error('two priors at least')
-  const rules = { gate: DEFAULT_GATE, uniformity: UNIFORMITY }
-  const judge = await seconds(() => assess(rules, { targets: first, kind: 'onnx' }, reference))
-  const candidates = COST_PRIORS.map((name, i) => candidateOf(name, targets[i] ?? first, reference))
-  const elections: Record<string, number> = {}
-  for (const policy of POLICY_NAMES)
-    elections[policy] = await seconds(() =>
-      elect(
-        { seed: new Uint8Array(32), election: { policy, margin: 0.02, human: false } },
-        candidates,
-        createElectionMemo()
-      )
-    )
-  const fit = await seconds(
-    async () => await fitTransform({ from: second, to: first, grid: DEFAULT_GRID, gemm: plainGemm })
-  )
-  return { name: `${m} ${n}`, m, n, megabytes: (m * n * 4) / 1e6, assess: judge, ...elections, fit }
-}
-
-/** CPU time of this process, to a tenth of a second. */
-async function seconds(work: () => unknown): Promise<number> {
-  const before = process.cpuUsage()
-  await work()
-  const { user, system } = process.cpuUsage(before)
-  return round((user + system) / 1e6, 1)
 }

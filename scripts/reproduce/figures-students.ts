@@ -43,12 +43,12 @@ const CHOICES = [false, true].flatMap(attacked =>
 const SINGLES = SIX.map(flowersOnly)
 
 /** As long as the slowest participant and the student together take. */
-const BASELINE_EPOCHS = 36
+const BASELINE_EPOCHS = 14
 const baseline = (method: 'byol' | 'simclr'): StudentRun => ({
   ...studentOf(flowersBy('corroboration')),
   method,
   epochs: BASELINE_EPOCHS,
-  probes: Array.from({ length: BASELINE_EPOCHS / 4 }, (_, i) => 4 * (i + 1))
+  probes: Array.from({ length: BASELINE_EPOCHS }, (_, i) => i + 1)
 })
 const UNTRAINED: StudentRun = { ...studentOf(flowersBy('corroboration')), method: 'untrained' }
 
@@ -157,20 +157,20 @@ export const students: Figure = {
 }
 
 /** A row for a reference that was set by hand. */
-export function referenceRow(results: Results, name: string, setup: SwarmSetup, prior?: string): Row {
-  return results.accuracy(name, studentOf(setup), {
+export function referenceRow(results: Results, name: string, setup: SwarmSetup, prior?: string, trained = true): Row {
+  return rowOf(results, name, setup, trained, {
     ...(prior === undefined ? {} : { probe: probeOf(results, setup, prior) }),
     looR2: setup.settings.alignTo === 'none' ? undefined : looR2Of(results, setup)
   })
 }
 
 /** A row for a reference that a policy chose. */
-export function choiceRow(results: Results, name: string, setup: SwarmSetup): Row {
+export function choiceRow(results: Results, name: string, setup: SwarmSetup, trained = true): Row {
   const reports = results.reports(setup)
   const names = reports.map(r =>
     r.reference?.from.length === 1 ? r.reference.from[0] : `${r.reference?.from.length ?? 0} priors`
   )
-  return results.accuracy(name, studentOf(setup), {
+  return rowOf(results, name, setup, trained, {
     elected: [...new Set(names)].join(', '),
     probe: mean(
       reports.map(r => {
@@ -200,6 +200,17 @@ export function probeOf(results: Results, setup: SwarmSetup, prior: string): num
 }
 
 // --- internal ---
+
+/** `trained`: students learned from it; without them the row has no accuracy. */
+function rowOf(
+  results: Results,
+  name: string,
+  setup: SwarmSetup,
+  trained: boolean,
+  fields: Readonly<Record<string, unknown>>
+): Row {
+  return trained ? results.accuracy(name, studentOf(setup), fields) : { name, ...fields }
+}
 
 /** The shared set, and a sixth of the rows */
 const ROWS_EACH = 1000 + 2000 / SIX.length

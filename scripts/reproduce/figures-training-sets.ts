@@ -1,12 +1,14 @@
 /** Tab. 4 (what the priors were trained on), and references of a few good among many poor priors. */
 import { rankCorrelation } from '../../node/evaluate/rank-correlation.ts'
-import { ACCURACY, column, falling, mean, NAME, round, type Figure, type Results, type Row } from './figure.ts'
+import { ACCURACY, column, falling, mean, NAME, round, verdict, type Figure, type Results, type Row } from './figure.ts'
 import { averageOf, choiceRow, flowersBy, flowersOnly, POLICIES, probeOf, referenceRow } from './figures-students.ts'
 import { IMAGE_SETS, type ImageSetName } from './image-files.ts'
 import { CIFAR_PRIORS, IMAGENET_PRIORS, photoSwarm, SIX, studentOf } from './photo-swarms.ts'
 import { participants } from './swarms.ts'
 import type { SwarmSetup } from './work-list.ts'
 
+/** Fewer than of the six priors: there are many swarms. */
+const FEW_SEEDS = 3
 const DATASETS = ['flowers', 'cifar10'] as const
 type DatasetName = ImageSetName
 const SHOWN: Readonly<Record<DatasetName, string>> = { photos: 'photos', flowers: 'flowers', cifar10: 'CIFAR-10' }
@@ -29,16 +31,12 @@ function swarmOf(
 const together = (images: DatasetName, key: string, priors: readonly string[]): SwarmSetup =>
   images === 'flowers' && key === 'both'
     ? flowersBy('corroboration')
-    : swarmOf(images, `of-${key}`, { policy: 'corroboration', participants: participants(priors) })
-const only = (images: DatasetName, prior: string): SwarmSetup =>
-  images === 'flowers'
-    ? flowersOnly(prior)
-    : swarmOf(images, `only-${prior}`, { participants: participants([prior]), alignTo: 'none', gate: false })
-
+    : swarmOf(images, `of-${key}`, { policy: 'corroboration', participants: participants(priors) }, FEW_SEEDS)
 const TAB4 = DATASETS.flatMap(images =>
   TRAINED_ON.map(({ key, name, priors }) => ({ images, name, priors, setup: together(images, key, priors) }))
 )
-const TAB4_SINGLES = DATASETS.flatMap(images => SIX.map(prior => only(images, prior)))
+/** Students of single priors are of flowers only; CIFAR-10's are in Tab. 2. */
+const TAB4_SINGLES = SIX.map(flowersOnly)
 
 export const tab4: Figure = {
   key: 'tab4',
@@ -46,19 +44,19 @@ export const tab4: Figure = {
   students: [...TAB4.map(t => t.setup), ...TAB4_SINGLES].map(studentOf),
   section(results) {
     const rows = TAB4.map(({ images, name, priors, setup }): Row => {
-      const alone = priors.map(prior => results.accuracy(prior, studentOf(only(images, prior))))
+      const alone =
+        images === 'flowers' ? priors.map(prior => results.accuracy(prior, studentOf(flowersOnly(prior)))) : []
       const probes = priors.map(prior => probeOf(results, setup, prior))
       return {
         ...choiceRow(results, name, setup),
         images,
-        alone: averageOf('', alone),
-        probe: mean(probes),
-        best: Math.max(...alone.map(r => r.mean ?? 0))
+        ...(alone.length === 0 ? {} : { alone: averageOf('', alone) }),
+        probe: mean(probes)
       }
     })
     const of = (images: DatasetName, name: string): Row =>
       rows.find(r => r.images === images && r.name === name) ?? { name }
-    const n = results.outcomes(studentOf(flowersBy('corroboration'))).length
+    const n = FEW_SEEDS
     return {
       title: 'Tab. 4: what the priors were trained on',
       paper: 'priors of other datasets serve, too: the closer to the images, the better',
@@ -68,7 +66,10 @@ export const tab4: Figure = {
         column('mean linear probe of the priors %', 'probe', 1),
         column('elected', 'elected'),
         { title: 'CoOpt, accuracy %', text: ACCURACY.text },
-        { title: 'mean of its priors alone %', text: row => ACCURACY.text(row.alone as Row) }
+        {
+          title: 'mean of its priors alone %',
+          text: row => (row.alone === undefined ? '–' : ACCURACY.text(row.alone as Row))
+        }
       ],
       rows,
       verdicts: [
@@ -76,16 +77,18 @@ export const tab4: Figure = {
         falling('CIFAR-10: CIFAR-10 > ImageNet', [of('cifar10', 'CIFAR-10'), of('cifar10', 'ImageNet')], n),
         falling('flowers: ImageNet > both', [of('flowers', 'ImageNet'), of('flowers', 'both')], n),
         falling('flowers: both > CIFAR-10', [of('flowers', 'both'), of('flowers', 'CIFAR-10')], n),
-        ...rows.map(row =>
-          falling(
-            `${SHOWN[row.images as DatasetName]}, ${row.name}: CoOpt > mean of its priors alone`,
-            [row, row.alone as Row],
-            n
+        ...rows
+          .filter(row => row.alone !== undefined)
+          .map(row =>
+            falling(
+              `${SHOWN[row.images as DatasetName]}, ${row.name}: CoOpt > mean of its priors alone`,
+              [row, row.alone as Row],
+              n
+            )
           )
-        )
       ],
       notes: [
-        `ImageNet: ${IMAGENET_PRIORS.join(', ')}; CIFAR-10: ${CIFAR_PRIORS.join(', ')}, of which the last had no labels. ${n} seeds, 2,000 images, 1,000 of them shared, n = 256, elected by corroboration. CIFAR-10 images are shown to ImageNet priors enlarged from 32 x 32 pixels, and flowers of 128 x 128 to CIFAR-10 priors reduced to 32 x 32.`
+        `ImageNet: ${IMAGENET_PRIORS.join(', ')}; CIFAR-10: ${CIFAR_PRIORS.join(', ')}, of which the last had no labels. ${n} seeds (of both on flowers, and of single priors, more), 2,000 images, 1,000 of them shared, n = 256, elected by corroboration. CIFAR-10 images are shown to ImageNet priors enlarged from 32 x 32 pixels, and flowers of 128 x 128 to CIFAR-10 priors reduced to 32 x 32.`
       ]
     }
   }
@@ -100,36 +103,38 @@ const FEW_GOOD: Readonly<Record<DatasetName, readonly string[]>> = {
 const RANDOM = 'random codes'
 const few = (images: DatasetName, key: string, settings: Readonly<Record<string, unknown>>): SwarmSetup =>
   swarmOf(images, `few-${key}`, { participants: participants(FEW_GOOD[images]), ...settings }, FEW_SEEDS)
-/** Fewer than elsewhere: there are 32 references. */
-const FEW_SEEDS = 3
 const CHOSEN = (images: DatasetName) =>
   POLICIES.map(policy => ({ name: policy, setup: few(images, policy, { policy }) }))
 const BY_HAND = (images: DatasetName) => [
   { name: RANDOM, setup: few(images, 'codes', { alignTo: 'random' }), prior: undefined },
   { name: 'nothing', setup: few(images, 'none', { alignTo: 'none' }), prior: undefined },
-  // CIFAR-10's priors as references are in Tab. 7
-  ...(images === 'cifar10' ? [] : FEW_GOOD[images]).map(prior => ({
+  ...FEW_GOOD[images].map(prior => ({
     name: prior,
     setup: few(images, prior, { alignTo: `prior:${prior}` }),
     prior
   }))
 ]
 const FEW_DATASETS = IMAGE_SETS.toReversed()
+/** Students are of these; of all others the merged targets are probed. */
+const WITH_STUDENTS = ['corroboration', 'consensus', RANDOM]
+const hasStudent = (name: string): boolean => WITH_STUDENTS.includes(name)
 const ALL_FEW = FEW_DATASETS.flatMap(images => [...CHOSEN(images), ...BY_HAND(images)].map(({ setup }) => setup))
 
 export const references: Figure = {
   key: 'references',
   swarms: ALL_FEW,
-  students: ALL_FEW.map(studentOf),
+  students: FEW_DATASETS.flatMap(images =>
+    [...CHOSEN(images), ...BY_HAND(images)].flatMap(({ name, setup }) => (hasStudent(name) ? [studentOf(setup)] : []))
+  ),
   section(results) {
     const rows: Row[] = FEW_DATASETS.flatMap(images => [
       ...CHOSEN(images).map(({ name, setup }) => ({
-        ...choiceRow(results, `elected by ${name}`, setup),
+        ...choiceRow(results, `elected by ${name}`, setup, hasStudent(name)),
         ...merged(results, setup),
         images
       })),
       ...BY_HAND(images).map(({ name, setup, prior }) => ({
-        ...referenceRow(results, `to ${name}`, setup, prior),
+        ...referenceRow(results, `to ${name}`, setup, prior, hasStudent(name)),
         ...merged(results, setup),
         images,
         ...(prior === undefined ? {} : { prior, figures: figuresOf(results, images, prior) })
@@ -138,20 +143,17 @@ export const references: Figure = {
     const of = (images: DatasetName, name: string): Row =>
       rows.find(r => r.images === images && r.name === name) ?? { name }
     const priors = (images: DatasetName): Row[] => rows.filter(r => r.images === images && r.prior !== undefined)
-    const rhos = FEW_DATASETS.filter(images => images !== 'cifar10').flatMap(images =>
+    const rhos = FEW_DATASETS.flatMap(images =>
       [
         ...(['corroboration', 'uniformity', 'predictivity'] as const).map(policy => ({
           name: `Spearman, ${policy}`,
-          pairs: priors(images).map(r => [figureOf(r, policy), r.mean ?? NaN] as const)
+          pairs: priors(images).map(r => [figureOf(r, policy), Number(r.merged)] as const)
         })),
-        { name: 'Spearman, mean R² to it', pairs: priors(images).map(r => [Number(r.looR2), r.mean ?? NaN] as const) },
-        { name: 'Spearman, linear probe', pairs: priors(images).map(r => [Number(r.probe), r.mean ?? NaN] as const) },
         {
-          name: 'Spearman, probe of merged targets',
-          pairs: rows
-            .filter(r => r.images === images && r.name.startsWith('to '))
-            .map(r => [Number(r.merged), r.mean ?? NaN] as const)
-        }
+          name: 'Spearman, mean R² to it',
+          pairs: priors(images).map(r => [Number(r.looR2), Number(r.merged)] as const)
+        },
+        { name: 'Spearman, linear probe', pairs: priors(images).map(r => [Number(r.probe), Number(r.merged)] as const) }
       ].map(({ name, pairs }) => ({ name, images, rho: rhoOf(pairs) }))
     )
     return {
@@ -165,39 +167,42 @@ export const references: Figure = {
         column('ridge probe of the merged targets %', 'merged', 1),
         { title: 'student, accuracy %', text: ACCURACY.text },
         column('mean R² of the priors to it', 'looR2', 2),
-        column('rho with students', 'rho', 2)
+        column('rho with the probe of merged targets', 'rho', 2)
       ],
       rows: [...rows, ...rhos],
       verdicts: FEW_DATASETS.flatMap(images => {
         const name = SHOWN[images]
-        const [first = ''] = FEW_GOOD[images]
+        const [good = ''] = FEW_GOOD[images]
         const chosen = (policy: string): Row => of(images, `elected by ${policy}`)
+        const isAbove = (claim: string, a: Row, b: Row) =>
+          verdict(`${name}: ${claim}`, Number(a.merged) > Number(b.merged))
         return [
-          falling(`${name}: consensus > random codes`, [chosen('consensus'), of(images, `to ${RANDOM}`)], FEW_SEEDS),
           falling(
-            `${name}: corroboration > random codes`,
+            `${name}, students: consensus > random codes`,
+            [chosen('consensus'), of(images, `to ${RANDOM}`)],
+            FEW_SEEDS
+          ),
+          falling(
+            `${name}, students: corroboration > random codes`,
             [chosen('corroboration'), of(images, `to ${RANDOM}`)],
             FEW_SEEDS
           ),
-          falling(`${name}: corroboration > consensus`, [chosen('corroboration'), chosen('consensus')], FEW_SEEDS),
           falling(
-            `${name}: corroboration > predictivity`,
-            [chosen('corroboration'), chosen('predictivity')],
+            `${name}, students: corroboration > consensus`,
+            [chosen('corroboration'), chosen('consensus')],
             FEW_SEEDS
           ),
-          ...(images === 'cifar10'
-            ? []
-            : [
-                falling(
-                  `${name}: the good ${first} as reference > random_conv`,
-                  [of(images, `to ${first}`), of(images, 'to random_conv')],
-                  FEW_SEEDS
-                )
-              ])
+          isAbove('merged targets: corroboration > predictivity', chosen('corroboration'), chosen('predictivity')),
+          isAbove('merged targets: corroboration > random codes', chosen('corroboration'), of(images, `to ${RANDOM}`)),
+          isAbove(
+            `merged targets: the good ${good} as reference > random_conv`,
+            of(images, `to ${good}`),
+            of(images, 'to random_conv')
+          )
         ]
       }),
       notes: [
-        `Two good priors (photos and flowers: lite0, lite2; CIFAR-10: resnet20, mobilenet) among five poor ones (${POOR.join(', ')}), all of which do a seventh of the rows. ${FEW_SEEDS} seeds. Photos have one image of each of 1,000 classes: what is scored is whether it shows an animal or a thing, by students of 700 photos on the 300 others. Random codes have no features to probe; a probe of their own on the shared rows is at chance, whatever they are worth. Spearman: over the seven priors as references, of the policy's figure (better is higher) and the students' mean; of the merged targets over all nine that were set by hand.`
+        `Two good priors (photos and flowers: lite0, lite2; CIFAR-10: resnet20, mobilenet) among five poor ones (${POOR.join(', ')}), all of which do a seventh of the rows. ${FEW_SEEDS} seeds. Photos have one image of each of 1,000 classes: what is scored is whether it shows an animal or a thing, of students of 700 photos on the 300 others. Random codes have no features to probe; a probe of their own on the shared rows is at chance, whatever they are worth. Merged targets: ridge probe on a part of their rows; students are trained of three references of each set only. Spearman: over the seven priors as references, of the policy's figure (better is higher) and the probe of the merged targets.`
       ]
     }
   }

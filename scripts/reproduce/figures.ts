@@ -7,8 +7,10 @@ import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { alignment } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
 import { opinions } from './figures-rows.ts'
+import { photoSwarm } from './figures-photo-swarm.ts'
 import { fig6 } from './figures-projections.ts'
-import { costs, sizes } from './figures-sizes.ts'
+import { costs } from './figures-costs.ts'
+import { sizes } from './figures-sizes.ts'
 import { references, tab4 } from './figures-training-sets.ts'
 import { students } from './figures-students.ts'
 import { fig6d, regret, tab7 } from './figures-references.ts'
@@ -39,6 +41,7 @@ export const FIGURES: readonly Figure[] = [
   references,
   sizes,
   costs,
+  photoSwarm,
   alignment
 ]
 

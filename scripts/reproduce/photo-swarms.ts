@@ -28,7 +28,7 @@ export function photoSwarm(
   images: ImageSetName,
   name: string,
   settings: Readonly<Record<string, unknown>> = {},
-  seeds = PHOTO_SEEDS
+  seeds: number = PHOTO_SEEDS
 ): SwarmSetup {
   const base = images === 'flowers' ? FLOWERS : images === 'photos' ? PHOTOS : {}
   return {

@@ -19,13 +19,14 @@ import { FIGURES, QUICK_FIGURES } from './figures.ts'
 import { dataFiles, IMAGE_SETS, writeImageFiles } from './image-files.ts'
 import { markdown, resultsJson, type Document } from './markdown.ts'
 import { createPaces } from './pace.ts'
+import { createPhotoSwarm } from './photo-swarm-run.ts'
 import { findTorch, type Torch } from './python.ts'
 import { variantsOf } from './raw-targets.ts'
 import { realSwarm } from './real-swarm.ts'
 import { rememberIn } from './remembered.ts'
 import { runSimulations } from './simulations.ts'
 import { trainStudents, type Outcome } from './students.ts'
-import { resultsJsonSchema, updatePage, type Page } from './update-page.ts'
+import { readPage, updatePage, type Page } from './update-page.ts'
 import { fullScale, quickScale, runName, type StudentRun, type SwarmSetup } from './work-list.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -113,6 +114,7 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const zoo = zooSchema.parse(JSON.parse(await readFile(data.cifar10.zoo, 'utf8')))
   const accuracies = new Map(zoo.priors.map(p => [p.name, { accuracy: p.probeAccuracy }]))
   const variants = variantsOf({ cache, labels: join(images, 'train.csv') })
+  const photoSwarm = createPhotoSwarm(resolve(values.data), { cache, signal })
   const paces = createPaces(data.flowers, { cache, signal })
   const loading = new Map<string, Promise<Dataset[]>>()
   const datasets = async (names = DATASETS): Promise<readonly Dataset[]> => {
@@ -134,6 +136,7 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     zoo: accuracies,
     variants,
     paces,
+    photoSwarm,
     datasets,
     onProgress,
     remember: rememberIn(join(cache, 'figures'))
@@ -187,19 +190,6 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const broken = sections.flatMap(s => s.section.verdicts.filter(v => v.firm === true && v.outcome === 'does not hold'))
   for (const { claim } of broken) console.error(`does not hold: ${claim}`)
   return broken.length === 0 ? 0 : 1
-}
-
-/** What an earlier run wrote; undefined if it wrote nothing. */
-async function readPage(page: string, json: string): Promise<Page | undefined> {
-  const read = async (path: string): Promise<string | undefined> =>
-    await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined
-      throw error
-    })
-  const [text, tables] = [await read(page), await read(json)]
-  return text === undefined || tables === undefined
-    ? undefined
-    : { text, json: resultsJsonSchema.parse(JSON.parse(tables)) }
 }
 
 /** Students or, without PyTorch, the linear probe of the merged targets that `coopt simulate` reports. */

@@ -1,4 +1,5 @@
 /** RESULTS.md and results.json after a run of some figures: their sections are replaced, all others stay as they are. */
+import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { InvalidInputError } from '../../src/errors.ts'
 import { claimsText, type ResultsJson } from './markdown.ts'
@@ -9,7 +10,7 @@ export interface Page {
   readonly json: ResultsJson
 }
 
-export const resultsJsonSchema = z.looseObject({
+const resultsJsonSchema = z.looseObject({
   tables: z.record(
     z.string(),
     z.looseObject({ title: z.string(), verdicts: z.array(z.looseObject({ outcome: z.string() })) })
@@ -39,6 +40,19 @@ export function updatePage(before: Page, made: Page, order: readonly string[]): 
     text: `${[head.replace(/^Of \d+ claims .*$/m, claims), ...parts].join('\n\n')}\n`,
     json: { ...before.json, tables }
   }
+}
+
+/** What an earlier run wrote; undefined if it wrote nothing. */
+export async function readPage(page: string, json: string): Promise<Page | undefined> {
+  const read = async (path: string): Promise<string | undefined> =>
+    await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+  const [text, tables] = [await read(page), await read(json)]
+  return text === undefined || tables === undefined
+    ? undefined
+    : { text, json: resultsJsonSchema.parse(JSON.parse(tables)) }
 }
 
 // --- internal ---

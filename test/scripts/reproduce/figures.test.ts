@@ -81,6 +81,11 @@ function results(accuracy: (run: StudentRun, seed: number) => number, attacker?:
     real,
     zoo,
     variants: async () => VARIANTS.map(({ name }, i) => ({ name, cosine: 0.9 - i / 100, r2: 0.5, accuracy: 0.6 })),
+    photoSwarm: async () => ({
+      mergedCids: ['bafyone'],
+      seconds: 60,
+      processes: [{ name: 'publisher', seconds: 9, peakBytes: 2 ** 28, childPeakBytes: 2 ** 27 }]
+    }),
     paces: async priors => new Map(priors.map(prior => [prior, 0.05])),
     datasets: async () => []
   })
