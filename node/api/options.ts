@@ -1,7 +1,6 @@
 /** Options of the operations in api.ts, as schemas. Every way to a node checks arguments by them (operations.ts). */
 import { z } from 'zod'
-import { POLICY_NAMES } from '../../src/distribute/manifest.ts'
-import { MAX_CONFIRMED, MAX_TRUSTED } from '../../src/merge/local-view.ts'
+import { MAX_CHECKERS, MAX_QUORUM, POLICY_NAMES } from '../../src/distribute/manifest.ts'
 import { TARGET_DTYPES } from '../../src/publish/target-dtype.ts'
 
 /** Kinds of files that hold images. */
@@ -90,9 +89,9 @@ export const mergeOptionsSchema = z.strictObject({
   /** Key of the home's key store, made on first use: an IPNS record under it points to the dataset */
   name: z.string().min(1).max(64).optional(),
   /** A local view: only work that so many others confirmed */
-  confirmed: count.min(1).max(MAX_CONFIRMED).optional(),
+  confirmed: count.min(1).max(MAX_QUORUM).optional(),
   /** A local view: only work that these peers confirmed */
-  trust: z.array(text).min(1).max(MAX_TRUSTED).optional()
+  trust: z.array(text).min(1).max(MAX_CHECKERS).optional()
 })
 
 export const verifyOptionsSchema = z.strictObject({

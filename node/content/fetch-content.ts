@@ -6,7 +6,6 @@ import type { CID } from 'multiformats/cid'
 import { IMPORT } from '../../src/distribute/unixfs-import.ts'
 import { readLeaves, type FileLeaves } from '../../src/distribute/unixfs-leaves.ts'
 import { ContentUnavailableError } from '../../src/errors.ts'
-import { count } from '../process/counters.ts'
 import type { LocalContentOwner } from './local-content.ts'
 import { readAhead } from './read-ahead.ts'
 import { createTransfers, type FetchOptions, type TransferComponents, type TransferInit } from './transfers.ts'
@@ -58,12 +57,7 @@ export function createFetcher(
       throw new ContentUnavailableError(`${cid} is not in the store, and the network is not running`)
     await transfers.bring([{ cid, bytes: IMPORT.chunkBytes }], options)
     const come = await local.peek(cid)
-    if (come !== undefined) {
-      count('blocks_fetched')
-      count('block_bytes_fetched', come.byteLength)
-      return come
-    }
-    count('block_fetch_failures')
+    if (come !== undefined) return come
     throw new ContentUnavailableError(`${cid} was fetched, and the store lost it: see the log`)
   }
 

@@ -9,6 +9,7 @@ import type { BlockClient } from '../../protocols/blocks/client.ts'
 import type { Wanted } from '../../protocols/blocks/channel.ts'
 import type { PeerKey } from '../../src/envelope.ts'
 import { ContentUnavailableError } from '../../src/errors.ts'
+import { count } from '../process/counters.ts'
 import { joinParts } from './join-parts.ts'
 
 export interface FetchOptions {
@@ -64,6 +65,9 @@ const MAX_EXTENSIONS = 10
 /** Small blocks are not worth asking everybody one by one: bitswap asks all at once. */
 const MAX_HOLDERS_ASKED = 16
 
+/** A block has come and is in the store. */
+type Done = (cid: CID, block: Uint8Array) => void
+
 interface Underway extends Coming {
   settle(arrived: boolean): void
   hurry: () => void
@@ -80,14 +84,14 @@ export function createTransfers(
     wanted: readonly Wanted[],
     holders: readonly PeerId[],
     signal: AbortSignal,
-    done: (cid: CID) => void
+    done: Done
   ): Promise<readonly Wanted[]> => {
     if (members === undefined || holders.length === 0 || wanted.length === 0) return wanted
     const download = members.blocks.download(wanted, {
       holders,
       deliver: async (cid, block) => {
         await store.put(cid, block)
-        done(cid)
+        done(cid, block)
       },
       signal
     })
@@ -102,7 +106,7 @@ export function createTransfers(
   const byBitswap = async (
     wanted: readonly Wanted[],
     signal: AbortSignal,
-    done: (cid: CID) => void,
+    done: Done,
     isEnough: () => boolean
   ): Promise<{ left: readonly Wanted[]; cause: unknown }> => {
     const queue = [...wanted]
@@ -112,9 +116,12 @@ export function createTransfers(
     const work = async (): Promise<void> => {
       for (let one = queue.shift(); one !== undefined; one = queue.shift()) {
         try {
-          await patiently(async deadline => await joinParts(network.get(one.cid, { signal: deadline })), signal)
+          const block = await patiently(
+            async deadline => await joinParts(network.get(one.cid, { signal: deadline })),
+            signal
+          )
           came++
-          done(one.cid)
+          done(one.cid, block)
         } catch (error) {
           signal.throwIfAborted()
           cause = error
@@ -129,7 +136,7 @@ export function createTransfers(
   }
 
   /** Within the deadline, or longer while bytes come. */
-  const patiently = async (get: (signal: AbortSignal) => Promise<unknown>, signal: AbortSignal): Promise<void> => {
+  const patiently = async <T>(get: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> => {
     const controller = new AbortController()
     const began = performance.now()
     const look = (): void => {
@@ -141,7 +148,7 @@ export function createTransfers(
     }
     let timer = setTimeout(look, init.blockTimeoutMs)
     try {
-      await get(AbortSignal.any([signal, controller.signal]))
+      return await get(AbortSignal.any([signal, controller.signal]))
     } finally {
       clearTimeout(timer)
     }
@@ -154,11 +161,7 @@ export function createTransfers(
     return [...first, ...peers.filter(peer => likely === undefined || !peer.equals(likely))]
   }
 
-  const fetch = async (
-    wanted: readonly Wanted[],
-    { signal, from }: FetchOptions,
-    done: (cid: CID) => void
-  ): Promise<void> => {
+  const fetch = async (wanted: readonly Wanted[], { signal, from }: FetchOptions, done: Done): Promise<void> => {
     const likely = from === undefined ? undefined : members?.peerOf(from)
     let left = wanted
     let cause: unknown
@@ -179,6 +182,7 @@ export function createTransfers(
       if (left.length === 0) return
       if (left.length === before || result.cause !== undefined) attempt++
     }
+    count('block_fetch_failures', left.length)
     throw new ContentUnavailableError(
       `no peer sent ${left[0]?.cid} within ${init.attempts} attempts of ${init.blockTimeoutMs} ms`,
       { cause }
@@ -201,7 +205,11 @@ export function createTransfers(
       one.settle(arrived)
     }
     try {
-      await fetch(wanted, options, cid => settle(cid.toString(), true))
+      await fetch(wanted, options, (cid, block) => {
+        count('blocks_fetched')
+        count('block_bytes_fetched', block.byteLength)
+        settle(cid.toString(), true)
+      })
     } finally {
       for (const key of own.keys()) settle(key, false)
     }

@@ -7,8 +7,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import { rowWeights } from '../../src/align/row-weight.ts'
-import { applyTransform } from '../../src/align/transform.ts'
-import { isAbsentRow, presentRows } from '../../src/bytes.ts'
+import { presentRows } from '../../src/bytes.ts'
 import { equalBytes } from '../../src/codec.ts'
 import { readFooter, rowGroupOf, type ByteRanges, type Footer } from '../../src/distribute/parquet-footer.ts'
 import type { Manifest } from '../../src/distribute/manifest.ts'
@@ -19,18 +18,13 @@ import { InvalidContentError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
 import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
 import type { Choice } from '../../src/merge/views.ts'
+import { alignmentDifference, alignmentTolerance } from '../../src/publish/recomputed.ts'
 import { readTargets } from '../../src/publish/shard-rows.ts'
 import type { Exact } from '../compute/exact/exact.ts'
 import type { ContentFetcher } from '../content/fetch-content.ts'
 import { fileRanges } from '../content/file-ranges.ts'
 import type { LocalContent } from '../content/local-content.ts'
 import type { ContentReader } from '../content/read-content.ts'
-
-/** Of a row's length. Targets are float32 (6e-8); ill-conditioned fits by other kernels lose three digits of that, garbage all. */
-const TARGET_TOLERANCE = 1e-4
-
-/** What rounding to float16 adds: at most 2^-11 of every number. */
-const FLOAT16_TOLERANCE = 2 ** -11
 
 export interface ShardCheck {
   manifest: Manifest
@@ -187,27 +181,12 @@ async function equalsRecomputed(
   if ((await content.tree(result.body.raw, bytes)) === undefined || !(await content.holds(result.body.raw)))
     return false
   const raw = await content.matrix(result.body.raw, targets.rows, manifest.dimension, { signal })
-  const tolerance = TARGET_TOLERANCE + (manifest.targetDtype === 'float16' ? FLOAT16_TOLERANCE : 0)
-  const expected = await applyTransform(await exact.fit(score.body.targets, reference, gemm), raw, gemm)
-  for (let i = 0; i < targets.rows; i++) {
-    const [published, computed] = [row(targets, i), row(expected, i)]
-    if (isAbsentRow(published) !== isAbsentRow(computed))
-      throw new InvalidContentError(
-        `row ${i} has a target only ${isAbsentRow(published) ? 'when computed again' : 'here'}`
-      )
-    if (isAbsentRow(published)) continue
-    const [off, length] = [distance(published, computed), distance(computed)]
-    if (!(off <= tolerance * length))
-      throw new InvalidContentError(
-        `the target of row ${i} is not what the raw targets give: off by ${((100 * off) / length).toPrecision(3)} %`
-      )
-  }
-  return true
-}
-
-/** Euclidean, to the origin without `b`. */
-function distance(a: Float32Array, b?: Float32Array): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += ((a[i] as number) - (b?.[i] ?? 0)) ** 2
-  return Math.sqrt(sum)
+  const transform = await exact.fit(score.body.targets, reference, gemm)
+  const worst = await alignmentDifference(targets, raw, { transform, gemm })
+  if (worst === undefined || worst.off <= alignmentTolerance(manifest.targetDtype ?? 'float32')) return true
+  throw new InvalidContentError(
+    worst.off === Infinity
+      ? `row ${worst.row} has a target only here, or only when computed again`
+      : `the target of row ${worst.row} is not what the raw targets give: off by ${(100 * worst.off).toPrecision(3)} %`
+  )
 }

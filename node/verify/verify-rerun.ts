@@ -19,6 +19,7 @@ import { row } from '../../src/matrix.ts'
 import { shardName } from '../../src/merge/shard-name.ts'
 import type { Choice } from '../../src/merge/views.ts'
 import { priorIdentity } from '../../src/optimize/prior.ts'
+import { RERUN_TOLERANCE } from '../../src/publish/recomputed.ts'
 import { readTargets } from '../../src/publish/shard-rows.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { fetchBundle } from '../priors/bundle/fetch-bundle.ts'
@@ -29,12 +30,6 @@ import type { Exact } from '../compute/exact/exact.ts'
 import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 import { createTargetComputer } from '../priors/compute-targets.ts'
-
-/**
- * Distance of a target from the one computed again, relative to its length. Features of other machines differ by 1e-6 (1e-3 in 8-bit models), which an
- * ill-conditioned map onto the reference may enlarge tenfold; targets of another image or model are off by about 1.
- */
-const RERUN_TOLERANCE = 0.01
 
 export interface RerunInit {
   /** Rows of each prior */

@@ -59,7 +59,10 @@ const file = z.strictObject({ cid, bytes: count, dagBytes: count })
 export const MAX_MANIFEST_EXTENSION_BYTES = 65_536
 
 /** Each of them costs an inference of some rows of every partition, and a copy of every shard. */
-const MAX_QUORUM = 16
+export const MAX_QUORUM = 16
+
+/** A person has to know each of them. */
+export const MAX_CHECKERS = 64
 
 /** Names in `crit` that this version understands. */
 const UNDERSTOOD: ReadonlySet<string> = new Set()
@@ -135,7 +138,7 @@ export const manifestSchema = z.strictObject({
       /** Whose checks count: one for each distinct eligible prior, or one for each admitted key */
       voters: z.enum(['priors', 'members']),
       /** Keys that count as well, whatever their prior */
-      checkers: z.array(bytesOf(PEER_KEY_BYTES)).min(1).max(64).optional()
+      checkers: z.array(bytesOf(PEER_KEY_BYTES)).min(1).max(MAX_CHECKERS).optional()
     })
     .optional(),
   /** What later versions add (src/extension.ts) */

@@ -3,18 +3,12 @@
  * members merge by the manifest's rule, so it carries its rule in `local-view.json`. A function of that file and the manifest.
  */
 import { z } from 'zod'
-import type { Manifest } from '../distribute/manifest.ts'
+import { MAX_CHECKERS, MAX_QUORUM, type Manifest } from '../distribute/manifest.ts'
 import { InvalidContentError, InvalidInputError } from '../errors.ts'
 import { peerKeyOf } from '../peer-key.ts'
 import type { Acceptance } from './confirmation.ts'
 
 export const LOCAL_VIEW_FILE = 'local-view.json'
-
-/** As many peers as a manifest may list as checkers. */
-export const MAX_TRUSTED = 64
-
-/** As many as a manifest may ask for. */
-export const MAX_CONFIRMED = 16
 
 /** 64 peer ids of 52 characters. */
 export const MAX_LOCAL_VIEW_BYTES = 8192
@@ -33,15 +27,15 @@ export function localAcceptance(manifest: Pick<Manifest, 'acceptance' | 'admissi
   const trusted = rule.trust === undefined ? undefined : new Set(rule.trust)
   const own = manifest.acceptance
   const { confirmed: quorum = trusted === undefined ? (own?.quorum ?? 1) : 1 } = rule
-  if (quorum < 1 || quorum > MAX_CONFIRMED)
-    throw new InvalidInputError(`work can be asked to be confirmed by 1 to ${MAX_CONFIRMED} members, not by ${quorum}`)
+  if (quorum < 1 || quorum > MAX_QUORUM)
+    throw new InvalidInputError(`work can be asked to be confirmed by 1 to ${MAX_QUORUM} members, not by ${quorum}`)
   if (trusted === undefined && quorum < (own?.quorum ?? 1))
     throw new InvalidInputError(
       `this swarm's own rule asks for ${own?.quorum} members that confirm, a local view cannot ask for ${quorum}: take ${own?.quorum} or more`
     )
   if (trusted !== undefined) {
-    if (trusted.size < 1 || trusted.size > MAX_TRUSTED)
-      throw new InvalidInputError(`1 to ${MAX_TRUSTED} peers can be trusted, not ${trusted.size}`)
+    if (trusted.size < 1 || trusted.size > MAX_CHECKERS)
+      throw new InvalidInputError(`1 to ${MAX_CHECKERS} peers can be trusted, not ${trusted.size}`)
     if (quorum > trusted.size)
       throw new InvalidInputError(
         `${quorum} members cannot confirm anything when only ${trusted.size} ${trusted.size === 1 ? 'is' : 'are'} trusted: trust more peers or ask for fewer`
@@ -90,5 +84,5 @@ export function readLocalView(bytes: Uint8Array, manifest: Pick<Manifest, 'accep
 const schema = z.strictObject({
   view: z.literal('local'),
   confirmed: z.number().int(),
-  trust: z.array(z.string().max(128)).max(MAX_TRUSTED).optional()
+  trust: z.array(z.string().max(128)).max(MAX_CHECKERS).optional()
 })

@@ -52,10 +52,14 @@ export interface AlignmentMap {
   readonly gemm: Gemm
 }
 
+/** The greatest difference, relative to a row's length, that rounding explains. */
+export function alignmentTolerance(dtype: TargetDtype): number {
+  return ALIGNED_TOLERANCE + (dtype === 'float16' ? FLOAT16_TOLERANCE : 0)
+}
+
 /** Are a shard's targets T of the raw ones? Throws as `alignmentDifference`. */
 export async function alignmentHolds(shardRows: Matrix32, rawRows: Matrix32, map: AlignmentMap): Promise<boolean> {
-  const tolerance = ALIGNED_TOLERANCE + (map.dtype === 'float16' ? FLOAT16_TOLERANCE : 0)
-  return ((await alignmentDifference(shardRows, rawRows, map))?.off ?? 0) <= tolerance
+  return ((await alignmentDifference(shardRows, rawRows, map))?.off ?? 0) <= alignmentTolerance(map.dtype)
 }
 
 /**
