@@ -18,6 +18,8 @@ import type { LeaseTable } from '../state/leases.ts'
 export type Task =
   | { readonly do: 'optimize'; readonly partition: number; readonly improving: boolean }
   | { readonly do: 'align'; readonly partition: number; readonly work: Pending; readonly own: boolean }
+  /** Nothing now, but something soon: a node that left would leave its own work unaligned, or rows without targets. */
+  | { readonly do: 'wait'; readonly partition: number }
 
 export interface Situation {
   readonly self: PeerKey
@@ -106,7 +108,13 @@ export function nextTask(s: Situation): Task | undefined {
     const slow = s.leases.oldestHeld([...view.missing, ...incomplete].filter(index => !s.isSetAside(`${index}`)))
     if (slow !== undefined) return { do: 'optimize', partition: slow, improving: false }
   }
-  return undefined
+  // own targets wait for the reference to settle; rows that lack targets wait for their holder, for one lease at most
+  const unsettled = s.isReferenceStable
+    ? undefined
+    : waiting.find(w => isBy(w, s.self) && wouldBeChosen(w) && !s.isSetAside(w.result.key))
+  if (unsettled !== undefined) return { do: 'wait', partition: unsettled.partition }
+  const held = incomplete.find(p => s.leases.isHeldByOther(p) && !s.isSetAside(`${p}`))
+  return held === undefined || !s.admissible || !s.mayTake ? undefined : { do: 'wait', partition: held }
 }
 
 /** Has this score's author published its prior's targets for the partition? */

@@ -9,7 +9,7 @@
  */
 import type { Election } from '../../src/align/candidate.ts'
 import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } from '../../src/errors.ts'
-import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../src/merge/views.ts'
+import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { LeaseTable } from '../state/leases.ts'
 import type { Content } from '../content/content.ts'
@@ -104,7 +104,7 @@ export async function participate(
   // 5. merge: own records have joined the set like all others; merge/merge-swarm.ts turns the set into a dataset
 
   using prefetch = createPrefetch({ manifest, content: components.content, logger, signal: kill })
-  const run = async (task: Task, own: SignedRecord<Score>): Promise<void> => {
+  const run = async (task: Exclude<Task, { do: 'wait' }>, own: SignedRecord<Score>): Promise<void> => {
     if (task.do === 'optimize') {
       prefetch.workingOn(task.partition, () => {
         const next = choose(own, task.partition)
@@ -144,8 +144,8 @@ export async function participate(
       if (init.once && state.view().complete) await state.untilJudged(stopping)
       assertUsable(own, state, performance.now() - electedAt >= init.settleMs)
       const task = choose(own)
-      if (init.once && state.view().complete && !addsRows(task, state.view())) break
-      if (task === undefined) {
+      if (task === undefined && init.once && state.view().complete) break
+      if (task === undefined || task.do === 'wait') {
         await nextChange(state, Math.min(init.settleMs, init.renewMs), stopping)
         continue
       }
@@ -189,12 +189,6 @@ function assertUsable({ body }: SignedRecord<Score>, state: SwarmState, settled:
   const refusal = quality === undefined ? undefined : belowFloor(state.swarm.manifest, quality)
   if (refusal !== undefined)
     throw new AlignmentRefusedError(`prior "${name}" cannot be aligned to ${reference}: ${refusal}`)
-}
-
-/** Would this task give targets to rows that have none? A partition is finished with some of its rows, and open for the others. */
-function addsRows(task: Task | undefined, { chosen }: SwarmView): boolean {
-  if (task?.do !== 'align') return task?.improving === false
-  return task.work.result.body.present > (chosen.get(task.partition)?.result.body.present ?? 0)
 }
 
 /** Longest pause before something that failed is tried again: 64 first pauses. */

@@ -240,7 +240,7 @@ export function createReplica(init: ReplicaInit): Replica {
         isSetAside: () => false,
         hasOwnResult: partition => hasResultBy(state.set, score, partition)
       })
-      if (task === undefined) return false
+      if (task === undefined || task.do === 'wait') return false
       if (task.do === 'optimize') await optimize(task.partition, score, crash)
       else return await align(task.work, crash)
       return true

@@ -183,7 +183,7 @@ export function createSimulatedSwarm({
         isSetAside: key => setAside.get(by)?.has(key) === true,
         hasOwnResult: partition => hasResultBy(state.set, score, partition)
       })
-      if (task === undefined) return undefined
+      if (task === undefined || task.do === 'wait') return undefined
       if (task.do === 'align') {
         await align(by, task.work)
         continue

@@ -168,7 +168,9 @@ test('people take part with labels: rows without one are null, and labels are ne
 test('what people labelled in part is complete for now, and completed by the next machine that joins', async () => {
   const images = await labelledPictures()
   const labels = await labelFile(images.map(({ bytes, kind }, i) => ({ bytes, kind: i % 7 === 3 ? undefined : kind })))
-  const [publisher, machine, people] = await Promise.all([startNode(), startNode(), startNode()])
+  // longer than the machine works: it must not leave before it has aligned what it made
+  const slowToSettle = { timing: { settleMs: 4000 } }
+  const [publisher, machine, people] = await Promise.all([startNode(), startNode(slowToSettle), startNode()])
   const { invite, manifest } = await publisher.publish(await folderOf(images), {
     referencePrior: bundledPrior('resnet20')
   })

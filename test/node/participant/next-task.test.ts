@@ -259,7 +259,7 @@ describe('the next task', () => {
       improved.push(await result(best, task.partition))
     }
     expect(new Set(improved.map(r => 'partition' in r.body && r.body.partition)).size).toBe(4)
-    expect(next(best, [...records, ...improved], { isReferenceStable: false })).toBeUndefined()
+    expect(next(best, [...records, ...improved], { isReferenceStable: false })).toMatchObject({ do: 'wait' })
     // then each is aligned, and nothing is left to do
     for (let round = 0; round < 4; round++) {
       const task = next(best, [...records, ...improved]) as Task
@@ -294,12 +294,22 @@ describe('the next task', () => {
       expect(next(close, records)).toEqual({ do: 'optimize', partition: 3, improving: false })
     })
 
-    test('is nothing for the peer that knows no further rows, nor while another peer is working on it', async () => {
+    test('is nothing for the peer that knows no further rows, and to wait while another peer is working on it', async () => {
       const records = await labelledInPart(weak)
       expect(next(weak, records, { once: true })).toBeUndefined()
       const leases = table(close)
       leases.observe(lease(best, 3))
-      expect(next(close, records, { leases })).toBeUndefined()
+      expect(next(close, records, { leases, once: true })).toEqual({ do: 'wait', partition: 3 })
+      expect(next(close, records, { leases, mayTake: false })).toBeUndefined()
+      // its lease has run out
+      time = TTL
+      expect(next(close, records, { leases, once: true })).toMatchObject({ do: 'optimize', partition: 3 })
+    })
+
+    test('is to wait, not to leave, while own targets for the missing rows wait for the reference to settle', async () => {
+      const records = [...(await labelledInPart(weak)), await result(close, 3)]
+      expect(next(close, records, { once: true, isReferenceStable: false })).toEqual({ do: 'wait', partition: 3 })
+      expect(next(close, records, { once: true })).toMatchObject({ do: 'align', own: true })
     })
 
     test('is to align the result with more rows, and never one with fewer from a better prior', async () => {
