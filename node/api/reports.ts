@@ -79,7 +79,20 @@ export const joinReportSchema = z.object({
   /** Left out where the manifest asks for no checks */
   checks: checksReportSchema.optional(),
   /** Only when complete */
-  mergedCid: z.string().optional()
+  mergedCid: z.string().optional(),
+  /** Only when complete: what is known to be able to change that CID. Later scores and results of anybody always may. */
+  mayChange: z
+    .object({
+      /** Peers that said that the scores of their priors are coming */
+      scoring: z.array(z.string()),
+      /** Peers that said that they improve finished work */
+      improving: z.array(z.string()),
+      /** Partitions with work of a prior that a stronger one of this swarm would replace, if its owner takes part again */
+      weaker: count,
+      /** Scores whose targets could not be had so far */
+      unjudged: count
+    })
+    .optional()
 })
 
 export const swarmStatusSchema = z.object({

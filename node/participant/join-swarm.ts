@@ -25,6 +25,7 @@ import { mergeSwarm } from '../merge/merge-swarm.ts'
 import { createTargetComputer } from '../priors/compute-targets.ts'
 import { assumedOf, assumptions } from '../priors/describe-preprocessing.ts'
 import { checkPublishedFacts } from './join-options.ts'
+import { createDeparture, mayChange } from './departure.ts'
 import { participate } from './participant.ts'
 import { referenceReport } from '../swarms/peer-rows.ts'
 
@@ -46,6 +47,8 @@ export interface JoinTiming {
   leaseMs: number
   /** How long to wait with `once` until other members hold what was published, ms */
   handoffMs: number
+  /** How long to stay with `once` while others compute scores or improve finished work, ms */
+  patienceMs: number
   batchSize: number
 }
 
@@ -63,6 +66,12 @@ export async function joinSwarm(
     throw new InvalidInputError(
       `the publisher of swarm "${manifest.name}" has not admitted this node: ask for ${peerIdOf(self)} to be added`
     )
+  // before the model is loaded: members that could leave wait for a newcomer
+  await using departure = createDeparture(
+    { ...membership, onEvent, logger },
+    { patienceMs: timing.patienceMs, renewMs: timing.leaseMs / INTENTS_PER_LEASE }
+  )
+  departure.intend('score')
   let told = performance.now()
   const onRows = (rows: number): void => {
     signal.throwIfAborted()
@@ -137,7 +146,7 @@ export async function joinSwarm(
     let complete = false
     do {
       const report = await participate(
-        { ...membership, self, content, prior, gemm, onEvent, logger, computer },
+        { ...membership, self, content, prior, gemm, onEvent, logger, computer, departure },
         {
           once: options.once,
           maxPartitions: maxPartitions - partitions,
@@ -152,8 +161,8 @@ export async function joinSwarm(
         await state.untilJudged(AbortSignal.any([signal, kill]))
       }
       complete = state.view().complete
-      // a better prior may have arrived during the hand-off: then there is new work
-    } while (!complete && options.once && !signal.aborted && !kill.aborted)
+      // a better prior may have arrived during the hand-off: then there is new work, or some is coming
+    } while ((!complete || departure.isHeldBack()) && options.once && !signal.aborted && !kill.aborted)
     const merged = complete ? await mergeSwarm(membership, content) : undefined
     if (merged !== undefined)
       onEvent({ type: 'complete', manifest: swarm.id.toString(), mergedCid: merged.root.toString() })
@@ -164,7 +173,9 @@ export async function joinSwarm(
       ...(assumed.length === 0 ? {} : { assumed }),
       partitions,
       complete,
-      ...(merged === undefined ? {} : { mergedCid: merged.root.toString() })
+      ...(merged === undefined
+        ? {}
+        : { mergedCid: merged.root.toString(), mayChange: mayChange(membership, departure) })
     }
   } finally {
     state.events.removeEventListener('election', onElection)
@@ -174,6 +185,9 @@ export async function joinSwarm(
 }
 
 // --- internal ---
+
+/** Announcements of an intent while a lease would last: every 5 s by default, so that a member that connects in between hears of it soon. */
+const INTENTS_PER_LEASE = 12
 
 /** Between two messages of progress. */
 const READING_MS = 5000

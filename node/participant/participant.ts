@@ -15,11 +15,13 @@ import type { LeaseTable } from '../state/leases.ts'
 import type { Content } from '../content/content.ts'
 import type { Logger } from '../process/logger.ts'
 import { createAlignStep, type AlignStepComponents } from './align-step.ts'
+import type { Departure } from './departure.ts'
 import { hasResultBy, nextTask, type Task } from './next-task.ts'
 import { createOptimizeStep, type OptimizeStepComponents, type StopSignals } from './optimize-step.ts'
 import { createPrefetch } from './prefetch.ts'
 import { createPublishStep, type PublishStepComponents } from './publish-step.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
+import { takeovers } from './takeover.ts'
 
 /** What the loop itself uses, and what each of its steps uses */
 export interface ParticipantComponents extends OptimizeStepComponents, AlignStepComponents, PublishStepComponents {
@@ -30,11 +32,12 @@ export interface ParticipantComponents extends OptimizeStepComponents, AlignStep
     PublishStepComponents['content']
   exact: OptimizeStepComponents['exact'] & AlignStepComponents['exact']
   leases: LeaseTable
+  departure: Pick<Departure, 'intend' | 'isHeldBack'>
   logger: Logger
 }
 
 export interface ParticipantInit {
-  /** Leave when the dataset is complete */
+  /** Leave when the dataset is complete and nobody is known to change it soon */
   once: boolean
   /** Publish targets of at most this many partitions */
   maxPartitions: number
@@ -61,7 +64,7 @@ export async function participate(
   init: ParticipantInit,
   { signal, kill }: StopSignals
 ): Promise<ParticipantReport> {
-  const { self, state, leases, announceLease, onEvent, logger } = components
+  const { self, state, leases, departure, announceLease, onEvent, logger } = components
   const { manifest } = state.swarm
   const stopping = AbortSignal.any([signal, kill])
   const retries = createRetries(3 * init.renewMs)
@@ -93,6 +96,19 @@ export async function participate(
       isSetAside: key => key === `${taken}` || retries.isWaiting(key),
       hasOwnResult: partition => hasResultBy(state.set, own, partition)
     })
+  }
+
+  /** What the others may wait for: the own score, or better work than what a weaker prior has done */
+  const coming = (own: SignedRecord<Score>): 'score' | 'improve' | undefined => {
+    const assessment = state.evidence.assessments.get(assessmentKey(own.body))
+    if (assessment === undefined) return 'score'
+    if (!assessment.admissible) return undefined
+    const mayTake = published < init.maxPartitions
+    return takeovers(state.view(), manifest, own, init.once).some(
+      partition => !retries.isWaiting(`${partition}`) && (mayTake || hasResultBy(state.set, own, partition))
+    )
+      ? 'improve'
+      : undefined
   }
 
   // 4. publish: blocks durable, then the record in the log, then the view, then the network
@@ -144,7 +160,8 @@ export async function participate(
       if (init.once && state.view().complete) await state.untilJudged(stopping)
       assertUsable(own, state, performance.now() - electedAt >= init.settleMs)
       const task = choose(own)
-      if (task === undefined && init.once && state.view().complete) break
+      departure.intend(coming(own))
+      if (task === undefined && init.once && state.view().complete && !departure.isHeldBack()) break
       if (task === undefined || task.do === 'wait') {
         await nextChange(state, Math.min(init.settleMs, init.renewMs), stopping)
         continue

@@ -14,8 +14,9 @@ export async function joinWith(
   const { identity, content, gemm, projector, logger } = runtime
   const computer = createTargetComputer({ swarm: member.swarm, prior, projector, batchSize: 32 })
   const never = new AbortController().signal
+  const departure = { intend: () => {}, isHeldBack: () => false }
   return await participate(
-    { ...member, self: identity.key, content, prior, gemm, onEvent: () => {}, logger, computer },
+    { ...member, self: identity.key, content, prior, gemm, onEvent: () => {}, logger, computer, departure },
     { once: true, maxPartitions: Number.POSITIVE_INFINITY, settleMs: 500, renewMs: 1000 },
     { signal: never, kill: never }
   )
