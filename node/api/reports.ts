@@ -11,6 +11,7 @@ export const LEFT_OUT_REASONS = [
   'kind',
   'component',
   'link',
+  'text-link',
   'duplicate',
   'broken'
 ] as const
