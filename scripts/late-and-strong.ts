@@ -8,7 +8,7 @@
  * merges. With --python, which needs PyTorch, students are trained on the merged targets (64 px, a linear probe on photos that were not published).
  * DIR has flowers/, priors/ and priors-imagenet/ (default: shared/data beside the checkout). Exit code 1 if later merges differ.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -25,7 +25,12 @@ const PRIORS = ['lite0', 'lite2', 'resnet20'] as const
 /** Few rows: the loss of a student no longer falls after so many. */
 const EPOCHS = 30
 /** The peers are on this machine: other nodes on the network are not contacted */
-const LOCAL = ['--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns']
+const CONFIG = {
+  network: { mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'] },
+  // a machine that has other work besides is slow, not stuck
+  inference: { loadMilliseconds: 1_800_000, requestMilliseconds: 1_800_000 },
+  timing: { patienceMs: 3_600_000 }
+}
 
 interface Leaver {
   readonly name: string
@@ -87,7 +92,8 @@ async function main(): Promise<void> {
   const { flowers } = await dataFiles(resolve(values.data), directory)
   const home = async (name: string): Promise<string> => {
     const path = join(directory, name)
-    await coopt(['init', ...LOCAL], z.unknown(), { home: path })
+    await coopt(['init'], z.unknown(), { home: path })
+    await writeFile(join(path, 'config.json'), JSON.stringify(CONFIG))
     return path
   }
   const publisher = await home('publisher')

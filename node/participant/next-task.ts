@@ -94,7 +94,8 @@ export function nextTask(s: Situation): Task | undefined {
   }
   if (s.admissible && s.mayTake && view.complete) {
     const weaker = takeovers(view, manifest, score, s.once)
-    const partition = choose(weaker.filter(p => !waiting.some(w => w.partition === p && isBy(w, s.self))))
+    // a second result of the same prior would be the first one again: what displaced it has more rows
+    const partition = choose(weaker.filter(p => !s.hasOwnResult(p)))
     if (partition !== undefined) return { do: 'optimize', partition, improving: true }
   }
   if (s.admissible && s.mayTake) {

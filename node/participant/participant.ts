@@ -103,12 +103,15 @@ export async function participate(
     const assessment = state.evidence.assessments.get(assessmentKey(own.body))
     if (assessment === undefined) return 'score'
     if (!assessment.admissible) return undefined
-    const mayTake = published < init.maxPartitions
-    return takeovers(state.view(), manifest, own, init.once).some(
-      partition => !retries.isWaiting(`${partition}`) && (mayTake || hasResultBy(state.set, own, partition))
+    const view = state.view()
+    const mayTake = (partition: number): boolean =>
+      published < init.maxPartitions &&
+      !hasResultBy(state.set, own, partition) &&
+      !retries.isWaiting(`${partition}`)
+    const isComing = takeovers(view, manifest, own, init.once).some(
+      p => mayTake(p) || view.pending.get(p)?.some(({ score }) => score.key === own.key) === true
     )
-      ? 'improve'
-      : undefined
+    return isComing ? 'improve' : undefined
   }
 
   // 4. publish: blocks durable, then the record in the log, then the view, then the network

@@ -301,6 +301,13 @@ describe('the next task', () => {
     expect(next(best, [...records, ...improved])).toBeUndefined()
   })
 
+  test('improves each partition once also where the better prior knows fewer rows, and changes nothing', async () => {
+    const fewer = await Promise.all([0, 1, 2, 3].map(p => done(best, p, { present: 1 })))
+    const records = [...(await allDone(weak)), ...fewer.flat()]
+    expect(next(best, records)).toBeUndefined()
+    expect(next(best, records, { once: true })).toBeUndefined()
+  })
+
   describe('of a partition that was labelled in part', () => {
     /** Partitions 0 to 2 are done, of partition 3 one row. */
     const labelledInPart = async (by: TestPeer): Promise<SignedRecord[]> => [
