@@ -94,7 +94,7 @@ export function nodeOf(
     join: async (invite, options, call = {}) => {
       checkJoinOptions(options)
       const membership = await membershipOf(invite, call)
-      const { settleMs, leaseMs, handoffMs } = config.timing
+      const { settleMs, leaseMs, handoffMs, patienceMs } = config.timing
       const never = new AbortController().signal
       const id = membership.swarm.id.toString()
       const prior = priorLocation(options.prior)
@@ -126,7 +126,7 @@ export function nodeOf(
           logger: logger.component('participant')
         },
         { ...absolutePaths(options), prior },
-        { settleMs, leaseMs, handoffMs, batchSize: config.batchSize },
+        { settleMs, leaseMs, handoffMs, patienceMs, batchSize: config.batchSize },
         { signal: call.signal ?? never, kill: call.kill ?? never }
       )
         .then(report => ({ ...report, ...checksOf(membership, membership.state.view()) }))

@@ -35,6 +35,12 @@ export const WRITE_AHEAD_BYTES = 256 * 1024
 /** A lease has four numbers, two keys and a signature: about 250 bytes. */
 export const MAX_LEASE_BYTES = 512
 
+/** An intent has a number, two keys and a signature: about 230 bytes. */
+export const MAX_INTENT_BYTES = 512
+
+/** Authors whose intents are passed on at a time: whoever waits needs to know of one, and a thousand that start together must not crowd out records. */
+export const MAX_LIVE_INTENTS = 16
+
 /** Per sending peer. A swarm of 100 produces about 4 messages a second (measured); a peer forwards those of all others. */
 export const GOSSIP_MESSAGES_PER_SECOND = 20
 export const GOSSIP_BURST = 100

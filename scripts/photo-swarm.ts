@@ -21,14 +21,9 @@ import { openImages } from '../node/lab/simulate/image-set.ts'
 import { featuresOf } from '../node/lab/simulate/feature-cache.ts'
 import { coopt, startCoOpt, type CoOptProcess } from './coopt-process.ts'
 
-const { values } = parseArgs({
-  options: {
-    data: { type: 'string', default: join(import.meta.dirname, '..', '..', 'shared', 'data') },
-    threads: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false },
-    keep: { type: 'string' }
-  }
-})
+const USAGE = 'usage: node scripts/photo-swarm.ts [--data DIR] [--threads 1] [--json] [--keep DIR]'
+
+const values = readOptions()
 /** The peers are on this machine: other nodes on the network are not contacted */
 const LOCAL = ['--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns']
 const POLL_MS = 200
@@ -76,6 +71,27 @@ try {
 }
 
 // --- internal ---
+
+function readOptions(): { data: string; threads: string; json: boolean; keep?: string } {
+  const data = join(import.meta.dirname, '..', '..', 'shared', 'data')
+  try {
+    const { help, ...rest } = parseArgs({
+      options: {
+        data: { type: 'string', default: data },
+        threads: { type: 'string', default: '1' },
+        json: { type: 'boolean', default: false },
+        keep: { type: 'string' },
+        help: { type: 'boolean', default: false }
+      }
+    }).values
+    if (!help) return rest
+    console.log(USAGE)
+    return process.exit(0)
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`)
+    return process.exit(2)
+  }
+}
 
 async function swarm(): Promise<void> {
   say('making the table of vectors')

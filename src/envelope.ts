@@ -9,7 +9,7 @@ import { cborCid, decodeCbor, encodeCbor } from './codec.ts'
 import { InvalidContentError } from './errors.ts'
 
 /** What signatures are made for. The terminating NUL keeps one domain from being the prefix of another. */
-export type Domain = 'coopt/1/manifest\0' | 'coopt/1/record\0' | 'coopt/1/lease\0'
+export type Domain = 'coopt/1/manifest\0' | 'coopt/1/record\0' | 'coopt/1/lease\0' | 'coopt/1/intent\0'
 
 /** 32-byte ed25519 public key of a peer. */
 export type PeerKey = Uint8Array

@@ -11,6 +11,7 @@ export const LEFT_OUT_REASONS = [
   'kind',
   'component',
   'link',
+  'text-link',
   'duplicate',
   'broken'
 ] as const
@@ -83,7 +84,20 @@ export const joinReportSchema = z.object({
   /** Own work that the dataset has and nobody confirmed; left out where there is none */
   unconfirmed: z.array(count).optional(),
   /** Once every partition has work; it is that of a complete dataset only with `complete` */
-  mergedCid: z.string().optional()
+  mergedCid: z.string().optional(),
+  /** With `mergedCid`: what is known to be able to change it. Later scores, results and checks of anybody always may. */
+  mayChange: z
+    .object({
+      /** Peers that said that the scores of their priors are coming */
+      scoring: z.array(z.string()),
+      /** Peers that said that they improve finished work */
+      improving: z.array(z.string()),
+      /** Partitions with work of a prior that a stronger one of this swarm would replace, if its owner takes part again */
+      weaker: count,
+      /** Scores whose targets could not be had so far */
+      unjudged: count
+    })
+    .optional()
 })
 
 export const swarmStatusSchema = z.object({

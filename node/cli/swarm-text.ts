@@ -1,6 +1,6 @@
 /** How peers, references and coverage of a swarm are printed; `status`, `merge` and the demo agree on it. */
 import type { ChecksReport, PartitionRow } from '../api/checks.ts'
-import type { PeerRow, ReferenceReport } from '../api/reports.ts'
+import type { JoinReport, PeerRow, ReferenceReport } from '../api/reports.ts'
 import { fieldLines, shortId, textTable } from './text-table.ts'
 
 /** A row per prior. Reasons of refusals follow below the table, since they are sentences. */
@@ -48,6 +48,22 @@ export function checkFields(checks: ChecksReport | undefined): (readonly [string
     ...waiting.map((sentence, i) => [i === 0 ? 'waiting' : '', sentence] as const),
     ['caught', caught.length === 0 ? undefined : `${caught.map(shortId).join(', ')}: their checks count for nothing`]
   ]
+}
+
+/** How the CID of `join --once` may still change. */
+export function mayChangeText(known: JoinReport['mayChange']): string | undefined {
+  if (known === undefined) return undefined
+  const { scoring, improving, weaker, unjudged } = known
+  const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
+  const parts = [
+    ...(scoring.length === 0 ? [] : [`${count(scoring.length, 'peer')} to score a prior`]),
+    ...(improving.length === 0 ? [] : [`${count(improving.length, 'peer')} to improve finished work`]),
+    ...(weaker === 0 ? [] : [`${count(weaker, 'partition')} of weaker priors that a stronger one may replace`]),
+    ...(unjudged === 0 ? [] : [`${count(unjudged, 'score')} not judged yet`])
+  ]
+  return parts.length === 0
+    ? 'only when a member publishes more or a better prior joins; "coopt merge" tells'
+    : `yes: ${parts.join(', ')}; "coopt merge" tells later`
 }
 
 /** Rows of a table on a screen; `--json` has all partitions. */

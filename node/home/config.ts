@@ -114,6 +114,11 @@ const timingSchema = z.strictObject({
   handoffMs: milliseconds
     .default(60_000)
     .describe('How long `join --once` waits for other members to replicate what it published before it exits.'),
+  patienceMs: milliseconds
+    .default(600_000)
+    .describe(
+      'How long `join --once` stays with a complete dataset, in all, while other peers compute the scores of their priors or improve what clearly weaker priors did.'
+    ),
   catchUpMs: milliseconds.default(10_000).describe('How long `merge` waits for the records of other members.')
 })
 

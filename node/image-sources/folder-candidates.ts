@@ -6,6 +6,7 @@ import { type Candidate, judge } from './candidates.ts'
 import { createComponents } from './components.ts'
 import { kindByName, refusalOf } from './file-kinds.ts'
 import { walkFolder } from './folder-walk.ts'
+import { isTextLink, LINK_REMEDY } from './text-links.ts'
 
 export interface FolderOptions {
   /** The component of a sample that is the image; of a file's name what follows its first dot */
@@ -67,7 +68,13 @@ async function fileCandidate(folder: string, name: string, maxBytes: number): Pr
   try {
     const { size } = await stat(path)
     if (size > maxBytes) return judge(name, await headOf(path, HEAD_BYTES), { size, maxBytes })
-    return { ...judge(name, await readFile(path), { maxBytes }), folder }
+    const bytes = await readFile(path)
+    const judged = judge(name, bytes, { maxBytes })
+    if (judged.bytes === undefined && judged.leftOut !== 'hidden' && (await isTextLink(path, bytes)))
+      return kindByName(name) === 'images'
+        ? { name, fault: `it is a link that Git checked out as text: ${LINK_REMEDY}` }
+        : { name, leftOut: 'text-link' }
+    return { ...judged, folder }
   } catch (error) {
     return { name, fault: `it cannot be read: ${error instanceof Error ? error.message : String(error)}` }
   }

@@ -1,4 +1,5 @@
 /** Files and rows that do not become samples, counted by the reason: every file of a source is used, or left out and why. */
+import { LINK_REMEDY } from './text-links.ts'
 import { LEFT_OUT_REASONS, type LeftOutReason } from '../api/reports.ts'
 
 /** For one, and for several */
@@ -11,6 +12,10 @@ const TEXTS: Readonly<Record<LeftOutReason, readonly [string, string]>> = {
   link: [
     'link that leads nowhere, back, or to what was read already',
     'links that lead nowhere, back, or to what was read already'
+  ],
+  'text-link': [
+    `link that Git checked out as a text file: ${LINK_REMEDY}`,
+    `links that Git checked out as text files: ${LINK_REMEDY}`
   ],
   duplicate: ['image that occurred before', 'images that occurred before'],
   broken: ['image or archive that cannot be used', 'images and archives that cannot be used']

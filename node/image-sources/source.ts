@@ -111,7 +111,10 @@ async function scan(paths: readonly string[], places: ImagePlaces, options: Sour
   if (faults.count > 0) tally.add('broken', faults.names, faults.count)
   if (digests.count === 0) {
     const others = tally.entries.map(leftOutText).join('; ')
-    throw new InvalidInputError(`${label} has no image (${IMAGE_FORMATS})${others === '' ? '' : `: ${others}`}`)
+    const found = others === '' ? 'it is empty' : others
+    throw new InvalidInputError(
+      `${label} has no image (${IMAGE_FORMATS}): ${found}. Give the folder, archive or table that has the images`
+    )
   }
   const samples = samplesOf(digests.bytes, places, options.dedupe ?? false)
   if (options.dedupe === true && samples.duplicates > 0) tally.add('duplicate', [], samples.duplicates)

@@ -29,6 +29,7 @@ import { checkPublishedFacts } from './join-options.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { awaitConfirmation, type Outcome } from './await-confirmation.ts'
 import { hasResultBy } from './next-task.ts'
+import { createDeparture, mayChange } from './departure.ts'
 import { participate } from './participant.ts'
 import { referenceReport } from '../swarms/peer-rows.ts'
 
@@ -50,6 +51,8 @@ export interface JoinTiming {
   leaseMs: number
   /** How long to wait with `once` until other members hold what was published, ms */
   handoffMs: number
+  /** How long to stay with `once` while others compute scores or improve finished work, ms */
+  patienceMs: number
   batchSize: number
 }
 
@@ -67,6 +70,12 @@ export async function joinSwarm(
     throw new InvalidInputError(
       `the publisher of swarm "${manifest.name}" has not admitted this node: ask for ${peerIdOf(self)} to be added`
     )
+  // before the model is loaded: members that could leave wait for a newcomer
+  await using departure = createDeparture(
+    { ...membership, onEvent, logger },
+    { patienceMs: timing.patienceMs, renewMs: timing.leaseMs / INTENTS_PER_LEASE }
+  )
+  departure.intend('score')
   let told = performance.now()
   const onRows = (rows: number): void => {
     signal.throwIfAborted()
@@ -158,7 +167,7 @@ export async function joinSwarm(
     let outcome: Outcome = 'left'
     do {
       const report = await participate(
-        { ...membership, self, content, prior, gemm, onEvent, logger, computer, onScored },
+        { ...membership, self, content, prior, gemm, onEvent, logger, computer, departure, onScored },
         {
           once: options.once,
           maxPartitions: maxPartitions - partitions,
@@ -177,8 +186,8 @@ export async function joinSwarm(
           AbortSignal.any([signal, kill])
         )
       }
-      // a better prior may have arrived during the hand-off, or work of somebody who left turned out to be lost: then there is new work
-    } while (outcome === 'work' && options.once && !signal.aborted && !kill.aborted)
+      // a better prior may have arrived during the hand-off, or work of somebody who left turned out to be lost: then there is new work, or some is coming
+    } while ((outcome === 'work' || departure.isHeldBack()) && options.once && !signal.aborted && !kill.aborted)
     const view = state.view()
     const { complete } = view
     const isAllChosen = view.chosen.size === manifest.partitions.length
@@ -197,7 +206,9 @@ export async function joinSwarm(
       partitions,
       complete,
       ...(unconfirmed.length === 0 ? {} : { unconfirmed }),
-      ...(merged === undefined ? {} : { mergedCid: merged.root.toString() })
+      ...(merged === undefined
+        ? {}
+        : { mergedCid: merged.root.toString(), mayChange: mayChange(membership, departure) })
     }
   } finally {
     state.events.removeEventListener('election', onElection)
@@ -208,6 +219,9 @@ export async function joinSwarm(
 }
 
 // --- internal ---
+
+/** Announcements of an intent while a lease would last: every 5 s by default, so that a member that connects in between hears of it soon. */
+const INTENTS_PER_LEASE = 12
 
 /** Between two messages of progress. */
 const READING_MS = 5000

@@ -2,18 +2,19 @@
  * Chooses what to do next under a view. Time and leases enter here and only here: they decide what this node does, never what is true.
  *
  * In order: own raw targets that wait for the elected reference (seconds from being finished); partitions that nobody has done; partitions
- * of which some rows have no target yet; partitions whose unconfirmed work this node could not get or found wrong (node/checks); raw targets that their author has not aligned; for nodes that stay, partitions done by clearly
- * weaker priors; and rather than idle, what another peer has been working on for longer than a lease.
+ * of which some rows have no target yet; partitions whose unconfirmed work this node could not get or found wrong (node/checks); raw targets
+ * that their author has not aligned; partitions done by clearly weaker priors (takeover.ts); and rather than idle, what another peer has been
+ * working on for longer than a lease.
  */
 import { nextPartition } from '../../src/distribute/assignment.ts'
 import { equalBytes } from '../../src/codec.ts'
 import type { PeerKey } from '../../src/envelope.ts'
 import type { Manifest } from '../../src/distribute/manifest.ts'
-import { electedValues, type Choice, type Pending, type SwarmView } from '../../src/merge/views.ts'
-import { NO_VALUE } from '../../src/align/candidate.ts'
+import type { Choice, Pending, SwarmView } from '../../src/merge/views.ts'
 import type { RecordSet } from '../../src/merge/record-set.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { LeaseTable } from '../state/leases.ts'
+import { strengthIn, takeovers } from './takeover.ts'
 
 export type Task =
   | { readonly do: 'optimize'; readonly partition: number; readonly improving: boolean }
@@ -32,7 +33,7 @@ export interface Situation {
   readonly leases: LeaseTable
   /** May more partitions be taken? */
   readonly mayTake: boolean
-  /** Does this node leave when the dataset is complete, and the improving of finished work to others? */
+  /** Does this node leave when the dataset is complete and what clearly weaker priors did is improved? A node that stays improves more. */
   readonly once: boolean
   /** Has the election been unchanged for long enough to align to it? */
   readonly isReferenceStable: boolean
@@ -48,11 +49,7 @@ export interface Situation {
 
 export function nextTask(s: Situation): Task | undefined {
   const { view, manifest, score } = s
-  const values = electedValues(view.election)
-  const valueOf = (by: SignedRecord<Score>): number => values.get(by.key) ?? NO_VALUE
-  /** Is this prior clearly better than the one whose work is chosen? No figure displaces the labels of people. */
-  const isBetter = (by: SignedRecord<Score>, { score: theirs }: Choice): boolean =>
-    theirs.body.prior.kind !== 'human' && valueOf(by) < valueOf(theirs) - manifest.election.margin
+  const { isBetter } = strengthIn(view, manifest)
   const doubtful = view.unconfirmed.filter(p => {
     const choice = view.chosen.get(p)
     return choice !== undefined && !isAuthor(choice, s.self) && s.isDoubted(choice)
@@ -63,7 +60,7 @@ export function nextTask(s: Situation): Task | undefined {
     if (chosen === undefined || doubtful.includes(partition) || (byOthers && chosen.result.key === result.key))
       return true
     const moreRows = result.body.present - chosen.result.body.present
-    return moreRows > 0 || (moreRows === 0 && isBetter(by, chosen))
+    return moreRows > 0 || (moreRows === 0 && isBetter(by, chosen.score))
   }
   const choose = (partitions: Iterable<number>): number | undefined =>
     nextPartition({
@@ -105,11 +102,10 @@ export function nextTask(s: Situation): Task | undefined {
     const work = abandoned.find(w => w.partition === partition)
     if (work !== undefined) return { do: 'align', partition: work.partition, work, own: false }
   }
-  if (!s.once && s.admissible && s.mayTake && view.complete) {
-    const weaker = [...view.chosen.values()]
-      .filter(c => isBetter(score, c) && !waiting.some(w => w.partition === c.partition && isBy(w, s.self)))
-      .map(c => c.partition)
-    const partition = choose(weaker)
+  if (s.admissible && s.mayTake && view.chosen.size === manifest.partitions.length) {
+    const weaker = takeovers(view, manifest, score, s.once)
+    // a second result of the same prior would be the first one again: what displaced it has more rows
+    const partition = choose(weaker.filter(p => !s.hasOwnResult(p)))
     if (partition !== undefined) return { do: 'optimize', partition, improving: true }
   }
   if (s.admissible && s.mayTake) {

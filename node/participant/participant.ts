@@ -17,11 +17,13 @@ import type { Logger } from '../process/logger.ts'
 import { isDoubted } from '../checks/due-checks.ts'
 import { createAlignStep, type AlignStepComponents } from './align-step.ts'
 import { nextChange } from './next-change.ts'
+import type { Departure } from './departure.ts'
 import { hasResultBy, nextTask, type Task } from './next-task.ts'
 import { createOptimizeStep, type OptimizeStepComponents, type StopSignals } from './optimize-step.ts'
 import { createPrefetch } from './prefetch.ts'
 import { createPublishStep, type PublishStepComponents } from './publish-step.ts'
 import type { SwarmState } from '../state/swarm-state.ts'
+import { takeovers } from './takeover.ts'
 
 /** What the loop itself uses, and what each of its steps uses */
 export interface ParticipantComponents extends OptimizeStepComponents, AlignStepComponents, PublishStepComponents {
@@ -34,11 +36,12 @@ export interface ParticipantComponents extends OptimizeStepComponents, AlignStep
   leases: LeaseTable
   /** The own score is published: the prior can give opinions on the work of others */
   onScored(score: SignedRecord<Score>): void
+  departure: Pick<Departure, 'intend' | 'isHeldBack'>
   logger: Logger
 }
 
 export interface ParticipantInit {
-  /** Leave when every partition has work and there is nothing to do */
+  /** Leave when every partition has work, there is nothing to do, and nobody is known to change the dataset soon */
   once: boolean
   /** Publish targets of at most this many partitions */
   maxPartitions: number
@@ -66,7 +69,7 @@ export async function participate(
   init: ParticipantInit,
   { signal, kill }: StopSignals
 ): Promise<ParticipantReport> {
-  const { self, state, leases, announceLease, onEvent, logger } = components
+  const { self, state, leases, departure, announceLease, onEvent, logger } = components
   const { manifest } = state.swarm
   const stopping = AbortSignal.any([signal, kill])
   const retries = createRetries(3 * init.renewMs)
@@ -99,6 +102,20 @@ export async function participate(
       isDoubted: work => isDoubted({ self, set: state.set }, work),
       hasOwnResult: partition => hasResultBy(state.set, own, partition)
     })
+  }
+
+  /** What the others may wait for: the own score, or better work than what a weaker prior has done */
+  const coming = (own: SignedRecord<Score>): 'score' | 'improve' | undefined => {
+    const assessment = state.evidence.assessments.get(assessmentKey(own.body))
+    if (assessment === undefined) return 'score'
+    if (!assessment.admissible) return undefined
+    const view = state.view()
+    const mayTake = (partition: number): boolean =>
+      published < init.maxPartitions && !hasResultBy(state.set, own, partition) && !retries.isWaiting(`${partition}`)
+    const isComing = takeovers(view, manifest, own, init.once).some(
+      p => mayTake(p) || view.pending.get(p)?.some(({ score }) => score.key === own.key) === true
+    )
+    return isComing ? 'improve' : undefined
   }
 
   // 4. publish: blocks durable, then the record in the log, then the view, then the network
@@ -151,7 +168,8 @@ export async function participate(
       if (init.once && isAllChosen(state)) await state.untilJudged(stopping)
       assertUsable(own, state, performance.now() - electedAt >= init.settleMs)
       const task = choose(own)
-      if (task === undefined && init.once && isAllChosen(state)) break
+      departure.intend(coming(own))
+      if (task === undefined && init.once && isAllChosen(state) && !departure.isHeldBack()) break
       if (task === undefined || task.do === 'wait') {
         await nextChange(state, Math.min(init.settleMs, init.renewMs), stopping)
         continue

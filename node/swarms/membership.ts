@@ -20,6 +20,7 @@ import type { Content } from '../content/content.ts'
 import type { SwarmPaths } from '../home/home.ts'
 import type { Logger } from '../process/logger.ts'
 import { verify } from '../process/verify-signature.ts'
+import { createIntentTable, type IntentTable } from '../state/intents.ts'
 import { createLeaseTable, type LeaseTable } from '../state/leases.ts'
 import { createSwarmState, type SwarmState } from '../state/swarm-state.ts'
 import { openSequence } from '../store/sequence.ts'
@@ -54,6 +55,7 @@ export interface SwarmKnowledge {
   readonly state: SwarmState
   readonly exact: Exact
   readonly leases: LeaseTable
+  readonly intents: IntentTable
 }
 
 /** Meeting other members and exchanging records with them; none without a network. */
@@ -138,13 +140,14 @@ export async function openMembership(components: MembershipComponents, init: Mem
   )
   starting.defer(async () => await state.stop())
   const leases = createLeaseTable({ self, ttlMs: init.leaseMs })
+  const intents = createIntentTable({ self, ttlMs: init.leaseMs })
   state.events.addEventListener('record', ({ detail: { record } }) => {
     if ('partition' in record.body) leases.delivered(record.body.author, record.body.partition)
   })
 
   if (network !== undefined) {
     const running = await startExchange(
-      { self, wire: network, state, leases, content, logger: logger.component('exchange') },
+      { self, wire: network, state, leases, intents, content, logger: logger.component('exchange') },
       init
     )
     starting.defer(async () => await running.stop())
@@ -185,6 +188,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
     state,
     exact,
     leases,
+    intents,
     ...announcer,
     judgeWith: judge => checker?.judgeWith(judge) ?? NOBODY,
     ...memberSync(exchange),

@@ -1,5 +1,5 @@
 /**
- * Gossip of records and leases of one swarm over gossipsub: the fast path. It may lose messages (loss, rate limits, peers that join later);
+ * Gossip of records, leases and intents of one swarm over gossipsub: the fast path. It may lose messages (loss, rate limits, peers that join later);
  * `/coopt/sync/1.0.0` guarantees convergence.
  *
  * Guarantees: only messages that are valid and new here are passed on, and a record that was passed on is in the set. Messages never cause a fetch. They are
@@ -15,6 +15,7 @@ import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { Verify } from '../../src/envelope.ts'
 import type { Taken } from '../../src/merge/take-record.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
+import type { Intent } from '../../src/publish/intent.ts'
 import type { Lease } from '../../src/publish/lease.ts'
 import type { SignedRecord } from '../../src/publish/record.ts'
 import {
@@ -22,6 +23,7 @@ import {
   GOSSIP_MESSAGES_PER_SECOND,
   LEASE_BURST,
   LEASES_PER_SECOND,
+  MAX_LIVE_INTENTS,
   MAX_TRACKED_LEASES,
   recordTopic
 } from '../constants.ts'
@@ -45,11 +47,11 @@ export interface GossipComponents {
 export interface GossipInit {
   /** Messages accepted from one sending peer. @default 20 a second, 100 at once */
   peerLimit?: RateLimit
-  /** Leases accepted from one author, whichever peer sends them. @default 1 a second, 30 at once */
+  /** Leases and intents accepted from one author, whichever peer sends them. @default 1 a second, 30 at once */
   leaseLimit?: RateLimit
   /**
-   * How long the counter of a lease is remembered, to distinguish newer from older leases: as long as a lease lasts, so that a peer whose counter was
-   * reset is heard again when its old leases have expired.
+   * How long the counter of a lease or intent is remembered, to distinguish newer from older ones: as long as a lease lasts, so that a peer whose
+   * counter was reset is heard again when its old leases have expired.
    *
    * @default 60000
    */
@@ -69,6 +71,8 @@ export interface Refusal {
 export interface GossipEvents {
   /** A valid lease, newer than any other from its author for the task. */
   lease: CustomEvent<Lease>
+  /** A valid intent, newer than any other from its author. */
+  intent: CustomEvent<Intent>
   refused: CustomEvent<Refusal>
 }
 
@@ -78,6 +82,8 @@ export interface Gossip extends TypedEventTarget<GossipEvents>, Startable {
   publishRecord(record: SignedRecord): Promise<number>
   /** `lease` is the envelope that `sealLease` returned. */
   publishLease(lease: Uint8Array): Promise<number>
+  /** `intent` is the envelope that `sealIntent` returned. */
+  publishIntent(intent: Uint8Array): Promise<number>
 }
 
 export function createGossip(components: GossipComponents, init: GossipInit = {}): Gossip {
@@ -95,8 +101,10 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
   readonly #takeLease: (author: string) => boolean
   readonly #now: MonotonicClock
   readonly #leaseMs: number
-  /** author, partition, task -> counter and when it was seen; in order of last use */
-  readonly #leases = new Map<string, { counter: number; at: number }>()
+  /** author, partition, task of a lease, or author of an intent -> counter and when it was seen; in order of last use */
+  readonly #counters = new Map<string, { counter: number; at: number }>()
+  /** author of an intent that was not released -> when it was seen */
+  readonly #intents = new Map<string, number>()
   #started = false
 
   constructor(components: GossipComponents, init: GossipInit) {
@@ -130,7 +138,8 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
     const { pubsub } = this.#components
     pubsub.unsubscribe(this.topic)
     pubsub.topicValidators.delete(this.topic)
-    this.#leases.clear()
+    this.#counters.clear()
+    this.#intents.clear()
   }
 
   async publishRecord(record: SignedRecord): Promise<number> {
@@ -139,6 +148,10 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
 
   async publishLease(lease: Uint8Array): Promise<number> {
     return await this.#publish(encodeGossip({ kind: 'lease', bytes: lease }))
+  }
+
+  async publishIntent(intent: Uint8Array): Promise<number> {
+    return await this.#publish(encodeGossip({ kind: 'intent', bytes: intent }))
   }
 
   async #publish(data: Uint8Array): Promise<number> {
@@ -153,7 +166,8 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
       swarm,
       verify,
       receive,
-      leaseCounter: lease => this.#counterOf(lease)
+      leaseCounter: lease => this.#counterOf(leaseKey(lease)),
+      intentCounter: intent => this.#counterOf(intentKey(intent))
     })
     return this.#apply(peer, verdict)
   }
@@ -164,9 +178,16 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
       return this.#refuse(peer, verdict.action, verdict.reason)
     }
     if (verdict.kind === 'record') return TopicValidatorResult.Accept
-    if (!this.#takeLease(peerIdOf(verdict.lease.author))) return this.#refuse(peer, 'ignore', 'rate-limited')
-    this.#remember(verdict.lease)
-    this.safeDispatchEvent('lease', { detail: verdict.lease })
+    const { author, counter } = verdict.kind === 'lease' ? verdict.lease : verdict.intent
+    if (!this.#takeLease(peerIdOf(author))) return this.#refuse(peer, 'ignore', 'rate-limited')
+    if (verdict.kind === 'lease') {
+      this.#remember(leaseKey(verdict.lease), counter)
+      this.safeDispatchEvent('lease', { detail: verdict.lease })
+      return TopicValidatorResult.Accept
+    }
+    if (!this.#hasRoom(verdict.intent)) return this.#refuse(peer, 'ignore', 'rate-limited')
+    this.#remember(intentKey(verdict.intent), counter)
+    this.safeDispatchEvent('intent', { detail: verdict.intent })
     return TopicValidatorResult.Accept
   }
 
@@ -177,19 +198,34 @@ class RecordGossip extends TypedEventEmitter<GossipEvents> implements Gossip {
     return TopicValidatorResult.Reject
   }
 
-  #counterOf(lease: Lease): number | undefined {
-    const known = this.#leases.get(leaseKey(lease))
+  #counterOf(key: string): number | undefined {
+    const known = this.#counters.get(key)
     return known === undefined || this.#now() - known.at >= this.#leaseMs ? undefined : known.counter
   }
 
-  #remember(lease: Lease): void {
-    const key = leaseKey(lease)
-    this.#leases.delete(key)
-    this.#leases.set(key, { counter: lease.counter, at: this.#now() })
-    if (this.#leases.size > MAX_TRACKED_LEASES) this.#leases.delete(this.#leases.keys().next().value as string)
+  #remember(key: string, counter: number): void {
+    this.#counters.delete(key)
+    this.#counters.set(key, { counter, at: this.#now() })
+    if (this.#counters.size > MAX_TRACKED_LEASES) this.#counters.delete(this.#counters.keys().next().value as string)
+  }
+
+  /** Is this intent of one of the few authors whose intents are passed on at a time? Then it counts as that from now on. */
+  #hasRoom({ author, released }: Intent): boolean {
+    const now = this.#now()
+    for (const [other, at] of this.#intents) if (now - at >= this.#leaseMs) this.#intents.delete(other)
+    const id = peerIdOf(author)
+    if (released) this.#intents.delete(id)
+    if (released) return true
+    if (!this.#intents.has(id) && this.#intents.size >= MAX_LIVE_INTENTS) return false
+    this.#intents.set(id, now)
+    return true
   }
 }
 
 function leaseKey(lease: Lease): string {
   return `${peerIdOf(lease.author)}/${lease.partition}/${lease.task}`
+}
+
+function intentKey({ author }: Intent): string {
+  return `${peerIdOf(author)}/intent`
 }

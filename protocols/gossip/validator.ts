@@ -5,7 +5,7 @@
  * lowers the sender's score. Ignore what an honest peer may send: known, outdated or over-quota messages. Nothing is fetched here; a record's claims
  * about content are judged later.
  *
- * Order: size, tag, then everything that `takeRecord` or `openLease` checks, the signature last.
+ * Order: size, tag, then everything that `takeRecord`, `openLease` or `openIntent` checks, the signature last.
  *
  * A kind of message that a later version added is ignored, because its sender may be honest.
  */
@@ -14,6 +14,7 @@ import type { Verify } from '../../src/envelope.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { InsertOutcome } from '../../src/merge/record-set.ts'
 import type { Taken } from '../../src/merge/take-record.ts'
+import { openIntent, type Intent } from '../../src/publish/intent.ts'
 import { openLease, type Lease } from '../../src/publish/lease.ts'
 import { decodeGossip, isReserved } from './messages.ts'
 
@@ -24,11 +25,14 @@ export interface GossipState {
   receive(bytes: Uint8Array): Taken
   /** Highest counter seen recently for the same author, partition and task; undefined if none. */
   leaseCounter(lease: Lease): number | undefined
+  /** The same of the author's intents. */
+  intentCounter(intent: Intent): number | undefined
 }
 
 export type Verdict =
   | { action: 'accept'; kind: 'record' }
   | { action: 'accept'; kind: 'lease'; lease: Lease }
+  | { action: 'accept'; kind: 'intent'; intent: Intent }
   | { action: 'ignore'; reason: Exclude<InsertOutcome, 'added'> | 'stale' | 'unknown-tag'; message: string }
   | { action: 'reject'; reason: RecordFault | 'unknown-tag'; message: string }
 
@@ -48,7 +52,8 @@ export function validateGossip(data: Uint8Array, state: GossipState): Verdict {
     return { action: 'ignore', reason: 'unknown-tag', message: `a message kind of a later version (tag ${data[0]})` }
   try {
     const { kind, bytes } = decodeGossip(data)
-    return kind === 'record' ? validateRecord(bytes, state) : validateLease(bytes, state)
+    if (kind === 'record') return validateRecord(bytes, state)
+    return kind === 'lease' ? validateLease(bytes, state) : validateIntent(bytes, state)
   } catch (cause) {
     if (cause instanceof InvalidRecordError) return { action: 'reject', reason: cause.reason, message: cause.message }
     if (cause instanceof ProtocolError) return { action: 'reject', reason: 'unknown-tag', message: cause.message }
@@ -67,13 +72,17 @@ function validateRecord(bytes: Uint8Array, state: GossipState): Verdict {
 
 function validateLease(bytes: Uint8Array, state: GossipState): Verdict {
   const lease = openLease(bytes, state.swarm, state.verify)
-  const known = state.leaseCounter(lease)
-  if (known !== undefined && lease.counter <= known) {
-    return {
-      action: 'ignore',
-      reason: 'stale',
-      message: `lease counter ${lease.counter}, but ${known} was already seen`
-    }
-  }
-  return { action: 'accept', kind: 'lease', lease }
+  return staleness('lease', lease.counter, state.leaseCounter(lease)) ?? { action: 'accept', kind: 'lease', lease }
+}
+
+function validateIntent(bytes: Uint8Array, state: GossipState): Verdict {
+  const intent = openIntent(bytes, state.swarm, state.verify)
+  return (
+    staleness('intent', intent.counter, state.intentCounter(intent)) ?? { action: 'accept', kind: 'intent', intent }
+  )
+}
+
+function staleness(what: string, counter: number, known: number | undefined): Verdict | undefined {
+  if (known === undefined || counter > known) return undefined
+  return { action: 'ignore', reason: 'stale', message: `${what} counter ${counter}, but ${known} was already seen` }
 }

@@ -2,6 +2,7 @@
 import type { ConfigurationReport } from '../../node/lab/simulate/report.ts'
 import type { VariantResult } from './alignment-variants.ts'
 import type { Dataset } from './datasets.ts'
+import type { LateAndStrong } from './late-and-strong-run.ts'
 import type { Paces } from './pace.ts'
 import type { PhotoSwarm } from './photo-swarm-run.ts'
 import type { Picture } from './pictures.ts'
@@ -69,6 +70,8 @@ export class Results {
   readonly paces: Paces
   /** Run at the first call */
   readonly photoSwarm: () => Promise<PhotoSwarm>
+  /** Run at the first call */
+  readonly lateAndStrong: () => Promise<LateAndStrong>
   /** Those of these names, by default all; each is loaded at the first call */
   readonly datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
   /** For figures that compute for minutes themselves */
@@ -85,6 +88,7 @@ export class Results {
     variants: Variants
     paces: Paces
     photoSwarm: () => Promise<PhotoSwarm>
+    lateAndStrong: () => Promise<LateAndStrong>
     datasets: (names?: readonly string[]) => Promise<readonly Dataset[]>
     onProgress?: (text: string) => void
     remember?: <T>(key: string, compute: () => Promise<T>) => Promise<T>
@@ -97,6 +101,7 @@ export class Results {
     this.variants = init.variants
     this.paces = init.paces
     this.photoSwarm = init.photoSwarm
+    this.lateAndStrong = init.lateAndStrong
     this.datasets = init.datasets
     this.onProgress = init.onProgress ?? (() => {})
     this.remember = init.remember ?? (async (_key, compute) => await compute())

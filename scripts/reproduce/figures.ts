@@ -7,6 +7,7 @@ import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { alignment } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
 import { opinions } from './figures-rows.ts'
+import { lateAndStrong } from './figures-late-and-strong.ts'
 import { photoSwarm } from './figures-photo-swarm.ts'
 import { fig6 } from './figures-projections.ts'
 import { costs } from './figures-costs.ts'
@@ -42,6 +43,7 @@ export const FIGURES: readonly Figure[] = [
   sizes,
   costs,
   photoSwarm,
+  lateAndStrong,
   alignment
 ]
 

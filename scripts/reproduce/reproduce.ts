@@ -19,6 +19,7 @@ import { FIGURES, QUICK_FIGURES } from './figures.ts'
 import { dataFiles, IMAGE_SETS, writeImageFiles } from './image-files.ts'
 import { markdown, resultsJson, type Document } from './markdown.ts'
 import { createPaces } from './pace.ts'
+import { createLateAndStrong } from './late-and-strong-run.ts'
 import { createPhotoSwarm } from './photo-swarm-run.ts'
 import { findTorch, type Torch } from './python.ts'
 import { variantsOf } from './raw-targets.ts'
@@ -115,6 +116,10 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const accuracies = new Map(zoo.priors.map(p => [p.name, { accuracy: p.probeAccuracy }]))
   const variants = variantsOf({ cache, labels: join(images, 'train.csv') })
   const photoSwarm = createPhotoSwarm(resolve(values.data), { cache, signal })
+  const lateAndStrong = async () => {
+    if ('missing' in torch) throw new InvalidInputError(`students need PyTorch: ${torch.missing}`)
+    return await createLateAndStrong({ data: resolve(values.data), python: torch.python }, { cache, signal })()
+  }
   const paces = createPaces(data.flowers, { cache, signal })
   const loading = new Map<string, Promise<Dataset[]>>()
   const datasets = async (names = DATASETS): Promise<readonly Dataset[]> => {
@@ -137,6 +142,7 @@ async function reproduce(signal: AbortSignal): Promise<number> {
     variants,
     paces,
     photoSwarm,
+    lateAndStrong,
     datasets,
     onProgress,
     remember: rememberIn(join(cache, 'figures'))

@@ -31,7 +31,8 @@ export const joinReport: JoinReport = {
   prior: 'resnet20',
   partitions: 4,
   complete: true,
-  mergedCid: MERGED
+  mergedCid: MERGED,
+  mayChange: { scoring: [], improving: [], weaker: 0, unjudged: 0 }
 }
 export const swarmStatus: SwarmStatus = {
   manifest: MANIFEST,

@@ -17,8 +17,9 @@ export async function joinWith(
   const never = new AbortController().signal
   let judging: AsyncDisposable | undefined
   const onScored = (score: SignedRecord<Score>): void => void (judging ??= member.judgeWith({ score, computer }))
+  const departure = { intend: () => {}, isHeldBack: () => false }
   const report = await participate(
-    { ...member, self: identity.key, content, prior, gemm, onEvent: () => {}, logger, computer, onScored },
+    { ...member, self: identity.key, content, prior, gemm, onEvent: () => {}, logger, computer, departure, onScored },
     { once: true, maxPartitions: Number.POSITIVE_INFINITY, settleMs: 500, renewMs: 1000 },
     { signal: never, kill: never }
   )

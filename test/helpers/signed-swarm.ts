@@ -3,6 +3,7 @@ import { createPrivateKey, createPublicKey, sign as signBytes, verify as verifyB
 import { rawCid } from '../../src/codec.ts'
 import { sealManifest, type Manifest, type Swarm } from '../../src/distribute/manifest.ts'
 import type { PeerKey, Sign, Verify } from '../../src/envelope.ts'
+import { sealIntent, type Intent } from '../../src/publish/intent.ts'
 import { sealLease, type Lease } from '../../src/publish/lease.ts'
 import { sealRecord, type Result, type SignedRecord } from '../../src/publish/record.ts'
 
@@ -83,6 +84,11 @@ export async function testRecord(
     },
     author.sign
   )
+}
+
+export async function testIntent(swarm: Swarm, author: TestKey, change: Partial<Intent> = {}): Promise<Uint8Array> {
+  const head = { v: 1, swarm: swarm.id, author: author.key, type: 'intent' } as const
+  return await sealIntent({ ...head, task: 'score', counter: 1, released: false, ...change }, author.sign)
 }
 
 export async function testLease(swarm: Swarm, author: TestKey, change: Partial<Lease> = {}): Promise<Uint8Array> {

@@ -36,10 +36,11 @@ import { CoOptError } from '../../src/errors.ts'
 import { scanModel } from '../../src/optimize/onnx-model.ts'
 import { parsePreprocessor } from '../../src/optimize/preprocess.ts'
 import { bundleFactsSchema, parseBundleJson } from '../../src/publish/bundle.ts'
+import { openIntent } from '../../src/publish/intent.ts'
 import { openLease } from '../../src/publish/lease.ts'
 import { openRecord } from '../../src/publish/record.ts'
 import { classifier } from '../helpers/onnx.ts'
-import { testKey, testLease, testRecord, testSwarm, verify } from '../helpers/signed-swarm.ts'
+import { testIntent, testKey, testLease, testRecord, testSwarm, verify } from '../helpers/signed-swarm.ts'
 import { all, fakeImage, fileOf, partitionOf } from '../src/distribute/samples.ts'
 import { arrowBytes, rawTar, writeParquet } from './image-sources/archives.ts'
 
@@ -192,6 +193,7 @@ const readers: Reader[] = [
     good: async () => (await testRecord(swarm, author, 0)).bytes,
     read: bytes => openRecord(bytes, swarm, verify)
   },
+  { name: 'an intent', good: () => testIntent(swarm, author), read: bytes => openIntent(bytes, swarm, verify) },
   { name: 'a lease', good: () => testLease(swarm, author), read: bytes => openLease(bytes, swarm, verify) },
   {
     name: 'a gossip message',

@@ -13,7 +13,7 @@ import { decodeCbor, pbCid, rawCid } from '../../src/codec.ts'
 import { decodeEnvelope } from '../../src/envelope.ts'
 import { openLease } from '../../src/publish/lease.ts'
 import { openRecord, sealRecord } from '../../src/publish/record.ts'
-import { testKey, testLease, testSwarm, verify } from '../helpers/signed-swarm.ts'
+import { testIntent, testKey, testLease, testSwarm, verify } from '../helpers/signed-swarm.ts'
 
 const swarm = await testSwarm()
 
@@ -44,7 +44,7 @@ function dagJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, dagJson(v)]))
 }
 
-test('gossip.md shows a lease and a score with a bundle as they are sent', async () => {
+test('gossip.md shows a lease, a score with a bundle and an intent as they are sent', async () => {
   const { hex, json } = page('gossip/gossip.md')
   const lease = await testLease(swarm, testKey(1))
   const data = Uint8Array.of(2, ...lease)
@@ -74,9 +74,11 @@ test('gossip.md shows a lease and a score with a bundle as they are sent', async
   const sent = Uint8Array.of(1, ...score.bytes)
   const opened = openRecord(decodeGossip(sent).bytes, swarm, verify)
   expect(opened.body).toEqual(score.body)
-  expect(hex).toEqual([data, sent].map(message => Buffer.from(message).toString('hex')))
+  const intent = Uint8Array.of(3, ...(await testIntent(swarm, author)))
+  expect(decodeGossip(intent).kind).toBe('intent')
+  expect(hex).toEqual([data, sent, intent].map(message => Buffer.from(message).toString('hex')))
   const payload = (envelope: Uint8Array): unknown => dagJson(decodeCbor(decodeEnvelope(envelope, 4096).payload, 4096))
-  expect(json).toEqual([payload(bytes), payload(score.bytes)])
+  expect(json).toEqual([bytes, score.bytes, intent.subarray(1)].map(payload))
 })
 
 test('sync.md shows a question and its answer as they are sent', () => {
@@ -157,4 +159,6 @@ test('the limits in the pages are those of the code', () => {
   expect(gossip).toContain(`${constants.GOSSIP_MESSAGES_PER_SECOND} a second, ${constants.GOSSIP_BURST} at once |`)
   expect(gossip).toContain(`${constants.LEASES_PER_SECOND} a second, ${constants.LEASE_BURST} at once |`)
   expect(gossip).toContain(`| lease | \`coopt/1/lease\` NUL | ${constants.MAX_LEASE_BYTES} bytes |`)
+  expect(gossip).toContain(`| intent | \`coopt/1/intent\` NUL | ${constants.MAX_INTENT_BYTES} bytes |`)
+  expect(gossip).toContain(`| authors whose intents are passed on at a time | ${constants.MAX_LIVE_INTENTS} |`)
 })

@@ -10,6 +10,7 @@ import { decodeEnvelope, seal } from '../../src/envelope.ts'
 import { InvalidManifestError, InvalidRecordError, ProtocolError } from '../../src/errors.ts'
 import { extensionsOf, MAX_EXTENSIONS } from '../../src/extension.ts'
 import { createRecordSet } from '../../src/merge/record-set.ts'
+import { MAX_INTENT_EXTENSION_BYTES, openIntent, sealIntent } from '../../src/publish/intent.ts'
 import { MAX_LEASE_EXTENSION_BYTES, openLease, sealLease } from '../../src/publish/lease.ts'
 import { MAX_RECORD_EXTENSION_BYTES, openRecord, sealRecord } from '../../src/publish/record.ts'
 import { anyBody, anyLease, anyValue } from '../helpers/arbitraries.ts'
@@ -75,6 +76,18 @@ describe('extensions of a record', () => {
     )
   })
 
+  test('of an intent fit the size of an intent', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyExtensions(MAX_INTENT_EXTENSION_BYTES), fc.nat(), async (ext, counter) => {
+        const head = { v: 1, swarm: swarm.id, author: alice.key, type: 'intent' } as const
+        const intent = { ...head, task: 'improve', counter, released: true, ext } as const
+        const bytes = await sealIntent(intent, alice.sign)
+        expect(openIntent(bytes, swarm, verify)).toEqual(intent)
+        expect(bytes.byteLength).toBeLessThanOrEqual(512)
+      })
+    )
+  })
+
   test('leave statements without any as they are', () => {
     const schema = extensionsOf(100)
     // a missing field is not an empty one
@@ -98,7 +111,7 @@ describe('a record of an unknown type', () => {
   test('is accepted from gossip, kept and passed on as its bytes, and in no index', async () => {
     const bytes = await seal(RECORD, later(0), alice.sign)
     const { records: set, receive } = testIntake(swarm)
-    const state = { swarm, verify, receive, leaseCounter: () => undefined }
+    const state = { swarm, verify, receive, leaseCounter: () => undefined, intentCounter: () => undefined }
     expect(validateGossip(Uint8Array.of(1, ...bytes), state)).toEqual({ action: 'accept', kind: 'record' })
     const [record] = set.records()
     expect(record?.body).toMatchObject({ type: 'unknown', name: 'retraction', seq: 0 })

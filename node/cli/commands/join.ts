@@ -5,7 +5,7 @@ import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
 import type { JoinReport } from '../../api/reports.ts'
-import { checkFields } from '../swarm-text.ts'
+import { checkFields, mayChangeText } from '../swarm-text.ts'
 import { fieldLines } from '../text-table.ts'
 
 export function joinCommand(invoke: Invoke): Command {
@@ -21,7 +21,7 @@ export function joinCommand(invoke: Invoke): Command {
     .option('--preprocessing <file>', 'settings of the images, instead of those beside the model', someText)
     .option('--key <column>', 'column with the keys of a table of vectors', someText)
     .option('--images <path>', 'where file names of a table or of labels lead: folder, or CSV name,sha256', someText)
-    .option('--once', 'exit when the dataset is complete', false)
+    .option('--once', 'exit when the dataset is complete and work of clearly weaker priors is improved', false)
     .option('--threads <number>', 'threads of the inference process', wholeNumber(1, 256))
     .option('--max-partitions <number>', 'work on at most this many partitions', wholeNumber(1))
     .option('--name <name>', 'public name of the prior (default: from its file)', someText)
@@ -45,7 +45,8 @@ export function joinCommand(invoke: Invoke): Command {
           ['complete', report.complete ? 'yes' : 'no'],
           ...checkFields(report.checks),
           ['unconfirmed', unconfirmedText(report)],
-          ['merged', report.mergedCid]
+          ['merged', report.mergedCid],
+          ['may change', mayChangeText(report.mayChange)]
         ])
         printResult(invocation, report, text)
         // without --once, Ctrl-C is the way to end it

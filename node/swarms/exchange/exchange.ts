@@ -1,5 +1,5 @@
 /**
- * What one swarm exchanges with its members over the network: records and leases by gossip, records by anti-entropy, files by replication and
+ * What one swarm exchanges with its members over the network: records, leases and intents by gossip, records by anti-entropy, files by replication and
  * provider records in the DHT. Parts start in this order and stop in reverse.
  */
 import type { PeerId } from '@libp2p/interface'
@@ -9,6 +9,7 @@ import { peerIdOf } from '../../../src/peer-key.ts'
 import type { Content } from '../../content/content.ts'
 import type { Logger } from '../../process/logger.ts'
 import { verify } from '../../process/verify-signature.ts'
+import type { IntentTable } from '../../state/intents.ts'
 import type { LeaseTable } from '../../state/leases.ts'
 import type { ReadableState, RecordIntake } from '../../state/swarm-state.ts'
 import type { MembershipNetwork } from '../membership-network.ts'
@@ -22,6 +23,7 @@ export interface ExchangeComponents {
   wire: MembershipNetwork
   state: ReadableState & RecordIntake
   leases: LeaseTable
+  intents: IntentTable
   content: Content
   logger: Logger
 }
@@ -44,7 +46,7 @@ export interface Exchange {
 
 /** Everything has started when this resolves. */
 export async function startExchange(
-  { self, wire, state, leases, content, logger }: ExchangeComponents,
+  { self, wire, state, leases, intents, content, logger }: ExchangeComponents,
   init: ExchangeInit
 ): Promise<Exchange> {
   const { libp2p, helia, conduct } = wire.network
@@ -56,6 +58,7 @@ export async function startExchange(
     { leaseMs: init.leaseMs, onFault: (peer, reason) => conduct.fault(peer, reason) }
   )
   gossip.addEventListener('lease', ({ detail }) => leases.observe(detail))
+  gossip.addEventListener('intent', ({ detail }) => intents.observe(detail))
   await gossip.start()
   starting.defer(async () => await gossip.stop())
 

@@ -53,6 +53,32 @@ function metadata(): Uint8Array {
   )
 }
 
+describe('links that Git checked out as text', () => {
+  it('are counted as that beside images, and other text with a path is not', async () => {
+    await put({ 'a.jpg': image(1), 'real/b.jpg': image(2), 'sub/linked': '../real', 'gone.txt': '../nowhere/at/all' })
+    await put({ 'notes.txt': 'see real/ for more' })
+    const source = await read()
+    expect(source.count).toBe(2)
+    expect(counts(source)).toEqual({ 'text-link': 1, other: 2 })
+  })
+
+  it('are faults with a remedy where their names are those of images', async () => {
+    await put({ 'real/b.jpg': image(2), 'b.jpg': 'real/b.jpg' })
+    await expect(read()).rejects.toThrow(
+      'b.jpg: it is a link that Git checked out as text: run "git config core.symlinks true"'
+    )
+  })
+})
+
+describe('a folder without images', () => {
+  it('is refused with what was found there and what to give instead', async () => {
+    await put({ 'README.md': 'x', 'labels.csv': 'y' })
+    await expect(read()).rejects.toThrow(
+      /set has no image \(JPEG.*: 2 files of other kinds \((README.md, labels.csv|labels.csv, README.md)\)\. Give the folder, archive or table/
+    )
+  })
+})
+
 describe('a folder of images', () => {
   it('is published without hidden files, AppleDouble files, trash and thumbnails, which are counted', async () => {
     await put({

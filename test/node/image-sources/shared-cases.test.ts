@@ -70,6 +70,12 @@ describe.skipIf(!hasCases)('inputs from bug reports', () => {
     await expect(outcome(join(CASES, name))).rejects.toThrow(message)
   })
 
+  it('links that Git checked out as text are named, with what to do', async () => {
+    await expect(outcome(join(CASES, 'symlinked_classes', 'dataset'))).rejects.toThrow(
+      /2 links that Git checked out as text files: run "git config core.symlinks true" .*\(([ab], [ab])\)/
+    )
+  })
+
   it('classes that are links to folders are followed', async () => {
     const folder = join(spool, 'linked')
     await mkdir(folder)

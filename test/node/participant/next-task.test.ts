@@ -237,16 +237,47 @@ describe('the next task', () => {
     expect(task).toMatchObject({ do: 'optimize', improving: true })
   })
 
+  test('of a peer that leaves when all is complete is to improve what a clearly weaker prior did, too', async () => {
+    expect(next(best, await allDone(weak), { once: true })).toMatchObject({ do: 'optimize', improving: true })
+    expect(next(close, await allDone(weak), { once: true })).toMatchObject({ do: 'optimize', improving: true })
+  })
+
+  test('of a peer that leaves is not to improve what another strong prior did, nor is a weak prior to improve a weaker one', async () => {
+    const medium = testPeer('medium')
+    const score = async (uniformValue: number): Promise<SignedRecord<Score>> => {
+      const made = await makeScore(swarm, medium, 0, { uniformValue })
+      const key = assessmentKey(made.body)
+      assessments.set(key, { ...testAssessment(made.body.targets), uniformValue, admissible: true, refusals: [] })
+      for (const { body } of [...scores.values(), made]) {
+        qualities.set(qualityKey(made.body.targets, body.targets), QUALITY)
+        qualities.set(qualityKey(body.targets, made.body.targets), QUALITY)
+      }
+      return made
+    }
+    try {
+      // better by more than the margin, but not clearly
+      scores.set(medium, await score(-2.5))
+      expect(next(best, await allDone(medium), { once: true })).toBeUndefined()
+      expect(next(best, await allDone(medium))).toMatchObject({ improving: true })
+      expect(next(medium, await allDone(weak), { once: true })).toMatchObject({ improving: true })
+      // nearer to the worst than to the best
+      scores.set(medium, await score(-1.5))
+      expect(next(medium, await allDone(weak), { once: true })).toBeUndefined()
+      expect(next(best, await allDone(medium), { once: true })).toMatchObject({ improving: true })
+    } finally {
+      scores.delete(medium)
+    }
+  })
+
   test('is never to improve within the margin, or what a better prior did', async () => {
     expect(next(best, await allDone(close))).toBeUndefined()
     expect(next(close, await allDone(best))).toBeUndefined()
     expect(next(weak, await allDone(best))).toBeUndefined()
   })
 
-  test('is not to improve while partitions are missing, or for a peer that leaves when all is complete', async () => {
+  test('is not to improve while partitions are missing, or without the right to take more', async () => {
     const three = (await Promise.all([0, 1, 2].map(p => done(weak, p)))).flat()
     expect(next(best, three)).toEqual({ do: 'optimize', partition: 3, improving: false })
-    expect(next(best, await allDone(weak), { once: true })).toBeUndefined()
     expect(next(best, await allDone(weak), { mayTake: false })).toBeUndefined()
     expect(next(best, await allDone(weak), { admissible: false })).toBeUndefined()
   })
@@ -269,6 +300,13 @@ describe('the next task', () => {
       improved.push(await makeAlignment(swarm, best, 20 + round, task.work.result, targets, FIGURES))
     }
     expect(next(best, [...records, ...improved])).toBeUndefined()
+  })
+
+  test('improves each partition once also where the better prior knows fewer rows, and changes nothing', async () => {
+    const fewer = await Promise.all([0, 1, 2, 3].map(p => done(best, p, { present: 1 })))
+    const records = [...(await allDone(weak)), ...fewer.flat()]
+    expect(next(best, records)).toBeUndefined()
+    expect(next(best, records, { once: true })).toBeUndefined()
   })
 
   describe('of a partition that was labelled in part', () => {

@@ -97,6 +97,7 @@ test('an attempt that fails does not count towards --max-partitions, a published
       prior,
       computer: createTargetComputer({ swarm, prior, projector, batchSize: 4 }),
       gemm: plainGemm,
+      departure: { intend: () => {}, isHeldBack: () => false },
       leases: createLeaseTable({ self: self.key, ttlMs: 60_000 }),
       announce: async () => {},
       announceLease: async () => {},

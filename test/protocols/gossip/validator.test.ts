@@ -7,7 +7,7 @@ import { ProtocolError } from '../../../src/errors.ts'
 import { compareRanks } from '../../../src/merge/ranking.ts'
 import { MAX_RECORD_BYTES, type SignedRecord } from '../../../src/publish/record.ts'
 import { testIntake } from '../../helpers/test-intake.ts'
-import { testKey, testLease, testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
+import { testIntent, testKey, testLease, testRecord, testSwarm, verify } from '../../helpers/signed-swarm.ts'
 
 const swarm = await testSwarm({ quotas: { recordsPerPeer: 10, recordBytes: 65_536 } })
 const author = testKey(1)
@@ -27,7 +27,14 @@ const last = await testRecord(swarm, author, 9)
 const overQuota = await testRecord(swarm, author, 10)
 const foreign = await testRecord(other, author, 0)
 const foreignLease = await testLease(other, author)
+const intent = await testIntent(swarm, author, { counter: 5 })
+const foreignIntent = await testIntent(other, author)
 const nowhere = await testLease(swarm, author, { partition: 4 })
+
+/** Of the signature, which comes last */
+function lastByteChanged(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(bytes, (byte, i) => (i === bytes.byteLength - 1 ? byte ^ 1 : byte))
+}
 
 function state(change: Partial<GossipState> = {}): GossipState {
   return {
@@ -35,11 +42,13 @@ function state(change: Partial<GossipState> = {}): GossipState {
     verify,
     receive: testIntake(swarm).receive,
     leaseCounter: () => undefined,
+    intentCounter: () => undefined,
     ...change
   }
 }
 const asRecord = (bytes: Uint8Array): Uint8Array => encodeGossip({ kind: 'record', bytes })
 const asLease = (bytes: Uint8Array): Uint8Array => encodeGossip({ kind: 'lease', bytes })
+const asIntent = (bytes: Uint8Array): Uint8Array => encodeGossip({ kind: 'intent', bytes })
 
 describe('validateGossip', () => {
   test('accepts a new valid record, which is in the set then', () => {
@@ -65,19 +74,31 @@ describe('validateGossip', () => {
     })
   })
 
+  test('accepts a newer intent', () => {
+    expect(validateGossip(asIntent(intent), state({ intentCounter: () => 4 }))).toMatchObject({
+      action: 'accept',
+      intent: { counter: 5, task: 'score' }
+    })
+  })
+
   const cases: [string, Uint8Array, Partial<GossipState>, 'ignore' | 'reject', string][] = [
     ['a known record', asRecord(record.bytes), testIntake(swarm, [record]), 'ignore', 'duplicate'],
     ['a third record under one number', asRecord(highest.bytes), testIntake(swarm, forks), 'ignore', 'superseded'],
     ['a record when the quota is used up', asRecord(last.bytes), testIntake(swarm, many), 'ignore', 'over-quota'],
     ['a record over its author’s quota', asRecord(overQuota.bytes), {}, 'ignore', 'over-quota'],
     ['a lease that is not newer', asLease(lease), { leaseCounter: () => 5 }, 'ignore', 'stale'],
+    ['an intent that is not newer', asIntent(intent), { intentCounter: () => 5 }, 'ignore', 'stale'],
+    ['an intent of another swarm', asIntent(foreignIntent), {}, 'reject', 'wrong-swarm'],
+    ['a lease sent as an intent', asIntent(lease), {}, 'reject', 'schema'],
+    ['an intent sent as a lease', asLease(intent), {}, 'reject', 'schema'],
+    ['an intent signed by nobody', asIntent(lastByteChanged(intent)), {}, 'reject', 'bad-signature'],
     ['a record of another swarm', asRecord(foreign.bytes), {}, 'reject', 'wrong-swarm'],
     ['a lease of another swarm', asLease(foreignLease), {}, 'reject', 'wrong-swarm'],
     ['a lease sent as a record', asRecord(lease), {}, 'reject', 'schema'],
     ['a record sent as a lease', asLease(record.bytes), {}, 'reject', 'schema'],
     ['an empty message', new Uint8Array(), {}, 'reject', 'unknown-tag'],
-    ['a tag that a later version may have', Uint8Array.of(3, 1, 2), {}, 'ignore', 'unknown-tag'],
-    ['one with more bytes than any message', new Uint8Array(MAX_RECORD_BYTES + 2).fill(3), {}, 'reject', 'unknown-tag'],
+    ['a tag that a later version may have', Uint8Array.of(4, 1, 2), {}, 'ignore', 'unknown-tag'],
+    ['one with more bytes than any message', new Uint8Array(MAX_RECORD_BYTES + 2).fill(4), {}, 'reject', 'unknown-tag'],
     ['a tag that no version has', Uint8Array.of(0x80, 1, 2), {}, 'reject', 'unknown-tag'],
     ['no cbor', Uint8Array.of(1, 0xff), {}, 'reject', 'not-canonical'],
     ['too many bytes', new Uint8Array(MAX_RECORD_BYTES + 2).fill(1), {}, 'reject', 'unknown-tag'],

@@ -39,6 +39,7 @@ describe('checks of every author by every checker', () => {
       real: undefined,
       zoo: new Map(),
       variants: async () => [],
+      lateAndStrong: async () => ({ mergedCid: '', reference: '', leavers: [], students: [] }),
       photoSwarm: async () => ({ mergedCids: [], seconds: 0, processes: [] }),
       paces: async () => new Map(),
       datasets: async () => [dataset]

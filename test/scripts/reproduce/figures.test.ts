@@ -86,6 +86,31 @@ function results(accuracy: (run: StudentRun, seed: number) => number, attacker?:
       seconds: 60,
       processes: [{ name: 'publisher', seconds: 9, peakBytes: 2 ** 28, childPeakBytes: 2 ** 27 }]
     }),
+    lateAndStrong: async () => ({
+      mergedCid: 'bafyone',
+      reference: 'lite0',
+      leavers: [
+        {
+          name: 'lite0',
+          uniformValue: -3,
+          partitions: 6,
+          rows: 700,
+          seconds: 60,
+          leftWith: 'bafyone',
+          later: 'bafyone'
+        },
+        {
+          name: 'resnet20',
+          uniformValue: -1,
+          partitions: 6,
+          rows: 0,
+          seconds: 60,
+          leftWith: 'bafyone',
+          later: 'bafyone'
+        }
+      ],
+      students: [60, 61, 62]
+    }),
     paces: async priors => new Map(priors.map(prior => [prior, 0.05])),
     datasets: async () => []
   })
