@@ -319,14 +319,15 @@ describe('coopt', () => {
   })
 
   it('exits with 11 after join --once whose own work nobody confirmed, and with 0 if it is work of others', async () => {
-    for (const [unconfirmed, expected] of [
-      [{ unconfirmed: [3] }, 11],
-      [{}, 0]
+    for (const [own, expected] of [
+      [[3], 11],
+      [[], 0]
     ] as const) {
+      const unconfirmed = own.length === 0 ? {} : { unconfirmed: [...own] }
       const join = async (): Promise<JoinReport> => ({ ...joinReport, complete: false, ...unconfirmed })
-      const { code, stdout } = await run(['join', INVITE, '--prior', 'p', '--once'], { join })
+      const { code, out } = await run(['join', INVITE, '--prior', 'p', '--once'], { join })
       expect(code).toBe(expected)
-      expect(stdout.includes('keep it available with "coopt up"')).toBe(expected === 11)
+      expect(out.includes('keep it available with "coopt up"')).toBe(expected === 11)
     }
   })
 
