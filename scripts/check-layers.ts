@@ -35,6 +35,7 @@ export const ROOMS = [
   'upkeep',
   'monitor',
   'doctor',
+  'page',
   'gateway',
   'lab',
   'composition',

@@ -1,0 +1,72 @@
+// Keeps the live parts of a page as the node sees them. Without it the page is whole, and as old as its last load.
+const address = document.body.dataset.events
+const live = document.getElementById('live')
+
+if (address !== undefined && live !== null) {
+  const say = (text, state) => {
+    live.dataset.state = state
+    if (live.textContent !== text) live.textContent = text
+  }
+
+  /** Make `now` what `next` is, touching only what differs: focus, selection and what was opened stay. */
+  const become = (now, next) => {
+    for (const name of now.getAttributeNames())
+      if (!next.hasAttribute(name) && !(name === 'open' && now.localName === 'details')) now.removeAttribute(name)
+    for (const { name, value } of next.attributes) if (now.getAttribute(name) !== value) now.setAttribute(name, value)
+    const wanted = [...next.childNodes]
+    for (const [i, node] of wanted.entries()) {
+      const old = now.childNodes[i]
+      if (old === undefined) now.append(document.adoptNode(node))
+      else if (old.nodeType !== node.nodeType || old.nodeName !== node.nodeName)
+        old.replaceWith(document.adoptNode(node))
+      else if (node.nodeType === Node.ELEMENT_NODE) become(old, node)
+      else if (old.nodeValue !== node.nodeValue) old.nodeValue = node.nodeValue
+    }
+    while (now.childNodes.length > wanted.length) now.lastChild.remove()
+  }
+
+  const onPart = event => {
+    const { id, html } = JSON.parse(event.data)
+    const next = new DOMParser().parseFromString(html, 'text/html').body.firstElementChild
+    const now = document.getElementById(id)
+    if (now !== null && next !== null) become(now, next)
+    document.body.dataset.parts = String(Number(document.body.dataset.parts ?? 0) + 1)
+  }
+
+  let source
+  const follow = () => {
+    if (source !== undefined) return
+    source = new EventSource(address)
+    source.addEventListener('open', () => say('live', 'on'))
+    source.addEventListener('error', () => {
+      say('not live: the node does not answer', 'off')
+      // a refusal is final for an EventSource, not for us
+      if (source?.readyState === EventSource.CLOSED) {
+        source = undefined
+        setTimeout(() => void (document.hidden || follow()), 5000)
+      }
+    })
+    source.addEventListener('part', onPart)
+  }
+  // a browser opens six connections to one node: tabs that nobody sees do without
+  const onVisibility = () => {
+    if (!document.hidden) return follow()
+    source?.close()
+    source = undefined
+  }
+  document.addEventListener('visibilitychange', onVisibility)
+  addEventListener('pagehide', () => source?.close())
+  onVisibility()
+}
+
+for (const button of document.querySelectorAll('button[data-copy]')) {
+  button.hidden = false
+  // only pages from this machine or over TLS may write to the clipboard
+  const copy = navigator.clipboard
+  button.addEventListener('click', () => {
+    const text = document.getElementById(button.dataset.copy)?.textContent ?? ''
+    const failed = () => void (button.textContent = 'select it and press Ctrl-C')
+    if (copy === undefined) failed()
+    else copy.writeText(text).then(() => void (button.textContent = 'copied'), failed)
+  })
+}
