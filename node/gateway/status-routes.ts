@@ -8,7 +8,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { Monitor } from '../monitor/monitor.ts'
-import { createPages } from '../page/page.ts'
+import { createPages, type PageComponents } from '../page/page.ts'
 import { type Answer, textAnswer } from './answer.ts'
 import { HttpProblem } from './http-problem.ts'
 
@@ -27,7 +27,10 @@ const TEXT = {
 
 type Route = (request: IncomingMessage, closed: AbortSignal) => Promise<Answer>
 
-export function createStatusRoutes(monitor: Monitor, { names }: { names: readonly string[] }): StatusRoutes {
+export function createStatusRoutes(
+  { monitor, memberships, content }: PageComponents & { readonly monitor: Monitor },
+  { names }: { names: readonly string[] }
+): StatusRoutes {
   const routes: Record<string, Route> = {
     // that it answers is the answer: what runs off the event loop cannot hold it up
     '/livez': async () => textAnswer(200, TEXT, 'ok\n'),
@@ -41,7 +44,7 @@ export function createStatusRoutes(monitor: Monitor, { names }: { names: readonl
       return textAnswer(200, { ...TEXT, 'content-type': metrics.contentType }, await metrics.text())
     }
   }
-  const pages = createPages({ monitor })
+  const pages = createPages({ monitor, memberships, content })
   const page: Route = async (request, closed) =>
     await pages.answer({ url: request.url ?? '/', host: request.headers.host ?? '', closed })
   const allowed = new Set(names.map(name => name.toLowerCase()))

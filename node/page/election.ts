@@ -28,24 +28,26 @@ function candidateTable(candidates: readonly CandidateOverview[]): Html {
       <tr>
         <th scope="col" class="number">Rank</th>
         <th scope="col">Prior</th>
-        <th scope="col">Peer</th>
         <th scope="col">Verdict</th>
         <th scope="col" class="number">Figure</th>
         <th scope="col" class="number">Gate z</th>
         <th scope="col" class="number">Above gate</th>
-        <th scope="col" class="number">Alignment R²</th>
+        <th scope="col" class="number">Align. R²</th>
         <th scope="col" class="number">Cosine</th>
-        <th scope="col" class="number">Alignment z</th>
+        <th scope="col" class="number">Align. z</th>
         <th scope="col" class="number">Partitions</th>
       </tr>
     </thead>
     <tbody>
-      ${candidates.map(
-        one =>
-          html`<tr${one.isReference && html` class="elected"`}>
+      ${candidates.map(candidateRow)}
+    </tbody>
+  </table>`
+}
+
+function candidateRow(one: CandidateOverview): Html {
+  return html`<tr${one.isReference && html` class="elected"`}>
 <td class="number">${one.rank ?? '–'}</td>
-<th scope="row">${one.prior}</th>
-<td>${idHtml(one.peer)}</td>
+<th scope="row">${one.prior} <small>${idHtml(one.peer)}</small></th>
 <td>${verdict(one)}</td>
 <td class="number">${fixed(one.figure, 3)}</td>
 <td class="number">${fixed(one.z, 1)}</td>
@@ -56,9 +58,6 @@ function candidateTable(candidates: readonly CandidateOverview[]): Html {
 <td class="number">${one.partitions}</td>
 </tr>
 `
-      )}
-    </tbody>
-  </table>`
 }
 
 function verdict({ isReference, eligible, refusals }: CandidateOverview): Html {

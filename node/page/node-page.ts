@@ -3,7 +3,7 @@ import type { NodeOverview, SwarmOverview } from '../monitor/overview.ts'
 import { html, type Html } from '../process/html.ts'
 import { byteText, durationText } from '../process/quantities.ts'
 import type { Page } from './layout.ts'
-import { mapLegend, partitionMap } from './partition-map.ts'
+import { mapLegend, partitionShares } from './partition-map.ts'
 import { reachSection } from './peers.ts'
 import { count, fact, percent, rate, whole } from './words.ts'
 
@@ -61,6 +61,7 @@ function swarmsSection({ swarms, opening }: NodeOverview): Html {
         <code>coopt join INVITE --prior MODEL</code> takes part in one.
       </p>`
   return html`<h2>Swarms</h2>
+    ${opening.map(id => html`<p class="quiet">waits for content of other members: <code>${id}</code></p>`)}
     <div class="cards">${swarms.map(swarmCard)}</div>`
 }
 
@@ -73,7 +74,7 @@ function swarmCard(swarm: SwarmOverview): Html {
       ${role} · ${count(samples, 'image')} · ${dimension} dimensions · ${count(members, 'member')} connected
     </p>
     <p class="figure"><b>${percent(coverage)}</b> of the rows have targets</p>
-    ${partitionMap(swarm)} ${mapLegend(swarm)}
+    ${partitionShares(swarm)} ${mapLegend(swarm)}
     <p class="quiet">
       ${[
         reference === undefined ? 'no reference yet' : `reference ${reference}`,
@@ -82,7 +83,7 @@ function swarmCard(swarm: SwarmOverview): Html {
     </p>
     ${
       partitions.some(({ state }) => ['done', 'disputed', 'confirmed'].includes(state)) &&
-      html`<p>
+      html`<p class="last">
         <a href="/dataset/${encodeURIComponent(manifest)}">Dataset<span class="hidden"> of ${name}</span></a>
       </p>`
     }
@@ -104,9 +105,9 @@ function diskSection({ disk, swarms }: NodeOverview): Html {
       <rect class="need" x="${used.toFixed(2)}" width="${coming.toFixed(2)}" height="4" />
     </svg>
     <dl class="facts">
-      ${fact('Store', byteText(storeBytes), maxBytes === undefined ? 'no limit set' : `of at most ${byteText(maxBytes)}`)}
-      ${fact('Still needed here', need === 0 ? 'nothing' : byteText(need), need > 0 ? 'to finish the swarms this node works in' : undefined)}
-      ${fact('May be used', byteText(room), html`${byteText(freeBytes)} free, ${byteText(minFreeBytes)} left to the machine`)}
+      ${fact(swatch('used', 'Store'), byteText(storeBytes), maxBytes === undefined ? 'no limit set' : `of at most ${byteText(maxBytes)}`)}
+      ${fact(swatch('need', 'Still needed here'), need === 0 ? 'nothing' : byteText(need), need > 0 ? 'to finish the swarms this node works in' : undefined)}
+      ${fact(swatch('track', 'May be used'), byteText(room), html`${byteText(freeBytes)} free, ${byteText(minFreeBytes)} left to the machine`)}
     </dl>`
 }
 
@@ -114,4 +115,11 @@ export function storyOf({ records, scores }: SwarmOverview): Html {
   return html`${whole(records.score)} scores
   (${scores.unjudged === 0 ? 'all judged' : `${scores.unjudged} not judged yet`}), ${whole(records.result)} results,
   ${whole(records.alignment)} alignments`
+}
+
+/** Which part of the bar a figure is. */
+function swatch(part: string, label: string): Html {
+  return html`<svg class="swatch" viewBox="0 0 4 4" aria-hidden="true">
+      <rect class="${part}" width="4" height="4" /></svg
+    >${label}`
 }

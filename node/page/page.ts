@@ -1,11 +1,12 @@
 /**
  * READ FIRST: the page that a node shows of itself in a browser, rendered here: a view of what the monitor says, which is what `coopt status` says.
  *
- *   /                  this node: swarms, warnings, network, disk
- *   /swarm/CID         a swarm by its manifest
- *   /dataset/CID       what a swarm merges to so far, by its manifest or the merged directory
- *   /events?page=PATH  the live parts of one of these (live.ts)
- *   /assets/NAME       style, script and icon
+ *   /                       this node: swarms, warnings, network, disk
+ *   /swarm/CID              a swarm by its manifest
+ *   /dataset/CID            what a swarm merges to so far, by its manifest or the merged directory
+ *   /dataset/CID/image/ID   an image that is shown there
+ *   /events?page=PATH       the live parts of one of these (live.ts)
+ *   /assets/NAME            style, script and icon
  *
  * Read only. Names, claims and reasons come from strangers: everything goes through the template `html`, which escapes.
  */
@@ -15,6 +16,9 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { NodeOverview } from '../monitor/overview.ts'
 import { html } from '../process/html.ts'
 import { asset } from './assets.ts'
+import { datasetPage } from './dataset-page.ts'
+import type { SampleSource } from './dataset-sample.ts'
+import { createDatasets, type Shown } from './datasets.ts'
 import { pageHtml, pagePolicy, type Page } from './layout.ts'
 import { liveEvents } from './live.ts'
 import { nodePage } from './node-page.ts'
@@ -34,6 +38,12 @@ export interface PageRequest {
   readonly closed: AbortSignal
 }
 
+export interface PageComponents {
+  readonly monitor: Pick<Monitor, 'overview' | 'onChange'>
+  memberships(): readonly Shown[]
+  readonly content: SampleSource
+}
+
 export interface Pages {
   isOwn(path: string): boolean
   answer(request: PageRequest): Promise<PageAnswer>
@@ -48,8 +58,10 @@ const COMMON = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin'
 }
+const PLAIN = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }
 
-export function createPages({ monitor }: { monitor: Pick<Monitor, 'overview' | 'onChange'> }): Pages {
+export function createPages({ monitor, memberships, content }: PageComponents): Pages {
+  const datasets = createDatasets({ memberships, content })
   let streams = 0
   let making: Promise<NodeOverview> | undefined
 
@@ -57,18 +69,26 @@ export function createPages({ monitor }: { monitor: Pick<Monitor, 'overview' | '
   const overview = async (): Promise<NodeOverview> =>
     await (making ??= monitor.overview().finally(() => (making = undefined)))
 
-  /** Undefined when there is no such page. */
-  const render = async (path: string): Promise<Page | undefined> => {
+  /** Undefined when there is no such page. `liveOnly`: without what is costly and does not change by itself. */
+  const render = async (path: string, host: string, liveOnly: boolean): Promise<Page | undefined> => {
+    const [, kind, id = '', ...rest] = path.split('/')
+    if (path !== '/' && rest.length > 0) return undefined
     const now = await overview()
     if (path === '/') return nodePage(now)
-    const [, kind, id] = path.split('/')
-    const swarm = now.swarms.find(({ manifest }) => manifest === id)
-    return kind === 'swarm' && swarm !== undefined ? swarmPage(swarm, now) : undefined
+    if (kind === 'swarm') {
+      const swarm = now.swarms.find(({ manifest }) => manifest === id)
+      return swarm === undefined ? undefined : swarmPage(swarm, now)
+    }
+    const found = kind === 'dataset' ? await datasets.find(id) : undefined
+    const swarm = now.swarms.find(({ manifest }) => manifest === found?.swarm.id.toString())
+    if (found === undefined || swarm === undefined) return undefined
+    const sample = liveOnly ? {} : { sample: await datasets.sample(found) }
+    return datasetPage({ swarm, dataset: await datasets.view(found), host, ...sample })
   }
 
-  const pageAnswer = async (path: string): Promise<PageAnswer> => {
+  const pageAnswer = async (path: string, host: string): Promise<PageAnswer> => {
     const nonce = randomBytes(16).toString('base64url')
-    const found = await render(path)
+    const found = await render(path, host, false)
     const page = found ?? missingPage()
     const isLive = page.sections.some(({ live }) => live)
     const { peer } = await overview()
@@ -82,12 +102,27 @@ export function createPages({ monitor }: { monitor: Pick<Monitor, 'overview' | '
     return textAnswer(found === undefined ? 404 : 200, headers, text)
   }
 
-  const eventAnswer = async (url: string, closed: AbortSignal): Promise<PageAnswer> => {
+  const imageAnswer = async (swarm: string, id: string): Promise<PageAnswer> => {
+    const found = await datasets.find(swarm)
+    const image = found === undefined ? undefined : (await datasets.sample(found)).images.get(id)
+    if (image?.type === undefined) return textAnswer(404, PLAIN, 'there is no such image\n')
+    const headers = {
+      'content-type': image.type,
+      'content-length': `${image.bytes.byteLength}`,
+      'content-security-policy': "default-src 'none'; sandbox",
+      'cache-control': 'private, max-age=86400, immutable' // the id is the CID of the bytes
+    }
+    return { status: 200, headers: { ...COMMON, ...headers }, body: [image.bytes] }
+  }
+
+  const eventAnswer = async ({ url, host, closed }: PageRequest): Promise<PageAnswer> => {
     const path = new URLSearchParams(url.split('?')[1]).get('page') ?? '/'
-    const plain = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }
-    if ((await render(path)) === undefined) return textAnswer(404, plain, 'there is no such page\n')
-    if (streams >= MAX_STREAMS) return textAnswer(503, { ...plain, 'retry-after': '10' }, 'too many pages are open\n')
-    const source = { render: async () => (await render(path))?.sections, onChange: monitor.onChange }
+    if ((await render(path, host, true)) === undefined) return textAnswer(404, PLAIN, 'there is no such page\n')
+    if (streams >= MAX_STREAMS) return textAnswer(503, { ...PLAIN, 'retry-after': '10' }, 'too many pages are open\n')
+    const source = {
+      render: async () => (await render(path, host, true))?.sections,
+      onChange: monitor.onChange
+    }
     const counted = async function* (): AsyncGenerator<Uint8Array> {
       streams++
       try {
@@ -102,7 +137,7 @@ export function createPages({ monitor }: { monitor: Pick<Monitor, 'overview' | '
 
   const assetAnswer = async (path: string): Promise<PageAnswer> => {
     const found = await asset(path.slice('/assets/'.length))
-    if (found === undefined) return textAnswer(404, { 'content-type': 'text/plain; charset=utf-8' }, 'no such file\n')
+    if (found === undefined) return textAnswer(404, PLAIN, 'there is no such file\n')
     const { type, bytes } = found
     // the next version of the program has another one under this name
     const headers = { 'content-type': type, 'content-length': `${bytes.byteLength}`, 'cache-control': 'no-cache' }
@@ -111,16 +146,24 @@ export function createPages({ monitor }: { monitor: Pick<Monitor, 'overview' | '
 
   return {
     isOwn: path => path === '/' || path === '/events' || /^\/(swarm|dataset|assets)\//.test(path),
-    answer: async ({ url, closed }) => {
-      const [path = '/'] = url.split('?')
-      if (path === '/events') return await eventAnswer(url, closed)
+    answer: async request => {
+      const [path = '/'] = request.url.split('?')
+      const { host } = request
+      const image = /^\/dataset\/([^/]+)\/image\/([^/]+)$/.exec(path)
+      if (image !== null) return await imageAnswer(image[1] ?? '', image[2] ?? '')
+      if (path === '/events') return await eventAnswer({ ...request, host: safeHost(host) })
       if (path.startsWith('/assets/')) return await assetAnswer(path)
-      return await pageAnswer(path)
+      return await pageAnswer(path, safeHost(host))
     }
   }
 }
 
 // --- internal ---
+
+/** It becomes part of commands that people copy. */
+function safeHost(host: string): string {
+  return /^[\w.[\]:-]+$/.test(host) ? host : '127.0.0.1:18480'
+}
 
 function textAnswer(status: number, headers: Record<string, string>, text: string): PageAnswer {
   const bytes = new TextEncoder().encode(text)

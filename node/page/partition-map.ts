@@ -26,6 +26,24 @@ export function stateWord(state: PartitionState, checked: boolean): string {
   return state === 'done' && checked ? 'done, not confirmed' : WORDS[state]
 }
 
+/** Shares of the states as one bar, where a cell for each partition would be too much. */
+export function partitionShares(swarm: SwarmOverview): Html {
+  const { name, partitions, checks } = swarm
+  if (partitions.length <= DENSE) return partitionMap(swarm)
+  const by = Map.groupBy(partitions, ({ state }) => state)
+  let x = 0
+  const bars = STATES.toReversed().map(state => {
+    const width = (100 * (by.get(state)?.length ?? 0)) / partitions.length
+    const bar = html`<rect class="${state}" x="${x.toFixed(3)}" width="${width.toFixed(3)}" height="4" />`
+    x += width
+    return width > 0 && bar
+  })
+  const text = `Partitions of ${name}: ${summary(partitions, checks !== undefined)}`
+  return html`<svg class="shares" role="img" aria-label="${text}" viewBox="0 0 100 4" preserveAspectRatio="none">
+    ${bars}
+  </svg>`
+}
+
 /** One picture with a description; what is in a cell is told by its tooltip and by the table. */
 export function partitionMap({ name, partitions, checks }: SwarmOverview): Html {
   const checked = checks !== undefined

@@ -42,7 +42,7 @@ export function rate(rowsPerSecond: number): string {
 }
 
 /** A label and a value, for `<dl class="facts">`. */
-export function fact(label: string, value: Html | string | undefined, note?: Html | string): Html | undefined {
+export function fact(label: Html | string, value: Html | string | undefined, note?: Html | string): Html | undefined {
   if (value === undefined) return undefined
   return html`<div>
     <dt>${label}</dt>

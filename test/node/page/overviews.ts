@@ -169,8 +169,10 @@ export const finishedSwarm: SwarmOverview = {
   needBytes: 0
 }
 
+const { pace: _, ...withoutPace } = busySwarm
+
 export const emptySwarm: SwarmOverview = {
-  ...busySwarm,
+  ...withoutPace,
   manifest: 'bafyreiaswarmthatisnewxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',
   name: 'new-images',
   role: 'publisher',

@@ -9,6 +9,8 @@ function pagesOf(first: NodeOverview) {
   let overview = first
   const listeners = new Set<() => void>()
   const pages = createPages({
+    memberships: () => [],
+    content: { holdsEach: async () => [], ranges: () => Promise.reject(new Error('not here')) },
     monitor: {
       overview: async () => overview,
       onChange: listener => {
