@@ -1,17 +1,14 @@
 /** What the swarms of this node merge to, and samples of it: made when they are asked for, and kept while they are current. */
 import type { SwarmView } from '../../src/merge/views.ts'
-import type { Membership } from '../swarms/membership.ts'
-import { mergeSwarm, UNSTORED } from '../merge/merge-swarm.ts'
+import { mergeSwarm, UNSTORED, type Mergeable } from '../merge/merge-swarm.ts'
 import type { DatasetView } from './dataset-page.ts'
 import { sampleDataset, type DatasetSample, type SampleSource } from './dataset-sample.ts'
 
-export type Shown = Pick<Membership, 'swarm' | 'state'>
-
 export interface Datasets {
   /** The swarm with this manifest, or that merges to this root; undefined when there is none */
-  find(id: string): Promise<Shown | undefined>
-  view(one: Shown): Promise<DatasetView>
-  sample(one: Shown): Promise<DatasetSample>
+  find(id: string): Promise<Mergeable | undefined>
+  view(one: Mergeable): Promise<DatasetView>
+  sample(one: Mergeable): Promise<DatasetSample>
 }
 
 /** Images of a few tabs; each sample keeps 16 MiB of them at most. */
@@ -23,13 +20,13 @@ export function createDatasets({
   memberships,
   content
 }: {
-  memberships(): readonly Shown[]
+  memberships(): readonly Mergeable[]
   content: SampleSource
 }): Datasets {
   const views = new WeakMap<SwarmView, Promise<DatasetView>>()
   const samples = new Map<string, Promise<DatasetSample>>()
 
-  const view = async (one: Shown): Promise<DatasetView> => {
+  const view = async (one: Mergeable): Promise<DatasetView> => {
     const now = one.state.view()
     const made = views.get(now) ?? viewOf(one)
     views.set(now, made)
@@ -67,7 +64,7 @@ export function createDatasets({
 
 // --- internal ---
 
-async function viewOf({ swarm, state }: Shown): Promise<DatasetView> {
+async function viewOf({ swarm, state }: Mergeable): Promise<DatasetView> {
   const { root, rows, files, view } = await mergeSwarm({ swarm, state }, UNSTORED)
   const chosen = [...view.chosen.values()]
   return {

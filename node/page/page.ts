@@ -12,13 +12,14 @@
  */
 import { randomBytes } from 'node:crypto'
 import { VERSION } from '../api/version.ts'
+import type { Mergeable } from '../merge/merge-swarm.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { NodeOverview } from '../monitor/overview.ts'
 import { html } from '../process/html.ts'
 import { asset } from './assets.ts'
 import { datasetPage } from './dataset-page.ts'
 import type { SampleSource } from './dataset-sample.ts'
-import { createDatasets, type Shown } from './datasets.ts'
+import { createDatasets } from './datasets.ts'
 import { pageHtml, pagePolicy, type Page } from './layout.ts'
 import { liveEvents } from './live.ts'
 import { nodePage } from './node-page.ts'
@@ -40,7 +41,7 @@ export interface PageRequest {
 
 export interface PageComponents {
   readonly monitor: Pick<Monitor, 'overview' | 'onChange'>
-  memberships(): readonly Shown[]
+  memberships(): readonly Mergeable[]
   readonly content: SampleSource
 }
 
