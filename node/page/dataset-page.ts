@@ -124,7 +124,7 @@ function imagesSection(manifest: string, sample: DatasetSample): Html {
       ${problems}`
   return html`<h2>Images</h2>
     <p class="quiet">
-      ${count(shown.length, 'image')} of ${count(rows.length, 'row')} looked at, from ${whole(shards.here)} of
+      ${count(shown.length, 'image')} of ${count(rows.length, 'row')} looked at, from the ${whole(shards.here)} of
       ${count(shards.all, 'shard')} that ${shards.here === 1 ? 'is' : 'are'} on this node. Numbers mark the same images
       below.
     </p>

@@ -28,7 +28,12 @@ export function createDatasets({
 
   const view = async (one: Mergeable): Promise<DatasetView> => {
     const now = one.state.view()
-    const made = views.get(now) ?? viewOf(one)
+    const made =
+      views.get(now) ??
+      viewOf(one).catch((error: unknown) => {
+        views.delete(now)
+        throw error
+      })
     views.set(now, made)
     return await made
   }

@@ -62,7 +62,7 @@ curl -o dataset.car 'http://${host}/ipfs/${root}?format=car'
 function snippet(id: string, title: string, text: string): Html {
   return html`<div class="snippet">
     <h3>${title}</h3>
-    <button type="button" data-copy="load-${id}" hidden>copy<span class="hidden"> the ${title} example</span></button>
+    <button type="button" data-copy="load-${id}">copy<span class="hidden"> the ${title} example</span></button>
     <pre tabindex="0" role="region" aria-label="${title}"><code id="load-${id}">${preformatted(text)}</code></pre>
   </div>`
 }

@@ -1,7 +1,7 @@
 /** The rows of a sample in the plane, one mark a row: colour and shape by prior, numbers for the images that are shown. */
 import { html, type Html } from '../process/html.ts'
 import { COMPARED, type DatasetSample } from './dataset-sample.ts'
-import { percent, shortId, whole } from './words.ts'
+import { count, percent, shortId } from './words.ts'
 
 const [WIDTH, HEIGHT, MARGIN] = [560, 400, 18]
 /** As many colours and shapes as can be told apart; the rest share the last. */
@@ -29,7 +29,7 @@ export function projectionFigure({ rows, projection, shown }: DatasetSample): Ht
     >`
   })
   const [first, second] = projection.explained
-  const text = `${whole(rows.length)} targets by ${whole(kinds.length)} priors on their first two principal components, which hold ${percent(first)} and ${percent(second)} of their variance.`
+  const text = `${count(rows.length, 'target')} by ${count(kinds.length, 'prior')} on their first two principal components, which hold ${percent(first)} and ${percent(second)} of their variance.`
   return html`<h2>Targets in the plane</h2>
     <figure class="plane">
       <svg role="img" aria-label="${text}" viewBox="0 0 ${WIDTH} ${HEIGHT}">${marks}${numbers}</svg>

@@ -40,7 +40,7 @@ function nowSection(swarm: SwarmOverview): Html {
       ${fact('Partitions', `${whole(done)} of ${whole(partitions.length)}`, 'have targets')}
       ${checks !== undefined && fact('Confirmed', `${whole(checks.confirmed)} of ${whole(partitions.length)}`, `by ${checks.rule.quorum} other${checks.rule.quorum === 1 ? '' : 's'}`)}
       ${!complete && fact('Pace of all', pace === undefined ? 'nothing seen to move yet' : `${rate(pace.rowsPerSecond)} rows/s`, pace?.secondsLeft === undefined ? undefined : `about ${durationText(pace.secondsLeft)} left`)}
-      ${fact('This node', own.scoring === undefined ? (own.rowsPerSecond > 0 ? `${rate(own.rowsPerSecond)} rows/s` : 'computes nothing') : 'scoring', own.scoring === undefined ? undefined : `${whole(own.scoring.done)} of ${whole(own.scoring.rows)} shared rows`)}
+      ${fact('This node', own.scoring === undefined ? (own.rowsPerSecond > 0 ? `${rate(own.rowsPerSecond)} rows/s` : 'idle') : 'scoring', own.scoring === undefined ? undefined : `${whole(own.scoring.done)} of ${whole(own.scoring.rows)} shared rows`)}
       ${fact('Records', byteText(records.bytes), storyOf(swarm))}
       ${!complete && needBytes > 0 && fact('Disk', byteText(needBytes), 'finishing here may still take')}
     </dl>

@@ -59,14 +59,18 @@ if (address !== undefined && live !== null) {
   onVisibility()
 }
 
-for (const button of document.querySelectorAll('button[data-copy]')) {
-  button.hidden = false
-  // only pages from this machine or over TLS may write to the clipboard
-  const copy = navigator.clipboard
-  button.addEventListener('click', () => {
-    const text = document.getElementById(button.dataset.copy)?.textContent ?? ''
-    const failed = () => void (button.textContent = 'select it and press Ctrl-C')
-    if (copy === undefined) failed()
-    else copy.writeText(text).then(() => void (button.textContent = 'copied'), failed)
+// only pages from this machine or over TLS may write to the clipboard
+const clipboard = navigator.clipboard
+if (clipboard !== undefined) {
+  document.body.classList.add('copies')
+  document.addEventListener('click', event => {
+    const button = event.target.closest?.('button[data-copy]')
+    if (button === null || button === undefined) return
+    const [label] = button.childNodes
+    const say = text => void (label.nodeValue = text)
+    clipboard.writeText(document.getElementById(button.dataset.copy)?.textContent ?? '').then(
+      () => say('copied'),
+      () => say('not allowed')
+    )
   })
 }
