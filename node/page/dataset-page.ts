@@ -152,8 +152,8 @@ function neighboursSection(manifest: string, sample: DatasetSample): Html {
           ${list.map(
             ({ row, cosine }) =>
               html`<figure>
-                ${picture(manifest, sample, rows[row], `neighbour of sample ${i + 1}, cosine ${fixed(cosine, 2)}`)}
-                <figcaption>${fixed(cosine, 2)}</figcaption>
+                ${picture(manifest, sample, rows[row], `neighbour of sample ${i + 1}, cosine ${fixed(cosine, 3)}`)}
+                <figcaption>${fixed(cosine, 3)}</figcaption>
               </figure>`
           )}
         </div>`

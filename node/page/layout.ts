@@ -61,7 +61,7 @@ ${SYMBOLS}
 <header class="top"><div class="wide">
 <a class="brand" href="/"><svg viewBox="0 0 20 20" aria-hidden="true"><use href="#mark"/></svg>CoOpt</a>
 <p class="me"><span>node</span> <code title="${peer}">${shortId(peer)}</code></p>
-${events !== undefined && html`<p class="live" id="live" role="status"><noscript>not live: reload to see changes</noscript></p>`}
+${events !== undefined && html`<p class="live" id="live" role="status">not live: reload to see changes</p>`}
 </div></header>
 <main id="main" class="wide" tabindex="-1">
 ${heading}

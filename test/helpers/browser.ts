@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import { onTestFinished } from 'vitest'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
@@ -17,7 +18,18 @@ export async function openBrowser(): Promise<Browser> {
   if (browserPath === undefined) throw new Error('there is no Chromium in PATH')
   // its sandbox does not work for root, as whom containers run tests; the pages are ours
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : []
-  return await chromium.launch({ executablePath: browserPath, args })
+  return await chromium.launch({ executablePath: browserPath, args, timeout: PATIENCE_MS })
+}
+
+/** Ends a hang and measures nothing: busy machines take long to draw. */
+const PATIENCE_MS = 200_000
+
+/** A page of its own; closed when the test is over. */
+export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext(options)
+  onTestFinished(async () => await context.close())
+  context.setDefaultTimeout(PATIENCE_MS)
+  return await context.newPage()
 }
 
 /** What the page complained about so far: errors on the console, exceptions, and requests to anywhere but `origin`. */

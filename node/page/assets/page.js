@@ -8,6 +8,8 @@ if (address !== undefined && live !== null) {
     if (live.textContent !== text) live.textContent = text
   }
 
+  const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.id === b.id
+
   /** Make `now` what `next` is, touching only what differs: focus, selection and what was opened stay. */
   const become = (now, next) => {
     for (const name of now.getAttributeNames())
@@ -16,11 +18,16 @@ if (address !== undefined && live !== null) {
     const wanted = [...next.childNodes]
     for (const [i, node] of wanted.entries()) {
       const old = now.childNodes[i]
-      if (old === undefined) now.append(document.adoptNode(node))
-      else if (old.nodeType !== node.nodeType || old.nodeName !== node.nodeName)
-        old.replaceWith(document.adoptNode(node))
-      else if (node.nodeType === Node.ELEMENT_NODE) become(old, node)
-      else if (old.nodeValue !== node.nodeValue) old.nodeValue = node.nodeValue
+      if (old !== undefined && !isSame(old, node)) {
+        const rest = [...now.childNodes].slice(i)
+        const at = rest.findIndex(one => isSame(one, node))
+        const isKept = old.nodeType === Node.ELEMENT_NODE && wanted.slice(i + 1).some(one => isSame(one, old))
+        if (at > 0 && !isKept) for (const gone of rest.slice(0, at)) gone.remove()
+      }
+      const present = now.childNodes[i]
+      if (present === undefined || !isSame(present, node)) now.insertBefore(document.adoptNode(node), present ?? null)
+      else if (node.nodeType === Node.ELEMENT_NODE) become(present, node)
+      else if (present.nodeValue !== node.nodeValue) present.nodeValue = node.nodeValue
     }
     while (now.childNodes.length > wanted.length) now.lastChild.remove()
   }
@@ -33,6 +40,7 @@ if (address !== undefined && live !== null) {
     document.body.dataset.parts = String(Number(document.body.dataset.parts ?? 0) + 1)
   }
 
+  say('connecting', 'off')
   let source
   const follow = () => {
     if (source !== undefined) return

@@ -4,10 +4,10 @@
  */
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createCoOptNode, initHome, type CoOptNode } from '../../../node/index.ts'
-import { browserPath, complaints, imagesLoaded, openBrowser, violations } from '../../helpers/browser.ts'
+import { browserPath, complaints, imagesLoaded, openBrowser, openPage, violations } from '../../helpers/browser.ts'
 import { bundledPrior, closeShared, pictures, shared, SHARED, temporaryFolder } from '../../helpers/test-node.ts'
 import { askUrl } from '../../node/gateway/fixtures.ts'
 
@@ -63,11 +63,9 @@ afterAll(async () => {
 const NAMES = ['node', 'swarm', 'dataset'] as const
 const pathOf = (name: (typeof NAMES)[number]): string => (name === 'node' ? '/' : `/${name}/${manifest}`)
 
-async function contextOf(options: Parameters<Browser['newContext']>[0]): Promise<BrowserContext> {
+async function pageOf(options: BrowserContextOptions = {}): Promise<Page> {
   if (browser === undefined) throw new Error('no browser')
-  const context = await browser.newContext(options)
-  onTestFinished(async () => await context.close())
-  return context
+  return await openPage(browser, options)
 }
 
 async function show(page: Page, path: string): Promise<void> {
@@ -77,7 +75,7 @@ async function show(page: Page, path: string): Promise<void> {
 
 describe.skipIf(browserPath === undefined)('in a browser (skipped where there is no Chromium in PATH)', () => {
   test('a swarm is followed from its first partition to its end without a reload', async () => {
-    const page = await (await contextOf({})).newPage()
+    const page = await pageOf()
     const complained = complaints(page, new URL(url).origin)
     await page.goto(`${url}/`)
     await page.getByRole('link', { name: SWARM }).click()
@@ -95,7 +93,7 @@ describe.skipIf(browserPath === undefined)('in a browser (skipped where there is
     'the page of a %s is accessible and fits a phone, a tablet and a desk, light and dark',
     async name => {
       await finished
-      const page = await (await contextOf({})).newPage()
+      const page = await pageOf()
       const complained = complaints(page, new URL(url).origin)
       await show(page, pathOf(name))
       await imagesLoaded(page)
@@ -118,7 +116,7 @@ describe.skipIf(browserPath === undefined)('in a browser (skipped where there is
 
   test('names of strangers are text', async () => {
     await finished
-    const page = await (await contextOf({})).newPage()
+    const page = await pageOf()
     let alerts = 0
     page.on('dialog', dialog => {
       alerts++
@@ -135,7 +133,7 @@ describe.skipIf(browserPath === undefined)('in a browser (skipped where there is
 
   test('the keyboard reaches the content, the tables and what is folded', async () => {
     await finished
-    const page = await (await contextOf({})).newPage()
+    const page = await pageOf()
     await show(page, `/swarm/${manifest}`)
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
@@ -149,7 +147,7 @@ describe.skipIf(browserPath === undefined)('in a browser (skipped where there is
 
   test('without scripts everything is there but what changes', async () => {
     await finished
-    const page = await (await contextOf({ javaScriptEnabled: false })).newPage()
+    const page = await pageOf({ javaScriptEnabled: false })
     await page.goto(`${url}/`)
     await page.getByText('not live: reload to see changes').waitFor()
     await page.getByRole('link', { name: SWARM, exact: true }).click()
