@@ -52,6 +52,8 @@ await build({
   logLevel: 'warning'
 })
 
+// node/page/assets.ts finds them beside the chunks
+await cp(join(ROOT, 'node/page/assets'), join(DIST, 'page'), { recursive: true })
 // node/priors/bundled.ts finds them beside the chunks
 await cp(join(ROOT, 'node/priors/bundled'), join(DIST, 'priors'), { recursive: true })
 

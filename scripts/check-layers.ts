@@ -36,6 +36,7 @@ export const ROOMS = [
   'upkeep',
   'monitor',
   'doctor',
+  'page',
   'gateway',
   'lab',
   'composition',

@@ -46,7 +46,7 @@ const CORS = {
 }
 
 export interface GatewayComponents {
-  content: Pick<Content, 'has' | 'block' | 'put' | 'barrier'>
+  content: Pick<Content, 'has' | 'block' | 'put' | 'barrier' | 'holdsEach' | 'ranges'>
   memberships(): readonly Membership[]
   logger: Logger
   /** Can blocks be fetched? */
@@ -78,8 +78,9 @@ export async function startGateway(components: GatewayComponents, init: GatewayI
     return block
   }
   const known = createKnownContent({ memberships: components.memberships, content, peek })
+  const { monitor, memberships } = components
   const status =
-    components.monitor === undefined ? undefined : createStatusRoutes(components.monitor, { names: init.names })
+    monitor === undefined ? undefined : createStatusRoutes({ monitor, memberships, content }, { names: init.names })
   let running = 0
 
   /** Where the blocks of this request may come from. Throws `HttpProblem` for content that is not served. */

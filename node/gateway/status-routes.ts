@@ -1,5 +1,5 @@
 /**
- * What the gateway says of the node itself: `/livez`, `/readyz` and `/metrics`. Read only.
+ * What the gateway says of the node itself: the page at `/` (node/page), `/livez`, `/readyz` and `/metrics`. Read only.
  *
  * Content of swarms is public, and any web page may read it through the gateway; how this node is doing is not. These answers carry no CORS headers,
  * and a request must name a host that no web page can point at this machine (DNS rebinding): an IP address, a name without a dot such as
@@ -8,6 +8,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { Monitor } from '../monitor/monitor.ts'
+import { createPages, type PageComponents } from '../page/page.ts'
 import { type Answer, textAnswer } from './answer.ts'
 import { HttpProblem } from './http-problem.ts'
 
@@ -26,7 +27,10 @@ const TEXT = {
 
 type Route = (request: IncomingMessage, closed: AbortSignal) => Promise<Answer>
 
-export function createStatusRoutes(monitor: Monitor, { names }: { names: readonly string[] }): StatusRoutes {
+export function createStatusRoutes(
+  { monitor, memberships, content }: PageComponents & { readonly monitor: Monitor },
+  { names }: { names: readonly string[] }
+): StatusRoutes {
   const routes: Record<string, Route> = {
     // that it answers is the answer: what runs off the event loop cannot hold it up
     '/livez': async () => textAnswer(200, TEXT, 'ok\n'),
@@ -40,10 +44,14 @@ export function createStatusRoutes(monitor: Monitor, { names }: { names: readonl
       return textAnswer(200, { ...TEXT, 'content-type': metrics.contentType }, await metrics.text())
     }
   }
+  const pages = createPages({ monitor, memberships, content })
+  const page: Route = async (request, closed) =>
+    await pages.answer({ url: request.url ?? '/', host: request.headers.host ?? '', closed })
   const allowed = new Set(names.map(name => name.toLowerCase()))
 
   const routeOf = (request: IncomingMessage): Route | undefined => {
     const [path = ''] = (request.url ?? '').split('?')
+    if (pages.isOwn(path)) return page
     return Object.hasOwn(routes, path) ? routes[path] : undefined
   }
 

@@ -1,8 +1,12 @@
 /** What a person who watches a node sees, as plain values: the contract between the monitor and the page, `/metrics` and `coopt doctor`. */
+import type { ChecksReport } from '../api/checks.ts'
 import type { ReferenceReport } from '../api/reports.ts'
 
-/** `missing`: nobody has published work. `working`: somebody holds a lease. `waiting`: targets are there, the alignment is not. */
-export const PARTITION_STATES = ['missing', 'working', 'waiting', 'done', 'confirmed'] as const
+/**
+ * `missing`: nobody has published work. `refuted`: the work that is there does not count. `working`: somebody holds a lease. `waiting`: targets are
+ * there, the alignment is not. `done`: not confirmed, or the swarm asks for no checks. `disputed`: done, and somebody objects.
+ */
+export const PARTITION_STATES = ['missing', 'refuted', 'working', 'waiting', 'done', 'disputed', 'confirmed'] as const
 export type PartitionState = (typeof PARTITION_STATES)[number]
 
 export interface PartitionOverview {
@@ -52,6 +56,8 @@ export interface SwarmOverview {
   /** Share of the rows that have aligned targets, 0 to 1 */
   readonly coverage: number
   readonly complete: boolean
+  /** What members found in each other's work; left out where the manifest asks for no checks */
+  readonly checks?: ChecksReport
   readonly mergedCid?: string
   readonly election: {
     readonly policy: string
@@ -99,6 +105,8 @@ export interface Warning {
   readonly level: 'warn' | 'fail'
   readonly text: string
   readonly remedy: string
+  /** Manifest CID of the swarm it is about */
+  readonly swarm?: string
 }
 
 export interface NodeOverview {

@@ -6,6 +6,7 @@ import type { Content } from '../content/content.ts'
 import { mergeSwarm, UNSTORED } from '../merge/merge-swarm.ts'
 import { diskNeed } from '../participant/disk-need.ts'
 import type { Membership } from '../swarms/membership.ts'
+import { checksReport } from '../swarms/check-report.ts'
 import { peerRows, referenceReport } from '../swarms/peer-rows.ts'
 import type { SwarmActivity } from './activity.ts'
 import type { CandidateOverview, PartitionOverview, SwarmOverview } from './overview.ts'
@@ -35,6 +36,7 @@ export async function swarmOverview(
   const [first, second] = view.election.ranking.filter(({ electable }) => electable)
   const progress = pace.observe(swarm.id.toString(), rowsWithTargets(manifest, view), manifest.samples)
   const records = (type: 'score' | 'result' | 'alignment'): number => state.set.byType(type).length
+  const checks = checksReport({ set: state.set, swarm }, view, new Set([peer, ...members().map(String)]))
   const isPublisher = peerIdOf(manifest.publisher) === peer
   return {
     manifest: swarm.id.toString(),
@@ -45,6 +47,7 @@ export async function swarmOverview(
     partitions: partitionsOf({ swarm, leases }, view, activity, peer),
     coverage: view.rows / manifest.samples,
     complete: view.complete,
+    ...(checks === undefined ? {} : { checks }),
     ...(view.complete ? { mergedCid: await mergedCid({ swarm, state }, view) } : {}),
     election: {
       policy: manifest.election.policy,
@@ -93,7 +96,7 @@ function partitionsOf(
       return {
         index,
         rows,
-        state: 'done',
+        state: choice.standing === undefined || choice.standing.state === 'open' ? 'done' : choice.standing.state,
         peer: peerIdOf(body.author),
         prior: choice.score.body.prior.name,
         ...isPartial
@@ -105,7 +108,8 @@ function partitionsOf(
     if (lease?.task === 'optimize')
       return { index, rows, state: 'working', peer: peerIdOf(lease.author), done: lease.done, heldMs: lease.heldMs }
     const [pending] = view.pending.get(index) ?? []
-    if (pending === undefined) return { index, rows, state: 'missing' }
+    if (pending === undefined)
+      return { index, rows, state: (view.refuted.get(index)?.length ?? 0) > 0 ? 'refuted' : 'missing' }
     const { result, score } = pending
     return {
       index,

@@ -18,7 +18,7 @@ export function warningsOf(facts: Facts): Warning[] {
   return [
     ...disk(facts),
     ...network(facts),
-    ...facts.swarms.flatMap(swarm => [...ofSwarm(swarm, facts)]),
+    ...facts.swarms.flatMap(swarm => [...ofSwarm(swarm, facts)].map(one => ({ ...one, swarm: swarm.manifest }))),
     ...faults(facts)
   ]
 }

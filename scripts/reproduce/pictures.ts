@@ -3,7 +3,7 @@
  * evaluation report.
  */
 import { frame, curve, errorBar, marks, n, type Point } from '../../node/lab/report/chart.ts'
-import { escapeHtml } from '../../node/lab/report/html.ts'
+import { escapeHtml } from '../../node/process/html.ts'
 import { COLOURS, LIGHT_COLOURS } from '../../node/lab/report/style.ts'
 
 export interface Picture {

@@ -1,5 +1,5 @@
 /** Small charts as SVG text: axes, marks, curves and bars. Every chart has a title and a description for screen readers. */
-import { escapeHtml } from './html.ts'
+import { escapeHtml } from '../../process/html.ts'
 import { COLOURS, colourClass } from './style.ts'
 
 export interface Point {

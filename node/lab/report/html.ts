@@ -1,15 +1,5 @@
 /** Text for a page. All text from outside this folder (names of priors, classes, peers, data) goes through `escapeHtml`. */
-
-/** For element content and quoted attributes. Control characters and bidirectional marks are replaced. */
-export function escapeHtml(text: string): string {
-  return text
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;')
-}
+import { escapeHtml } from '../../process/html.ts'
 
 /** An HTML table of a header row and rows of texts; undefined cells become a dash. */
 export function htmlTable(

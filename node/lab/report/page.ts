@@ -3,6 +3,7 @@
  * the results is escaped.
  */
 import type { EvaluateReport, ProbesReport } from '../../api/evaluate.ts'
+import { escapeHtml } from '../../process/html.ts'
 import {
   participantName,
   projectionFigures,
@@ -12,7 +13,7 @@ import {
   trainingFigure,
   valueFigure
 } from './figures.ts'
-import { escapeHtml, htmlTable, percent } from './html.ts'
+import { htmlTable, percent } from './html.ts'
 import type { Projections } from './projections.ts'
 import type { Results } from './results-file.ts'
 import { STYLE } from './style.ts'

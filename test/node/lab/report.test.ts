@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { frame, linearScale } from '../../../node/lab/report/chart.ts'
-import { escapeHtml } from '../../../node/lab/report/html.ts'
+import { escapeHtml } from '../../../node/process/html.ts'
 import { reportPage } from '../../../node/lab/report/page.ts'
 import { projectionsOf, type Projected } from '../../../node/lab/report/projections.ts'
 import type { Results } from '../../../node/lab/report/results-file.ts'
