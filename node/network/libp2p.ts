@@ -3,10 +3,18 @@
  * relay. Nothing public: no bootstrappers, no delegated routing, no gateways, and only addresses that were configured, found in our own DHT, or
  * announced on the LAN are dialed.
  */
+import { autoNATv2 } from '@libp2p/autonat-v2'
 import { circuitRelayServer, circuitRelayTransport, type CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { gossipsub, type GossipSub, type GossipSubComponents } from '@libp2p/gossipsub'
 import { identify, identifyPush, type Identify, type IdentifyPush } from '@libp2p/identify'
-import { KEEP_ALIVE, type PeerStore, type PrivateKey, type ServiceMap } from '@libp2p/interface'
+import {
+  KEEP_ALIVE,
+  type Connection,
+  type PeerId,
+  type PeerStore,
+  type PrivateKey,
+  type ServiceMap
+} from '@libp2p/interface'
 import { kadDHT, passthroughMapper, type KadDHT, type KadDHTComponents } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { memory } from '@libp2p/memory'
@@ -17,10 +25,13 @@ import { yamux } from '@libp2p/yamux'
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { Libp2pOptions } from 'libp2p'
 import { KAD_PROTOCOL, MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
+import { isUsableFrom } from './address-scope.ts'
 import type { Conduct } from './peer-scoring.ts'
 import { guardRegistrar, RPC_LIMITS } from './gossip-guard.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
+import { scopedIdentify, scopedPush } from './identify-scoped.ts'
 import { DEFAULT_LISTEN } from './listen.ts'
+import { createOwnAddresses, type OwnAddresses } from './own-addresses.ts'
 import { swarmKeyProtector } from './swarm-key.ts'
 
 export interface Services extends ServiceMap {
@@ -30,6 +41,7 @@ export interface Services extends ServiceMap {
   dht: KadDHT
   pubsub: GossipSub
   relay: CircuitRelayService
+  own: OwnAddresses
 }
 
 export interface NetworkInit {
@@ -68,6 +80,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     maxInboundStreams: limits.maxStreamsPerConnection,
     maxOutboundStreams: limits.maxStreamsPerConnection
   }
+  let connectionsOf: ((peer: PeerId) => Connection[]) | undefined
   const transports = [
     tcp({
       maxConnections: limits.tcpMaxConnections,
@@ -107,12 +120,25 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     // it opens a stream for each ping, 40 packets, and would end healthy connections of busy machines
     connectionMonitor: { enabled: false },
     // the default gater only refuses private addresses in browsers; ours also refuses peers that misbehaved
-    connectionGater: conduct.gater,
+    connectionGater: {
+      ...conduct.gater,
+      // a peer elsewhere may name addresses in our own network, by accident or to have us knock there
+      filterMultiaddrForPeer: (peer, address) => {
+        const connections = connectionsOf?.(peer) ?? []
+        return connections.length === 0 || connections.some(({ remoteAddr }) => isUsableFrom(address, remoteAddr))
+      }
+    },
     ...(init.metrics === undefined ? {} : { metrics: init.metrics }),
     peerDiscovery: init.mdns === false ? [] : [mdns({ serviceTag: MDNS_SERVICE_TAG })],
     services: {
-      identify: identify(),
-      identifyPush: identifyPush(),
+      identify: components => identify()(scopedIdentify(components)),
+      identifyPush: components => identifyPush()(scopedPush(components)),
+      // one member that dials back is enough for an address of an interface; version 1 reuses the connection it has and then closes it
+      autonat: autoNATv2(),
+      own: components => {
+        connectionsOf = peer => components.connectionManager.getConnections(peer)
+        return createOwnAddresses(components)
+      },
       ping: ping(),
       dht: components => dhtService(components),
       pubsub: components => gossipService(components, limits, conduct),

@@ -6,6 +6,7 @@
  */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { multiaddr } from '@multiformats/multiaddr'
 import { InvalidInputError } from '../../src/errors.ts'
 
@@ -38,6 +39,21 @@ export async function isPortFree(port: number): Promise<boolean> {
     if (error instanceof InvalidInputError) return false
     throw error
   }
+}
+
+/** Those for all addresses of the machine become one for each that its interfaces have now. */
+export function interfaceAddresses(listen: readonly string[]): string[] {
+  const found = Object.values(networkInterfaces()).flatMap(list => list ?? [])
+  // link-local addresses of IPv6 need the name of an interface and mean nothing elsewhere
+  const of = (family: string): string[] =>
+    found.filter(one => one.family === family && !one.address.startsWith('fe80:')).map(({ address }) => address)
+  return listen.flatMap(text => {
+    const [, family, port] = /^\/(ip4\/0\.0\.0\.0|ip6\/::)(\/tcp\/.*)$/.exec(text) ?? []
+    if (family === undefined) return [text]
+    return family.startsWith('ip4')
+      ? of('IPv4').map(address => `/ip4/${address}${port}`)
+      : of('IPv6').map(address => `/ip6/${address}${port}`)
+  })
 }
 
 /** Why this node cannot listen on the address, or undefined. */
