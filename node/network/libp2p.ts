@@ -32,6 +32,7 @@ import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
 import { scopedIdentify, scopedPush } from './identify-scoped.ts'
 import { DEFAULT_LISTEN } from './listen.ts'
 import { createOwnAddresses, type OwnAddresses } from './own-addresses.ts'
+import { watchSilence } from './silence-watch.ts'
 import { swarmKeyProtector } from './swarm-key.ts'
 
 export interface Services extends ServiceMap {
@@ -66,6 +67,9 @@ export interface NetworkInit {
 /** Score thresholds of gossipsub: one invalid message is forgiven, the second stops gossip with the peer, the third graylists it. */
 const SCORE_THRESHOLDS = { gossipThreshold: -10, publishThreshold: -50, graylistThreshold: -80 }
 
+/** With 12 s between them a dead peer is noticed after 36 to 39 s, and there is time left to find it elsewhere within a minute. */
+const KEEP_ALIVES_MISSED = 3
+
 /** First 20 bytes of sha2-256 of the data: StrictNoSign messages have no sender or sequence number to identify them. */
 const MESSAGE_ID_BYTES = 20
 
@@ -95,16 +99,19 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     transports: init.memory === true ? [...transports, memory()] : transports,
     connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({
-        ...limitStreams,
-        // two frames, and the other side is known to live; a stream for a ping costs twenty times as much
-        keepAliveInterval: limits.keepAliveInterval,
-        streamOptions: {
-          maxStreamWindowSize: limits.maxStreamWindowSize,
-          maxReadBufferLength: limits.maxReadBufferLength,
-          maxWriteBufferLength: limits.maxWriteBufferLength
-        }
-      })
+      watchSilence(
+        yamux({
+          ...limitStreams,
+          // two frames, and the other side is known to live; a stream for a ping costs twenty times as much
+          keepAliveInterval: limits.keepAliveInterval,
+          streamOptions: {
+            maxStreamWindowSize: limits.maxStreamWindowSize,
+            maxReadBufferLength: limits.maxReadBufferLength,
+            maxWriteBufferLength: limits.maxWriteBufferLength
+          }
+        }),
+        { silentMs: KEEP_ALIVES_MISSED * limits.keepAliveInterval }
+      )
     ],
     ...(init.swarmKey === undefined ? {} : { connectionProtector: swarmKeyProtector(init.swarmKey) }),
     connectionManager: {
@@ -117,7 +124,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
       maxParallelDials: limits.maxParallelDials,
       maxDialQueueLength: limits.maxDialQueueLength
     },
-    // it opens a stream for each ping, 40 packets, and would end healthy connections of busy machines
+    // it opens a stream for each ping, 40 packets, and would end healthy connections of busy machines: see silence-watch.ts
     connectionMonitor: { enabled: false },
     // the default gater only refuses private addresses in browsers; ours also refuses peers that misbehaved
     connectionGater: {
