@@ -11,7 +11,7 @@ import type { CallOptions, CoOptApi, CoOptNode, CoOptNodeInit } from './api/api.
 import { callSignal } from './api/call-signal.ts'
 import { withCheckedArguments } from './api/operations.ts'
 import { absolutePaths, priorLocation } from './api/prior-location.ts'
-import type { MergeReport } from './api/reports.ts'
+import type { InviteReport, MergeReport } from './api/reports.ts'
 import { evaluateDataset } from './evaluate/evaluate-dataset.ts'
 import { exportDataset } from './export/export-dataset.ts'
 import { mergeToFolder } from './export/merge-to-folder.ts'
@@ -22,7 +22,7 @@ import { writeReport } from './lab/report/write-report.ts'
 import { checkJoinOptions } from './participant/join-options.ts'
 import { joinSwarm } from './participant/join-swarm.ts'
 import type { Membership } from './swarms/membership.ts'
-import { ownInvite } from './swarms/own-invite.ts'
+import { onlyOne, ownInvite } from './swarms/own-invite.ts'
 import { mergeSwarm, mergeUnlessKnown } from './merge/merge-swarm.ts'
 import { checkSpace } from './participant/assert-space.ts'
 import { autoCollectOf } from './upkeep/auto-collect.ts'
@@ -34,6 +34,7 @@ import { checkPriorIn } from './evaluate/preview/check-shared.ts'
 import { checksReport } from './swarms/check-report.ts'
 import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
 import { bundledPrior } from './priors/bundled.ts'
+import type { OwnAddress } from './network/own-addresses.ts'
 import type { Runtime } from './runtime.ts'
 import { swarmStatus } from './swarms/swarm-status.ts'
 import { upkeepOf } from './upkeep/upkeep.ts'
@@ -50,16 +51,24 @@ export function nodeOf(
   const { identity, config, content, swarms, network, gemm, projector, logger } = runtime
   const { spool } = runtime.home
   const peer = identity.peerId
-  const addresses = (): string[] => network?.libp2p.getMultiaddrs().map(String) ?? []
+  const own = (): OwnAddress[] => network?.libp2p.services.own.list() ?? []
+  const addresses = (): string[] => own().map(({ address }) => address.toString())
 
   const names = createIpnsNames(runtime.home.root)
   const priorsAtWork = new Map<string, string>() // swarm -> prior that takes part
 
   const membershipOf = async (text: string, call: CallOptions): Promise<Membership> =>
-    await swarms.find(decodeInvite(text), callSignal(call))
+    await swarms.find(decodeInvite(text), callSignal(call), message =>
+      (call.onEvent ?? onEvent)({ type: 'log', level: 'info', message })
+    )
 
-  const inviteOf = ({ swarm }: Membership): string =>
-    ownInvite(swarm, { current: addresses(), configured: config.network.listen, peer })
+  const inviteOf = async ({ swarm }: Pick<Membership, 'swarm'>): Promise<Omit<InviteReport, 'manifest'>> =>
+    ownInvite(swarm, {
+      own: own().map(({ address, verified }) => ({ address: address.toString(), verified })),
+      configured: config.network.announce ?? config.network.listen,
+      members: await swarms.addresses(swarm.id),
+      peer
+    })
 
   const upkeep = upkeepOf(runtime, { names, addresses, onEvent })
   const collector = autoCollectOf(runtime, upkeep)
@@ -88,7 +97,7 @@ export function nodeOf(
         options
       )
       const membership = await swarms.open(swarm, [])
-      return { ...publishReport(swarm, rest), invite: inviteOf(membership) }
+      return { ...publishReport(swarm, rest), invite: (await inviteOf(membership)).invite }
     },
 
     join: async (invite, options, call = {}) => {
@@ -151,12 +160,17 @@ export function nodeOf(
               await swarmStatus(one, {
                 content,
                 peer,
-                invite: inviteOf(one),
+                invite: (await inviteOf(one)).invite,
                 network: network !== undefined
               })
           )
         )
       }
+    },
+
+    invite: async (text, call = {}) => {
+      const membership = text === undefined ? onlyOne(swarms.all()) : await membershipOf(text, call)
+      return { manifest: membership.swarm.id.toString(), ...(await inviteOf(membership)) }
     },
 
     peers: async () => (network === undefined ? [] : await peerReports(network.libp2p, swarms.all())),

@@ -18,6 +18,7 @@ import type {
   VerifyOptions
 } from './options.ts'
 import type {
+  InviteReport,
   PublishReport,
   JoinReport,
   StatusReport,
@@ -56,6 +57,8 @@ export interface CoOptApi {
   join(invite: string, options: JoinOptions, call?: CallOptions): Promise<JoinReport>
   /** All swarms of this home, or the one of `invite`. */
   status(invite?: string, call?: CallOptions): Promise<StatusReport>
+  /** A fresh invite to this swarm of the home, or to its only one: where this node and a few other members are now. */
+  invite(swarm?: string, call?: CallOptions): Promise<InviteReport>
   peers(call?: CallOptions): Promise<PeerReport[]>
   /**
    * `prior`: a path, or the CID of a bundle, which is fetched. A prior that cannot run is a report with refusals; only one that cannot be read

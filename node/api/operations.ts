@@ -17,6 +17,7 @@ import {
   publishOptionsSchema
 } from './options.ts'
 import {
+  inviteReportSchema,
   joinReportSchema,
   mergeReportSchema,
   peerReportSchema,
@@ -72,6 +73,9 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
   ),
   status: operation(['invite'], z.tuple([invite.nullable()]), statusReportSchema, (api, [invite], call) =>
     api.status(invite ?? undefined, call)
+  ),
+  invite: operation(['invite'], z.tuple([invite.nullable()]), inviteReportSchema, (api, [text], call) =>
+    api.invite(text ?? undefined, call)
   ),
   peers: operation([], z.tuple([]), z.array(peerReportSchema), (api, _, call) => api.peers(call)),
   priorCheck: operation(
@@ -134,6 +138,7 @@ export function apiOf(
     publish: (source, options, o) => checked('publish', [source, options], o),
     join: (invite, options, o) => checked('join', [invite, options], o),
     status: (invite, o) => checked('status', [invite ?? null], o),
+    invite: (invite, o) => checked('invite', [invite ?? null], o),
     peers: o => checked('peers', [], o),
     priorCheck: (prior, options, o) => checked('priorCheck', [prior, options], o),
     merge: (invite, options, o) => checked('merge', [invite, options], o),

@@ -100,6 +100,13 @@ export const joinReportSchema = z.object({
     .optional()
 })
 
+export const inviteReportSchema = z.object({
+  manifest: z.string(),
+  invite: z.string(),
+  /** What it carries, in its order. `verified`: a member has reached it, or it is of another member; not so is a public one that nobody tried yet. */
+  addresses: z.array(z.object({ address: z.string(), verified: z.boolean() }))
+})
+
 export const swarmStatusSchema = z.object({
   manifest: z.string(),
   invite: z.string(),
@@ -266,6 +273,7 @@ export type PublishReport = z.infer<typeof publishReportSchema>
 export type PeerRow = z.infer<typeof peerRowSchema>
 export type ReferenceReport = z.infer<typeof referenceSchema>
 export type JoinReport = z.infer<typeof joinReportSchema>
+export type InviteReport = z.infer<typeof inviteReportSchema>
 export type SwarmStatus = z.infer<typeof swarmStatusSchema>
 export type StatusReport = z.infer<typeof statusReportSchema>
 export type PeerReport = z.infer<typeof peerReportSchema>

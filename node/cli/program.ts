@@ -12,6 +12,7 @@ import { exportCommand } from './commands/export.ts'
 import { importCommand } from './commands/import.ts'
 import { gcCommand } from './commands/gc.ts'
 import { initCommand } from './commands/init.ts'
+import { inviteCommand } from './commands/invite.ts'
 import { joinCommand } from './commands/join.ts'
 import { mergeCommand } from './commands/merge.ts'
 import { peersCommand } from './commands/peers.ts'
@@ -66,6 +67,7 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     downCommand,
     joinCommand,
     statusCommand,
+    inviteCommand,
     peersCommand,
     doctorCommand,
     priorCommand,

@@ -9,15 +9,18 @@ import { homeAt, prepareHome } from './home.ts'
 import { createIdentity, loadIdentity } from './identity.ts'
 import { lockHome } from './lock.ts'
 import { HOME_VERSION, readHomeVersion, writeHomeVersion } from './version.ts'
+import { isPortFree, listenOn } from '../network/listen.ts'
 import { writeJsonAtomic } from '../store/atomic-file.ts'
 import { errorCode } from '../store/file-system.ts'
 
 /**
- * The node keeps the port it drew at its first start, so that an invite holds after a restart. Above the registered ports, below the
- * range from which Linux takes ports for outgoing connections (32768).
+ * A home keeps the port that it drew, so that a router can forward it and an invite holds after a restart. Above the ports of well-known
+ * programs (Kubo has 4001), below the range from which Linux takes ports for outgoing connections (32768).
  */
 const FIRST_PORT = 20_000
 const END_PORT = 32_768
+/** So many of a range of 12,768 are never all taken; if they are, binding is what fails, and the start says why. */
+const MAX_DRAWS = 100
 
 /**
  * Make a home in a directory that has none yet, or report the one that is there; `config` is what shall differ from the defaults.
@@ -50,7 +53,7 @@ export async function initHome(path: string, config: ConfigFile = {}): Promise<I
     await writeHomeVersion(root, HOME_VERSION)
     // a key alone is what a crash in the middle of this left: go on with it
     const identity = hasKey ? await loadIdentity(home.identity) : await createIdentity(home.identity)
-    await writeJsonAtomic(home.config, withPort(config)) // last: from here on the home counts as made
+    await writeJsonAtomic(home.config, await withPort(config)) // last: from here on the home counts as made
     return { home: root, peer: identity.peerId, created: true }
   } finally {
     await lock.release()
@@ -59,10 +62,16 @@ export async function initHome(path: string, config: ConfigFile = {}): Promise<I
 
 // --- internal ---
 
-function withPort(config: ConfigFile): ConfigFile {
-  const port = randomInt(FIRST_PORT, END_PORT)
-  const listen = [`/ip4/0.0.0.0/tcp/${port}`, `/ip6/::/tcp/${port}`]
-  return { ...config, network: { listen, ...config.network } }
+async function withPort(config: ConfigFile): Promise<ConfigFile> {
+  if (config.network?.listen !== undefined) return config
+  return { ...config, network: { listen: listenOn(await drawPort()), ...config.network } }
+}
+
+/** Free on this machine now. */
+async function drawPort(): Promise<number> {
+  let port = randomInt(FIRST_PORT, END_PORT)
+  for (let draws = 1; draws < MAX_DRAWS && !(await isPortFree(port)); draws++) port = randomInt(FIRST_PORT, END_PORT)
+  return port
 }
 
 async function exists(path: string): Promise<boolean> {

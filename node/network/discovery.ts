@@ -18,7 +18,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { DIAL_TIMEOUT_MS } from '../../protocols/constants.ts'
 import { asError } from '../../protocols/framing.ts'
-import { createKnownAddresses, peerOf } from './known-addresses.ts'
+import { addressesOf, createKnownAddresses } from './known-addresses.ts'
 import { createLostMembers } from './lost-members.ts'
 
 /**
@@ -171,13 +171,7 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
 
   /** Keeps working addresses for the next start, when the publisher may be gone. */
   const keepAddresses = async (): Promise<void> => {
-    for (const peer of members()) {
-      const id = peer.toString()
-      const dialed = libp2p.getConnections(peer).filter(c => c.direction === 'outbound')
-      const announced = (await libp2p.peerStore.get(peer)).addresses
-      const addresses = [...dialed.map(c => c.remoteAddr), ...announced.map(a => a.multiaddr)]
-      known.remember(addresses.map(a => (peerOf(a) === undefined ? `${a}/p2p/${id}` : a.toString())))
-    }
+    known.remember(await addressesOf(libp2p, members()))
     const addresses = known.list()
     if ([...addresses].sort().join() === saved) return
     saved = [...addresses].sort().join()

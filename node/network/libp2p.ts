@@ -3,10 +3,18 @@
  * relay. Nothing public: no bootstrappers, no delegated routing, no gateways, and only addresses that were configured, found in our own DHT, or
  * announced on the LAN are dialed.
  */
+import { autoNATv2 } from '@libp2p/autonat-v2'
 import { circuitRelayServer, circuitRelayTransport, type CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { gossipsub, type GossipSub, type GossipSubComponents } from '@libp2p/gossipsub'
 import { identify, identifyPush, type Identify, type IdentifyPush } from '@libp2p/identify'
-import { KEEP_ALIVE, type PeerStore, type PrivateKey, type ServiceMap } from '@libp2p/interface'
+import {
+  KEEP_ALIVE,
+  type Connection,
+  type PeerId,
+  type PeerStore,
+  type PrivateKey,
+  type ServiceMap
+} from '@libp2p/interface'
 import { kadDHT, passthroughMapper, type KadDHT, type KadDHTComponents } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { memory } from '@libp2p/memory'
@@ -17,10 +25,14 @@ import { yamux } from '@libp2p/yamux'
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { Libp2pOptions } from 'libp2p'
 import { KAD_PROTOCOL, MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
+import { isUsableFrom } from './address-scope.ts'
 import type { Conduct } from './peer-scoring.ts'
 import { guardRegistrar, RPC_LIMITS } from './gossip-guard.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
+import { scopedIdentify, scopedPush } from './identify-scoped.ts'
 import { DEFAULT_LISTEN } from './listen.ts'
+import { createOwnAddresses, type OwnAddresses } from './own-addresses.ts'
+import { watchSilence } from './silence-watch.ts'
 import { swarmKeyProtector } from './swarm-key.ts'
 
 export interface Services extends ServiceMap {
@@ -30,6 +42,7 @@ export interface Services extends ServiceMap {
   dht: KadDHT
   pubsub: GossipSub
   relay: CircuitRelayService
+  own: OwnAddresses
 }
 
 export interface NetworkInit {
@@ -54,6 +67,9 @@ export interface NetworkInit {
 /** Score thresholds of gossipsub: one invalid message is forgiven, the second stops gossip with the peer, the third graylists it. */
 const SCORE_THRESHOLDS = { gossipThreshold: -10, publishThreshold: -50, graylistThreshold: -80 }
 
+/** With 12 s between them a dead peer is noticed after 36 to 39 s, and there is time left to find it elsewhere within a minute. */
+const KEEP_ALIVES_MISSED = 3
+
 /** First 20 bytes of sha2-256 of the data: StrictNoSign messages have no sender or sequence number to identify them. */
 const MESSAGE_ID_BYTES = 20
 
@@ -68,6 +84,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     maxInboundStreams: limits.maxStreamsPerConnection,
     maxOutboundStreams: limits.maxStreamsPerConnection
   }
+  let connectionsOf: ((peer: PeerId) => Connection[]) | undefined
   const transports = [
     tcp({
       maxConnections: limits.tcpMaxConnections,
@@ -82,16 +99,19 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     transports: init.memory === true ? [...transports, memory()] : transports,
     connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({
-        ...limitStreams,
-        // two frames, and the other side is known to live; a stream for a ping costs twenty times as much
-        keepAliveInterval: limits.keepAliveInterval,
-        streamOptions: {
-          maxStreamWindowSize: limits.maxStreamWindowSize,
-          maxReadBufferLength: limits.maxReadBufferLength,
-          maxWriteBufferLength: limits.maxWriteBufferLength
-        }
-      })
+      watchSilence(
+        yamux({
+          ...limitStreams,
+          // two frames, and the other side is known to live; a stream for a ping costs twenty times as much
+          keepAliveInterval: limits.keepAliveInterval,
+          streamOptions: {
+            maxStreamWindowSize: limits.maxStreamWindowSize,
+            maxReadBufferLength: limits.maxReadBufferLength,
+            maxWriteBufferLength: limits.maxWriteBufferLength
+          }
+        }),
+        { silentMs: KEEP_ALIVES_MISSED * limits.keepAliveInterval }
+      )
     ],
     ...(init.swarmKey === undefined ? {} : { connectionProtector: swarmKeyProtector(init.swarmKey) }),
     connectionManager: {
@@ -104,15 +124,28 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
       maxParallelDials: limits.maxParallelDials,
       maxDialQueueLength: limits.maxDialQueueLength
     },
-    // it opens a stream for each ping, 40 packets, and would end healthy connections of busy machines
+    // it opens a stream for each ping, 40 packets, and would end healthy connections of busy machines: see silence-watch.ts
     connectionMonitor: { enabled: false },
     // the default gater only refuses private addresses in browsers; ours also refuses peers that misbehaved
-    connectionGater: conduct.gater,
+    connectionGater: {
+      ...conduct.gater,
+      // a peer elsewhere may name addresses in our own network, by accident or to have us knock there
+      filterMultiaddrForPeer: (peer, address) => {
+        const connections = connectionsOf?.(peer) ?? []
+        return connections.length === 0 || connections.some(({ remoteAddr }) => isUsableFrom(address, remoteAddr))
+      }
+    },
     ...(init.metrics === undefined ? {} : { metrics: init.metrics }),
     peerDiscovery: init.mdns === false ? [] : [mdns({ serviceTag: MDNS_SERVICE_TAG })],
     services: {
-      identify: identify(),
-      identifyPush: identifyPush(),
+      identify: components => identify()(scopedIdentify(components)),
+      identifyPush: components => identifyPush()(scopedPush(components)),
+      // one member that dials back is enough for an address of an interface; version 1 reuses the connection it has and then closes it
+      autonat: autoNATv2(),
+      own: components => {
+        connectionsOf = peer => components.connectionManager.getConnections(peer)
+        return createOwnAddresses(components)
+      },
       ping: ping(),
       dht: components => dhtService(components),
       pubsub: components => gossipService(components, limits, conduct),

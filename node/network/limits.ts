@@ -34,7 +34,10 @@ const LIMITS = {
   maxParallelDials: [16, 'Dials at the same time.'],
   maxDialQueueLength: [128, 'Dials that wait for their turn.'],
   tcpMaxConnections: [160, 'Sockets of the listener, including half-open ones: slightly above `maxConnections`.'],
-  keepAliveInterval: [12_000, 'Milliseconds between two yamux pings of one side.'],
+  keepAliveInterval: [
+    12_000,
+    'Milliseconds between two yamux pings of one side. A connection over which nothing came for three times as long is ended.'
+  ],
   socketInactivityTimeout: [
     120_000,
     'Milliseconds without a byte after which a socket is closed; yamux pings far more often.'

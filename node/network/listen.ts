@@ -6,13 +6,16 @@
  */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { multiaddr } from '@multiformats/multiaddr'
 import { InvalidInputError } from '../../src/errors.ts'
 
 /** All IPv4 and IPv6 addresses, any free port. */
-export const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']
+export const DEFAULT_LISTEN = listenOn(0)
 
 const EXPECTED = 'expected /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT'
+const RELAYED =
+  'a node finds relays among the members by itself when it cannot be reached, so none is listed here; remove this address'
 const MAX_PORT = 65_535
 const HOSTS: ReadonlySet<string> = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6'])
 
@@ -20,6 +23,37 @@ interface TcpAddress {
   host: string
   port: number
   isIpv6: boolean
+}
+
+/** All IPv4 and IPv6 addresses, one port. */
+export function listenOn(port: number): string[] {
+  return [`/ip4/0.0.0.0/tcp/${port}`, `/ip6/::/tcp/${port}`]
+}
+
+/** Can the port be bound on all addresses? */
+export async function isPortFree(port: number): Promise<boolean> {
+  try {
+    await assertCanListen(listenOn(port), '')
+    return true
+  } catch (error) {
+    if (error instanceof InvalidInputError) return false
+    throw error
+  }
+}
+
+/** Those for all addresses of the machine become one for each that its interfaces have now. */
+export function interfaceAddresses(listen: readonly string[]): string[] {
+  const found = Object.values(networkInterfaces()).flatMap(list => list ?? [])
+  // link-local addresses of IPv6 need the name of an interface and mean nothing elsewhere
+  const of = (family: string): string[] =>
+    found.filter(one => one.family === family && !one.address.startsWith('fe80:')).map(({ address }) => address)
+  return listen.flatMap(text => {
+    const [, family, port] = /^\/(ip4\/0\.0\.0\.0|ip6\/::)(\/tcp\/.*)$/.exec(text) ?? []
+    if (family === undefined) return [text]
+    return family.startsWith('ip4')
+      ? of('IPv4').map(address => `/ip4/${address}${port}`)
+      : of('IPv6').map(address => `/ip6/${address}${port}`)
+  })
 }
 
 /** Why this node cannot listen on the address, or undefined. */
@@ -42,7 +76,6 @@ export async function assertCanListen(addresses: readonly string[], configFile: 
   for (const text of addresses) {
     const parsed = parse(text)
     if (typeof parsed === 'string') throw new InvalidInputError(`"network.listen" of ${configFile}: ${text}: ${parsed}`)
-    if (parsed === undefined) continue
     const reason = await bindFault(parsed)
     if (reason !== undefined)
       throw new InvalidInputError(`${reason} (${text}): choose another in "network.listen" of ${configFile}`)
@@ -67,11 +100,10 @@ function components(text: string): readonly Component[] | string {
   }
 }
 
-/** Undefined for an address at a relay: nothing is bound there. */
-function parse(text: string): TcpAddress | undefined | string {
+function parse(text: string): TcpAddress | string {
   const all = components(text)
   if (typeof all === 'string') return all
-  if (all.at(-1)?.name === 'p2p-circuit') return undefined
+  if (all.some(({ name }) => name === 'p2p-circuit')) return RELAYED
   const [host, tcp, ...rest] = all.filter(({ name }) => name !== 'ip6zone')
   if (host === undefined || !HOSTS.has(host.name) || tcp?.name !== 'tcp' || rest.length > 0) {
     const others = all.filter(({ name }) => !HOSTS.has(name) && name !== 'tcp').map(({ name }) => `/${name}`)

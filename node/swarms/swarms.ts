@@ -24,6 +24,7 @@ import type { Logger } from '../process/logger.ts'
 import { openMembership, type Membership } from './membership.ts'
 import type { MembershipNetwork } from './membership-network.ts'
 import { createDiscovery, type Discovery } from '../network/discovery.ts'
+import { addressesOf } from '../network/known-addresses.ts'
 import { readJson, writeFileAtomic, writeJsonAtomic } from '../store/atomic-file.ts'
 import { errorCode, storeError } from '../store/file-system.ts'
 
@@ -59,7 +60,9 @@ export interface Swarms {
    *
    * Throws `ContentUnavailableError`, `InvalidInputError`, or the signal's reason.
    */
-  find(invite: Invite, signal: AbortSignal): Promise<Membership>
+  find(invite: Invite, signal: AbortSignal, tell?: (message: string) => void): Promise<Membership>
+  /** Addresses of the swarm's other members, those of connected ones first. */
+  addresses(swarm: CID): Promise<string[]>
   /**
    * Open every swarm that the home knows. Resolves when those are open that need nothing from others; the rest follow in the background,
    * as their members are found. One that cannot be opened is reported and left closed.
@@ -79,6 +82,14 @@ export function createSwarms({ identity, config, home, content, gemm, network, l
   const waiting = new Map<string, Promise<void>>()
   const stopping = new AbortController()
 
+  /** Given by users and kept until `stop`: a swarm may be opened while another opening of it is under way, or has just failed */
+  const hints = new Map<string, string[]>()
+  const hint = (id: string, addresses: readonly string[]): void => {
+    const all = new Set([...(hints.get(id) ?? []), ...addresses])
+    hints.set(id, [...all].slice(-MAX_KNOWN_ADDRESSES))
+    discoveries.get(id)?.addAddresses(addresses)
+  }
+
   const knownAddresses = async (cid: CID): Promise<string[]> =>
     (await readJson(home.swarm(cid).addresses, addressesSchema)) ?? []
 
@@ -94,11 +105,9 @@ export function createSwarms({ identity, config, home, content, gemm, network, l
   const open = (swarm: Swarm, addresses: readonly string[]): Promise<Membership> => {
     const id = swarm.id.toString()
     const found = opening.get(id)
-    if (found !== undefined) {
-      discoveries.get(id)?.addAddresses(addresses)
-      return found
-    }
-    const membership = prepareAndOpen(swarm, addresses)
+    hint(id, addresses)
+    if (found !== undefined) return found
+    const membership = prepareAndOpen(swarm)
     opening.set(id, membership)
     void membership.then(
       opened => ready.set(id, opened),
@@ -108,11 +117,10 @@ export function createSwarms({ identity, config, home, content, gemm, network, l
   }
 
   /** Look for members, until `stop`. */
-  const discover = async (cid: CID, addresses: readonly string[]): Promise<void> => {
+  const discover = async (cid: CID): Promise<void> => {
     const id = cid.toString()
-    const known = discoveries.get(id)
-    known?.addAddresses(addresses)
-    if (known !== undefined || network === undefined || stopping.signal.aborted) return
+    if (discoveries.has(id) || network === undefined || stopping.signal.aborted) return
+    const addresses = hints.get(id) ?? []
     const discovery = createDiscovery(
       { libp2p: network.network.libp2p, swarm: cid, members: () => ready.get(id)?.members() ?? [] },
       { addresses, onAddresses: list => remember(cid, list), intervalMs: config.timing.discoveryMs }
@@ -121,11 +129,11 @@ export function createSwarms({ identity, config, home, content, gemm, network, l
     await discovery.start()
   }
 
-  const prepareAndOpen = async (swarm: Swarm, addresses: readonly string[]): Promise<Membership> => {
+  const prepareAndOpen = async (swarm: Swarm): Promise<Membership> => {
     const { timing } = config
     const paths = await prepareSwarm(home, swarm.id)
     if (!(await holdsBytes(paths.manifest, swarm.bytes))) await writeFileAtomic(paths.manifest, swarm.bytes)
-    await discover(swarm.id, addresses)
+    await discover(swarm.id)
     return await openMembership(
       {
         swarm,
@@ -196,22 +204,32 @@ export function createSwarms({ identity, config, home, content, gemm, network, l
     all: () => [...ready.values()],
     get: id => ready.get(id),
     open,
-    find: async (invite, signal) => {
+    find: async (invite, signal, tell) => {
       const id = invite.swarm.toString()
       const known = await knownAddresses(invite.swarm)
       const others = invite.addresses.filter(address => !address.endsWith(`/p2p/${identity.peerId}`))
       const all = [...new Set([...others, ...known])]
       const found = opening.get(id)
       if (found !== undefined) {
-        discoveries.get(id)?.addAddresses(others)
+        hint(id, others)
         if (all.length > known.length) remember(invite.swarm, all)
         return await unlessAborted(found, signal)
       }
       using writing = content.writing() // until the swarm has a folder, nothing names the manifest
-      const swarm = await findManifest({ content: { ...content, put: writing.put }, network }, invite, known, signal)
+      const swarm = await findManifest(
+        { content: { ...content, put: writing.put }, network, tell },
+        { ...invite, addresses: others },
+        known,
+        signal
+      )
       const membership = await unlessAborted(open(swarm, all), signal)
       remember(invite.swarm, all)
       return membership
+    },
+    addresses: async cid => {
+      const connected = ready.get(cid.toString())?.members() ?? []
+      const met = network === undefined ? [] : await addressesOf(network.network.libp2p, connected)
+      return [...new Set([...met, ...(await knownAddresses(cid))])]
     },
     openKnown: async () => {
       const openOne = async (cid: CID): Promise<void> => {

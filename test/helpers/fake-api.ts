@@ -29,6 +29,7 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
     publish: async () => publishReport,
     join: async () => joinReport,
     status: async () => statusReport,
+    invite: async () => ({ manifest: MANIFEST, invite: 'coopt1abc', addresses: [] }),
     peers: async () => [{ peer: PEER, addresses: ['/ip4/127.0.0.1/tcp/4001'], connected: true, swarms: [MANIFEST] }],
     priorCheck: async () => priorReport,
     merge: async () => mergeReport,
@@ -66,6 +67,7 @@ export function fakeApi(answers: Partial<CoOptApi> = {}): FakeApi {
       await reports.join(invite, options, call)
     ),
     status: async (invite, call) => (note('status', [invite], call), await reports.status(invite, call)),
+    invite: async (swarm, call) => (note('invite', [swarm], call), await reports.invite(swarm, call)),
     peers: async call => (note('peers', [], call), await reports.peers(call)),
     priorCheck: async (prior, options, call) => (
       note('priorCheck', [prior, options], call),
