@@ -7,6 +7,7 @@ import { IMPORT } from '../../src/distribute/unixfs-import.ts'
 import { readLeaves, type FileLeaves } from '../../src/distribute/unixfs-leaves.ts'
 import { ContentUnavailableError } from '../../src/errors.ts'
 import type { LocalContentOwner } from './local-content.ts'
+import type { Wanted } from '../../protocols/blocks/channel.ts'
 import { readAhead } from './read-ahead.ts'
 import { createTransfers, type FetchOptions, type TransferComponents, type TransferInit } from './transfers.ts'
 
@@ -19,6 +20,8 @@ export interface ContentFetcher {
   leaves(cid: CID, maxBytes: number, options: FetchOptions): Promise<FileLeaves>
   /** Bring all blocks of a file here; those that are here are not fetched again. Throws as `leaves`. */
   fetch(cid: CID, maxBytes: number, options: FetchOptions): Promise<void>
+  /** Bring these blocks here, many at once; those that are here are not fetched again. Throws as `block`. */
+  bring(blocks: readonly Wanted[], options: FetchOptions): Promise<void>
 }
 
 /** For readers of files, in this folder. */
@@ -55,10 +58,23 @@ export function createFetcher(
     if (held !== undefined) return held
     if (transfers === undefined)
       throw new ContentUnavailableError(`${cid} is not in the store, and the network is not running`)
+    transfers.coming(cid)?.hurry()
     await transfers.bring([{ cid, bytes: IMPORT.chunkBytes }], options)
     const come = await local.peek(cid)
     if (come !== undefined) return come
     throw new ContentUnavailableError(`${cid} was fetched, and the store lost it: see the log`)
+  }
+
+  const bring = async (wanted: readonly Wanted[], options: FetchOptions): Promise<void> => {
+    const lacking = []
+    for (let i = 0; i < wanted.length; i += LOOKUPS) {
+      const some = wanted.slice(i, i + LOOKUPS)
+      const held = await Promise.all(some.map(async one => await local.has(one.cid)))
+      lacking.push(...some.filter((_, j) => held[j] !== true))
+    }
+    if (lacking.length === 0) return
+    if (transfers === undefined) await block(lacking[0]?.cid as CID, options)
+    else await transfers.bring(lacking, options)
   }
 
   const leaves = async (cid: CID, maxBytes: number, options: FetchOptions): Promise<FileLeaves> =>
@@ -67,18 +83,10 @@ export function createFetcher(
   return {
     block,
     leaves,
+    bring,
     fetch: async (cid, maxBytes, options) => {
       const file = await leaves(cid, maxBytes, options)
-      const lacking = []
-      for (let i = 0; i < file.leaves.length; i += LOOKUPS) {
-        const some = file.leaves.slice(i, i + LOOKUPS)
-        const held = await Promise.all(some.map(async leaf => await local.has(leaf.cid)))
-        lacking.push(...some.filter((_, j) => held[j] !== true))
-      }
-      if (lacking.length > 0) {
-        if (transfers === undefined) await block(lacking[0]?.cid as CID, options)
-        else await transfers.bring(lacking, options)
-      }
+      await bring(file.leaves, options)
       local.completed(cid)
     },
     ahead: (file, ahead, options) =>

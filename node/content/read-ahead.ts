@@ -52,7 +52,6 @@ export function readAhead(
     if (place !== undefined) advance(place)
     const held = await local.peek(cid)
     if (held !== undefined) return held
-    transfers.coming(cid)?.hurry()
     return await block(cid, options)
   }
 }

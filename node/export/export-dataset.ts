@@ -5,6 +5,8 @@ import type { ApiEvent } from '../api/events.ts'
 import type { ExportOptions, ExportReport } from '../api/upkeep.ts'
 import { openMerged, type MergedSource } from '../merge/open-merged.ts'
 import { withInline } from '../content/dag/blocks.ts'
+import { fetchAhead } from '../content/dag/fetch-ahead.ts'
+import type { ContentFetcher } from '../content/fetch-content.ts'
 import { writeCar } from './write-car.ts'
 import { type Written, writeFiles } from './write-files.ts'
 import { npyFiles, writeNpy, type WrittenRows } from './write-npy.ts'
@@ -14,7 +16,7 @@ import { writeWebDataset } from './write-webdataset.ts'
 const EVENT_STEP = 256
 
 export interface ExportComponents {
-  content: MergedSource
+  content: MergedSource & Pick<ContentFetcher, 'bring'>
   onEvent(event: ApiEvent): void
   signal: AbortSignal
 }
@@ -25,10 +27,8 @@ export async function exportDataset(
   { out, car, webdataset, npy }: ExportOptions,
   { content, onEvent, signal }: ExportComponents
 ): Promise<ExportReport> {
-  const get = withInline(async cid => {
-    signal.throwIfAborted()
-    return await content.block(cid, { signal })
-  })
+  /** The blocks for one writer, fetched ahead of it */
+  const ahead = (roots: readonly CID[]) => fetchAhead(roots, content, { signal })
   const tell =
     (step: 'files' | 'car' | 'webdataset' | 'npy', every: number, total?: number) =>
     (done: number): void => {
@@ -39,16 +39,19 @@ export async function exportDataset(
   let rows: WrittenRows | undefined
   if (out !== undefined) {
     const onFile = tell('files', 1)
-    parts.push(await writeFiles(root, out, get, ({ files }) => onFile(files)))
+    using below = ahead([root])
+    parts.push(await writeFiles(root, out, withInline(below.get), ({ files }) => onFile(files)))
     written.push(out)
   }
   if (car !== undefined) {
-    parts.push(await writeCar(root, car, get, tell('car', EVENT_STEP)))
+    using below = ahead([root])
+    parts.push(await writeCar(root, car, withInline(below.get), tell('car', EVENT_STEP)))
     written.push(car)
   }
   if (webdataset !== undefined || npy !== undefined) {
     const merged = await openMerged(root, content, { signal })
     const { samples } = merged.manifest
+    using _ = ahead(merged.shards.map(({ cid }) => cid))
     if (webdataset !== undefined) {
       rows = await writeWebDataset(merged, webdataset, tell('webdataset', EVENT_STEP, samples))
       parts.push(rows)

@@ -65,6 +65,7 @@ async function openNode(listen: string[]) {
 async function serve(): Promise<void> {
   const { libp2p, content, close } = await openNode(['/ip4/127.0.0.1/tcp/0'])
   await createBlockServer({ libp2p, read: async cid => await content.peek(cid) }).start()
+  process.on('message', () => process.send?.(process.cpuUsage()))
   await libp2p.handle(PLAIN, async stream => {
     const framed = frameStream(stream)
     const piece = new Uint8Array(64 * 1024)
@@ -99,20 +100,39 @@ async function measure(): Promise<void> {
   const { remotePeer } = await libp2p.dial(multiaddr(address))
   const plain: number[] = []
   const file: number[] = []
-  const rate = (began: number): number => bytes / 1e3 / (performance.now() - began)
+  /** Of both processes, all threads: machines that are busy with something else do not change it much */
+  const cpuMs = async (): Promise<number> => {
+    const { promise, resolve } = Promise.withResolvers<NodeJS.CpuUsage>()
+    child.once('message', message => resolve(message as NodeJS.CpuUsage))
+    child.send('cpu')
+    const theirs = await promise
+    const own = process.cpuUsage()
+    return (own.user + own.system + theirs.user + theirs.system) / 1000
+  }
+  const cpu = { plain: [] as number[], file: [] as number[] }
+  const timed = async (rates: number[], costs: number[], transfer: () => Promise<void>): Promise<void> => {
+    const cpuBefore = await cpuMs()
+    const began = performance.now()
+    await transfer()
+    rates.push(bytes / 1e3 / (performance.now() - began))
+    costs.push(((await cpuMs()) - cpuBefore) / (bytes / MIB))
+  }
   for (const [round, cid] of files.entries()) {
-    let began = performance.now()
-    const framed = frameStream(await libp2p.dialProtocol(remotePeer, PLAIN))
-    for (let got = 0; got < bytes; got += 64 * 1024) await framed.readBytes(64 * 1024, never)
-    plain.push(rate(began))
-    began = performance.now()
-    await content.fetch(CID.parse(cid), bytes, { signal: never })
-    file.push(rate(began))
-    console.error(`round ${round + 1}: stream ${plain.at(-1)?.toFixed(1)} MB/s, file ${file.at(-1)?.toFixed(1)} MB/s`)
+    await timed(plain, cpu.plain, async () => {
+      const framed = frameStream(await libp2p.dialProtocol(remotePeer, PLAIN))
+      for (let got = 0; got < bytes; got += 64 * 1024) await framed.readBytes(64 * 1024, never)
+    })
+    await timed(file, cpu.file, async () => await content.fetch(CID.parse(cid), bytes, { signal: never }))
+    const shown = (rates: number[], costs: number[]): string =>
+      `${rates.at(-1)?.toFixed(1)} MB/s, ${costs.at(-1)?.toFixed(1)} ms of CPU a MiB`
+    console.error(`round ${round + 1}: stream ${shown(plain, cpu.plain)}; file ${shown(file, cpu.file)}`)
   }
   const median = (list: number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] as number
-  const ratio = median(file) / median(plain)
-  console.log(JSON.stringify({ mib: bytes / MIB, streamMBps: median(plain), fileMBps: median(file), ratio }))
+  const streamMBps = median(plain)
+  const fileMBps = median(file)
+  const figures = { streamMBps, fileMBps, ratio: fileMBps / streamMBps }
+  const costs = { streamCpuMsPerMiB: median(cpu.plain), fileCpuMsPerMiB: median(cpu.file) }
+  console.log(JSON.stringify({ mib: bytes / MIB, ...figures, ...costs }))
   child.disconnect()
   await close()
   process.exit(0)

@@ -81,9 +81,15 @@ function unixfsEntity(cid: CID, block: Uint8Array): Entity {
 
 /** All CIDs that a block links, in its order; a dag-pb node need not be UnixFS for this. Throws like `entityOf`. */
 export function linksOf(cid: CID, block: Uint8Array): CID[] {
-  if (cid.code === dagPb.code) return decodeNode(cid, block).Links.map(link => link.Hash)
+  return blocksBelow(cid, block).map(link => link.cid)
+}
+
+/** The same with what the node claims of each: bytes of all blocks there, 0 where it says nothing. */
+export function blocksBelow(cid: CID, block: Uint8Array): Pick<Link, 'cid' | 'dagBytes'>[] {
+  if (cid.code === dagPb.code)
+    return decodeNode(cid, block).Links.map(({ Hash, Tsize = 0 }) => ({ cid: Hash, dagBytes: Tsize }))
   const entity = entityOf(cid, block)
-  return entity.kind === 'data' ? entity.links.map(link => link.cid) : []
+  return entity.kind === 'data' ? entity.links : []
 }
 
 /** Like `entityOf`; undefined for a block that cannot be interpreted. */
