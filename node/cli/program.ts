@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOf, type ExitName } from '../api/exit-codes.ts'
 import { VERSION } from '../api/version.ts'
+import { backupCommand, restoreCommand } from './commands/backup.ts'
 import { configCommand } from './commands/config.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { downCommand } from './commands/down.ts'
@@ -80,6 +81,8 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     unpinCommand,
     provideCommand,
     gcCommand,
+    backupCommand,
+    restoreCommand,
     simulateCommand,
     versionCommand
   ].map(create => create(invoke))

@@ -4,6 +4,7 @@
  *
  *   version                 of this layout (version.ts)
  *   backup-<version>/       files as they were before a migration (backup.ts); may be deleted
+ *   installation.json       is this the directory in which its identity was always used? (installation.ts)
  *   config.json             what the operator changed (config.ts)
  *   identity.key            Ed25519 private key, 0600 (identity.ts)
  *   LOCK/                   the process that has the home (lock.ts)

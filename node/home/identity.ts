@@ -66,7 +66,11 @@ export async function loadIdentity(path: string, options: IdentityOptions = {}):
       throw new DamagedStoreError(`the key file ${path} is missing; ${advice}`, { cause: error })
     throw storeError(error, 'read the key file', path)
   }
-  const damaged = `the key file ${path} is damaged; ${advice}`
+  return parseIdentity(bytes, `the key file ${path} is damaged; ${advice}`)
+}
+
+/** The contents of a key file. Throws `DamagedStoreError` with this message. */
+export function parseIdentity(bytes: Uint8Array | undefined, damaged: string): Identity {
   return identityOf(parsePrivateKey(bytes, damaged), damaged)
 }
 

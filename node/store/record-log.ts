@@ -36,7 +36,7 @@ export const MAX_LOGGED_BYTES = MAX_RECORD_BYTES + MAX_ENVELOPE_OVERHEAD_BYTES
  * The largest quota that a manifest can state, 1 GiB, and half of it for heads of frames and own records that are kept beyond the quota. A longer
  * file is not what this node wrote.
  */
-const MAX_LOG_BYTES = 1536 * 1024 * 1024
+export const MAX_LOG_BYTES = 1536 * 1024 * 1024
 
 export interface LogReport {
   /** Whole records found */
@@ -83,6 +83,26 @@ export async function openRecordLog(path: string, options: RecordLogOptions = {}
   } catch (error) {
     throw storeError(error, 'open the record log', path)
   }
+}
+
+/** The records of a log that another process may be writing: neither repaired nor changed, and what is damaged or half written is left out. */
+export async function readRecords(path: string, fs: FileSystem = nodeFileSystem): Promise<Uint8Array[]> {
+  try {
+    const bytes = await readLog(fs, path)
+    return bytes === undefined ? [] : parseRecords(bytes)
+  } catch (error) {
+    throw storeError(error, 'read the record log', path)
+  }
+}
+
+/** The contents of a log. */
+export function encodeRecords(records: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat([encodeHeader(MAGIC, VERSION), ...records.map(encodeFrame)])
+}
+
+/** The records in the contents of a log, without what is damaged. */
+export function parseRecords(log: Uint8Array): Uint8Array[] {
+  return scanFrames(log, MAGIC, VERSION, MAX_LOGGED_BYTES).frames
 }
 
 // --- internal ---
