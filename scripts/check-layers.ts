@@ -26,6 +26,7 @@ export const ROOMS = [
   'priors',
   'state',
   'merge',
+  'checks',
   'swarms',
   'publish',
   'participant',

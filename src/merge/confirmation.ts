@@ -85,6 +85,8 @@ export interface Confirmation {
   isCaught(author: Uint8Array): boolean
   /** Has the author of a check a voice at all? */
   hasVoice(author: Uint8Array): boolean
+  /** What its check of this result would count for: an opinion and a word on the shard, the latter alone (the publisher), or nothing. */
+  voiceOn(author: Uint8Array, result: SignedRecord<Result>): 'opinion' | 'shard' | undefined
   /** Results that somebody with a voice finds plausible or implausible: histories and caught voices follow from these alone */
   judged(): readonly SignedRecord<Result>[]
   /** What counts on this work: the last word of each author with a voice other than its own, on each shard and on each result */
@@ -179,7 +181,11 @@ export function confirmationOf(
     ],
     history: score => histories.get(score.key)?.run ?? 0,
     isCaught: author => caught.has(voices.of(author) ?? ''),
-    hasVoice: author => voices.of(author) !== undefined
+    hasVoice: author => voices.of(author) !== undefined,
+    voiceOn: (author, { key }) => {
+      const work = results.get(key)
+      return work === undefined ? undefined : voices.on(author, work)
+    }
   }
 }
 
@@ -201,6 +207,8 @@ interface Sums {
 interface Voices {
   /** Of an author, if it has one */
   of(author: Uint8Array): string | undefined
+  /** In somebody's work */
+  on(author: Uint8Array, work: Work): 'opinion' | 'shard' | undefined
   /** The vote that this check's opinion is in somebody's work */
   ofOpinion(check: SignedRecord<Check>, work: Work): Said | undefined
   /** The vote that its word on the shard is */
@@ -254,6 +262,12 @@ function createVoices(
 
   return {
     of: author => ofPeer(peerIdOf(author)),
+    on: (author, work) => {
+      const peer = peerIdOf(author)
+      const voice = ofWitness(peer)
+      if (voice === undefined || isOwn(voice, peer, work)) return undefined
+      return ofPeer(peer) === undefined ? 'shard' : 'opinion'
+    },
     ofHolder: ({ body }, work) => {
       const author = peerIdOf(body.author)
       const voice = ofWitness(author)

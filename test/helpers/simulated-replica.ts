@@ -2,6 +2,7 @@
  * One replica of the simulator: the node's own swarm state, lease table and choice of tasks around a simulated log, a simulated clock and
  * content that is a function of its CID. It publishes, crashes between the steps of publishing, and starts again from its log.
  */
+import { isDoubted } from '../../node/checks/due-checks.ts'
 import { createLeaseTable, type LeaseTable } from '../../node/state/leases.ts'
 import type { Logger } from '../../node/process/logger.ts'
 import { hasResultBy, nextTask } from '../../node/participant/next-task.ts'
@@ -238,6 +239,7 @@ export function createReplica(init: ReplicaInit): Replica {
         isReferenceStable: settled,
         isAbandoned: () => eager,
         isSetAside: () => false,
+        isDoubted: work => isDoubted({ self: peer.key, set: state.set }, work),
         hasOwnResult: partition => hasResultBy(state.set, score, partition)
       })
       if (task === undefined || task.do === 'wait') return false

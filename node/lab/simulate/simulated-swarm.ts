@@ -14,6 +14,7 @@ import { sealRecord, type RecordBody, type Score, type SignedRecord } from '../.
 import { verify } from '../../process/verify-signature.ts'
 import { createLeaseTable, type LeaseTable } from '../../state/leases.ts'
 import { createLogger } from '../../process/logger.ts'
+import { isDoubted } from '../../checks/due-checks.ts'
 import { hasAllRows, hasResultBy, nextTask } from '../../participant/next-task.ts'
 import { createSwarmState, type Draft, type SwarmState } from '../../state/swarm-state.ts'
 import type { DirectExact } from './direct-exact.ts'
@@ -181,6 +182,7 @@ export function createSimulatedSwarm({
         isReferenceStable: true,
         isAbandoned: () => false,
         isSetAside: key => setAside.get(by)?.has(key) === true,
+        isDoubted: work => isDoubted({ self: by.peer.key, set: state.set }, work),
         hasOwnResult: partition => hasResultBy(state.set, score, partition)
       })
       if (task === undefined || task.do === 'wait') return undefined

@@ -1,0 +1,193 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { Election } from '../../../src/align/candidate.ts'
+import type { Swarm } from '../../../src/distribute/manifest.ts'
+import { confirmationOf, TRUSTED_AFTER, type Acceptance } from '../../../src/merge/confirmation.ts'
+import { createRecordSet } from '../../../src/merge/record-set.ts'
+import type { Choice, SwarmView } from '../../../src/merge/views.ts'
+import type { Check, Score, SignedRecord } from '../../../src/publish/record.ts'
+import { dueChecks, isDoubted, type DueCheck } from '../../../node/checks/due-checks.ts'
+import {
+  makeAlignment,
+  makeCheck,
+  makeResult,
+  makeScore,
+  makeSwarm,
+  testCid,
+  testPeer,
+  testPublisher,
+  type TestPeer
+} from '../../helpers/swarm-factory.ts'
+
+const NAMES = ['author', 'ann', 'bea', 'cyd', 'dan'] as const
+type Name = (typeof NAMES)[number]
+const OTHERS = NAMES.slice(1)
+
+const peers = new Map<Name, TestPeer>(NAMES.map(name => [name, testPeer(name)]))
+const scores = new Map<Name, SignedRecord<Score>>()
+let swarm: Swarm
+let election: Election
+
+beforeAll(async () => {
+  swarm = await makeSwarm({ quotas: { recordsPerPeer: 1000, recordBytes: 1_048_576 } })
+  for (const [name, one] of peers) scores.set(name, await makeScore(swarm, one, 0))
+  election = {
+    ranking: NAMES.map(name => ({
+      key: score(name).key,
+      author: peer(name).id,
+      value: -1,
+      electable: true,
+      distinct: name
+    }))
+  }
+})
+
+const peer = (name: Name): TestPeer => peers.get(name) as TestPeer
+const score = (name: Name): SignedRecord<Score> => scores.get(name) as SignedRecord<Score>
+
+let seq = 10
+async function workOf(by: Name, partition = 0): Promise<Choice> {
+  const result = await makeResult(swarm, peer(by), seq++, score(by), partition)
+  const alignment = await makeAlignment(swarm, peer(by), seq++, result, testCid('reference'))
+  return { partition, score: score(by), result, alignment }
+}
+
+const says = async (by: Name, { alignment }: Choice, what: Check['shard'] | 'plausible' | 'implausible' | 'abstain') =>
+  what === 'sound' || what === 'wrong' || what === 'lost'
+    ? await makeCheck(swarm, peer(by), seq++, alignment, undefined, { shard: what })
+    : await makeCheck(swarm, peer(by), seq++, alignment, { by: score(by), verdict: what })
+
+interface Case {
+  checks?: readonly SignedRecord<Check>[]
+  /** Further work that has its place in histories alone */
+  past?: readonly Choice[]
+  rule?: Acceptance
+  here?: readonly Name[]
+  withPrior?: boolean
+  overdue?: boolean
+  chance?: number
+  again?: boolean
+  beyond?: boolean
+}
+
+function due(self: TestPeer, works: readonly Choice[], c: Case = {}): DueCheck[] {
+  const { checks = [], past = [], rule = { quorum: 1, voters: 'priors' }, here = OTHERS, withPrior = true } = c
+  const set = createRecordSet(checks)
+  const results = new Map([...works, ...past].map(one => [one.result.key, one]))
+  const confirmation = confirmationOf(swarm.manifest, rule, set, election, results)
+  const contenders = new Map<number, Choice[]>()
+  const refuted = new Map<number, Choice[]>()
+  for (const [i, one] of works.entries()) {
+    const standing = confirmation.standing(one.result, one.alignment)
+    if (standing.state !== 'confirmed')
+      (standing.state === 'refuted' ? refuted : contenders).set(i, [{ ...one, standing }])
+  }
+  const view = { confirmation, acceptance: rule, contenders, refuted } as unknown as SwarmView
+  const name = NAMES.find(one => peer(one).id === self.id)
+  return dueChecks({
+    self: self.key,
+    view,
+    set,
+    members: here.map(one => peer(one).key),
+    ...(withPrior && name !== undefined ? { score: score(name) } : {}),
+    isOverdue: () => c.overdue === true,
+    isBeyond: () => c.beyond === true,
+    mayAskAgain: () => c.again === true,
+    chance: () => c.chance ?? 0.99
+  })
+}
+
+/** Who would look at this work now, with an opinion? */
+const lookers = (work: Choice, c: Case = {}): Name[] =>
+  OTHERS.filter(name => due(peer(name), [work], c).some(({ opinion }) => opinion))
+
+describe('of the members that may judge a piece of work', () => {
+  test('as many as the quorum asks for look at it, the same ones whoever is asked', async () => {
+    for (let i = 0; i < 8; i++) {
+      const work = await workOf('author')
+      expect(lookers(work)).toHaveLength(1)
+      expect(lookers(work, { rule: { quorum: 2, voters: 'priors' } })).toHaveLength(2)
+    }
+  })
+
+  test('its author does not', async () => {
+    const work = await workOf('author')
+    expect(due(peer('author'), [work], { overdue: true })).toEqual([])
+  })
+
+  test('one that is not here is not waited for', async () => {
+    const work = await workOf('author')
+    const [first] = lookers(work) as [Name]
+    expect(lookers(work, { here: OTHERS.filter(name => name !== first) })).toHaveLength(2) // itself, and the next
+  })
+
+  test('one that cannot tell makes room for the next', async () => {
+    const work = await workOf('author')
+    const [first] = lookers(work) as [Name]
+    const checks = [await says(first, work, 'abstain')]
+    const next = lookers(work, { checks })
+    expect(next).toHaveLength(1)
+    expect(next).not.toContain(first)
+  })
+
+  test('all do once it has waited for long', async () => {
+    const work = await workOf('author')
+    expect(lookers(work, { overdue: true })).toEqual(OTHERS)
+  })
+
+  test('nobody does after it is confirmed', async () => {
+    const work = await workOf('author')
+    const [first] = lookers(work) as [Name]
+    expect(lookers(work, { checks: [await says(first, work, 'plausible')], overdue: true })).toEqual([])
+  })
+})
+
+test('the publisher gives its word on shards, and no opinion', async () => {
+  const work = await workOf('author')
+  const checks = due(testPublisher, [work], { here: [], overdue: false })
+  expect(checks).toEqual([{ work: expect.objectContaining({ alignment: work.alignment }), opinion: false }])
+})
+
+test('a member that could not get the work asks again when it may', async () => {
+  const work = await workOf('author')
+  const checks = [await says('ann', work, 'lost')]
+  const [open] = [due(peer('ann'), [work], { checks, overdue: true, withPrior: false })]
+  expect(open).toEqual([])
+  expect(due(peer('ann'), [work], { checks, overdue: true, withPrior: false, again: true })).toHaveLength(1)
+})
+
+test('refuted work is looked at by everybody that has not judged it, after all other work', async () => {
+  const [refuted, open] = [await workOf('author', 0), await workOf('author', 1)]
+  const checks = [await says('ann', refuted, 'implausible')]
+  expect(due(peer('ann'), [refuted], { checks })).toEqual([])
+  for (const name of ['bea', 'cyd', 'dan'] as const) {
+    const list = due(peer(name), [refuted, open], { checks, overdue: true }).map(({ work }) => work.alignment.key)
+    expect(list).toEqual([open.alignment.key, refuted.alignment.key])
+  }
+})
+
+test('an author with a history is given an opinion for a share of its results only', async () => {
+  const past: Choice[] = []
+  const checks: SignedRecord<Check>[] = []
+  for (let i = 0; i < TRUSTED_AFTER; i++) {
+    const one = await workOf('author')
+    past.push(one)
+    checks.push(await says('ann', one, 'plausible'))
+  }
+  const work = await workOf('author')
+  expect(lookers(work, { past, checks, chance: 1 / TRUSTED_AFTER })).toEqual([])
+  expect(lookers(work, { past, checks, chance: 0.99 / TRUSTED_AFTER })).toHaveLength(1)
+  // somebody has to hold it all the same
+  const holders = OTHERS.filter(name => due(peer(name), [work], { past, checks, chance: 1 }).length > 0)
+  expect(holders).toHaveLength(1)
+})
+
+test('a member doubts work by its own last word alone', async () => {
+  const work = await workOf('author')
+  const doubts = (checks: SignedRecord<Check>[]): boolean =>
+    isDoubted({ self: peer('ann').key, set: createRecordSet(checks) }, work)
+  const lost = await says('ann', work, 'lost')
+  expect(doubts([lost])).toBe(true)
+  expect(doubts([await says('bea', work, 'lost')])).toBe(false)
+  expect(doubts([lost, await says('ann', work, 'sound')])).toBe(false)
+  expect(doubts([await says('ann', work, 'implausible')])).toBe(true)
+})
