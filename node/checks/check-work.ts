@@ -141,6 +141,8 @@ export function createWorkChecker({ manifest, content, exact, gemm }: CheckWorkC
         raw = await rawTargets(work, waiting)
         await content.fetch(shard, bytes, theirs)
       } catch (error) {
+        signal.throwIfAborted()
+        if (deadline.aborted) return { shard: 'lost', reason: 'nobody sent the shard and the raw targets in time' }
         return foundOf(error, signal)
       }
       // little more than its tree: the images are in the shard

@@ -69,7 +69,8 @@ export async function closeShared(): Promise<void> {
   for (let close = late.pop(); close !== undefined; close = late.pop()) await close()
 }
 
-function atEnd(close: () => Promise<void> | void): void {
+/** Called when the test, or with `shared` the file, is over: the last first. */
+export function atEnd(close: () => Promise<void> | void): void {
   if (isShared) late.push(close)
   else onTestFinished(close)
 }
