@@ -35,6 +35,7 @@ import { checksReport } from './swarms/check-report.ts'
 import { peerReports, peerRows, referenceReport } from './swarms/peer-rows.ts'
 import { bundledPrior } from './priors/bundled.ts'
 import type { OwnAddress } from './network/own-addresses.ts'
+import { reachReport } from './network/reach-report.ts'
 import type { Runtime } from './runtime.ts'
 import { swarmStatus } from './swarms/swarm-status.ts'
 import { upkeepOf } from './upkeep/upkeep.ts'
@@ -152,6 +153,7 @@ export function nodeOf(
       return {
         peer,
         addresses: addresses(),
+        ...(network === undefined ? {} : { reach: reachReport(network.libp2p.services) }),
         ...gateway,
         ...(swarms.waiting().length === 0 ? {} : { opening: swarms.waiting() }),
         swarms: await Promise.all(

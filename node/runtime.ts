@@ -28,6 +28,7 @@ import { createProjector, type Projector } from './compute/projection/projector.
 import { createMatrixServer } from './swarms/exchange/matrix-server.ts'
 import { assertCanListen } from './network/listen.ts'
 import { createNetwork, type Network } from './network/network.ts'
+import { watchReach } from './network/reach-report.ts'
 import { readSwarmKey } from './network/swarm-key.ts'
 import { openDatastore } from './store/datastore.ts'
 import { DurableBlockstore } from './store/durable-blockstore.ts'
@@ -124,6 +125,11 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
     running.libp2p.addEventListener('peer:disconnect', ({ detail }) =>
       onEvent({ type: 'peer', peer: detail.toString(), connected: false })
     )
+    const watch = watchReach(running.libp2p.services, ({ state, text }) =>
+      onEvent({ type: 'log', level: state === 'unreachable' ? 'warn' : 'info', message: `reachable: ${text}` })
+    )
+    await watch.start()
+    starting.defer(async () => await watch.stop())
     network = running
   }
 

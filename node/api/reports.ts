@@ -130,6 +130,10 @@ export const statusReportSchema = z.object({
   peer: z.string(),
   /** Empty when the network is not running */
   addresses: z.array(z.string()),
+  /** Can others connect to it? One line for people; left out without a network */
+  reach: z
+    .object({ state: z.enum(['public', 'relayed', 'local', 'unreachable', 'unknown']), text: z.string() })
+    .optional(),
   /** Where this node's HTTP gateway is, when it runs */
   gateway: z.string().optional(),
   /** Manifest CIDs of swarms of this home that wait for content of other members; left out for none */

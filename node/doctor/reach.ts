@@ -41,7 +41,7 @@ export async function ports(config: Config, running: boolean): Promise<Finding[]
       warn(
         'reachability',
         'the port changes with every start, so no router can forward it and invites grow old',
-        'Fix it: coopt config set network.listen /ip4/0.0.0.0/tcp/4001'
+        'Fix it with a free port: coopt config set network.listen /ip4/0.0.0.0/tcp/24001'
       )
     )
   return findings

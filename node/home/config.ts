@@ -66,15 +66,20 @@ const networkSchema = z.strictObject({
     .max(32)
     .default(() => [...DEFAULT_LISTEN])
     .describe(
-      'Multiaddrs to listen on: any free TCP port. Fix the port (`/ip4/0.0.0.0/tcp/4001`) where a router forwards it.'
+      'Multiaddrs to listen on, TCP only. `coopt init` writes all addresses of the machine with one port, free when it was drawn: the one that a router has to forward. Without the key any free port, another at each start.'
     ),
   announce: z
     .array(address(addressFault))
     .max(32)
     .exactOptional()
-    .describe('Multiaddrs to advertise instead of those found, for a node behind a forwarded port.'),
+    .describe(
+      'Multiaddrs to advertise instead of those found, for a node behind a forwarded port (remapped ones too).'
+    ),
   mdns: z.boolean().default(true).describe('Find members on the local network by multicast DNS.'),
-  relay: z.boolean().default(true).describe('Relay for members that cannot be reached, if this node can be.'),
+  relay: z
+    .boolean()
+    .default(true)
+    .describe('Relay for members that cannot be reached, if this node can be; within `network.limits.relay…`.'),
   swarmKey: z
     .string()
     .min(1)

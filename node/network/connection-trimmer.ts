@@ -3,7 +3,7 @@
  * order until the lower one is reached. Queries in the DHT and invites connect everybody with everybody otherwise, and each connection costs
  * traffic and time for as long as it is open.
  *
- * Kept in any case: young connections, those with a transfer under way, and peers with a tag that libp2p keeps connections for (relays in use). Then
+ * Kept in any case: young connections, those with a transfer under way, and peers with a tag that libp2p keeps connections for (relays in use) or that reserved here. Then
  * those in the mesh of a topic come first. Of the others it is chance that decides, so the graph of members stays a random one.
  */
 import type { Connection, Libp2p, Startable } from '@libp2p/interface'
@@ -17,6 +17,9 @@ const CLOSE_MS = 5000
 
 /** What gossipsub gives the peers of its meshes; the DHT's peers have 50 at most. */
 const MESH_TAG = 100
+
+/** What the relay gives peers that reserved at it (@libp2p/circuit-relay-v2): without the connection the reservation is void. */
+const RESERVED_TAG = 'circuit-relay-source'
 
 /** Protocols whose streams are open at all times, or for a moment at times that nobody waits for. */
 const BACKGROUND = [/^\/meshsub\//, /^\/ipfs\/ping\//, /^\/ipfs\/id\//, /\/kad\//]
@@ -68,7 +71,7 @@ export function createConnectionTrimmer(
     for (const connection of open) {
       if (!isIdle(connection)) continue
       const tags = await tagsOf(connection)
-      if ([...tags.keys()].some(tag => tag.startsWith(KEEP_ALIVE))) continue
+      if ([...tags.keys()].some(tag => tag.startsWith(KEEP_ALIVE) || tag === RESERVED_TAG)) continue
       const isInMesh = [...tags.values()].some(({ value }) => value >= MESH_TAG)
       candidates.push({ connection, rank: random() + (isInMesh ? 1 : 0) })
     }

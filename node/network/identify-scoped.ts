@@ -6,6 +6,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { IdentifyComponents, IdentifyPushComponents } from '@libp2p/identify'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { isUsableFrom } from './address-scope.ts'
+import { overriding } from './overriding.ts'
 
 /** For `identify`: while a question is answered, addresses are those for the peer that asks. */
 export function scopedIdentify(components: IdentifyComponents): IdentifyComponents {
@@ -13,7 +14,7 @@ export function scopedIdentify(components: IdentifyComponents): IdentifyComponen
   const { registrar, addressManager } = components
   return {
     ...pick(components),
-    registrar: replacing(registrar, {
+    registrar: overriding(registrar, {
       handle: async (protocol, handler, options) =>
         await registrar.handle(
           protocol,
@@ -21,7 +22,7 @@ export function scopedIdentify(components: IdentifyComponents): IdentifyComponen
           options
         )
     }),
-    addressManager: replacing(addressManager, {
+    addressManager: overriding(addressManager, {
       getAddresses: () => {
         const from = asker.getStore()
         const all = addressManager.getAddresses()
@@ -37,7 +38,7 @@ export function scopedPush(components: IdentifyPushComponents): IdentifyPushComp
   return {
     ...pick(components),
     connectionManager,
-    addressManager: replacing(addressManager, {
+    addressManager: overriding(addressManager, {
       getAddresses: () => {
         const peers = connectionManager.getConnections().map(({ remoteAddr }) => remoteAddr)
         return addressManager.getAddresses().filter(address => peers.some(from => isUsableFrom(address, from)))
@@ -52,13 +53,4 @@ export function scopedPush(components: IdentifyPushComponents): IdentifyPushComp
 function pick(components: IdentifyComponents): IdentifyComponents {
   const { peerStore, registrar, peerId, privateKey, addressManager, events, logger, nodeInfo } = components
   return { peerStore, registrar, peerId, privateKey, addressManager, events, logger, nodeInfo }
-}
-
-function replacing<T extends object>(target: T, methods: Partial<T>): T {
-  return new Proxy(target, {
-    get: (object, name) => {
-      const value: unknown = Reflect.get(Object.hasOwn(methods, name) ? methods : object, name)
-      return typeof value === 'function' ? (value.bind(object) as unknown) : value
-    }
-  })
 }

@@ -7,15 +7,8 @@ import { autoNATv2 } from '@libp2p/autonat-v2'
 import { circuitRelayServer, circuitRelayTransport, type CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { gossipsub, type GossipSub, type GossipSubComponents } from '@libp2p/gossipsub'
 import { identify, identifyPush, type Identify, type IdentifyPush } from '@libp2p/identify'
-import {
-  KEEP_ALIVE,
-  type Connection,
-  type PeerId,
-  type PeerStore,
-  type PrivateKey,
-  type ServiceMap
-} from '@libp2p/interface'
-import { kadDHT, passthroughMapper, type KadDHT, type KadDHTComponents } from '@libp2p/kad-dht'
+import type { Connection, PeerId, PrivateKey, ServiceMap } from '@libp2p/interface'
+import type { KadDHT } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { memory } from '@libp2p/memory'
 import { noise } from '@libp2p/noise'
@@ -24,14 +17,18 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { Libp2pOptions } from 'libp2p'
-import { KAD_PROTOCOL, MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
+import { MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
 import { isUsableFrom } from './address-scope.ts'
 import type { Conduct } from './peer-scoring.ts'
+import { dhtService } from './dht.ts'
 import { guardRegistrar, RPC_LIMITS } from './gossip-guard.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
 import { scopedIdentify, scopedPush } from './identify-scoped.ts'
 import { DEFAULT_LISTEN } from './listen.ts'
 import { createOwnAddresses, type OwnAddresses } from './own-addresses.ts'
+import { createReachability, type Reach, type Reachability } from './reachability.ts'
+import { createRelayKeeper, type RelayKeeper } from './relay-keeper.ts'
+import { withRelayQuota } from './relay-quota.ts'
 import { watchSilence } from './silence-watch.ts'
 import { swarmKeyProtector } from './swarm-key.ts'
 
@@ -43,6 +40,8 @@ export interface Services extends ServiceMap {
   pubsub: GossipSub
   relay: CircuitRelayService
   own: OwnAddresses
+  reach: Reachability
+  reservations: RelayKeeper
 }
 
 export interface NetworkInit {
@@ -54,6 +53,8 @@ export interface NetworkInit {
   mdns?: boolean
   /** Act as a relay for unreachable members, if this node is reachable. @default true */
   relay?: boolean
+  /** Tests: behave as if nobody could connect, and take members on this machine as relays. @default false */
+  unreachable?: boolean
   /** The contents of a `swarm.key` file in Kubo's format: only holders of the same key can connect. @default none */
   swarmKey?: Uint8Array
   /** In-process transport beside TCP, for tests and simulations. @default false */
@@ -84,6 +85,8 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     maxInboundStreams: limits.maxStreamsPerConnection,
     maxOutboundStreams: limits.maxStreamsPerConnection
   }
+  let own: OwnAddresses | undefined
+  let reachability: Reachability | undefined
   let connectionsOf: ((peer: PeerId) => Connection[]) | undefined
   const transports = [
     tcp({
@@ -91,7 +94,8 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
       inboundSocketInactivityTimeout: limits.socketInactivityTimeout,
       outboundSocketInactivityTimeout: limits.socketInactivityTimeout
     }),
-    circuitRelayTransport()
+    // its own search takes every peer for a candidate and makes ours fail: relay-keeper.ts looks for relays
+    circuitRelayTransport({ discoveryFilter: { has: () => true, add: () => {}, remove: () => {} } })
   ]
   return {
     privateKey,
@@ -144,75 +148,42 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
       autonat: autoNATv2(),
       own: components => {
         connectionsOf = peer => components.connectionManager.getConnections(peer)
-        return createOwnAddresses(components)
+        return (own = createOwnAddresses(components))
       },
+      reach: ({ connectionManager }) =>
+        (reachability = createReachability({
+          own: () => own?.list() ?? [],
+          connections: () => connectionManager.getConnections()
+        })),
+      reservations: components =>
+        createRelayKeeper(components, {
+          nearby: init.unreachable === true,
+          isNeeded: () => init.unreachable === true || isHidden(reachability?.reach())
+        }),
       ping: ping(),
       dht: components => dhtService(components),
       pubsub: components => gossipService(components, limits, conduct),
-      relay: circuitRelayServer({
-        reservations: {
-          maxReservations: init.relay === false ? 0 : limits.relayMaxReservations,
-          defaultDataLimit: BigInt(limits.relayMaxBytes)
-        }
-      })
+      relay: components =>
+        circuitRelayServer({
+          reservations: {
+            maxReservations: init.relay === false ? 0 : limits.relayMaxReservations,
+            // with a limit, what passes is a limited connection, on which most protocols refuse to run; ours is in relay-quota.ts
+            applyDefaultLimit: false
+          }
+        })(
+          withRelayQuota(components, {
+            bytesPerHour: limits.relayMaxBytes,
+            connectionMs: limits.relayConnectionTimeout
+          })
+        )
     }
   }
 }
 
 // --- internal ---
 
-/**
- * The DHT asks libp2p to keep connections to the 20 peers closest to this node, which makes twice as many of most nodes. Its routing table works
- * without: peers are dialed when they are asked something.
- */
-function dhtService(components: KadDHTComponents): KadDHT {
-  const {
-    peerId,
-    privateKey,
-    registrar,
-    addressManager,
-    peerStore,
-    connectionManager,
-    datastore,
-    events,
-    logger,
-    ping
-  } = components
-  const merge: PeerStore['merge'] = async (peer, data, options) => {
-    const tags = Object.entries(data.tags ?? {}).filter(([name]) => !name.startsWith(KEEP_ALIVE))
-    return await peerStore.merge(
-      peer,
-      data.tags === undefined ? data : { ...data, tags: Object.fromEntries(tags) },
-      options
-    )
-  }
-  const untagging = new Proxy(peerStore, {
-    get: (target, name) => {
-      if (name === 'merge') return merge
-      const value: unknown = Reflect.get(target, name)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    }
-  })
-  const create = kadDHT({
-    protocol: KAD_PROTOCOL,
-    clientMode: false,
-    // the first node of a swarm has no peer to query; without this its queries would wait forever
-    allowQueryWithZeroPeers: true,
-    // members on one LAN or machine have private addresses only
-    peerInfoMapper: passthroughMapper
-  })
-  return create({
-    peerId,
-    privateKey,
-    registrar,
-    addressManager,
-    peerStore: untagging,
-    connectionManager,
-    datastore,
-    events,
-    logger,
-    ping
-  })
+function isHidden(reach: Reach | undefined): boolean {
+  return reach === 'unreachable' || reach === 'relayed'
 }
 
 function gossipService(components: GossipSubComponents, limits: NetworkLimits, conduct: Conduct): GossipSub {

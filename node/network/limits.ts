@@ -74,7 +74,14 @@ const LIMITS = {
   faultsPerMinute: [5, 'Faults (invalid records, malformed frames) a minute that a peer is forgiven.'],
   denyForMs: [10 * 60_000, 'Milliseconds for which a peer above that is denied.'],
   relayMaxReservations: [16, 'Relay: reservations for peers that cannot be reached.'],
-  relayMaxBytes: [64 * 1024 * 1024, 'Relay: bytes that a relayed connection may carry.']
+  relayMaxBytes: [
+    1024 * 1024 * 1024,
+    'Relay: bytes that it carries in an hour for each peer that reserved, both directions together. Sixteen full ones are 40 Mbit/s.'
+  ],
+  relayConnectionTimeout: [
+    60 * 60_000,
+    'Relay: milliseconds that one relayed connection lasts; its peers then connect anew.'
+  ]
 } as const satisfies Record<string, readonly [number, string]>
 
 export type NetworkLimits = Record<keyof typeof LIMITS, number>

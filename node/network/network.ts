@@ -14,6 +14,7 @@ import { ProtocolError } from '../../src/errors.ts'
 import { addBitswap } from './bitswap.ts'
 import { createConnectionTrimmer } from './connection-trimmer.ts'
 import { searchPatiently } from './patient-search.ts'
+import { followReachability } from './dht.ts'
 import { createConduct, type Conduct } from './peer-scoring.ts'
 import { libp2pOptions, networkLimits, type NetworkInit, type Services } from './libp2p.ts'
 
@@ -68,6 +69,10 @@ export async function createNetwork(components: NetworkComponents, init: Network
   const { connectionsHighWater: highWater, connectionsLowWater: lowWater } = limits
   const trimmer = createConnectionTrimmer({ libp2p }, { highWater, lowWater })
   await trimmer.start()
+  const { reach: reachability } = libp2p.services
+  libp2p.addEventListener('connection:open', ({ detail }) => reachability.observe(detail))
+  const mode = followReachability({ libp2p, reachability })
+  await mode.start()
 
   conduct.addEventListener('denied', ({ detail: { peer, reason } }) => {
     for (const connection of libp2p.getConnections(peer)) {
@@ -95,6 +100,7 @@ export async function createNetwork(components: NetworkComponents, init: Network
     stop: async () => {
       stopped.abort()
       await trimmer.stop()
+      await mode.stop()
       await (stopping ??= Promise.resolve(helia.stop()))
     }
   }

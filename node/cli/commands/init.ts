@@ -7,7 +7,10 @@ import { fieldLines } from '../text-table.ts'
 export function initCommand(invoke: Invoke): Command {
   return new Command('init')
     .description('create the home directory with an identity and a configuration')
-    .option('--listen <multiaddr...>', 'addresses to listen on, e.g. /ip4/0.0.0.0/tcp/4001')
+    .option(
+      '--listen <multiaddr...>',
+      'addresses to listen on (default: all, one free port), e.g. /ip4/0.0.0.0/tcp/24001'
+    )
     .option('--no-mdns', 'do not search the local network for members')
     .action(async (options: { listen?: string[]; mdns: boolean }) => {
       await invoke(async invocation => {

@@ -21,10 +21,11 @@ export function statusCommand(invoke: Invoke): Command {
 
 // --- internal ---
 
-function statusText({ peer, addresses, gateway, opening, swarms }: StatusReport): string {
+function statusText({ peer, addresses, reach, gateway, opening, swarms }: StatusReport): string {
   const head = fieldLines([
     ['peer', peer],
     ['addresses', addresses.length === 0 ? 'none, the network is not running' : addresses.join(' ')],
+    ['reachable', reach?.text],
     ['gateway', gateway],
     ['swarms', swarms.length],
     ['opening', opening === undefined ? undefined : `${opening.join(' ')}, waiting for content from other members`]

@@ -109,6 +109,18 @@ describe('coopt', () => {
     expect(out).toContain('is refused  noise: R2 0.01, at least 0.1')
   })
 
+  it('makes an invite, and marks on stderr what nobody has verified', async () => {
+    const addresses = [
+      { address: '/ip4/5.9.0.1/tcp/20001', verified: false },
+      { address: '/ip4/10.0.0.1/tcp/20001', verified: true }
+    ]
+    const invite = async () => ({ manifest: 'M', invite: 'coopt1abc', addresses })
+    const { out, err } = await run(['invite'], { invite })
+    expect(out).toBe('coopt1abc\n')
+    expect(err).toContain('/ip4/5.9.0.1/tcp/20001 (not verified: no member has tried it yet)')
+    expect(err).toMatch(/10\.0\.0\.1\/tcp\/20001\n/)
+  })
+
   it('takes several sources, of files and on IPFS, and says what became of duplicates and broken images', async () => {
     const cid = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
     const published = await run(['publish', 'a.tar', cid, '--name', 'N', '--dedupe', '--skip-bad'], {

@@ -60,7 +60,10 @@ test('comes from a peer of the invite, past one that is gone and one of another 
   const stranger = await nodeIn(await testSwarm({ name: 'other' }))
   const { wire } = await nodeIn()
   const addresses = [NOBODY, ...stranger.addresses, ...member.addresses]
-  const found = await findManifest({ content, network: wire }, { ...invite, addresses }, [], never)
+  const told: string[] = []
+  const tell = (message: string): void => void told.push(message)
+  const found = await findManifest({ content, network: wire, tell }, { ...invite, addresses }, [], never)
+  expect(told).toContain(`asking for the swarm at ${NOBODY}`)
   expect(found.bytes).toEqual(swarm.bytes)
   expect(await content.block(swarm.id, { signal: never })).toEqual(swarm.bytes)
 })
