@@ -165,6 +165,7 @@ describe.skipIf(browserPath === undefined)('in a browser (skipped where there is
     await page.getByRole('heading', { name: 'How to load it' }).waitFor()
     await page.getByRole('link', { name: 'Open the directory' }).click()
     await page.getByRole('heading', { name: /Index of/ }).waitFor()
+    expect(page.url()).toMatch(/\/ipfs\/bafy[a-z2-7]+\/$/)
   })
 })
 

@@ -85,6 +85,7 @@ describe.skipIf(browserPath === undefined)('in a browser (skipped where there is
     const second = await gatewayOn(components, { port: first.port })
     onTestFinished(async () => await second.close())
     await page.locator('#live[data-state=on]').waitFor()
+    expect(await page.locator('#live').textContent()).toBe('live')
   })
 
   const CASES = [
