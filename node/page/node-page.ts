@@ -61,7 +61,7 @@ function swarmsSection({ swarms, opening }: NodeOverview): Html {
         <code>coopt join INVITE --prior MODEL</code> takes part in one.
       </p>`
   return html`<h2>Swarms</h2>
-    ${opening.map(id => html`<p class="quiet">waits for content of other members: <code>${id}</code></p>`)}
+    ${opening.map(id => html`<p class="quiet">One more waits for content of other members: <code>${id}</code></p>`)}
     <div class="cards">${swarms.map(swarmCard)}</div>`
 }
 
