@@ -16,6 +16,7 @@ import type { Members } from './content/transfers.ts'
 import { homeAt, prepareHome, type Home } from './home/home.ts'
 import { verify } from './process/verify-signature.ts'
 import { loadIdentity, type Identity } from './home/identity.ts'
+import { openInstallation } from './home/installation.ts'
 import { InferenceHost } from './compute/inference/host.ts'
 import { createOrtGemm } from './compute/inference/ort-gemm.ts'
 import { migrateHome } from './home/migrate.ts'
@@ -80,6 +81,7 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
   const logger = createLogger()
   await migrateHome(root, { onStep: message => onEvent({ type: 'log', level: 'info', message }) })
   const identity = await loadIdentity(home.identity, { warn: message => logger.component('home').warn(message) })
+  const installation = await openInstallation(home)
 
   // stores
   const storeLog = logger.component('store')
@@ -196,7 +198,15 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
   starting.defer(async () => await projector.close())
 
   // swarms: each goes on from its log
-  const opened = createSwarms({ identity, config, home, content, network: wire, logger: logger.component('swarms') })
+  const opened = createSwarms({
+    identity,
+    config,
+    home,
+    installation,
+    content,
+    network: wire,
+    logger: logger.component('swarms')
+  })
   swarms = opened
   starting.defer(async () => await opened.stop())
   await opened.openKnown()

@@ -17,6 +17,7 @@ export const EXIT = {
   damaged: { code: 8, meaning: 'the home directory is damaged' },
   interrupted: { code: 9, meaning: 'stopped by Ctrl-C or a signal before the work was done' },
   newer: { code: 10, meaning: 'a newer version of coopt wrote the home directory' },
+  twin: { code: 11, meaning: 'another process uses the identity of this node' },
   temporary: { code: 75, meaning: 'the disk is full or a quota is reached: free space and try again' }
 } as const
 
@@ -40,6 +41,7 @@ const BY_ERROR: Readonly<Record<string, ExitName>> = {
   InvalidContentError: 'verification',
   InvalidRecordError: 'verification',
   HomeVersionError: 'newer',
+  IdentityInUseError: 'twin',
   DamagedStoreError: 'damaged',
   AbortError: 'interrupted',
   StoreFullError: 'temporary'

@@ -132,6 +132,7 @@ export async function joinSwarm(
     }
     // a node that was restored from a backup must learn its own later records before it signs under a number again
     await membership.catchUp(FIRST_CONTACT_MS, signal)
+    await membership.untilAlone(signal)
     const maxPartitions = options.maxPartitions ?? Number.POSITIVE_INFINITY
     let partitions = 0
     let complete = false

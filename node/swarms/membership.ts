@@ -16,6 +16,7 @@ import { importMatrix } from '../../src/publish/matrix-file.ts'
 import { createExact, type Exact } from '../compute/exact/exact.ts'
 import type { Content } from '../content/content.ts'
 import type { SwarmPaths } from '../home/home.ts'
+import type { Installation } from '../home/installation.ts'
 import type { Logger } from '../process/logger.ts'
 import { verify } from '../process/verify-signature.ts'
 import { createLeaseTable, type LeaseTable } from '../state/leases.ts'
@@ -27,12 +28,16 @@ import { createFetchTargets } from './exchange/fetch-targets.ts'
 import { createReplicaCounts } from './exchange/replica-counts.ts'
 import type { MembershipNetwork } from './membership-network.ts'
 import { openLog } from './open-log.ts'
+import type { TwinState, TwinWatch } from './twin-watch.ts'
+import { watchForTwin } from './watch-for-twin.ts'
 
 export interface MembershipComponents {
   swarm: Swarm
   self: PeerKey
   sign: Sign
   content: Content
+  /** May this home sign without listening first? */
+  installation: Installation
   /** The swarm's own files in the home, prepared */
   paths: SwarmPaths
   /** Without a network everything that needs no peer still works */
@@ -42,7 +47,10 @@ export interface MembershipComponents {
   signal: AbortSignal
 }
 
-export type MembershipInit = ExchangeInit
+export interface MembershipInit extends ExchangeInit {
+  /** How long to listen for another process with this identity, ms (twin-watch.ts) */
+  listenMs: number
+}
 
 /** What this node knows of the swarm, and the means to compute and to coordinate with it. */
 export interface SwarmKnowledge {
@@ -72,18 +80,25 @@ export interface ReplicaCounting {
   holders(cids: readonly CID[], signal: AbortSignal): Promise<number[]>
 }
 
+/** Nobody else may sign with this identity (twin-watch.ts). */
+export interface Identified {
+  /** Resolves when this node may sign. Throws `IdentityInUseError`, or the signal's reason. */
+  untilAlone(signal?: AbortSignal): Promise<void>
+  twinState(): TwinState
+}
+
 /** Files in which unfinished work is kept. */
 export interface Journals {
   journalPath(name: string): string
   removeJournal(name: string): Promise<void>
 }
 
-export interface Membership extends SwarmKnowledge, Announcer, MemberSync, ReplicaCounting, Journals {
+export interface Membership extends SwarmKnowledge, Announcer, MemberSync, ReplicaCounting, Identified, Journals {
   stop(): Promise<void>
 }
 
 export async function openMembership(components: MembershipComponents, init: MembershipInit): Promise<Membership> {
-  const { swarm, self, sign, content, paths, network, logger } = components
+  const { swarm, self, sign, content, paths, network, installation, logger } = components
   const controller = new AbortController()
   const { signal } = controller
   // what was started is stopped in reverse, also when a later start fails
@@ -113,6 +128,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
     await content.barrier()
   }
   const patient = network !== undefined
+  let watch: TwinWatch | undefined
   const state = createSwarmState(
     {
       swarm,
@@ -120,7 +136,12 @@ export async function openMembership(components: MembershipComponents, init: Mem
       sign,
       verify,
       log,
-      sequence,
+      sequence: {
+        next: async known => {
+          await watch?.untilAlone()
+          return await sequence.next(Math.max(known, set.nextSeq(self))) // own records may have come meanwhile
+        }
+      },
       exact,
       fetchTargets,
       keepReference,
@@ -143,6 +164,17 @@ export async function openMembership(components: MembershipComponents, init: Mem
     starting.defer(async () => await running.stop())
     exchange = running
   }
+  const announcer = createAnnouncer({ swarm: swarm.id, self, sign, gossip: exchange?.gossip })
+  if (exchange !== undefined) {
+    const watching = watchForTwin(
+      exchange,
+      announcer,
+      { swarm: swarm.id, self, state, sequence, installation, logger },
+      init.listenMs
+    )
+    starting.defer(async () => await watching.stop())
+    watch = watching
+  }
   starting.defer(() => controller.abort(new ContentUnavailableError('the node is stopping')))
   state.start()
 
@@ -157,7 +189,9 @@ export async function openMembership(components: MembershipComponents, init: Mem
     state,
     exact,
     leases,
-    ...createAnnouncer({ swarm: swarm.id, self, sign, gossip: exchange?.gossip }),
+    ...announcer,
+    untilAlone: async waiting => await watch?.untilAlone(waiting),
+    twinState: () => watch?.state ?? 'alone',
     ...memberSync(exchange),
     heldByOthers: replicas.heldByAnyone,
     holders: replicas.counts,

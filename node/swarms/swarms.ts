@@ -17,6 +17,7 @@ import type { Config } from '../home/config.ts'
 import type { Content } from '../content/content.ts'
 import { findManifest } from './find-manifest.ts'
 import { listSwarms, prepareSwarm, type Home } from '../home/home.ts'
+import type { Installation } from '../home/installation.ts'
 import { verify } from '../process/verify-signature.ts'
 import { type Identity } from '../home/identity.ts'
 import type { Logger } from '../process/logger.ts'
@@ -42,6 +43,7 @@ export interface SwarmsComponents {
   identity: Identity
   config: Config
   home: Home
+  installation: Installation
   content: Content
   network?: MembershipNetwork | undefined
   logger: Logger
@@ -70,7 +72,15 @@ export interface Swarms {
   stop(): Promise<void>
 }
 
-export function createSwarms({ identity, config, home, content, network, logger }: SwarmsComponents): Swarms {
+export function createSwarms({
+  identity,
+  config,
+  home,
+  installation,
+  content,
+  network,
+  logger
+}: SwarmsComponents): Swarms {
   const opening = new Map<string, Promise<Membership>>()
   const ready = new Map<string, Membership>()
   const discoveries = new Map<string, Discovery>()
@@ -132,11 +142,13 @@ export function createSwarms({ identity, config, home, content, network, logger 
         content,
         paths,
         network,
+        installation,
         logger,
         signal: stopping.signal
       },
       {
         leaseMs: timing.leaseMs,
+        listenMs: timing.listenMs,
         syncMs: timing.syncMs,
         replicateBundleBytes: config.replicateBundleBytes,
         replicate:
