@@ -16,6 +16,7 @@ import type { Members } from './content/transfers.ts'
 import { homeAt, prepareHome, type Home } from './home/home.ts'
 import { verify } from './process/verify-signature.ts'
 import { loadIdentity, type Identity } from './home/identity.ts'
+import { openInstallation } from './home/installation.ts'
 import { InferenceHost } from './compute/inference/host.ts'
 import { createOrtGemm } from './compute/inference/ort-gemm.ts'
 import { migrateHome } from './home/migrate.ts'
@@ -81,6 +82,7 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
   const logger = createLogger()
   await migrateHome(root, { onStep: message => onEvent({ type: 'log', level: 'info', message }) })
   const identity = await loadIdentity(home.identity, { warn: message => logger.component('home').warn(message) })
+  const installation = await openInstallation(home)
 
   // stores
   const storeLog = logger.component('store')
@@ -207,6 +209,7 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
     identity,
     config,
     home,
+    installation,
     content,
     gemm,
     network: wire,

@@ -84,6 +84,11 @@ export class HomeLockedError extends CoOptError {
   static override readonly name = 'HomeLockedError'
 }
 
+/** Another process signs with the identity of this node; this one has published nothing since it noticed. */
+export class IdentityInUseError extends CoOptError {
+  static override readonly name = 'IdentityInUseError'
+}
+
 /** A newer version of CoOpt wrote the home directory; this one changed nothing in it. */
 export class HomeVersionError extends CoOptError {
   static override readonly name = 'HomeVersionError'

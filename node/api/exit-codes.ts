@@ -18,6 +18,7 @@ export const EXIT = {
   interrupted: { code: 9, meaning: 'stopped by Ctrl-C or a signal before the work was done' },
   newer: { code: 10, meaning: 'a newer version of coopt wrote the home directory' },
   unconfirmed: { code: 11, meaning: 'join --once: done, but other members did not confirm all of its work in time' },
+  twin: { code: 12, meaning: 'another process uses the identity of this node' },
   temporary: { code: 75, meaning: 'the disk is full or a quota is reached: free space and try again' }
 } as const
 
@@ -41,6 +42,7 @@ const BY_ERROR: Readonly<Record<string, ExitName>> = {
   InvalidContentError: 'verification',
   InvalidRecordError: 'verification',
   HomeVersionError: 'newer',
+  IdentityInUseError: 'twin',
   DamagedStoreError: 'damaged',
   AbortError: 'interrupted',
   StoreFullError: 'temporary'

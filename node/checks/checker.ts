@@ -28,6 +28,8 @@ export interface CheckerComponents extends Omit<CheckWorkComponents, 'manifest' 
   /** Which of these files does at least one connected member hold completely? */
   heldByOthers(cids: readonly CID[], signal: AbortSignal): Promise<boolean[]>
   announce(record: SignedRecord): Promise<void>
+  /** Resolves once this node may sign (swarms/twin-watch.ts). Throws the signal's reason. */
+  untilAlone(signal: AbortSignal): Promise<void>
   logger: Logger
 }
 
@@ -143,6 +145,7 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
       })
     // the same word again says nothing new
     if (opinion === undefined && lastWord(work) === shard) return
+    await components.untilAlone(ending)
     await publish(work, found)
     count('checks_made')
   }

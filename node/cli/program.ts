@@ -5,11 +5,13 @@ import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOf, type ExitName } from '../api/exit-codes.ts'
 import { VERSION } from '../api/version.ts'
 import { backupCommand, restoreCommand } from './commands/backup.ts'
+import { completionsCommand } from './commands/completions.ts'
 import { configCommand } from './commands/config.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { downCommand } from './commands/down.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
 import { exportCommand } from './commands/export.ts'
+import { helpCommand } from './commands/help.ts'
 import { importCommand } from './commands/import.ts'
 import { gcCommand } from './commands/gc.ts'
 import { initCommand } from './commands/init.ts'
@@ -84,6 +86,8 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     backupCommand,
     restoreCommand,
     simulateCommand,
+    completionsCommand,
+    helpCommand,
     versionCommand
   ].map(create => create(invoke))
   const program = new Command('coopt')
@@ -91,7 +95,7 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     .version(VERSION, '-V, --version')
     .option('--home <dir>', 'home directory (default: $COOPT_HOME, else coopt in the XDG data directory)')
     .option('--json', 'machine-readable output on stdout')
-    .helpCommand(true)
+    .helpCommand(false) // ours also knows topics
   for (const command of commands) program.addCommand(command)
   const all = [program, ...commands, ...commands.flatMap(command => command.commands)]
   for (const command of all) {

@@ -124,6 +124,15 @@ const timingSchema = z.strictObject({
     .describe(
       'How long `join --once` stays with a complete dataset, in all, while other peers compute the scores of their priors or improve what clearly weaker priors did.'
     ),
+  listenMs: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .default(30_000)
+    .describe(
+      'How long a home that was restored or copied listens for another process with its identity before it publishes: longer than the pause between two renewals of a lease. 0: never, for a home that is certainly the only one.'
+    ),
   catchUpMs: milliseconds.default(10_000).describe('How long `merge` waits for the records of other members.')
 })
 

@@ -75,6 +75,7 @@ export interface SwarmOverview {
     readonly score: number
     readonly result: number
     readonly alignment: number
+    readonly check: number
     readonly bytes: number
   }
   readonly scores: { readonly judged: number; readonly unjudged: number }

@@ -35,7 +35,7 @@ export async function swarmOverview(
   const unjudged = state.unjudged()
   const [first, second] = view.election.ranking.filter(({ electable }) => electable)
   const progress = pace.observe(swarm.id.toString(), rowsWithTargets(manifest, view), manifest.samples)
-  const records = (type: 'score' | 'result' | 'alignment'): number => state.set.byType(type).length
+  const records = (type: 'score' | 'result' | 'alignment' | 'check'): number => state.set.byType(type).length
   const checks = checksReport({ set: state.set, swarm }, view, new Set([peer, ...members().map(String)]))
   const isPublisher = peerIdOf(manifest.publisher) === peer
   return {
@@ -63,6 +63,7 @@ export async function swarmOverview(
       score: records('score'),
       result: records('result'),
       alignment: records('alignment'),
+      check: records('check'),
       bytes: state.set.bytes
     },
     scores: { judged: counted.length - unjudged, unjudged },

@@ -152,6 +152,7 @@ export async function joinSwarm(
     }
     // a node that was restored from a backup must learn its own later records before it signs under a number again
     await membership.catchUp(FIRST_CONTACT_MS, signal)
+    await membership.untilAlone(signal)
     const onScored = (own: SignedRecord<Score>): void => {
       score = own
       judging ??= membership.judgeWith({ score: own, computer })

@@ -8,7 +8,13 @@
  * publish-step `publish` (a result) -> `nextTask` again -> align-step `align` -> publish-step `publish` (an alignment).
  */
 import type { Election } from '../../src/align/candidate.ts'
-import { CoOptError, PriorRefusedError, AlignmentRefusedError, StoreFullError } from '../../src/errors.ts'
+import {
+  AlignmentRefusedError,
+  CoOptError,
+  IdentityInUseError,
+  PriorRefusedError,
+  StoreFullError
+} from '../../src/errors.ts'
 import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { LeaseTable } from '../state/leases.ts'
@@ -178,8 +184,9 @@ export async function participate(
         await run(task, own)
       } catch (error) {
         if (stopping.aborted) break
-        // the own disk and the own prior end the work; nothing that content of others brings may
-        if (!(error instanceof CoOptError) || error instanceof StoreFullError) throw error
+        // the own disk, identity and prior end the work; nothing that content of others brings may
+        if (!(error instanceof CoOptError) || error instanceof StoreFullError || error instanceof IdentityInUseError)
+          throw error
         if (task.do === 'align' && task.own) throw error
         const what = task.do === 'align' ? task.work.result.key : `${task.partition}`
         retries.failed(what)

@@ -16,6 +16,7 @@ export const COUNTERS = {
   blocks_fetched: 'Blocks received from other peers',
   block_bytes_fetched: 'Bytes of blocks received from other peers',
   block_fetch_failures: 'Blocks that no peer sent in time',
+  identity_conflicts: 'Signs of another process that uses the identity of this node',
   store_faults: 'Blocks in the store that were damaged or could not be read',
   unhandled_errors: 'Errors that nobody handled, each of them a bug'
 } as const

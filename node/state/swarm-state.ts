@@ -50,7 +50,7 @@ export interface SwarmStateComponents {
   sign: Sign
   verify: Verify
   log: Pick<RecordLog, 'append'>
-  sequence: Sequence
+  sequence: Pick<Sequence, 'next'>
   exact: Pick<Exact, 'assess' | 'elect' | 'forget' | 'quality'>
   /** S_Y of a score, from the store or from peers; throws `ContentUnavailableError` or `InvalidContentError`. */
   fetchTargets(score: SignedRecord<Score>, options: { signal: AbortSignal }): Promise<Matrix32>

@@ -9,6 +9,8 @@ import { readJson, writeJsonAtomic } from './atomic-file.ts'
 import { nodeFileSystem, type FileSystem } from './file-system.ts'
 
 export interface Sequence {
+  /** No number from this one on was ever issued here. */
+  readonly unused: number
   /**
    * A number not used before and not below `known`, one more than the highest own number among the records (a home restored from
    * a backup, or a lost file). Rejects with `StoreFullError` or an error naming the path; then no number was issued.
@@ -32,6 +34,9 @@ export async function openSequence(path: string, { fs = nodeFileSystem }: { fs?:
   }
 
   return {
+    get unused() {
+      return unused
+    },
     next: known => {
       const mine = last.then(() => take(known))
       last = mine.catch(() => undefined) // its caller gets the error; the next call retries

@@ -18,6 +18,7 @@ import { createChecker, type Checker } from '../checks/checker.ts'
 import { createExact, type Exact } from '../compute/exact/exact.ts'
 import type { Content } from '../content/content.ts'
 import type { SwarmPaths } from '../home/home.ts'
+import type { Installation } from '../home/installation.ts'
 import type { Logger } from '../process/logger.ts'
 import { verify } from '../process/verify-signature.ts'
 import { createIntentTable, type IntentTable } from '../state/intents.ts'
@@ -30,12 +31,16 @@ import { createFetchTargets } from './exchange/fetch-targets.ts'
 import { createReplicaCounts } from './exchange/replica-counts.ts'
 import type { MembershipNetwork } from './membership-network.ts'
 import { openLog } from './open-log.ts'
+import type { TwinState, TwinWatch } from './twin-watch.ts'
+import { watchForTwin } from './watch-for-twin.ts'
 
 export interface MembershipComponents {
   swarm: Swarm
   self: PeerKey
   sign: Sign
   content: Content
+  /** May this home sign without listening first? */
+  installation: Installation
   /** The swarm's own files in the home, prepared */
   paths: SwarmPaths
   /** Kernels for products that need not be exact */
@@ -47,7 +52,10 @@ export interface MembershipComponents {
   signal: AbortSignal
 }
 
-export type MembershipInit = ExchangeInit
+export interface MembershipInit extends ExchangeInit {
+  /** How long to listen for another process with this identity, ms (twin-watch.ts) */
+  listenMs: number
+}
 
 /** What this node knows of the swarm, and the means to compute and to coordinate with it. */
 export interface SwarmKnowledge {
@@ -78,6 +86,13 @@ export interface ReplicaCounting {
   holders(cids: readonly CID[], signal: AbortSignal): Promise<number[]>
 }
 
+/** Nobody else may sign with this identity (twin-watch.ts). */
+export interface Identified {
+  /** Resolves when this node may sign. Throws `IdentityInUseError`, or the signal's reason. */
+  untilAlone(signal?: AbortSignal): Promise<void>
+  twinState(): TwinState
+}
+
 /** Files in which unfinished work is kept. */
 export interface Journals {
   journalPath(name: string): string
@@ -87,12 +102,13 @@ export interface Journals {
 /** Looking at the work of others; nobody does without a network, or where the manifest asks for no checks. */
 export type Checking = Pick<Checker, 'judgeWith'>
 
-export interface Membership extends SwarmKnowledge, Announcer, MemberSync, ReplicaCounting, Journals, Checking {
+export interface Membership
+  extends SwarmKnowledge, Announcer, MemberSync, ReplicaCounting, Identified, Journals, Checking {
   stop(): Promise<void>
 }
 
 export async function openMembership(components: MembershipComponents, init: MembershipInit): Promise<Membership> {
-  const { swarm, self, sign, content, paths, network, logger } = components
+  const { swarm, self, sign, content, paths, network, installation, logger } = components
   const controller = new AbortController()
   const { signal } = controller
   // what was started is stopped in reverse, also when a later start fails
@@ -122,6 +138,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
     await content.barrier()
   }
   const patient = network !== undefined
+  let watch: TwinWatch | undefined
   const state = createSwarmState(
     {
       swarm,
@@ -129,7 +146,12 @@ export async function openMembership(components: MembershipComponents, init: Mem
       sign,
       verify,
       log,
-      sequence,
+      sequence: {
+        next: async known => {
+          await watch?.untilAlone()
+          return await sequence.next(Math.max(known, set.nextSeq(self))) // own records may have come meanwhile
+        }
+      },
       exact,
       fetchTargets,
       keepReference,
@@ -153,6 +175,17 @@ export async function openMembership(components: MembershipComponents, init: Mem
     starting.defer(async () => await running.stop())
     exchange = running
   }
+  const announcer = createAnnouncer({ swarm: swarm.id, self, sign, gossip: exchange?.gossip })
+  if (exchange !== undefined) {
+    const watching = watchForTwin(
+      exchange,
+      announcer,
+      { swarm: swarm.id, self, state, sequence, installation, logger },
+      init.listenMs
+    )
+    starting.defer(async () => await watching.stop())
+    watch = watching
+  }
   starting.defer(() => controller.abort(new ContentUnavailableError('the node is stopping')))
   state.start()
 
@@ -161,7 +194,6 @@ export async function openMembership(components: MembershipComponents, init: Mem
     ask: async (peer, cids, options) => (await network?.sync.holds(peer, swarm.id, cids, options)) ?? [],
     logger
   })
-  const announcer = createAnnouncer({ swarm: swarm.id, self, sign, gossip: exchange?.gossip })
   let checker: Checker | undefined
   if (network !== undefined && swarm.manifest.acceptance !== undefined) {
     const running = createChecker(
@@ -174,6 +206,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
         members: () => members().flatMap(peer => keyOf(peer) ?? []),
         heldByOthers: replicas.heldByAnyone,
         announce: announcer.announce,
+        untilAlone: async waiting => await watch?.untilAlone(waiting),
         logger: logger.component('checks')
       },
       { overdueMs: init.leaseMs }
@@ -190,6 +223,8 @@ export async function openMembership(components: MembershipComponents, init: Mem
     leases,
     intents,
     ...announcer,
+    untilAlone: async waiting => await watch?.untilAlone(waiting),
+    twinState: () => watch?.state ?? 'alone',
     judgeWith: judge => checker?.judgeWith(judge) ?? NOBODY,
     ...memberSync(exchange),
     heldByOthers: replicas.heldByAnyone,

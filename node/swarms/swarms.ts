@@ -18,6 +18,7 @@ import type { Config } from '../home/config.ts'
 import type { Content } from '../content/content.ts'
 import { findManifest } from './find-manifest.ts'
 import { listSwarms, prepareSwarm, type Home } from '../home/home.ts'
+import type { Installation } from '../home/installation.ts'
 import { verify } from '../process/verify-signature.ts'
 import { type Identity } from '../home/identity.ts'
 import type { Logger } from '../process/logger.ts'
@@ -44,6 +45,7 @@ export interface SwarmsComponents {
   identity: Identity
   config: Config
   home: Home
+  installation: Installation
   content: Content
   gemm: Gemm
   network?: MembershipNetwork | undefined
@@ -75,7 +77,16 @@ export interface Swarms {
   stop(): Promise<void>
 }
 
-export function createSwarms({ identity, config, home, content, gemm, network, logger }: SwarmsComponents): Swarms {
+export function createSwarms({
+  identity,
+  config,
+  home,
+  installation,
+  content,
+  gemm,
+  network,
+  logger
+}: SwarmsComponents): Swarms {
   const opening = new Map<string, Promise<Membership>>()
   const ready = new Map<string, Membership>()
   const discoveries = new Map<string, Discovery>()
@@ -143,11 +154,13 @@ export function createSwarms({ identity, config, home, content, gemm, network, l
         gemm,
         paths,
         network,
+        installation,
         logger,
         signal: stopping.signal
       },
       {
         leaseMs: timing.leaseMs,
+        listenMs: timing.listenMs,
         syncMs: timing.syncMs,
         replicateBundleBytes: config.replicateBundleBytes,
         replicate:

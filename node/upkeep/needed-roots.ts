@@ -30,12 +30,17 @@ export function* neededRoots({ swarm, state }: SwarmNeeds, self: PeerKey): Gener
   // with the targets that checks compared, anybody can compute their verdicts again
   for (const { body } of set.byType('check')) if (body.opinion !== undefined) yield body.opinion.targets
   const isJudged = countedScores(set).every(({ body }) => evidence.assessments.has(assessmentKey(body)))
+  // what this node has vouched for it must be able to show: raw targets stay anyway
+  const vouched = new Set(
+    set.byType('check').flatMap(({ body }) => (equalBytes(body.author, self) ? [body.alignment.toString()] : []))
+  )
   const reference = view.election.reference?.cid
   if (reference !== undefined) yield reference // a computed one is in no score
   for (const { body, key } of set.byType('alignment')) {
     const isChosen = view.chosen.get(body.partition)?.alignment.key === key
     const isPast = reference !== undefined && !body.reference.equals(reference)
     // own shards stay whatever the reference: should it win again, the record counts again, and nobody else may have the shard
-    if (isChosen || !isJudged || !isPast || equalBytes(body.author, self)) yield body.shard
+    const isOurs = equalBytes(body.author, self) || vouched.has(key)
+    if (isChosen || !isJudged || !isPast || isOurs) yield body.shard
   }
 }

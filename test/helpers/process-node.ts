@@ -21,7 +21,15 @@ import { resultOf, startCoOpt, type Ended } from '../../scripts/coopt-process.ts
 /** Everything that a node waits for, short; loopback only. */
 const TEST_CONFIG = {
   network: { mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'] },
-  timing: { leaseMs: 3000, settleMs: 500, syncMs: 1000, discoveryMs: 2000, catchUpMs: 5000, handoffMs: 20_000 },
+  timing: {
+    leaseMs: 3000,
+    settleMs: 500,
+    syncMs: 1000,
+    discoveryMs: 2000,
+    listenMs: 2000,
+    catchUpMs: 5000,
+    handoffMs: 20_000
+  },
   batchSize: 16
 } satisfies ConfigFile
 

@@ -30,7 +30,7 @@ export const PARTITIONS = 4
 
 const CONFIG = {
   network: { mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'] },
-  timing: { leaseMs: 3000, settleMs: 500, syncMs: 1000, discoveryMs: 2000, handoffMs: 5000 },
+  timing: { leaseMs: 3000, settleMs: 500, syncMs: 1000, discoveryMs: 2000, listenMs: 2000, handoffMs: 5000 },
   inference: {}
 } satisfies ConfigFile
 

@@ -18,7 +18,7 @@ const swarm: SwarmOverview = {
   coverage: 0,
   complete: false,
   election: { policy: 'corroboration', isLowerBetter: false, margin: 0.02, minZ: 5, minLooZ: 4, candidates: [] },
-  records: { score: 0, result: 0, alignment: 0, bytes: 0 },
+  records: { score: 0, result: 0, alignment: 0, check: 0, bytes: 0 },
   scores: { judged: 0, unjudged: 0 },
   members: 1,
   leases: { own: 0, others: 0 },

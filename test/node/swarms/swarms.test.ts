@@ -7,6 +7,7 @@ import type { Content } from '../../../node/content/content.ts'
 import { DEFAULT_CONFIG } from '../../../node/home/config.ts'
 import { homeAt, listSwarms, prepareHome, type Home } from '../../../node/home/home.ts'
 import type { Identity } from '../../../node/home/identity.ts'
+import type { Installation } from '../../../node/home/installation.ts'
 import { silentLogger } from '../../../node/process/logger.ts'
 import { createSwarms, type Swarms } from '../../../node/swarms/swarms.ts'
 import { plainGemm } from '../../../src/gemm.ts'
@@ -24,6 +25,8 @@ const FEATURES = matrix(
   8,
   Float32Array.from({ length: 16 * 8 }, (_, i) => Math.sin(i))
 )
+
+const ORIGINAL: Installation = { origin: 'made', isAssured: () => true, assure: async () => {} }
 
 let home: Home
 let content: Content
@@ -46,7 +49,15 @@ beforeEach(async () => {
 function swarmsOf(): Swarms {
   const complain = (message: string, fields?: object): void => void complaints.push({ message, fields })
   const logger = { ...silentLogger, error: complain, warn: complain }
-  const swarms = createSwarms({ identity, config: DEFAULT_CONFIG, home, content, gemm: plainGemm, logger })
+  const swarms = createSwarms({
+    identity,
+    config: DEFAULT_CONFIG,
+    home,
+    installation: ORIGINAL,
+    content,
+    gemm: plainGemm,
+    logger
+  })
   onTestFinished(async () => await swarms.stop())
   return swarms
 }

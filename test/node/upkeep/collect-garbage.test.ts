@@ -11,7 +11,7 @@ import { neededRoots } from '../../../node/upkeep/needed-roots.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
 import { importBytes } from '../../../src/distribute/unixfs-import.ts'
 import { finishedRound, type FinishedRound } from '../../helpers/finished-round.ts'
-import { makeAlignment, testCid, testPeer } from '../../helpers/swarm-factory.ts'
+import { makeAlignment, makeCheck, testCid, testPeer } from '../../helpers/swarm-factory.ts'
 
 let store: DurableBlockstore
 let content: Content
@@ -93,6 +93,19 @@ test('frees a shard aligned to a superseded reference, unless it is our own or s
   await gc({ memberships: () => [swarm] })
   expect(await content.holds(past)).toBe(true)
 
+  await gc()
+  expect(await content.holds(past)).toBe(false)
+})
+
+test('keeps the shard that this node has vouched for, whatever the reference', async () => {
+  const [result] = round.results
+  if (result === undefined) throw new Error('there is no result')
+  const past = await litter(6)
+  const [author, checker] = [testPeer('another author'), testPeer('who checked')]
+  const alignment = await makeAlignment(round.swarm, author, 0, result, testCid('a past reference'), { shard: past })
+  round.set.insert(alignment)
+  round.set.insert(await makeCheck(round.swarm, checker, 0, alignment, undefined))
+  expect(await gc({ self: checker.key })).toMatchObject({ blocks: 0 })
   await gc()
   expect(await content.holds(past)).toBe(false)
 })
