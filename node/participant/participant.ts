@@ -105,9 +105,7 @@ export async function participate(
     if (!assessment.admissible) return undefined
     const view = state.view()
     const mayTake = (partition: number): boolean =>
-      published < init.maxPartitions &&
-      !hasResultBy(state.set, own, partition) &&
-      !retries.isWaiting(`${partition}`)
+      published < init.maxPartitions && !hasResultBy(state.set, own, partition) && !retries.isWaiting(`${partition}`)
     const isComing = takeovers(view, manifest, own, init.once).some(
       p => mayTake(p) || view.pending.get(p)?.some(({ score }) => score.key === own.key) === true
     )

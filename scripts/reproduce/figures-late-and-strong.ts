@@ -32,7 +32,10 @@ export const lateAndStrong: Figure = {
       rows: [...leavers.map(one => ({ ...one, before: rows[one.name] })), before, after],
       verdicts: [
         verdict('no row is of the prior that is clearly weaker, though it is the fastest', weak?.rows === 0),
-        verdict('each leaves with the CID of later merges', leavers.every(one => one.leftWith === mergedCid)),
+        verdict(
+          'each leaves with the CID of later merges',
+          leavers.every(one => one.leftWith === mergedCid)
+        ),
         falling('students: now > before', [after, before], students.length)
       ],
       notes: [

@@ -90,8 +90,24 @@ function results(accuracy: (run: StudentRun, seed: number) => number, attacker?:
       mergedCid: 'bafyone',
       reference: 'lite0',
       leavers: [
-        { name: 'lite0', uniformValue: -3, partitions: 6, rows: 700, seconds: 60, leftWith: 'bafyone', later: 'bafyone' },
-        { name: 'resnet20', uniformValue: -1, partitions: 6, rows: 0, seconds: 60, leftWith: 'bafyone', later: 'bafyone' }
+        {
+          name: 'lite0',
+          uniformValue: -3,
+          partitions: 6,
+          rows: 700,
+          seconds: 60,
+          leftWith: 'bafyone',
+          later: 'bafyone'
+        },
+        {
+          name: 'resnet20',
+          uniformValue: -1,
+          partitions: 6,
+          rows: 0,
+          seconds: 60,
+          leftWith: 'bafyone',
+          later: 'bafyone'
+        }
       ],
       students: [60, 61, 62]
     }),
