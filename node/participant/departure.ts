@@ -55,6 +55,8 @@ export function createDeparture(
 
   const announce = (task: Intent['task'], released: boolean): void => {
     last = last.then(async () => {
+      // taken back, or another one, while this one was waiting for its turn
+      if (!released && intended !== task) return
       let heard = 0
       try {
         heard = await announceIntent({ task, released })
@@ -62,6 +64,7 @@ export function createDeparture(
         logger.debug('an intent was not announced', { reason: String(error) })
       }
       if (intended !== task || released) return
+      clearTimeout(timer)
       timer = setTimeout(() => announce(task, false), heard === 0 ? Math.min(ALONE_MS, renewMs) : renewMs)
       timer.unref()
     })

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
 import { MAX_LIVE_INTENTS } from '../../../protocols/constants.ts'
 import { createIntentTable, type IntentTable } from '../../../node/state/intents.ts'
-import { testCid } from '../../helpers/swarm-factory.ts'
-import { testPeer, type TestPeer } from '../../helpers/swarm-factory.ts'
+import { testCid, testPeer, type TestPeer } from '../../helpers/swarm-factory.ts'
 import type { Intent } from '../../../src/publish/intent.ts'
 
 const TTL = 60_000
