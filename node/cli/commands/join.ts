@@ -49,8 +49,10 @@ export function joinCommand(invoke: Invoke): Command {
         ])
         printResult(invocation, report, text)
         // without --once, Ctrl-C is the way to end it
-        if (options.once && !report.complete)
-          invocation.outcome(report.mergedCid === undefined ? 'interrupted' : 'unconfirmed')
+        if (!options.once || report.complete) return
+        if (invocation.signal.aborted || report.mergedCid === undefined) invocation.outcome('interrupted')
+        // what is left to confirm is work of others
+        else if (report.unconfirmed !== undefined) invocation.outcome('unconfirmed')
       })
     })
 }

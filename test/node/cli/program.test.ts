@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CoOptApi } from '../../../node/api/api.ts'
+import type { JoinReport } from '../../../node/api/reports.ts'
 import type { Backend } from '../../../node/cli/backend.ts'
 import type { CliContext } from '../../../node/cli/context.ts'
 import { runProgram } from '../../../node/cli/program.ts'
@@ -314,6 +315,19 @@ describe('coopt', () => {
       )
       expect(code).toBe(expected)
       expect(api.closed).toBe(1)
+    }
+  })
+
+  it('exits with 11 after join --once whose own work nobody confirmed, and with 0 if it is work of others', async () => {
+    for (const [own, expected] of [
+      [[3], 11],
+      [[], 0]
+    ] as const) {
+      const unconfirmed = own.length === 0 ? {} : { unconfirmed: [...own] }
+      const join = async (): Promise<JoinReport> => ({ ...joinReport, complete: false, ...unconfirmed })
+      const { code, out } = await run(['join', INVITE, '--prior', 'p', '--once'], { join })
+      expect(code).toBe(expected)
+      expect(out.includes('keep it available with "coopt up"')).toBe(expected === 11)
     }
   })
 
