@@ -9,7 +9,7 @@ import { decodeGossip } from '../../protocols/gossip/messages.ts'
 import { encodeMessage } from '../../protocols/message.ts'
 import { referenceHeaderSchema, referenceRequestSchema } from '../../protocols/reference/messages.ts'
 import { encodeBitmap, heldReplySchema, requestSchema } from '../../protocols/sync/messages.ts'
-import { decodeCbor, pbCid, rawCid } from '../../src/codec.ts'
+import { cborCid, decodeCbor, pbCid, rawCid } from '../../src/codec.ts'
 import { decodeEnvelope } from '../../src/envelope.ts'
 import { openLease } from '../../src/publish/lease.ts'
 import { openRecord, sealRecord } from '../../src/publish/record.ts'
@@ -44,7 +44,7 @@ function dagJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, dagJson(v)]))
 }
 
-test('gossip.md shows a lease, a score with a bundle and an intent as they are sent', async () => {
+test('gossip.md shows a lease, a score with a bundle, an intent and a check as they are sent', async () => {
   const { hex, json } = page('gossip/gossip.md')
   const lease = await testLease(swarm, testKey(1))
   const data = Uint8Array.of(2, ...lease)
@@ -71,14 +71,39 @@ test('gossip.md shows a lease, a score with a bundle and an intent as they are s
     },
     author.sign
   )
-  const sent = Uint8Array.of(1, ...score.bytes)
-  const opened = openRecord(decodeGossip(sent).bytes, swarm, verify)
-  expect(opened.body).toEqual(score.body)
+  const check = await sealRecord(
+    {
+      v: 1,
+      type: 'check',
+      swarm: swarm.id,
+      author: author.key,
+      seq: 1,
+      partition: 0,
+      alignment: cborCid(Uint8Array.of(4)),
+      result: cborCid(Uint8Array.of(5)),
+      shard: 'sound',
+      opinion: {
+        by: 'prior',
+        score: score.id,
+        seed: new Uint8Array(32).fill(6),
+        rows: 8,
+        targets: rawCid(Uint8Array.of(7)),
+        z: 9.5,
+        expected: 10.25,
+        verdict: 'plausible'
+      }
+    },
+    author.sign
+  )
   const intent = Uint8Array.of(3, ...(await testIntent(swarm, author)))
   expect(decodeGossip(intent).kind).toBe('intent')
-  expect(hex).toEqual([data, sent, intent].map(message => Buffer.from(message).toString('hex')))
+  const sent = [score, check].map(({ bytes: record }) => Uint8Array.of(1, ...record))
+  const opened = sent.map(message => openRecord(decodeGossip(message).bytes, swarm, verify).body)
+  expect(opened).toEqual([score.body, check.body])
+  const [first, second] = sent
+  expect(hex).toEqual([data, first, intent, second].map(message => Buffer.from(message ?? []).toString('hex')))
   const payload = (envelope: Uint8Array): unknown => dagJson(decodeCbor(decodeEnvelope(envelope, 4096).payload, 4096))
-  expect(json).toEqual([bytes, score.bytes, intent.subarray(1)].map(payload))
+  expect(json).toEqual([bytes, score.bytes, intent.subarray(1), check.bytes].map(payload))
 })
 
 test('sync.md shows a question and its answer as they are sent', () => {
