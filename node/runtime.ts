@@ -196,7 +196,16 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
   starting.defer(async () => await projector.close())
 
   // swarms: each goes on from its log
-  const opened = createSwarms({ identity, config, home, content, network: wire, logger: logger.component('swarms') })
+  const gemm = createOrtGemm(host)
+  const opened = createSwarms({
+    identity,
+    config,
+    home,
+    content,
+    gemm,
+    network: wire,
+    logger: logger.component('swarms')
+  })
   swarms = opened
   starting.defer(async () => await opened.stop())
   await opened.openKnown()
@@ -212,7 +221,7 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
     swarms: opened,
     network,
     host,
-    gemm: createOrtGemm(host),
+    gemm,
     projector,
     logger,
     metrics,

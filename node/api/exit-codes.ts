@@ -17,6 +17,7 @@ export const EXIT = {
   damaged: { code: 8, meaning: 'the home directory is damaged' },
   interrupted: { code: 9, meaning: 'stopped by Ctrl-C or a signal before the work was done' },
   newer: { code: 10, meaning: 'a newer version of coopt wrote the home directory' },
+  unconfirmed: { code: 11, meaning: 'join --once: done, but other members did not confirm all of the work in time' },
   temporary: { code: 75, meaning: 'the disk is full or a quota is reached: free space and try again' }
 } as const
 

@@ -29,6 +29,8 @@ export const publishOptionsSchema = z.strictObject({
   centred: z.boolean().optional(),
   /** Peer ids that may add records; any by default */
   allow: z.array(text).max(4096).optional(),
+  /** Members other than its author that must confirm work; 0: the records of its author are enough. 1 by default */
+  quorum: count.max(MAX_QUORUM).optional(),
   /** Further sources, read after the first as if they were one */
   more: z.array(text).max(4096).optional(),
   /** Drop images whose bytes occurred before; they are kept by default */

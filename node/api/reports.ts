@@ -33,6 +33,8 @@ export const publishReportSchema = z.object({
   /** Why the shared set has so many rows; left out where the publisher said how many */
   sharedReason: z.string().optional(),
   dimension: count,
+  /** What confirms work, as a sentence */
+  confirmedBy: z.string(),
   /** Of all partitions and the shared set */
   bytes: count
 })
@@ -78,7 +80,9 @@ export const joinReportSchema = z.object({
   complete: z.boolean(),
   /** Left out where the manifest asks for no checks */
   checks: checksReportSchema.optional(),
-  /** Only when complete */
+  /** Own work that the dataset has and nobody confirmed; left out where there is none */
+  unconfirmed: z.array(count).optional(),
+  /** Once every partition has work; it is that of a complete dataset only with `complete` */
   mergedCid: z.string().optional()
 })
 

@@ -27,6 +27,10 @@ export interface CheckSituation {
   readonly score?: SignedRecord<Score> | undefined
   /** Has this work waited so long for the word of others that everybody may give theirs? */
   isOverdue(work: Choice): boolean
+  /** May this node, which could not get the shard or the raw targets of this work, ask for them again? */
+  mayAskAgain(work: Choice): boolean
+  /** Is it known that the own prior has no opinion on this work? */
+  isBeyond(work: Choice): boolean
   /** A number in [0, 1) for this result that no author can know */
   chance(result: string): number
 }
@@ -50,13 +54,19 @@ export function dueChecks(s: CheckSituation): DueCheck[] {
     const voice = confirmation.voiceOn(self, work.result)
     if (voice === undefined || peerIdOf(work.alignment.body.author) === me) return undefined
     const onShard = said.shards.get(work.alignment.key)
+    const own = onShard?.get(me)?.shard
+    const isSilent = own === undefined || (own === 'lost' && s.mayAskAgain(work))
     const onResult = said.opinions.get(work.result.key)
     const isRefuted = work.standing?.state === 'refuted'
-    const mayOpine = voice === 'opinion' && s.score !== undefined && onResult?.has(me) !== true
+    const mayOpine =
+      voice === 'opinion' &&
+      s.score !== undefined &&
+      (isSilent || own === 'sound') &&
+      onResult?.has(me) !== true &&
+      !s.isBeyond(work)
     const lacks = lacking(work, acceptance.quorum, confirmation, s.chance)
     if (isRefuted) {
-      const isNew = onShard?.has(me) !== true
-      return isNew || mayOpine ? { work, opinion: mayOpine } : undefined
+      return isSilent || mayOpine ? { work, opinion: mayOpine } : undefined
     }
     const isEverybodys = s.isOverdue(work)
     const others = members.filter(key => confirmation.voiceOn(key, work.result) !== undefined)
@@ -70,7 +80,7 @@ export function dueChecks(s: CheckSituation): DueCheck[] {
       })
       return before.length < votes
     }
-    const isHolder = onShard?.has(me) !== true && isMine(lacks.holders, (_, peer) => onShard?.has(peer) !== true)
+    const isHolder = isSilent && isMine(lacks.holders, (_, peer) => onShard?.has(peer) !== true)
     const opinion =
       mayOpine &&
       isMine(
@@ -92,17 +102,12 @@ export function dueChecks(s: CheckSituation): DueCheck[] {
   return [...due(view.contenders.values()), ...due(view.refuted.values())]
 }
 
-/** Work that its own look at it tells this node to do again: it cannot get it, or finds it wrong. */
-export function isDoubted({ self, set }: Pick<CheckSituation, 'self' | 'set'>, work: Choice): boolean {
+/** Does its own last look at it tell this node to do the work again: it cannot get it, or finds it wrong? */
+export function isDoubted({ self, set }: Pick<CheckSituation, 'self' | 'set'>, { alignment, result }: Choice): boolean {
   const me = peerIdOf(self)
-  let shard: Check | undefined
-  let opinion: Check | undefined
-  for (const { body } of set.byType('check')) {
-    if (peerIdOf(body.author) !== me) continue
-    if (body.alignment.equals(work.alignment.id) && body.seq > (shard?.seq ?? -1)) shard = body
-    if (body.opinion !== undefined && body.result.equals(work.result.id) && body.seq > (opinion?.seq ?? -1))
-      opinion = body
-  }
+  const own = set.byType('check').filter(({ body }) => body.result.equals(result.id) && peerIdOf(body.author) === me)
+  const shard = latest(own.filter(({ body }) => body.alignment.equals(alignment.id)))
+  const opinion = latest(own.filter(({ body }) => body.opinion !== undefined))
   return (shard !== undefined && shard.shard !== 'sound') || opinion?.opinion?.verdict === 'implausible'
 }
 
@@ -126,23 +131,27 @@ function lacking(
   }
 }
 
-/** Peers that gave their word on a shard, by alignment, and those that gave an opinion, by result. */
+/** By alignment, each peer's last word on the shard; by result, each peer's last opinion. */
 function wordsOf(set: Pick<RecordSet, 'byType'>): {
-  shards: ReadonlyMap<string, ReadonlySet<string>>
-  opinions: ReadonlyMap<string, ReadonlySet<string>>
+  shards: ReadonlyMap<string, ReadonlyMap<string, Check>>
+  opinions: ReadonlyMap<string, ReadonlyMap<string, Check>>
 } {
-  const shards = new Map<string, Set<string>>()
-  const opinions = new Map<string, Set<string>>()
+  const shards = new Map<string, Map<string, Check>>()
+  const opinions = new Map<string, Map<string, Check>>()
   for (const { body } of set.byType('check')) {
     const peer = peerIdOf(body.author)
-    add(shards, body.alignment.toString(), peer)
-    if (body.opinion !== undefined) add(opinions, body.result.toString(), peer)
+    keepLater(shards, body.alignment.toString(), peer, body)
+    if (body.opinion !== undefined) keepLater(opinions, body.result.toString(), peer, body)
   }
   return { shards, opinions }
 }
 
-function add(to: Map<string, Set<string>>, key: string, peer: string): void {
-  const peers = to.get(key)
-  if (peers === undefined) to.set(key, new Set([peer]))
-  else peers.add(peer)
+function keepLater(to: Map<string, Map<string, Check>>, key: string, peer: string, check: Check): void {
+  let byPeer = to.get(key)
+  if (byPeer === undefined) to.set(key, (byPeer = new Map()))
+  if (check.seq > (byPeer.get(peer)?.seq ?? -1)) byPeer.set(peer, check)
+}
+
+function latest(checks: readonly SignedRecord<Check>[]): Check | undefined {
+  return checks.reduce<Check | undefined>((last, { body }) => (body.seq > (last?.seq ?? -1) ? body : last), undefined)
 }

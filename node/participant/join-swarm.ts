@@ -6,6 +6,7 @@
 import type { Gemm } from '../../src/gemm.ts'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
+import { equalBytes } from '../../src/codec.ts'
 import type { PeerKey } from '../../src/envelope.ts'
 import { imageLimitsOf, isAdmitted } from '../../src/distribute/manifest.ts'
 import { InvalidInputError } from '../../src/errors.ts'
@@ -25,6 +26,9 @@ import { mergeSwarm } from '../merge/merge-swarm.ts'
 import { createTargetComputer } from '../priors/compute-targets.ts'
 import { assumedOf, assumptions } from '../priors/describe-preprocessing.ts'
 import { checkPublishedFacts } from './join-options.ts'
+import type { Score, SignedRecord } from '../../src/publish/record.ts'
+import { awaitConfirmation, type Outcome } from './await-confirmation.ts'
+import { hasResultBy } from './next-task.ts'
 import { participate } from './participant.ts'
 import { referenceReport } from '../swarms/peer-rows.ts'
 
@@ -106,9 +110,16 @@ export async function joinSwarm(
     onEvent({ type: 'election', reference })
   }
   let completed = false
+  let score: SignedRecord<Score> | undefined
+  let judging: AsyncDisposable | undefined
   const onChange = (): void => {
     const { complete } = state.view()
-    if (complete && !completed) onEvent({ type: 'log', level: 'info', message: 'every partition has aligned targets' })
+    if (complete && !completed)
+      onEvent({
+        type: 'log',
+        level: 'info',
+        message: `every partition has ${manifest.acceptance === undefined ? 'aligned' : 'confirmed'} targets`
+      })
     completed = complete
   }
   state.events.addEventListener('election', onElection)
@@ -132,12 +143,22 @@ export async function joinSwarm(
     }
     // a node that was restored from a backup must learn its own later records before it signs under a number again
     await membership.catchUp(FIRST_CONTACT_MS, signal)
+    const onScored = (own: SignedRecord<Score>): void => {
+      score = own
+      judging ??= membership.judgeWith({ score: own, computer })
+    }
+    const onWait = (unconfirmed: number): void =>
+      onEvent({
+        type: 'log',
+        level: 'info',
+        message: `waiting for other members to confirm ${unconfirmed} ${unconfirmed === 1 ? 'partition' : 'partitions'}, ${Math.round(timing.handoffMs / 1000)} s after the last check at most`
+      })
     const maxPartitions = options.maxPartitions ?? Number.POSITIVE_INFINITY
     let partitions = 0
-    let complete = false
+    let outcome: Outcome = 'left'
     do {
       const report = await participate(
-        { ...membership, self, content, prior, gemm, onEvent, logger, computer },
+        { ...membership, self, content, prior, gemm, onEvent, logger, computer, onScored },
         {
           once: options.once,
           maxPartitions: maxPartitions - partitions,
@@ -147,15 +168,26 @@ export async function joinSwarm(
         { signal, kill }
       )
       partitions += report.partitions
-      if (report.complete && options.once && !signal.aborted) {
+      if (report.done && options.once && !signal.aborted) {
         await handOff(components, timing.handoffMs, signal)
         await state.untilJudged(AbortSignal.any([signal, kill]))
+        outcome = await awaitConfirmation(
+          { self, state, hasOwnResult: p => score !== undefined && hasResultBy(state.set, score, p), onWait },
+          timing.handoffMs,
+          AbortSignal.any([signal, kill])
+        )
       }
-      complete = state.view().complete
-      // a better prior may have arrived during the hand-off: then there is new work
-    } while (!complete && options.once && !signal.aborted && !kill.aborted)
-    const merged = complete ? await mergeSwarm(membership, content) : undefined
-    if (merged !== undefined)
+      // a better prior may have arrived during the hand-off, or work of somebody who left turned out to be lost: then there is new work
+    } while (outcome === 'work' && options.once && !signal.aborted && !kill.aborted)
+    const view = state.view()
+    const { complete } = view
+    const isAllChosen = view.chosen.size === manifest.partitions.length
+    const merged = isAllChosen ? await mergeSwarm(membership, content) : undefined
+    const unconfirmed = view.unconfirmed.filter(p => {
+      const author = view.chosen.get(p)?.result.body.author
+      return author !== undefined && equalBytes(author, self)
+    })
+    if (complete && merged !== undefined)
       onEvent({ type: 'complete', manifest: swarm.id.toString(), mergedCid: merged.root.toString() })
     return {
       manifest: swarm.id.toString(),
@@ -164,11 +196,13 @@ export async function joinSwarm(
       ...(assumed.length === 0 ? {} : { assumed }),
       partitions,
       complete,
+      ...(unconfirmed.length === 0 ? {} : { unconfirmed }),
       ...(merged === undefined ? {} : { mergedCid: merged.root.toString() })
     }
   } finally {
     state.events.removeEventListener('election', onElection)
     state.events.removeEventListener('change', onChange)
+    await judging?.[Symbol.asyncDispose]()
     await prior.close()
   }
 }

@@ -2,7 +2,7 @@
  * Chooses what to do next under a view. Time and leases enter here and only here: they decide what this node does, never what is true.
  *
  * In order: own raw targets that wait for the elected reference (seconds from being finished); partitions that nobody has done; partitions
- * of which some rows have no target yet; raw targets that their author has not aligned; for nodes that stay, partitions done by clearly
+ * of which some rows have no target yet; partitions whose unconfirmed work this node could not get or found wrong (node/checks); raw targets that their author has not aligned; for nodes that stay, partitions done by clearly
  * weaker priors; and rather than idle, what another peer has been working on for longer than a lease.
  */
 import { nextPartition } from '../../src/distribute/assignment.ts'
@@ -40,6 +40,8 @@ export interface Situation {
   isAbandoned(work: Pending): boolean
   /** Is this result (by key) or partition (by number as text) set aside for now, after work on it failed? */
   isSetAside(key: string): boolean
+  /** Has this node looked at chosen work that nobody confirmed, and could not get it or found it wrong? */
+  isDoubted(work: Choice): boolean
   /** Has the own prior given its targets for this partition? It knows no further rows then. */
   hasOwnResult(partition: number): boolean
 }
@@ -51,10 +53,15 @@ export function nextTask(s: Situation): Task | undefined {
   /** Is this prior clearly better than the one whose work is chosen? No figure displaces the labels of people. */
   const isBetter = (by: SignedRecord<Score>, { score: theirs }: Choice): boolean =>
     theirs.body.prior.kind !== 'human' && valueOf(by) < valueOf(theirs) - manifest.election.margin
+  const doubtful = view.unconfirmed.filter(p => {
+    const choice = view.chosen.get(p)
+    return choice !== undefined && !isAuthor(choice, s.self) && s.isDoubted(choice)
+  })
   /** Would aligning this work change the dataset? More rows come first, as in the view's choice. */
   const wouldBeChosen = ({ partition, score: by, result, byOthers }: Pending): boolean => {
     const chosen = view.chosen.get(partition)
-    if (chosen === undefined || (byOthers && chosen.result.key === result.key)) return true
+    if (chosen === undefined || doubtful.includes(partition) || (byOthers && chosen.result.key === result.key))
+      return true
     const moreRows = result.body.present - chosen.result.body.present
     return moreRows > 0 || (moreRows === 0 && isBetter(by, chosen))
   }
@@ -87,6 +94,8 @@ export function nextTask(s: Situation): Task | undefined {
     )
     const fresh = choose([...view.missing, ...stuck.map(([p]) => p)]) ?? choose(incomplete)
     if (fresh !== undefined) return { do: 'optimize', partition: fresh, improving: false }
+    const again = choose(doubtful.filter(p => !s.hasOwnResult(p)))
+    if (again !== undefined) return { do: 'optimize', partition: again, improving: true }
   }
   if (canAlign) {
     const abandoned = waiting.filter(
@@ -131,6 +140,10 @@ export function hasAllRows({ partitions }: Manifest, { chosen }: SwarmView, part
 }
 
 // --- internal ---
+
+function isAuthor({ result }: Choice, key: PeerKey): boolean {
+  return equalBytes(result.body.author, key)
+}
 
 function isBy(work: Pending, key: PeerKey): boolean {
   return equalBytes(work.result.body.author, key)

@@ -14,7 +14,9 @@ import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { LeaseTable } from '../state/leases.ts'
 import type { Content } from '../content/content.ts'
 import type { Logger } from '../process/logger.ts'
+import { isDoubted } from '../checks/due-checks.ts'
 import { createAlignStep, type AlignStepComponents } from './align-step.ts'
+import { nextChange } from './next-change.ts'
 import { hasResultBy, nextTask, type Task } from './next-task.ts'
 import { createOptimizeStep, type OptimizeStepComponents, type StopSignals } from './optimize-step.ts'
 import { createPrefetch } from './prefetch.ts'
@@ -30,11 +32,13 @@ export interface ParticipantComponents extends OptimizeStepComponents, AlignStep
     PublishStepComponents['content']
   exact: OptimizeStepComponents['exact'] & AlignStepComponents['exact']
   leases: LeaseTable
+  /** The own score is published: the prior can give opinions on the work of others */
+  onScored(score: SignedRecord<Score>): void
   logger: Logger
 }
 
 export interface ParticipantInit {
-  /** Leave when the dataset is complete */
+  /** Leave when every partition has work and there is nothing to do */
   once: boolean
   /** Publish targets of at most this many partitions */
   maxPartitions: number
@@ -47,11 +51,12 @@ export interface ParticipantInit {
 export interface ParticipantReport {
   /** Partitions of which this participant published targets */
   partitions: number
-  complete: boolean
+  /** Every partition has work, confirmed or not */
+  done: boolean
 }
 
 /**
- * Take part until the dataset is complete (`once`) or until `signal` aborts; the batch in flight is finished first and is in
+ * Take part until every partition has work (`once`) or until `signal` aborts; the batch in flight is finished first and is in
  * the journal. `kill` ends the batch in flight as well.
  *
  * Throws `PriorRefusedError` when the own prior does not pass the gate, `AlignmentRefusedError` when it cannot be aligned well enough.
@@ -91,6 +96,7 @@ export async function participate(
       isReferenceStable: now - electedAt >= init.settleMs,
       isAbandoned: work => waited(work) >= init.settleMs + 3 * init.renewMs,
       isSetAside: key => key === `${taken}` || retries.isWaiting(key),
+      isDoubted: work => isDoubted({ self, set: state.set }, work),
       hasOwnResult: partition => hasResultBy(state.set, own, partition)
     })
   }
@@ -138,13 +144,14 @@ export async function participate(
   state.events.addEventListener('election', onElection)
   try {
     const own = await optimize.score()
+    components.onScored(own)
     onEvent({ type: 'score', record: own.key, uniformValue: own.body.uniformValue, name: own.body.prior.name })
     while (!stopping.aborted) {
       // scores that are not judged yet, the own one among them, may elect another reference
-      if (init.once && state.view().complete) await state.untilJudged(stopping)
+      if (init.once && isAllChosen(state)) await state.untilJudged(stopping)
       assertUsable(own, state, performance.now() - electedAt >= init.settleMs)
       const task = choose(own)
-      if (task === undefined && init.once && state.view().complete) break
+      if (task === undefined && init.once && isAllChosen(state)) break
       if (task === undefined || task.do === 'wait') {
         await nextChange(state, Math.min(init.settleMs, init.renewMs), stopping)
         continue
@@ -171,10 +178,14 @@ export async function participate(
   } finally {
     state.events.removeEventListener('election', onElection)
   }
-  return { partitions: published, complete: state.view().complete }
+  return { partitions: published, done: isAllChosen(state) }
 }
 
 // --- internal ---
+
+function isAllChosen({ swarm, view }: Pick<SwarmState, 'swarm' | 'view'>): boolean {
+  return view().chosen.size === swarm.manifest.partitions.length
+}
 
 /** Throws when the targets of this prior would be refused: by the gate, or (once the reference stands) by the alignment's floor. */
 function assertUsable({ body }: SignedRecord<Score>, state: SwarmState, settled: boolean): void {
@@ -207,18 +218,4 @@ function createRetries(firstMs: number) {
       waiting.set(key, { failures: 0, until: Number.POSITIVE_INFINITY })
     }
   }
-}
-
-/** Wait for a change of the state, for `ms` (leases and the settling time move on), or for the signal. */
-async function nextChange(state: SwarmState, ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  const done = (): void => resolve()
-  state.events.addEventListener('change', done)
-  signal.addEventListener('abort', done)
-  await promise
-  clearTimeout(timer)
-  state.events.removeEventListener('change', done)
-  signal.removeEventListener('abort', done)
 }

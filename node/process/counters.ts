@@ -7,6 +7,7 @@
 export const COUNTERS = {
   worker_starts: 'Inference worker processes started, restarts included',
   worker_losses: 'Inference workers that died or were killed while a request was under way',
+  checks_made: "Checks of other members' work that this node published",
   rows_computed: 'Rows whose targets this node computed',
   sync_sessions: 'Anti-entropy sessions with a member that succeeded',
   sync_failures: 'Anti-entropy sessions that failed',

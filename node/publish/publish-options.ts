@@ -20,6 +20,9 @@ import type { Matrix32 } from '../../src/matrix.ts'
 import { peerKeyOf } from '../../src/peer-key.ts'
 import { publishOptionsSchema, type PublishOptions } from '../api/options.ts'
 
+/** One other member: nobody's disk and nobody's word alone, and a swarm of two is complete. */
+const DEFAULT_QUORUM = 1
+
 /** Throws `InvalidInputError` naming the option. Returns who may add records. */
 export function checkPublishOptions(options: PublishOptions): Manifest['admission'] {
   const { partitions, shared, dimension, allow } = options
@@ -38,6 +41,25 @@ export function checkPublishOptions(options: PublishOptions): Manifest['admissio
   const admission = manifestSchema.shape.admission.safeParse([...new Set(allow)].map(peerKeyOf))
   if (!admission.success) throw new InvalidInputError('option "allow": 1 to 4096 peer ids')
   return admission.data
+}
+
+/**
+ * What confirms work: by default one other member. In a swarm of known members each of them counts, in an open one each distinct prior that passed
+ * the gate, since keys are free. Undefined where the author's records are enough.
+ */
+export function acceptanceOf({
+  quorum = DEFAULT_QUORUM,
+  allow
+}: Pick<PublishOptions, 'quorum' | 'allow'>): Manifest['acceptance'] {
+  return quorum === 0 ? undefined : { quorum, voters: allow === undefined ? 'priors' : 'members' }
+}
+
+/** `acceptanceOf` as a sentence, for whoever publishes. */
+export function confirmedBy({ acceptance }: Pick<Manifest, 'acceptance'>): string {
+  if (acceptance === undefined) return 'nobody: the records of its author finish work'
+  const { quorum, voters } = acceptance
+  const who = voters === 'members' ? 'listed member' : 'member with another eligible prior'
+  return `${quorum} other ${who}${quorum === 1 ? '' : 's'} that ${quorum === 1 ? 'holds and checks' : 'hold and check'} the work`
 }
 
 /** How large an image may be. Throws `InvalidInputError` naming the option. */

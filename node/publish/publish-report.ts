@@ -1,6 +1,7 @@
 /** What `publish` answers about a new swarm, besides its invite. */
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { PublishReport } from '../api/reports.ts'
+import { confirmedBy } from './publish-options.ts'
 import type { LeftOut } from '../image-sources/left-out.ts'
 
 /** `duplicates` counts images. */
@@ -17,6 +18,7 @@ export function publishReport(
     shared: manifest.shared.rows,
     ...(sharedReason === undefined ? {} : { sharedReason }),
     dimension: manifest.dimension,
+    confirmedBy: confirmedBy(manifest),
     bytes: manifest.partitions.reduce((sum, p) => sum + p.bytes, manifest.shared.bytes)
   }
 }

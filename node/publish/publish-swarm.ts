@@ -31,6 +31,7 @@ import { assumptions } from '../priors/describe-preprocessing.ts'
 import { embedSamples } from '../priors/embed-samples.ts'
 import { loadPrior } from '../priors/load-prior.ts'
 import {
+  acceptanceOf,
   checkPublishOptions,
   checkReferenceFeatures,
   checkReferencePrior,
@@ -77,6 +78,7 @@ export async function publishSwarm(
 ): Promise<PublishedSwarm> {
   const { self, sign, content, onEvent, signal } = components
   const admission = checkPublishOptions(options)
+  const acceptance = acceptanceOf(options)
   const images = imageLimits(options)
   const limits = { ...components.limits, ...decodeLimits(images) }
   // before anything is built: a prior that cannot be used is an error of the command line
@@ -164,7 +166,8 @@ export async function publishSwarm(
     alignment: { grid: [...DEFAULT_GRID], minLooZ: DEFAULT_MIN_LOO_Z },
     // scores, and a peer that does every partition can follow fifteen changes of the reference
     quotas: { recordsPerPeer: 16 * options.partitions + 256, recordBytes: 64 * 1024 * 1024 },
-    admission
+    admission,
+    ...(acceptance === undefined ? {} : { acceptance })
   }
   const swarm = await sealManifest(manifest, sign)
   await content.put(swarm.id, swarm.bytes)

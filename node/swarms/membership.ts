@@ -13,6 +13,8 @@ import type { PeerKey, Sign } from '../../src/envelope.ts'
 import { ContentUnavailableError } from '../../src/errors.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import { importMatrix } from '../../src/publish/matrix-file.ts'
+import type { Gemm } from '../../src/gemm.ts'
+import { createChecker, type Checker } from '../checks/checker.ts'
 import { createExact, type Exact } from '../compute/exact/exact.ts'
 import type { Content } from '../content/content.ts'
 import type { SwarmPaths } from '../home/home.ts'
@@ -35,6 +37,8 @@ export interface MembershipComponents {
   content: Content
   /** The swarm's own files in the home, prepared */
   paths: SwarmPaths
+  /** Kernels for products that need not be exact */
+  gemm: Gemm
   /** Without a network everything that needs no peer still works */
   network?: MembershipNetwork | undefined
   logger: Logger
@@ -78,7 +82,10 @@ export interface Journals {
   removeJournal(name: string): Promise<void>
 }
 
-export interface Membership extends SwarmKnowledge, Announcer, MemberSync, ReplicaCounting, Journals {
+/** Looking at the work of others; nobody does without a network, or where the manifest asks for no checks. */
+export type Checking = Pick<Checker, 'judgeWith'>
+
+export interface Membership extends SwarmKnowledge, Announcer, MemberSync, ReplicaCounting, Journals, Checking {
   stop(): Promise<void>
 }
 
@@ -151,13 +158,35 @@ export async function openMembership(components: MembershipComponents, init: Mem
     ask: async (peer, cids, options) => (await network?.sync.holds(peer, swarm.id, cids, options)) ?? [],
     logger
   })
+  const announcer = createAnnouncer({ swarm: swarm.id, self, sign, gossip: exchange?.gossip })
+  let checker: Checker | undefined
+  if (network !== undefined && swarm.manifest.acceptance !== undefined) {
+    const running = createChecker(
+      {
+        self,
+        state,
+        content,
+        exact,
+        gemm: components.gemm,
+        members: () => members().flatMap(peer => keyOf(peer) ?? []),
+        heldByOthers: replicas.heldByAnyone,
+        announce: announcer.announce,
+        logger: logger.component('checks')
+      },
+      { overdueMs: init.leaseMs }
+    )
+    running.start()
+    starting.defer(async () => await running.stop())
+    checker = running
+  }
   const started = starting.move()
   return {
     swarm,
     state,
     exact,
     leases,
-    ...createAnnouncer({ swarm: swarm.id, self, sign, gossip: exchange?.gossip }),
+    ...announcer,
+    judgeWith: judge => checker?.judgeWith(judge) ?? NOBODY,
     ...memberSync(exchange),
     heldByOthers: replicas.heldByAnyone,
     holders: replicas.counts,
@@ -168,6 +197,13 @@ export async function openMembership(components: MembershipComponents, init: Mem
 }
 
 // --- internal ---
+
+const NOBODY: AsyncDisposable = { [Symbol.asyncDispose]: async () => {} }
+
+/** Of members, whose ids are Ed25519 keys; a peer with another kind of key can be connected, and signs nothing. */
+function keyOf(peer: PeerId): PeerKey | undefined {
+  return peer.type === 'Ed25519' ? peer.publicKey.raw : undefined
+}
 
 function memberSync(exchange: Exchange | undefined): MemberSync {
   if (exchange === undefined)

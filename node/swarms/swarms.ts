@@ -10,6 +10,7 @@ import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { equalBytes } from '../../src/codec.ts'
 import { openManifest, type Swarm } from '../../src/distribute/manifest.ts'
+import type { Gemm } from '../../src/gemm.ts'
 import type { Invite } from '../../src/distribute/invite.ts'
 import { ContentUnavailableError, DamagedStoreError } from '../../src/errors.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
@@ -43,6 +44,7 @@ export interface SwarmsComponents {
   config: Config
   home: Home
   content: Content
+  gemm: Gemm
   network?: MembershipNetwork | undefined
   logger: Logger
 }
@@ -70,7 +72,7 @@ export interface Swarms {
   stop(): Promise<void>
 }
 
-export function createSwarms({ identity, config, home, content, network, logger }: SwarmsComponents): Swarms {
+export function createSwarms({ identity, config, home, content, gemm, network, logger }: SwarmsComponents): Swarms {
   const opening = new Map<string, Promise<Membership>>()
   const ready = new Map<string, Membership>()
   const discoveries = new Map<string, Discovery>()
@@ -130,6 +132,7 @@ export function createSwarms({ identity, config, home, content, network, logger 
         self: identity.key,
         sign: identity.sign,
         content,
+        gemm,
         paths,
         network,
         logger,

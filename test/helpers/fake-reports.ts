@@ -22,6 +22,7 @@ export const publishReport: PublishReport = {
   partitions: 16,
   shared: 500,
   dimension: 128,
+  confirmedBy: 'nobody: the records of its author finish work',
   bytes: 5_000_000
 }
 export const joinReport: JoinReport = {

@@ -1,10 +1,11 @@
 /** Taking part with any `PriorModel`, also one that no file gives: what a participant that changed its program could do. */
 import { createTargetComputer } from '../../node/priors/compute-targets.ts'
 import { participate, type ParticipantReport } from '../../node/participant/participant.ts'
+import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
 import type { TestNode } from './test-node.ts'
 
-/** Resolves when the dataset is complete. The node must be in the swarm. */
+/** Resolves when every partition has work. The node must be in the swarm. */
 export async function joinWith(
   { runtime, membership }: TestNode,
   manifest: string,
@@ -14,11 +15,15 @@ export async function joinWith(
   const { identity, content, gemm, projector, logger } = runtime
   const computer = createTargetComputer({ swarm: member.swarm, prior, projector, batchSize: 32 })
   const never = new AbortController().signal
-  return await participate(
-    { ...member, self: identity.key, content, prior, gemm, onEvent: () => {}, logger, computer },
+  let judging: AsyncDisposable | undefined
+  const onScored = (score: SignedRecord<Score>): void => void (judging ??= member.judgeWith({ score, computer }))
+  const report = await participate(
+    { ...member, self: identity.key, content, prior, gemm, onEvent: () => {}, logger, computer, onScored },
     { once: true, maxPartitions: Number.POSITIVE_INFINITY, settleMs: 500, renewMs: 1000 },
     { signal: never, kill: never }
   )
+  await judging?.[Symbol.asyncDispose]()
+  return report
 }
 
 /** Honest on some images; on all others the features of each batch go to the wrong images. */

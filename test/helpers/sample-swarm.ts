@@ -30,7 +30,7 @@ export async function publishSwarm(
   nodes: ProcessNodes,
   home: string,
   images: string,
-  { name = 'test', partitions }: { name?: string; partitions: number }
+  { name = 'test', partitions, quorum = 0 }: { name?: string; partitions: number; quorum?: number }
 ): Promise<PublishReport> {
   const sizes = ['--partitions', `${partitions}`, '--shared', `${SHARED}`, '--dim', `${DIMENSION}`]
   return await nodes.run(
@@ -42,6 +42,8 @@ export async function publishSwarm(
     name,
     ...sizes,
     '--election',
-    'uniformity'
+    'uniformity',
+    '--quorum',
+    `${quorum}`
   )
 }

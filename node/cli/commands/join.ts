@@ -4,6 +4,7 @@ import type { JoinOptions } from '../../api/options.ts'
 import type { Invoke } from '../invoke.ts'
 import { someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
+import type { JoinReport } from '../../api/reports.ts'
 import { checkFields } from '../swarm-text.ts'
 import { fieldLines } from '../text-table.ts'
 
@@ -43,11 +44,21 @@ export function joinCommand(invoke: Invoke): Command {
           ['partitions', report.partitions],
           ['complete', report.complete ? 'yes' : 'no'],
           ...checkFields(report.checks),
+          ['unconfirmed', unconfirmedText(report)],
           ['merged', report.mergedCid]
         ])
         printResult(invocation, report, text)
         // without --once, Ctrl-C is the way to end it
-        if (options.once && !report.complete) invocation.outcome('interrupted')
+        if (options.once && !report.complete)
+          invocation.outcome(report.mergedCid === undefined ? 'interrupted' : 'unconfirmed')
       })
     })
+}
+
+// --- internal ---
+
+function unconfirmedText({ unconfirmed = [] }: JoinReport): string | undefined {
+  if (unconfirmed.length === 0) return undefined
+  const works = unconfirmed.length === 1 ? 'partition' : 'partitions'
+  return `your work on ${works} ${unconfirmed.join(', ')}: keep it available with "coopt up" until another member has checked it`
 }

@@ -1,6 +1,6 @@
 /** coopt publish: starts a swarm from images in folders, tars, Parquet files or on IPFS; prints its manifest CID and the invite. */
 import { Command, Option } from 'commander'
-import { POLICY_NAMES } from '../../../src/distribute/manifest.ts'
+import { MAX_QUORUM, POLICY_NAMES } from '../../../src/distribute/manifest.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
 import { TARGET_DTYPES, type TargetDtype } from '../../../src/publish/target-dtype.ts'
 import { type PublishOptions, SOURCE_KINDS, type SourceKind } from '../../api/options.ts'
@@ -23,6 +23,7 @@ interface Options {
   election?: PublishOptions['election']
   centred?: boolean
   allow?: string[]
+  quorum?: number
   dedupe?: boolean
   skipBad?: boolean
   column?: string
@@ -66,6 +67,11 @@ export function publishCommand(invoke: Invoke): Command {
     )
     .option('--centred', 'centre targets before their uniform value is computed (default: no)')
     .option('--allow <peer...>', 'peer ids that may take part (default: any)')
+    .option(
+      '--quorum <number>',
+      'other members that must hold and check work before it counts as finished; 0: none (default: 1)',
+      wholeNumber(0, MAX_QUORUM)
+    )
     .option('--dedupe', 'drop duplicate images (default: keep them)')
     .option('--skip-bad', 'skip unusable images and archives, and list them (default: stop)')
     .option(
@@ -119,6 +125,7 @@ export function publishCommand(invoke: Invoke): Command {
             `${report.shared} rows${report.sharedReason === undefined ? '' : ` (chosen: ${report.sharedReason})`}`
           ],
           ['dimension', report.dimension],
+          ['confirmed by', report.confirmedBy],
           ['size', byteText(report.bytes)],
           ['invite', report.invite]
         ])

@@ -27,6 +27,7 @@ export type ExactQuestion =
   | { do: 'uniform'; data: Float32Array }
   | { do: 'expected'; own: string; their: string; rows: number }
   | { do: 'plausible'; own: string; their: string; ownRows: Float32Array; theirRows: Float32Array }
+  | { do: 'distribution'; their: string; rows: number; data: Float32Array }
   | { do: 'forget'; cid: string }
   | { do: 'elect'; candidates: CandidateText[]; policy: Policy | undefined; distinct: boolean }
 
@@ -64,6 +65,11 @@ export interface Exact {
   expectedZ(own: CID, their: CID, rows: number): Promise<number>
   /** Are these rows of raw targets plausible to a checker? (publish/plausibility.ts) The fit of a pair is kept. */
   plausibility(own: CID, their: CID, rows: RowPair): Promise<Plausibility>
+  /**
+   * Are these raw targets distributed differently from their author's assessed S_Y? (publish/distribution.ts) Undefined where rows are absent or
+   * too few.
+   */
+  distribution(their: CID, raw: Matrix32): Promise<boolean | undefined>
   /** An assessed matrix is not needed any more. */
   forget(cid: CID): Promise<void>
   close(): Promise<void>
@@ -119,6 +125,8 @@ export async function createExact(swarm: Swarm, referenceFeatures: Matrix32): Pr
         ownRows: Float32Array.from(ownRows.data),
         theirRows: Float32Array.from(theirRows.data)
       })) as Plausibility,
+    distribution: async (their, { rows, data }) =>
+      (await ask({ do: 'distribution', their: their.toString(), rows, data })) as boolean | undefined,
     forget: async cid => {
       await ask({ do: 'forget', cid: cid.toString() })
     },

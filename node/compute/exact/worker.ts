@@ -14,6 +14,7 @@ import { openManifest } from '../../../src/distribute/manifest.ts'
 import { CoOptError } from '../../../src/errors.ts'
 import { matrix, type Matrix32, type Matrix64 } from '../../../src/matrix.ts'
 import { checkRows, expectedZ, fitPlausibility, type PlausibilityFit } from '../../../src/publish/plausibility.ts'
+import { testDistribution } from '../../../src/publish/distribution.ts'
 import { verify } from '../../process/verify-signature.ts'
 import { serveQuestions, type Request } from '../thread/serve-questions.ts'
 import type { ElectionText, ExactQuestion, ProductRequest } from './exact.ts'
@@ -91,6 +92,10 @@ async function answer(question: ExactQuestion, gemm: Gemm): Promise<unknown> {
       const rows = (data: Float32Array): Matrix32 => matrix(data.length / manifest.dimension, manifest.dimension, data)
       const fit = await plausibilityFit(question.own, question.their)
       return checkRows(fit, { ownRows: rows(question.ownRows), theirRows: rows(question.theirRows) })
+    }
+    case 'distribution': {
+      const { their, rows, data } = question
+      return testDistribution(matrixOf(their), matrix(rows, manifest.dimension, data))?.isOther
     }
     case 'elect': {
       const candidates = question.candidates.map((c): Candidate => {

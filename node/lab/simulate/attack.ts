@@ -66,8 +66,7 @@ export function attackerSource(
     attack,
     // the attacker may claim anything about its prior
     prior: { id: identityOf, kind: 'onnx', name: basis?.name ?? attack, dimension: basis?.features.columns ?? n },
-    shared: async () =>
-      await draw.remember(`${key} shared`, async () => await draw.publish(turned(make(draw.shared)))),
+    shared: async () => await draw.remember(`${key} shared`, async () => await draw.publish(turned(make(draw.shared)))),
     partition: async index =>
       await draw.remember(`${key} ${index}`, async () => await draw.publish(turned(workOf(index)))),
     ...(isWorkAttack(attack)

@@ -66,10 +66,7 @@ export function copySource(draw: Draw, attack: CopyAttack, prior: PriorFeatures,
 async function rotated(draw: Draw, victim: TargetSource, name: string): Promise<Matrix32> {
   const n = draw.swarm.manifest.dimension
   const { matrix: theirs } = await victim.shared()
-  const targets = multiplyByTranspose(
-    toFloat64(theirs),
-    projection(rawCid(new TextEncoder().encode(name)), n, n)
-  )
+  const targets = multiplyByTranspose(toFloat64(theirs), projection(rawCid(new TextEncoder().encode(name)), n, n))
   const noise = normaliseRows(noiseOf(draw, draw.shared, name))
   for (let i = 0; i < targets.rows; i++) {
     const row = targets.data.subarray(i * n, (i + 1) * n)
@@ -86,5 +83,10 @@ async function agreed(draw: Draw, all: readonly TargetSource[]): Promise<Matrix3
     members.set(cid.toString(), matrix)
   }
   const { seed } = draw.swarm.manifest
-  return float32(consensus([...members].map(([id, targets]) => ({ id, targets })), seed))
+  return float32(
+    consensus(
+      [...members].map(([id, targets]) => ({ id, targets })),
+      seed
+    )
+  )
 }

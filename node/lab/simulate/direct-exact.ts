@@ -12,6 +12,7 @@ import { matrix } from '../../../src/matrix.ts'
 import { expectedZ, fitPlausibility, plausibility } from '../../../src/publish/plausibility.ts'
 import { createRandomStream } from '../../../src/random.ts'
 import type { Exact } from '../../compute/exact/exact.ts'
+import { testDistribution } from '../../../src/publish/distribution.ts'
 import type { Draw } from './draw.ts'
 import type { PriorFeatures } from './feature-cache.ts'
 import { gaussian } from './gaussian.ts'
@@ -57,6 +58,7 @@ export function createDirectExact({ draw, manifest, settings, priors }: DirectEx
       expectedZ(await fitPlausibility(draw.sharedMatrix(own), draw.sharedMatrix(their)), rows),
     plausibility: async (own, their, rows) =>
       await plausibility({ ownShared: draw.sharedMatrix(own), theirShared: draw.sharedMatrix(their), ...rows }),
+    distribution: async (their, raw) => testDistribution(draw.sharedMatrix(their), raw)?.isOther,
     forget: async () => {
       // the draw caches results for other configurations
     },

@@ -73,11 +73,7 @@ export function makeParticipants(
         const copy = copySource(draw, attack, prior, name)
         copycats.push({
           participant: join(name, copy.source, given),
-          copy: async (victim, all) =>
-            await copy.from(
-              victim.source,
-              all.map(p => p.source).filter(isBelievable)
-            )
+          copy: async (victim, all) => await copy.from(victim.source, all.map(p => p.source).filter(isBelievable))
         })
       } else if (attack !== undefined && !isCopyAttack(attack)) {
         const init = { prior, untrained, name, identity }

@@ -164,7 +164,11 @@ export function createSimulatedChecks(init: SimulatedChecksInit): SimulatedCheck
   }
 
   /** An opinion of which only the form is right. */
-  const made = (by: SimulatedParticipant, { result }: Choice, verdict: 'plausible' | 'implausible'): Check['opinion'] => {
+  const made = (
+    by: SimulatedParticipant,
+    { result }: Choice,
+    verdict: 'plausible' | 'implausible'
+  ): Check['opinion'] => {
     if (by.score === undefined) return undefined
     const targets = rawCid(new TextEncoder().encode(`made up by ${by.name} on ${result.key}`))
     const z = verdict === 'plausible' ? 20 : 0

@@ -8,9 +8,8 @@ import { compareBytes } from '../../../src/codec.ts'
 import { applyTransform } from '../../../src/align/transform.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { plainGemm } from '../../../src/gemm.ts'
-import { assessmentKey, belowFloor, qualityKey, type Choice, type Pending, type SwarmView } from '../../../src/merge/views.ts'
+import type { Choice, Pending, SwarmView } from '../../../src/merge/views.ts'
 import type { Lease } from '../../../src/publish/lease.ts'
-import type { Score, SignedRecord } from '../../../src/publish/record.ts'
 import { createLeaseTable, type LeaseTable } from '../../state/leases.ts'
 import { hasAllRows, hasResultBy, nextTask } from '../../participant/next-task.ts'
 import type { SwarmState } from '../../state/swarm-state.ts'
@@ -86,7 +85,7 @@ export function createSimulatedSwarm({
     setAside.set(p, new Set())
   }
 
-  const { state, publish } = createSimulatedState(draw, swarm, exact)
+  const { state, publish, publishScores, isUsable } = createSimulatedState(draw, swarm, exact)
   const firstSeen = new Map<string, number>() // alignment -> when it was published
   const overdueMs = OVERDUE_LEASES * ttlMs
   const isOverdue = ({ alignment }: Choice): boolean => now - (firstSeen.get(alignment.key) ?? now) >= overdueMs
@@ -105,34 +104,10 @@ export function createSimulatedSwarm({
   let workRows = 0
   let lastDone = 0
 
-  const publishScores = async (authors: readonly SimulatedParticipant[]): Promise<void> => {
-    exact.expected += authors.length
-    for (const author of authors) {
-      const { cid, matrix, present } = await author.source.shared()
-      author.score = await publish<Score>(author, {
-        type: 'score',
-        prior: author.source.prior,
-        targets: cid,
-        present,
-        uniformValue: await exact.uniformValue(matrix)
-      })
-    }
-    await state.untilJudged()
-  }
-
   const lease = (by: SimulatedParticipant, partition: number, released: boolean): void => {
     const head = { v: 1, swarm: swarm.id, author: by.peer.key, type: 'lease', task: 'optimize' } as const
     const message: Lease = { ...head, partition, counter: counter++, done: 0, released }
     for (const table of leases.values()) table.observe(message)
-  }
-
-  /** A participant whose prior is refused or cannot be aligned stops (participant/participant.ts). */
-  const isUsable = (score: SignedRecord<Score>): boolean => {
-    const reference = state.view().election.reference?.cid
-    if (state.evidence.assessments.get(assessmentKey(score.body))?.admissible !== true || reference === undefined)
-      return false
-    const quality = state.evidence.qualities.get(qualityKey(score.body.targets, reference))
-    return quality !== undefined && belowFloor(manifest, quality) === undefined
   }
 
   const align = async (by: SimulatedParticipant, { partition, score, result }: Pending): Promise<void> => {
@@ -202,8 +177,7 @@ export function createSimulatedSwarm({
         admissible: true,
         leases: table,
         mayTake:
-          view.missing.length + view.incomplete.length + view.unconfirmed.length > 0 ||
-          (!once && by.taken < by.budget),
+          view.missing.length + view.incomplete.length + view.unconfirmed.length > 0 || (!once && by.taken < by.budget),
         isDoubted: work => checks.isDoubted(by, work) || isOverdue(work),
         once,
         isReferenceStable: true,

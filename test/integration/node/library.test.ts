@@ -30,7 +30,7 @@ test('a program publishes, joins, merges, verifies and closes with typed events'
 
     const published = await publisher.publish(
       await pictures(),
-      { name: 'library', partitions: PARTITIONS, shared: SHARED, dimension: 80 },
+      { name: 'library', partitions: PARTITIONS, shared: SHARED, dimension: 80, quorum: 0 },
       { onEvent }
     )
     expect(published).toMatchObject({ samples: IMAGES, partitions: PARTITIONS, shared: SHARED, dimension: 80 })

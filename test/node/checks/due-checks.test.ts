@@ -65,6 +65,8 @@ interface Case {
   withPrior?: boolean
   overdue?: boolean
   chance?: number
+  again?: boolean
+  beyond?: boolean
 }
 
 function due(self: TestPeer, works: readonly Choice[], c: Case = {}): DueCheck[] {
@@ -88,6 +90,8 @@ function due(self: TestPeer, works: readonly Choice[], c: Case = {}): DueCheck[]
     members: here.map(one => peer(one).key),
     ...(withPrior && name !== undefined ? { score: score(name) } : {}),
     isOverdue: () => c.overdue === true,
+    isBeyond: () => c.beyond === true,
+    mayAskAgain: () => c.again === true,
     chance: () => c.chance ?? 0.99
   })
 }
@@ -141,6 +145,14 @@ test('the publisher gives its word on shards, and no opinion', async () => {
   const work = await workOf('author')
   const checks = due(testPublisher, [work], { here: [], overdue: false })
   expect(checks).toEqual([{ work: expect.objectContaining({ alignment: work.alignment }), opinion: false }])
+})
+
+test('a member that could not get the work asks again when it may', async () => {
+  const work = await workOf('author')
+  const checks = [await says('ann', work, 'lost')]
+  const [open] = [due(peer('ann'), [work], { checks, overdue: true, withPrior: false })]
+  expect(open).toEqual([])
+  expect(due(peer('ann'), [work], { checks, overdue: true, withPrior: false, again: true })).toHaveLength(1)
 })
 
 test('refuted work is looked at by everybody that has not judged it, after all other work', async () => {

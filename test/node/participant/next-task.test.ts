@@ -81,6 +81,7 @@ function next(self: TestPeer, records: readonly SignedRecord[], change: Partial<
     isReferenceStable: true,
     isAbandoned: () => false,
     isSetAside: () => false,
+    isDoubted: () => false,
     hasOwnResult: partition => hasResultBy(set, scoreOf(self), partition),
     ...change
   })

@@ -108,6 +108,7 @@ test('an attempt that fails does not count towards --max-partitions, a published
         results.push(event.partition)
         stop.abort()
       },
+      onScored: () => {},
       logger: silentLogger
     },
     // the reference is never stable for long enough: what is published stays unaligned
@@ -117,5 +118,5 @@ test('an attempt that fails does not count towards --max-partitions, a published
   await state.stop()
   expect(attempts).toHaveLength(2)
   expect(results).toEqual(attempts.slice(1))
-  expect(report).toEqual({ partitions: 1, complete: false })
+  expect(report).toEqual({ partitions: 1, done: false })
 })

@@ -9,6 +9,7 @@ import { homeAt, listSwarms, prepareHome, type Home } from '../../../node/home/h
 import type { Identity } from '../../../node/home/identity.ts'
 import { silentLogger } from '../../../node/process/logger.ts'
 import { createSwarms, type Swarms } from '../../../node/swarms/swarms.ts'
+import { plainGemm } from '../../../src/gemm.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { matrix } from '../../../src/matrix.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
@@ -45,7 +46,7 @@ beforeEach(async () => {
 function swarmsOf(): Swarms {
   const complain = (message: string, fields?: object): void => void complaints.push({ message, fields })
   const logger = { ...silentLogger, error: complain, warn: complain }
-  const swarms = createSwarms({ identity, config: DEFAULT_CONFIG, home, content, logger })
+  const swarms = createSwarms({ identity, config: DEFAULT_CONFIG, home, content, gemm: plainGemm, logger })
   onTestFinished(async () => await swarms.stop())
   return swarms
 }
