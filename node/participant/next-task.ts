@@ -107,7 +107,8 @@ export function nextTask(s: Situation): Task | undefined {
   }
   if (!s.once && s.admissible && s.mayTake && view.complete) {
     const weaker = [...view.chosen.values()]
-      .filter(c => isBetter(score, c) && !waiting.some(w => w.partition === c.partition && isBy(w, s.self)))
+      // own work that waits for confirmation, or never gets it, is not done a second time
+      .filter(c => isBetter(score, c) && !s.hasOwnResult(c.partition))
       .map(c => c.partition)
     const partition = choose(weaker)
     if (partition !== undefined) return { do: 'optimize', partition, improving: true }
