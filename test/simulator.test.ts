@@ -6,7 +6,7 @@ const replay = process.env['COOPT_SEED']
 const seeds = replay === undefined ? Array.from({ length: 100 }, (_, seed) => seed) : [Number(replay)]
 /** A few: `COOPT_SEEDS=100` runs as many. */
 const checkSeeds =
-  replay === undefined ? Array.from({ length: Number(process.env['COOPT_SEEDS'] ?? 20) }, (_, seed) => seed) : seeds
+  replay === undefined ? Array.from({ length: Number(process.env['COOPT_SEEDS'] ?? 17) }, (_, seed) => seed) : seeds
 
 describe('a simulated swarm', () => {
   test(
@@ -38,7 +38,7 @@ describe('a simulated swarm', () => {
       const total = (figure: (report: SimulationReport) => number): number =>
         reports.reduce((sum, report) => sum + figure(report), 0)
       expect(total(r => r.checks)).toBeGreaterThan(10 * checkSeeds.length)
-      expect(total(r => r.refuted)).toBeGreaterThan(0)
+      expect(total(r => r.falseResults)).toBeGreaterThan(0)
       expect(total(r => Number(r.complete))).toBeGreaterThan(0.8 * checkSeeds.length)
     }
   )

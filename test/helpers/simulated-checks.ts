@@ -24,8 +24,8 @@ export interface Findings {
   readonly complete: boolean
   readonly equivocators: number
   readonly checks: number
-  /** Results that are false and refuted */
-  readonly refuted: number
+  /** Results whose targets are of other images, or nowhere */
+  readonly falseResults: number
   readonly root: string
 }
 
@@ -79,14 +79,14 @@ export async function checkReplicas(
   // the author of the reference can align to it and has all the time in the world; two others outvote one liar
   if (view.election.reference !== undefined && !view.complete && (confirmation === undefined || voices >= NEEDED))
     throw new Error(`nobody does ${[...view.missing, ...view.unconfirmed].join()}: ${expected}`)
-  const refuted = [...view.refuted.values()].flat().filter(({ result }) => truth(result.body.raw) !== 'sound').length
+  const falseResults = set.byType('result').filter(({ body }) => truth(body.raw) !== 'sound').length
   const checks = set.byType('check').length
   return {
     records: set.size,
     complete: view.complete,
     equivocators: forked.length,
     checks,
-    refuted,
+    falseResults,
     root: [...roots].join()
   }
 }

@@ -31,8 +31,8 @@ export interface SimulationReport {
   readonly lost: number
   /** Check records */
   readonly checks: number
-  /** Results that are false and refuted */
-  readonly refuted: number
+  /** Results whose targets are of other images, or nowhere */
+  readonly falseResults: number
   /** The merged dataset, the same for all */
   readonly root: string
 }
