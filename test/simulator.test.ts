@@ -4,6 +4,9 @@ import { simulate, type Sabotage, type SimulationReport } from './helpers/simula
 
 const replay = process.env['COOPT_SEED']
 const seeds = replay === undefined ? Array.from({ length: 100 }, (_, seed) => seed) : [Number(replay)]
+/** A few: `COOPT_SEEDS=100` runs as many. */
+const checkSeeds =
+  replay === undefined ? Array.from({ length: Number(process.env['COOPT_SEEDS'] ?? 17) }, (_, seed) => seed) : seeds
 
 describe('a simulated swarm', () => {
   test(
@@ -22,6 +25,21 @@ describe('a simulated swarm', () => {
       expect(total(r => r.equivocators)).toBeGreaterThan(10)
       expect(total(r => Number(r.complete))).toBeGreaterThan(90)
       expect(new Set(reports.map(r => r.replicas))).toEqual(new Set([5, 6, 7, 8]))
+    }
+  )
+
+  test(
+    `confirms nothing false and catches nobody honest with checks and liars (${checkSeeds.length} seeds)`,
+    { timeout: 180_000 },
+    async () => {
+      const reports: SimulationReport[] = []
+      for (const seed of checkSeeds) reports.push(await simulate(seed, undefined, { checks: true }))
+      if (replay !== undefined) return
+      const total = (figure: (report: SimulationReport) => number): number =>
+        reports.reduce((sum, report) => sum + figure(report), 0)
+      expect(total(r => r.checks)).toBeGreaterThan(10 * checkSeeds.length)
+      expect(total(r => r.falseResults)).toBeGreaterThan(0)
+      expect(total(r => Number(r.complete))).toBeGreaterThan(0.8 * checkSeeds.length)
     }
   )
 

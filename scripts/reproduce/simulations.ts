@@ -122,7 +122,7 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
 /** sha256 of the steps of the method and of the simulation. */
 async function programsHash(): Promise<string> {
   const hash = createHash('sha256')
-  for (const folder of ['src/optimize', 'src/align', 'src/merge', 'node/lab/simulate']) {
+  for (const folder of ['src/optimize', 'src/align', 'src/merge', 'src/publish', 'node/checks', 'node/lab/simulate']) {
     const path = join(ROOT, folder)
     for (const name of (await readdir(path)).filter(file => file.endsWith('.ts')).sort())
       hash.update(

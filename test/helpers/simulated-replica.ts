@@ -2,7 +2,8 @@
  * One replica of the simulator: the node's own swarm state, lease table and choice of tasks around a simulated log, a simulated clock and
  * content that is a function of its CID. It publishes, crashes between the steps of publishing, and starts again from its log.
  */
-import { isDoubted } from '../../node/checks/due-checks.ts'
+import { dueChecks, isDoubted } from '../../node/checks/due-checks.ts'
+import type { CID } from 'multiformats/cid'
 import { createLeaseTable, type LeaseTable } from '../../node/state/leases.ts'
 import type { Logger } from '../../node/process/logger.ts'
 import { hasResultBy, nextTask } from '../../node/participant/next-task.ts'
@@ -14,7 +15,7 @@ import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/m
 import { sealLease, type Lease } from '../../src/publish/lease.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { testCid, verify, type TestPeer } from './swarm-factory.ts'
-import { testAssessment, testQuality } from './test-evidence.ts'
+import { fraction, testAssessment, testQuality } from './test-evidence.ts'
 
 /** `before-log`: the number is taken, nothing is logged. `after-log`: the record is durable, nobody was told. */
 export type CrashPoint = 'before-log' | 'after-log'
@@ -32,7 +33,12 @@ export interface ReplicaInit {
   assess?: typeof testAssessment
   /** Does a synced append survive a crash? Only a faulty disk says no. */
   disk?: 'honest' | 'lying'
+  /** What a check finds of these raw targets, or of this shard: a function of the CID. Only in swarms with checks. */
+  truth?(cid: CID): Truth
 }
+
+/** Nobody has it; it belongs to other images; or it is what it should be. */
+export type Truth = 'ghost' | 'garbage' | 'sound'
 
 export interface Replica {
   readonly name: string
@@ -48,6 +54,8 @@ export interface Replica {
   setContent(available: boolean): void
   /** Publish the score of a prior, by number */
   score(prior: number): Promise<void>
+  /** Check the work of others that is due, one piece. Returns whether there was any. */
+  check(crash?: CrashPoint): Promise<boolean>
   /** Do the next task, if there is one. `eager` takes up what others left waiting. Returns whether there was one. */
   act(options: { settled: boolean; eager: boolean; crash?: CrashPoint | undefined }): Promise<boolean>
   /** Publish any body, right or wrong */
@@ -192,10 +200,50 @@ export function createReplica(init: ReplicaInit): Replica {
     return true
   }
 
+  const firstSeen = new Map<string, number>()
+  const check = async (crash?: CrashPoint): Promise<boolean> => {
+    const score = own()
+    const { truth } = init
+    if (score === undefined || truth === undefined) return false
+    const [due] = dueChecks({
+      self: peer.key,
+      view: state.view(),
+      set: state.set,
+      members: leases.activePeers(),
+      ...(isUsable(score) ? { score } : {}),
+      isOverdue: ({ alignment: { key } }) => {
+        if (!firstSeen.has(key)) firstSeen.set(key, now())
+        return now() - (firstSeen.get(key) ?? 0) >= LEASE_TTL
+      },
+      mayAskAgain: () => false,
+      isBeyond: ({ result }) => fraction('beyond', peer.id, result.body.raw) < 0.1,
+      chance: result => fraction('chance', peer.id, result)
+    })
+    if (due === undefined) return false
+    const { partition, alignment, result } = due.work
+    const found = [result.body.raw, alignment.body.shard].map(cid => truth(cid))
+    const shard = found.includes('ghost') ? 'lost' : 'sound'
+    const verdict = found.includes('garbage') ? 'implausible' : 'plausible'
+    const opinion = {
+      by: 'prior' as const,
+      score: score.id,
+      seed: new Uint8Array(32).fill(1),
+      rows: 5,
+      targets: testCid(`rows of ${result.key} by ${peer.id}`),
+      z: verdict === 'plausible' ? 12 : 0,
+      expected: 14,
+      verdict
+    } as const
+    const what = { partition, alignment: alignment.id, result: result.id, shard } as const
+    await publish({ type: 'check', ...what, ...(due.opinion && shard === 'sound' ? { opinion } : {}) }, crash)
+    return true
+  }
+
   return {
     name,
     peer,
     durable,
+    check,
     get state() {
       return state
     },

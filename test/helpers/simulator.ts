@@ -6,15 +6,16 @@
  * Then all replicas must hold the same records, elect the same reference, see the same work and merge to the same CID.
  */
 import { setImmediate } from 'node:timers/promises'
+import type { CID } from 'multiformats/cid'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { openLease } from '../../src/publish/lease.ts'
 import { openRecord, sealRecord, type SignedRecord } from '../../src/publish/record.ts'
 import { createRandomStream } from '../../src/random.ts'
 import { checkReplicas } from './simulated-checks.ts'
 import { createSimulatedNetwork, missingRecords } from './simulated-network.ts'
-import { createReplica, LEASE_TTL, type Replica, type ReplicaInit } from './simulated-replica.ts'
+import { createReplica, LEASE_TTL, type Replica, type ReplicaInit, type Truth } from './simulated-replica.ts'
 import { makeSwarm, resultBody, testCid, testPeer, verify } from './swarm-factory.ts'
-import { testAssessment } from './test-evidence.ts'
+import { testAssessment, testQuality } from './test-evidence.ts'
 
 /** Faults put in on purpose, to see that the simulation finds them. */
 export type Sabotage = 'no anti-entropy' | 'lying disk' | 'verdicts differ'
@@ -28,12 +29,17 @@ export interface SimulationReport {
   readonly crashes: number
   /** Messages that never arrived */
   readonly lost: number
+  /** Check records */
+  readonly checks: number
+  /** Results whose targets are of other images, or nowhere */
+  readonly falseResults: number
   /** The merged dataset, the same for all */
   readonly root: string
 }
 
 const PARTITIONS = 6
 const PRIORS = 24
+const MOST_REPLICAS = 8
 
 /** Steps of trouble before the quiet: enough that most histories finish some partitions and redo others. */
 const STEPS = 300
@@ -42,10 +48,14 @@ const STEPS = 300
 const MAX_QUIET_ROUNDS = 100
 
 /** Run one history. Throws an error that names the seed and ends with the last steps when anything does not hold. */
-export async function simulate(seed: number, sabotage?: Sabotage): Promise<SimulationReport> {
+export async function simulate(
+  seed: number,
+  sabotage?: Sabotage,
+  { checks = false }: { checks?: boolean } = {}
+): Promise<SimulationReport> {
   const trace: string[] = []
   try {
-    return await run(seed, sabotage, line => trace.push(line))
+    return await run(seed, sabotage, checks, line => trace.push(line))
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause)
     const last = trace.slice(-60).join('\n')
@@ -58,13 +68,16 @@ export async function simulate(seed: number, sabotage?: Sabotage): Promise<Simul
 async function run(
   seed: number,
   sabotage: Sabotage | undefined,
+  checks: boolean,
   note: (line: string) => void
 ): Promise<SimulationReport> {
   const stream = createRandomStream('test/simulator', `${seed}`)
   const below = (n: number): number => stream.below(n)
   const chance = (percent: number): boolean => below(100) < percent
 
-  const swarm = await simulatedSwarm()
+  const swarm = await simulatedSwarm(checks)
+  const truths = new Map<string, Truth>()
+  const truth = (cid: CID): Truth => truths.get(cid.toString()) ?? 'sound'
   const open = memoizedOpen(swarm)
   const count = 5 + below(4)
   const everybody = Array.from({ length: count }, (_, i) => i)
@@ -78,6 +91,7 @@ async function run(
       swarm,
       open,
       now: () => time,
+      ...(checks ? { truth } : {}),
       tell: (kind, bytes) => network.send(i, kind, bytes, everybody),
       ...sabotaged(i, sabotage)
     })
@@ -161,6 +175,40 @@ async function run(
     })
   }
 
+  /** With checks: false work behind an honest score, as good as its figures; and words that are not so about the work of others. */
+  const cheat = async (i: number): Promise<void> => {
+    const { state } = at(i)
+    const score = at(i).own()
+    const { chosen, contenders, election } = state.view()
+    const reference = election.reference?.cid
+    const others = [...chosen.values(), ...[...contenders.values()].flat()]
+    const work = others[below(others.length + 1)]
+    if (work !== undefined && chance(60)) {
+      const what = { partition: work.partition, alignment: work.alignment.id, result: work.result.id }
+      await at(i).publish({ type: 'check', ...what, shard: chance(70) ? 'wrong' : 'lost' })
+      return
+    }
+    if (score === undefined || reference === undefined) return
+    const kind = chance(50) ? 'ghost' : 'garbage'
+    const [raw, shard] = [testCid(`${kind} ${below(1_000_000)}`), testCid(`shard of ${kind} ${below(1_000_000)}`)]
+    for (const cid of [raw, shard]) truths.set(cid.toString(), kind)
+    const partition = below(PARTITIONS)
+    const result = await at(i).publish({ type: 'result', partition, score: score.id, raw, present: 10 })
+    if (result === undefined) return
+    const { looR2, looCosine } = testQuality(score.body.targets, reference)
+    const sizes = { bytes: 21_000, dagBytes: 21_000, lambda: 1 }
+    await at(i).publish({
+      type: 'alignment',
+      partition,
+      result: result.id,
+      reference,
+      shard,
+      ...sizes,
+      looR2,
+      looCosine
+    })
+  }
+
   const act = async (i: number): Promise<string> => {
     if (at(i).own() === undefined || chance(3)) {
       await at(i).score(below(PRIORS))
@@ -171,10 +219,15 @@ async function run(
       return `${i} equivocates`
     }
     if (i === liar && chance(25)) {
-      await lie(i)
+      await (checks && chance(70) ? cheat(i) : lie(i))
       return `${i} lies`
     }
     const point = chance(4) ? (chance(50) ? 'before-log' : 'after-log') : undefined
+    if (checks && chance(50) && (await at(i).check(point))) {
+      if (at(i).online) return `${i} checks`
+      crash(i)
+      return `${i} dies ${point}`
+    }
     const did = await at(i).act({ settled: chance(70), eager: chance(20), crash: point })
     if (at(i).online) return `${i} ${did ? 'works' : 'has nothing to do'}`
     crash(i)
@@ -242,7 +295,8 @@ async function run(
     busy = false
     time += LEASE_TTL
     for (const i of everybody) {
-      if (!(await at(i).act({ settled: true, eager: true }))) continue
+      const did = (await at(i).check()) || (await at(i).act({ settled: true, eager: true }))
+      if (!did) continue
       note(`quiet ${round}: ${i} works`)
       busy = sabotage !== 'no anti-entropy'
     }
@@ -250,7 +304,9 @@ async function run(
     await syncAll()
   }
 
-  const found = await checkReplicas(swarm, replicas, equivocator === undefined ? [] : [at(equivocator).peer.id], stream)
+  const guilty = equivocator === undefined ? [] : [at(equivocator).peer.id]
+  const liars = liar === undefined ? guilty : [...guilty, at(liar).peer.id]
+  const found = await checkReplicas(swarm, replicas, { guilty, liars, truth }, stream)
   for (const { state } of replicas) await state.stop()
   return { replicas: count, crashes, lost: network.lost, ...found }
 }
@@ -271,15 +327,24 @@ async function settle(): Promise<void> {
   await setImmediate()
 }
 
-let made: Promise<Swarm> | undefined
-async function simulatedSwarm(): Promise<Swarm> {
+const made = new Map<boolean, Promise<Swarm>>()
+async function simulatedSwarm(checks: boolean): Promise<Swarm> {
   const file = { rows: 10, bytes: 20_000, dagBytes: 20_000 }
-  made ??= makeSwarm({
+  const known = made.get(checks)
+  if (known !== undefined) return await known
+  const swarm = makeSwarm({
     partitions: Array.from({ length: PARTITIONS }, (_, i) => ({ cid: testCid(`partition ${i}`), ...file })),
     samples: PARTITIONS * file.rows,
-    quotas: { recordsPerPeer: 10_000, recordBytes: 16_777_216 }
+    quotas: { recordsPerPeer: 10_000, recordBytes: 16_777_216 },
+    ...(checks
+      ? {
+          acceptance: { quorum: 1, voters: 'members' },
+          admission: Array.from({ length: MOST_REPLICAS }, (_, i) => testPeer(`replica ${i}`).key)
+        }
+      : {})
   })
-  return await made
+  made.set(checks, swarm)
+  return await swarm
 }
 
 /** Checking a record is a pure function of its bytes: when many replicas check the same one it is done once. */

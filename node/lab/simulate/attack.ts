@@ -11,16 +11,15 @@ import { columnMeans, normaliseRows, subtractRow, takeRows } from '../../../src/
 import { multiplyByTranspose, transpose } from '../../../src/gemm.ts'
 import { matrix, toFloat64, type Matrix, type Matrix32, type Matrix64 } from '../../../src/matrix.ts'
 import { projection } from '../../../src/optimize/projection.ts'
-import type { Draw, Published } from './draw.ts'
+import type { Draw } from './draw.ts'
 import type { PriorFeatures } from './feature-cache.ts'
-import type { Attack, Participant } from './plan.ts'
-import { honestSource, type TargetSource } from './target-source.ts'
+import { isWorkAttack, type Attack, type CopyAttack } from './attack-names.ts'
+import { attackOn, falseTargets } from './false-work.ts'
+import type { Participant } from './plan.ts'
+import type { TargetSource } from './target-source.ts'
 
 /** Directions with a smaller share of the largest variance are rounding errors, which whitening would amplify. */
 const LEAST_VARIANCE = 1e-6
-
-/** Noise of a copy's rows, relative to their length: enough to change every byte, too little to change neighbours */
-const COPY_NOISE = 0.02
 
 const DEFAULT_WEIGHT = 0.5
 
@@ -32,10 +31,10 @@ export interface AttackerInit {
   readonly identity: number
 }
 
-/** All attacks except copies, which need another participant's S_Y. */
+/** All attacks except those that need another participant's S_Y. */
 export function attackerSource(
   draw: Draw,
-  { attack, weight = DEFAULT_WEIGHT, of }: Participant & { attack: Exclude<Attack, 'copy'> },
+  { attack, weight = DEFAULT_WEIGHT, of }: Participant & { attack: Exclude<Attack, CopyAttack> },
   { prior, untrained, name, identity }: AttackerInit
 ): TargetSource {
   const n = draw.swarm.manifest.dimension
@@ -47,9 +46,9 @@ export function attackerSource(
     return toFloat64(draw.targets(basis, rows))
   }
   let whitening: ((targets: Matrix64) => Matrix64) | undefined
-  const make = (rows: Uint32Array, shared: boolean): Matrix64 => {
-    if (attack === 'noise' || (attack === 'garbage' && !shared)) return noise(rows)
-    if (attack === 'garbage') return own(rows)
+  const make = (rows: Uint32Array): Matrix64 => {
+    if (attack === 'noise') return noise(rows)
+    if (isWorkAttack(attack)) return own(rows)
     if (attack === 'blend') return mixed(normaliseRows(own(rows)), normaliseRows(noise(rows)), weight)
     whitening ??= whiteningOf(own(draw.shared))
     return whitening(own(rows))
@@ -58,51 +57,25 @@ export function attackerSource(
     float32(rotation === undefined ? targets : multiplyByTranspose(targets, rotation))
   const key = ['attack', attack, weight, basis?.id, name, identity].join(' ')
   const identityOf = rawCid(new TextEncoder().encode(`${attack} of ${name}`))
+  const rowsOf = (index: number): Uint32Array => draw.partitions[index] as Uint32Array
+  const workOf = (index: number): Matrix64 =>
+    isWorkAttack(attack) && prior !== undefined
+      ? falseTargets({ draw, attack: attackOn(attack, index), prior, partition: index, noise })
+      : make(rowsOf(index))
   return {
     attack,
     // the attacker may claim anything about its prior
     prior: { id: identityOf, kind: 'onnx', name: basis?.name ?? attack, dimension: basis?.features.columns ?? n },
-    shared: async () =>
-      await draw.remember(`${key} shared`, async () => await draw.publish(turned(make(draw.shared, true)))),
+    shared: async () => await draw.remember(`${key} shared`, async () => await draw.publish(turned(make(draw.shared)))),
     partition: async index =>
-      await draw.remember(`${key} ${index}`, async () =>
-        draw.publish(turned(make(draw.partitions[index] as Uint32Array, false)))
-      )
-  }
-}
-
-/** Publishes a rotated copy of another S_Y with a little noise, and partitions made with its own prior. */
-export function copySource(
-  draw: Draw,
-  prior: PriorFeatures,
-  name: string
-): { source: TargetSource; from(victim: TargetSource): Promise<void> } {
-  const n = draw.swarm.manifest.dimension
-  const honest = honestSource(draw, prior)
-  let taken: Published | undefined
-  return {
-    from: async victim => {
-      const id = rawCid(new TextEncoder().encode(name))
-      const { matrix: theirs } = await victim.shared()
-      const targets = multiplyByTranspose(toFloat64(theirs), projection(id, n, n))
-      const noise = normaliseRows(noiseOf(draw, draw.shared, name))
-      for (let i = 0; i < targets.rows; i++) {
-        const row = targets.data.subarray(i * n, (i + 1) * n)
-        const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0))
-        for (let c = 0; c < n; c++)
-          row[c] = (row[c] as number) + COPY_NOISE * length * (noise.data[i * n + c] as number)
-      }
-      taken = await draw.publish(float32(targets))
-    },
-    source: {
-      ...honest,
-      attack: 'copy',
-      prior: { ...honest.prior, id: rawCid(new TextEncoder().encode(`copy of ${name}`)) },
-      shared: async () => {
-        if (taken === undefined) throw new Error('no S_Y was copied yet')
-        return taken
-      }
-    }
+      await draw.remember(`${key} ${index}`, async () => await draw.publish(turned(workOf(index)))),
+    ...(isWorkAttack(attack)
+      ? {
+          own: async index =>
+            await draw.remember(`${key} own ${index}`, async () => await draw.publish(turned(make(rowsOf(index))))),
+          falseWork: index => (attackOn(attack, index) === 'ghosts' ? 'ghost' : 'garbage')
+        }
+      : {})
   }
 }
 
@@ -112,7 +85,7 @@ export function copySource(
  * Normal numbers derived from the digest of each image: they carry no information and do not depend on the image's position. SHAKE256 by OpenSSL (a stream of
  * src/random.ts costs as much as 8 KiB of it), 53 bits a number, pairs by Box and Muller.
  */
-function noiseOf(draw: Draw, rows: Uint32Array, name: string): Matrix64 {
+export function noiseOf(draw: Draw, rows: Uint32Array, name: string): Matrix64 {
   const n = draw.swarm.manifest.dimension
   const data = new Float64Array(rows.length * n)
   const pairs = Math.ceil(n / 2)
@@ -158,6 +131,6 @@ function whiteningOf(shared: Matrix64): (targets: Matrix64) => Matrix64 {
   return targets => multiplyByTranspose(subtractRow({ ...targets, data: targets.data.slice() }, means), map)
 }
 
-function float32({ rows, columns, data }: Matrix): Matrix32 {
+export function float32({ rows, columns, data }: Matrix): Matrix32 {
   return matrix(rows, columns, Float32Array.from(data))
 }

@@ -1,7 +1,9 @@
 /** The participants of a configuration: names, keys, priors, attackers under all their identities, and human labellers. */
 import { createRandomStream, shuffle } from '../../../src/random.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
-import { attackerSource, copySource } from './attack.ts'
+import { attackerSource } from './attack.ts'
+import { isCopyAttack, isWorkAttack } from './attack-names.ts'
+import { copySource } from './copy-attack.ts'
 import type { Draw } from './draw.ts'
 import type { PriorFeatures } from './feature-cache.ts'
 import { humanFeatures } from './feature-cache.ts'
@@ -13,8 +15,8 @@ import { honestSource, type TargetSource } from './target-source.ts'
 
 export interface Copycat {
   readonly participant: SimulatedParticipant
-  /** Copy another S_Y once there is one */
-  copy(victim: SimulatedParticipant): Promise<void>
+  /** Copy another S_Y, or what these have in common, once there are some */
+  copy(victim: SimulatedParticipant, all: readonly SimulatedParticipant[]): Promise<void>
 }
 
 export interface Cast {
@@ -36,11 +38,17 @@ export function makeParticipants(
   const participants: SimulatedParticipant[] = []
   const copycats: Copycat[] = []
   const taken = new Set(settings.participants.flatMap(({ name }) => name ?? []))
-  const join = (name: string, speed: number, source: TargetSource): SimulatedParticipant => ({
+  const join = (
+    name: string,
+    source: TargetSource,
+    { speed = 1, checks, leavesAfter }: Pick<Participant, 'speed' | 'checks' | 'leavesAfter'>
+  ): SimulatedParticipant => ({
     name,
     peer: simulatedPeer(`${settings.seed}`, name),
     speed,
     source,
+    checks,
+    leavesAfter,
     score: undefined,
     taken: 0,
     budget: 0
@@ -53,30 +61,29 @@ export function makeParticipants(
   }
 
   for (const given of settings.participants) {
-    const { attack, speed = 1, sybils = 1 } = given
+    const { attack, sybils = 1 } = given
     const prior = priorOf(given)
     const head = given.name ?? [prior?.name, attack].filter(part => part !== undefined).join('-')
     for (let identity = 1; identity <= sybils; identity++) {
       const own = given.name !== undefined && identity === 1
       const name = own ? head : unused(head, taken)
       taken.add(name)
-      if (attack === undefined && prior !== undefined) participants.push(join(name, speed, honestSource(draw, prior)))
-      else if (attack === 'copy' && prior !== undefined) {
-        const copy = copySource(draw, prior, name)
+      if (attack === undefined && prior !== undefined) participants.push(join(name, honestSource(draw, prior), given))
+      else if (attack !== undefined && isCopyAttack(attack) && prior !== undefined) {
+        const copy = copySource(draw, attack, prior, name)
         copycats.push({
-          participant: join(name, speed, copy.source),
-          copy: async victim => await copy.from(victim.source)
+          participant: join(name, copy.source, given),
+          copy: async (victim, all) => await copy.from(victim.source, all.map(p => p.source).filter(isBelievable))
         })
-      } else if (attack !== undefined && attack !== 'copy') {
-        participants.push(
-          join(name, speed, attackerSource(draw, { ...given, attack }, { prior, untrained, name, identity }))
-        )
+      } else if (attack !== undefined && !isCopyAttack(attack)) {
+        const init = { prior, untrained, name, identity }
+        participants.push(join(name, attackerSource(draw, { ...given, attack }, init), given))
       }
     }
   }
   if (settings.human !== undefined && labels !== undefined) {
     const people = humanFeatures(unused('human', taken), labels)
-    participants.push(join(people.name, HUMAN_SPEED, humanSource(draw, people, settings.human.share)))
+    participants.push(join(people.name, humanSource(draw, people, settings.human.share), { speed: HUMAN_SPEED }))
   }
   return { participants, copycats }
 }
@@ -85,6 +92,11 @@ export function makeParticipants(
 
 /** Labels exist already: no model has to run. */
 const HUMAN_SPEED = Number.POSITIVE_INFINITY
+
+/** Whose S_Y is that of a prior: what a copy of the consensus is made of. */
+function isBelievable({ attack, prior }: TargetSource): boolean {
+  return prior.kind !== 'human' && (attack === undefined || isWorkAttack(attack))
+}
 
 function unused(head: string, taken: ReadonlySet<string>): string {
   let name = head

@@ -30,7 +30,8 @@ export async function mergedTargets(swarm: SimulatedSwarm, options: MergeOptions
   const authors = participants.map(p => ({ participant: p.name, prior: p.source.prior.name }))
   const blocks: { targets: Matrix32; images: Uint32Array; author: number }[] = []
   for (const choice of choices) {
-    const own = swarm.aligned(choice.alignment.body.shard.toString()).matrix
+    const own = swarm.aligned(choice.alignment.body.shard.toString())?.matrix
+    if (own === undefined) continue // nobody has it
     const targets = opinions === 1 ? own : await averaged(swarm, choice, own, options)
     const by = byPeer.get(peerIdOf(choice.result.body.author)) ?? 0
     const prior = choice.score.body.prior.name

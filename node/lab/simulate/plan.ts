@@ -17,15 +17,13 @@ import {
 } from '../../../src/distribute/manifest.ts'
 import { InvalidInputError } from '../../../src/errors.ts'
 import { isSafeName } from '../../store/new-file.ts'
+import { ATTACKS, CHECKERS, type Attack } from './attack-names.ts'
 
 /** Plans are written by hand or by a script: a few pages. */
 const MAX_PLAN_BYTES = 16 * 1024 * 1024
 /** Configurations are run one after the other, and each has an output line. */
 const MAX_CONFIGURATIONS = 10_000
 const MAX_PARTICIPANTS = 512
-
-export const ATTACKS = ['noise', 'whiten', 'copy', 'blend', 'garbage'] as const
-export type Attack = (typeof ATTACKS)[number]
 
 const name = z.string().refine(isSafeName, 'a name has 1 to 128 of the characters A-Z a-z 0-9 . _ -')
 const whole = (least: number, most: number) => z.number().int().min(least).max(most)
@@ -44,7 +42,11 @@ const participantSchema = z
     /** blend: noise is mixed into the prior's targets or the publisher's reference features. Default: the prior's */
     of: z.enum(['prior', 'reference']).optional(),
     /** Number of identities for the same attack */
-    sybils: whole(1, 256).optional()
+    sybils: whole(1, 256).optional(),
+    /** How it checks the work of others. Default: honest */
+    checks: z.enum(CHECKERS).optional(),
+    /** It leaves for good after so many published partitions; what it alone holds is lost then */
+    leavesAfter: whole(1, MAX_PARTITIONS).optional()
   })
   .refine(
     p => p.prior !== undefined || canDoWithout(p),
@@ -76,6 +78,8 @@ const settingsSchema = z.strictObject({
   upgrades: z.record(name, name),
   opinions: whole(1, 16),
   ridgeGrid: manifestSchema.shape.alignment.shape.grid,
+  /** Members check each other's work, and so many must confirm it. Default: records of the author alone finish a partition */
+  acceptance: manifestSchema.shape.acceptance.unwrap().omit({ checkers: true }).optional(),
   /** Adds human labels of the shared set and of this share of the partitions */
   human: z.strictObject({ share: z.number().min(0).max(1) }).optional()
 })

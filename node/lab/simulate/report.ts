@@ -5,10 +5,12 @@ import { plainGemm } from '../../../src/gemm.ts'
 import type { Matrix32 } from '../../../src/matrix.ts'
 import { assessmentKey, qualityKey } from '../../../src/merge/views.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
+import { checksReport, type ChecksReport } from './check-report.ts'
 import type { DirectExact } from './direct-exact.ts'
 import { alignedShared, meanDistance, type Probe } from './measure.ts'
 import type { PriorFeatures } from './feature-cache.ts'
-import type { Attack, Settings } from './plan.ts'
+import type { Attack } from './attack-names.ts'
+import type { Settings } from './plan.ts'
 import type { SimulatedParticipant } from './simulated-participant.ts'
 import type { SimulatedSwarm } from './simulated-swarm.ts'
 
@@ -68,6 +70,8 @@ export interface ConfigurationReport {
   /** Of each prior's own features, over all rows of the configuration */
   readonly priorProbes?: Readonly<Record<string, Probe>>
   /** Mean over pairs of eligible participants of 1 - mean cosine on the shared set */
+  /** Absent in a swarm without checks */
+  readonly checks?: ChecksReport
   readonly inconsistency: { readonly before?: number; readonly after?: number }
 }
 
@@ -157,6 +161,7 @@ export async function reportOf({
     if (probe !== undefined) probes.push([key, probe])
   }
   const last = rounds.at(-1)
+  const checks = checksReport(simulated, participants)
   const distances = { before: meanDistance(before), after: meanDistance(after) }
   return {
     name,
@@ -176,6 +181,7 @@ export async function reportOf({
     rounds,
     ...(last?.probe === undefined ? {} : { probe: last.probe }),
     ...(probes.length === 0 ? {} : { priorProbes: Object.fromEntries(probes) }),
+    ...(checks === undefined ? {} : { checks }),
     inconsistency: {
       ...(distances.before === undefined ? {} : { before: distances.before }),
       ...(distances.after === undefined ? {} : { after: distances.after })

@@ -1,5 +1,6 @@
 /** One configuration of a plan, from participants to its output line and files. */
-import { MAX_Z, sealManifest } from '../../../src/distribute/manifest.ts'
+import { MAX_Z, sealManifest, type Swarm } from '../../../src/distribute/manifest.ts'
+import type { PeerKey } from '../../../src/envelope.ts'
 import { createRandomStream, shuffle } from '../../../src/random.ts'
 import { compareBytes } from '../../../src/codec.ts'
 import { createDirectExact } from './direct-exact.ts'
@@ -36,9 +37,10 @@ export async function runConfiguration(
   context: RunContext
 ): Promise<ConfigurationReport> {
   const { draw, priors, labels } = context
-  const swarm = await swarmOf(draw, settings)
-  const exact = createDirectExact({ draw, manifest: swarm.manifest, settings, priors })
   const { participants, copycats } = makeParticipants(draw, settings, context)
+  const members = [...participants, ...copycats.map(c => c.participant)].map(p => p.peer.key)
+  const swarm = await swarmOf(draw, settings, members)
+  const exact = createDirectExact({ draw, manifest: swarm.manifest, settings, priors })
   const unaligned = settings.alignTo === 'none'
   const simulated = createSimulatedSwarm({
     draw,
@@ -51,7 +53,7 @@ export async function runConfiguration(
     await simulated.publishScores(participants)
     if (copycats.length > 0) {
       const victim = victimOf(simulated, participants)
-      for (const { copy } of copycats) await copy(victim)
+      for (const { copy } of copycats) await copy(victim, participants)
       await simulated.publishScores(copycats.map(c => c.participant))
     }
     const everybody = [...participants, ...copycats.map(c => c.participant)]
@@ -101,7 +103,11 @@ export async function runConfiguration(
 // --- internal ---
 
 /** The draw's manifest with the rules of this configuration; the same manifest if these are the defaults. */
-async function swarmOf({ swarm }: Draw, { policy, centred, gate, alignTo, ridgeGrid }: Settings) {
+async function swarmOf(
+  { swarm }: Draw,
+  { policy, centred, gate, alignTo, ridgeGrid, acceptance }: Settings,
+  members: readonly PeerKey[]
+): Promise<Swarm> {
   const { manifest } = swarm
   // no floor for targets aligned to a prescribed reference, or elected without a gate: they are measured however poor they are
   const measured = !gate || alignTo === 'random' || alignTo === 'none'
@@ -110,7 +116,10 @@ async function swarmOf({ swarm }: Draw, { policy, centred, gate, alignTo, ridgeG
       ...manifest,
       election: { ...manifest.election, policy },
       uniformity: { ...manifest.uniformity, centred },
-      alignment: { grid: ridgeGrid, minLooZ: measured ? -MAX_Z : manifest.alignment.minLooZ }
+      alignment: { grid: ridgeGrid, minLooZ: measured ? -MAX_Z : manifest.alignment.minLooZ },
+      ...(acceptance === undefined ? {} : { acceptance }),
+      // whose members count must list them
+      ...(acceptance?.voters === 'members' ? { admission: [...members].sort(compareBytes) } : {})
     },
     simulatedPeer('publisher').sign
   )

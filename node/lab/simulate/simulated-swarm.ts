@@ -8,19 +8,16 @@ import { compareBytes } from '../../../src/codec.ts'
 import { applyTransform } from '../../../src/align/transform.ts'
 import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { plainGemm } from '../../../src/gemm.ts'
-import { assessmentKey, belowFloor, qualityKey, type Pending, type SwarmView } from '../../../src/merge/views.ts'
+import type { Choice, Pending, SwarmView } from '../../../src/merge/views.ts'
 import type { Lease } from '../../../src/publish/lease.ts'
-import { sealRecord, type RecordBody, type Score, type SignedRecord } from '../../../src/publish/record.ts'
-import { verify } from '../../process/verify-signature.ts'
 import { createLeaseTable, type LeaseTable } from '../../state/leases.ts'
-import { createLogger } from '../../process/logger.ts'
-import { isDoubted } from '../../checks/due-checks.ts'
 import { hasAllRows, hasResultBy, nextTask } from '../../participant/next-task.ts'
-import { createSwarmState, type Draft, type SwarmState } from '../../state/swarm-state.ts'
+import type { SwarmState } from '../../state/swarm-state.ts'
 import type { DirectExact } from './direct-exact.ts'
 import type { Draw, Published } from './draw.ts'
+import { createSimulatedChecks, type CheckJob, type SimulatedChecks } from './simulated-checks.ts'
 import type { SimulatedParticipant } from './simulated-participant.ts'
-import { simulatedPeer } from './simulated-peer.ts'
+import { createSimulatedState } from './simulated-state.ts'
 
 export interface SimulatedSwarm {
   readonly swarm: Swarm
@@ -30,8 +27,13 @@ export interface SimulatedSwarm {
   /** Let all participants work until none finds anything to do. `once`: finished work is not redone. */
   work(options: { once: boolean }): Promise<void>
   view(): SwarmView
-  /** The aligned matrix that an alignment record's shard refers to */
-  aligned(shard: string): Published
+  /** The aligned matrix that an alignment record's shard refers to; undefined if nobody has it */
+  aligned(shard: string): Published | undefined
+  readonly checks: SimulatedChecks
+  /** Rows of inference for partitions */
+  readonly workRows: number
+  /** Virtual time of the last work or check */
+  readonly lastDone: number
   stop(): Promise<void>
 }
 
@@ -47,12 +49,17 @@ export interface SimulatedSwarmInit {
 /** A node's default, in virtual milliseconds. Longer than the slowest work, so that renewals need not be simulated. */
 const LEASE_MS = 60_000
 
+/** Inference on a partition, or a check */
 interface Job {
   readonly by: SimulatedParticipant
   readonly partition: number
   readonly improving: boolean
+  readonly check?: CheckJob
   readonly until: number
 }
+
+/** Unconfirmed work waits for so many leases until it is everybody's to check, or to do again. */
+const OVERDUE_LEASES = 3
 
 export function createSimulatedSwarm({
   draw,
@@ -78,48 +85,24 @@ export function createSimulatedSwarm({
     setAside.set(p, new Set())
   }
 
-  const { key: self, sign } = simulatedPeer('observer')
-  const state = createSwarmState({
-    swarm,
-    self,
-    sign,
-    verify,
-    patient: false,
-    // refusals are results here and reported as such
-    logger: createLogger({ levels: 'error' }),
-    log: { append: async () => {} },
-    sequence: { next: async known => known },
+  const { state, publish, publishScores, isUsable } = createSimulatedState(draw, swarm, exact)
+  const firstSeen = new Map<string, number>() // alignment -> when it was published
+  const overdueMs = OVERDUE_LEASES * ttlMs
+  const isOverdue = ({ alignment }: Choice): boolean => now - (firstSeen.get(alignment.key) ?? now) >= overdueMs
+  const gone = new Set<SimulatedParticipant>()
+  const checks = createSimulatedChecks({
+    draw,
+    state,
     exact,
-    fetchTargets: async score => draw.sharedMatrix(score.body.targets)
+    participants: everybody,
+    isThere: p => !gone.has(p),
+    isOverdue,
+    rawOf: ({ body }) => rawOf.get(body.raw.toString()),
+    shardOf: cid => shards.get(cid),
+    publish
   })
-  state.start()
-
-  const publish = async <T extends RecordBody>(
-    { peer }: SimulatedParticipant,
-    draft: Draft
-  ): Promise<SignedRecord<T>> => {
-    const seq = state.set.nextSeq(peer.key)
-    const body = { ...draft, v: 1 as const, swarm: swarm.id, author: peer.key, seq } as RecordBody
-    const { bytes } = await sealRecord(body, peer.sign)
-    const taken = state.receive(bytes)
-    if (!('record' in taken)) throw new Error(`a simulated record was not taken: ${taken.outcome}`)
-    return taken.record as SignedRecord<T>
-  }
-
-  const publishScores = async (authors: readonly SimulatedParticipant[]): Promise<void> => {
-    exact.expected += authors.length
-    for (const author of authors) {
-      const { cid, matrix, present } = await author.source.shared()
-      author.score = await publish<Score>(author, {
-        type: 'score',
-        prior: author.source.prior,
-        targets: cid,
-        present,
-        uniformValue: await exact.uniformValue(matrix)
-      })
-    }
-    await state.untilJudged()
-  }
+  let workRows = 0
+  let lastDone = 0
 
   const lease = (by: SimulatedParticipant, partition: number, released: boolean): void => {
     const head = { v: 1, swarm: swarm.id, author: by.peer.key, type: 'lease', task: 'optimize' } as const
@@ -127,38 +110,39 @@ export function createSimulatedSwarm({
     for (const table of leases.values()) table.observe(message)
   }
 
-  /** A participant whose prior is refused or cannot be aligned stops (participant/participant.ts). */
-  const isUsable = (score: SignedRecord<Score>): boolean => {
-    const reference = state.view().election.reference?.cid
-    if (state.evidence.assessments.get(assessmentKey(score.body))?.admissible !== true || reference === undefined)
-      return false
-    const quality = state.evidence.qualities.get(qualityKey(score.body.targets, reference))
-    return quality !== undefined && belowFloor(manifest, quality) === undefined
-  }
-
   const align = async (by: SimulatedParticipant, { partition, score, result }: Pending): Promise<void> => {
     const reference = state.view().election.reference?.cid
     if (reference === undefined) return
     const transform = await exact.fit(score.body.targets, reference, plainGemm)
+    // ghosts are named after their raw targets, which are not there either
     const raw = rawOf.get(result.body.raw.toString())
-    if (raw === undefined) throw new Error(`raw targets ${result.body.raw} were never published`)
-    const shard = unaligned ? raw : await draw.publish(await applyTransform(transform, raw.matrix, plainGemm))
-    shards.set(shard.cid.toString(), shard)
-    const bytes = (manifest.partitions[partition]?.bytes ?? 0) + shard.matrix.data.byteLength
+    const shard =
+      unaligned || raw === undefined ? raw : await draw.publish(await applyTransform(transform, raw.matrix, plainGemm))
+    const cid = shard?.cid ?? result.body.raw
+    if (shard !== undefined) {
+      shards.set(cid.toString(), shard)
+      checks.hold(by, cid.toString())
+    }
+    const { bytes: images = 0, rows = 0 } = manifest.partitions[partition] ?? {}
+    const bytes = images + 4 * rows * manifest.dimension
     const { lambda, looR2, looCosine } = transform
-    const made = { shard: shard.cid, bytes, dagBytes: bytes, lambda, looR2, looCosine }
-    await publish(by, { type: 'alignment', partition, result: result.id, reference, ...made })
+    const made = { shard: cid, bytes, dagBytes: bytes, lambda, looR2, looCosine }
+    const { key } = await publish(by, { type: 'alignment', partition, result: result.id, reference, ...made })
+    firstSeen.set(key, now)
   }
 
-  const finish = async ({ by, partition, improving }: Job): Promise<void> => {
-    const { score } = by
+  const finish = async ({ by, partition, improving, check }: Job): Promise<void> => {
+    if (check !== undefined) return await checks.finish(by, check)
+    const { score, source } = by
     if (score !== undefined && (improving || !hasAllRows(manifest, state.view(), partition))) {
-      const raw = await by.source.partition(partition)
+      const raw = await source.partition(partition)
       if (raw.present === 0) setAside.get(by)?.add(`${partition}`)
       else {
-        rawOf.set(raw.cid.toString(), raw)
+        if (source.falseWork?.(partition) !== 'ghost') rawOf.set(raw.cid.toString(), raw)
         await publish(by, { type: 'result', partition, score: score.id, raw: raw.cid, present: raw.present })
+        by.published = (by.published ?? 0) + 1
       }
+      if (source.attack === undefined) workRows += raw.matrix.rows
     }
     lease(by, partition, true)
   }
@@ -167,8 +151,23 @@ export function createSimulatedSwarm({
   const begin = async (by: SimulatedParticipant, once: boolean): Promise<Job | undefined> => {
     const table = leases.get(by)
     const { score } = by
-    if (table === undefined || score === undefined || !isUsable(score)) return undefined
+    if (table === undefined || score === undefined || gone.has(by) || !isUsable(score)) return undefined
+    const job = (partition: number, improving: boolean, rows: number, check?: CheckJob): Job => {
+      const until = now + rows / by.speed
+      return { by, partition, improving, until, ...(check === undefined ? {} : { check }) }
+    }
+    const optimize = (partition: number, improving: boolean): Job | undefined => {
+      if ((by.published ?? 0) >= (by.leavesAfter ?? Infinity)) {
+        gone.add(by)
+        return undefined
+      }
+      by.taken++
+      lease(by, partition, false)
+      return job(partition, improving, manifest.partitions[partition]?.rows ?? 0)
+    }
     for (;;) {
+      const check = await checks.next(by)
+      if (check !== undefined) return job(check.due.work.partition, false, check.rows, check)
       const view = state.view()
       const task = nextTask({
         self: by.peer.key,
@@ -177,23 +176,18 @@ export function createSimulatedSwarm({
         score,
         admissible: true,
         leases: table,
-        mayTake: view.missing.length + view.incomplete.length > 0 || (!once && by.taken < by.budget),
+        mayTake:
+          view.missing.length + view.incomplete.length + view.unconfirmed.length > 0 || (!once && by.taken < by.budget),
+        isDoubted: work => checks.isDoubted(by, work) || isOverdue(work),
         once,
         isReferenceStable: true,
         isAbandoned: () => false,
         isSetAside: key => setAside.get(by)?.has(key) === true,
-        isDoubted: work => isDoubted({ self: by.peer.key, set: state.set }, work),
         hasOwnResult: partition => hasResultBy(state.set, score, partition)
       })
       if (task === undefined || task.do === 'wait') return undefined
-      if (task.do === 'align') {
-        await align(by, task.work)
-        continue
-      }
-      by.taken++
-      lease(by, task.partition, false)
-      const rows = manifest.partitions[task.partition]?.rows ?? 0
-      return { by, partition: task.partition, improving: task.improving, until: now + rows / by.speed }
+      if (task.do === 'optimize') return optimize(task.partition, task.improving)
+      await align(by, task.work)
     }
   }
 
@@ -203,13 +197,17 @@ export function createSimulatedSwarm({
     publishScores,
     view: state.view,
     stop: state.stop,
-    aligned: shard => {
-      const found = shards.get(shard)
-      if (found === undefined) throw new Error(`shard ${shard} was never published`)
-      return found
+    checks,
+    get workRows() {
+      return workRows
     },
+    get lastDone() {
+      return lastDone
+    },
+    aligned: shard => (manifest.acceptance === undefined || checks.isHeld(shard) ? shards.get(shard) : undefined),
     work: async ({ once }) => {
       for (const p of everybody) p.taken = 0
+      let waited = -1
       const jobs = new Map<SimulatedParticipant, Job>()
       // human labels exist before any model has run
       for (let people = true; ; people = false) {
@@ -219,6 +217,7 @@ export function createSimulatedSwarm({
             known = state.set.size
             for (const by of everybody) {
               if (jobs.has(by) || (people && by.source.prior.kind !== 'human')) continue
+              while (manifest.acceptance !== undefined && (await checks.lie(by)));
               const job = await begin(by, once)
               if (job !== undefined) jobs.set(by, job)
             }
@@ -226,9 +225,15 @@ export function createSimulatedSwarm({
           const next = [...jobs.values()].sort(
             (a, b) => a.until - b.until || compareBytes(a.by.peer.key, b.by.peer.key)
           )[0]
-          if (next === undefined) break
+          if (next === undefined) {
+            // whoever waits for the word of others waits until it is everybody's turn
+            if (manifest.acceptance === undefined || state.view().complete || state.set.size === waited) break
+            waited = state.set.size
+            now += overdueMs
+            continue
+          }
           jobs.delete(next.by)
-          now = next.until
+          now = lastDone = next.until
           await finish(next)
         }
         if (!people) break

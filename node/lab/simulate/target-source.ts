@@ -2,7 +2,7 @@
 import type { CID } from 'multiformats/cid'
 import type { Draw, Published } from './draw.ts'
 import type { PriorFeatures } from './feature-cache.ts'
-import type { Attack } from './plan.ts'
+import type { Attack } from './attack-names.ts'
 import type { PriorKind } from '../../../src/optimize/prior-kind.ts'
 
 export interface TargetSource {
@@ -16,6 +16,10 @@ export interface TargetSource {
   readonly attack?: Attack
   shared(): Promise<Published>
   partition(index: number): Promise<Published>
+  /** Targets of the prior behind S_Y, with which the work of others is compared, where those of `partition` are something else */
+  own?(index: number): Promise<Published>
+  /** What is wrong with the targets of this partition: they belong to other images, or nobody can get them. Absent if nothing is. */
+  falseWork?(index: number): 'ghost' | 'garbage'
 }
 
 export function honestSource(draw: Draw, prior: PriorFeatures): TargetSource {

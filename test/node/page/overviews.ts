@@ -146,7 +146,7 @@ export const busySwarm: SwarmOverview = {
       candidate(4, { prior: 'late-model' })
     ]
   },
-  records: { score: 5, result: 18, alignment: 16, bytes: 48_211 },
+  records: { score: 5, result: 18, alignment: 16, check: 0, bytes: 48_211 },
   scores: { judged: 4, unjudged: 1 },
   members: 3,
   leases: { own: 1, others: 2 },
@@ -180,7 +180,7 @@ export const emptySwarm: SwarmOverview = {
   partitions: Array.from({ length: 8 }, (_, i) => partition('missing', i)),
   coverage: 0,
   election: { policy: 'corroboration', isLowerBetter: false, margin: 0.02, minZ: 5, minLooZ: 4, candidates: [] },
-  records: { score: 0, result: 0, alignment: 0, bytes: 0 },
+  records: { score: 0, result: 0, alignment: 0, check: 0, bytes: 0 },
   scores: { judged: 0, unjudged: 0 },
   members: 0,
   leases: { own: 0, others: 0 },

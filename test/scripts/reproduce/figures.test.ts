@@ -50,6 +50,23 @@ function report(name: string, attacker?: 'present' | 'elected'): ConfigurationRe
     rows: 5000,
     coverage: 1,
     rounds: Array.from({ length: 10 }, (_, i) => ({ ...round, round: i + 1 })),
+    checks: {
+      complete: true,
+      confirmed: { honest: 2000, garbage: 0, ghost: 0, lost: 0 },
+      unconfirmed: { honest: 0, garbage: 0, ghost: 0, lost: 0 },
+      refutedHonest: 0,
+      refutedFalse: 5,
+      caught: [],
+      caughtHonest: 0,
+      checks: 60,
+      opinions: 60,
+      checkRows: 1000,
+      workRows: 20_000,
+      share: 0.047619,
+      bytes: 1_024_000,
+      timesTargets: 2,
+      seconds: 500
+    },
     inconsistency: {}
   }
 }

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ChecksReport } from '../../../../node/lab/simulate/check-report.ts'
+import { BASE, only, ROWS, smallPlans, type SmallPlans } from './small-plan.ts'
+
+let plans: SmallPlans
+beforeAll(async () => {
+  plans = await smallPlans()
+})
+afterAll(async () => await plans.close())
+
+const HONEST = BASE.participants
+const ALL_HONEST = { honest: ROWS, garbage: 0, ghost: 0, lost: 0 }
+
+const checked = async (participants: object[], quorum = 1): Promise<ChecksReport> => {
+  const acceptance = { quorum, voters: 'members' }
+  const { checks } = only(await plans.run({ configs: [{ name: 'checked', acceptance, participants }] }))
+  if (checks === undefined) throw new Error('nothing was checked')
+  return checks
+}
+
+test('honest members confirm all of each other’s work with one check a shard', async () => {
+  const found = await checked(HONEST)
+  expect(found).toMatchObject({ complete: true, confirmed: ALL_HONEST, caught: [], refutedHonest: 0, refutedFalse: 0 })
+  expect(found).toMatchObject({ checks: 8, opinions: 8, timesTargets: 2 })
+})
+
+describe('behind an honest S_Y', () => {
+  test.each(['garbage', 'ghosts', 'permuted', 'other-partition', 'first-rows', 'constant', 'shared-again', 'mixed'])(
+    'work of this kind is never confirmed, and done again by others: %s',
+    { timeout: 120_000 },
+    async attack => {
+      const found = await checked([...HONEST, { prior: 'simclr_conv', attack, speed: 3 }])
+      expect(found).toMatchObject({ complete: true, confirmed: ALL_HONEST, caughtHonest: 0, refutedHonest: 0 })
+    }
+  )
+})
+
+test.each(['consensus', 'consensus-mapped'])('nor is work behind a copy of the consensus: %s', async attack => {
+  const found = await checked([...HONEST, { prior: 'simclr_conv', attack, speed: 3 }])
+  expect(found).toMatchObject({ complete: true, confirmed: ALL_HONEST, caughtHonest: 0, refutedHonest: 0 })
+})
+
+test('two that praise each other’s ghosts get them confirmed by a quorum of one, not of two', async () => {
+  const clique = ['one', 'two'].map(name => ({
+    prior: 'simclr_conv',
+    name,
+    attack: 'ghosts',
+    checks: 'conspire',
+    speed: 3
+  }))
+  const participants = [...HONEST, { prior: 'resnet20', name: 'another' }, ...clique]
+  expect((await checked(participants, 1)).confirmed.ghost).toBeGreaterThan(0)
+  expect(await checked(participants, 2)).toMatchObject({ complete: true, confirmed: ALL_HONEST, caughtHonest: 0 })
+})
+
+test('what its author alone held is lost when it leaves, and done again', async () => {
+  const found = await checked([...HONEST, { prior: 'simclr_conv', speed: 8, leavesAfter: 1 }])
+  expect(found).toMatchObject({ complete: true, confirmed: ALL_HONEST, caught: [] })
+})
+
+test('one accuser delays nobody for good', async () => {
+  const found = await checked([...HONEST, { prior: 'simclr_conv', name: 'accuser', checks: 'accuse' }])
+  expect(found).toMatchObject({ complete: true, caughtHonest: 0, refutedHonest: 0 })
+  expect(found.confirmed).toEqual(ALL_HONEST)
+})
