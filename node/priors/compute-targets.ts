@@ -7,7 +7,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import { ABSENT, encodeMatrix, presentRows } from '../../src/bytes.ts'
-import type { Swarm } from '../../src/distribute/manifest.ts'
+import type { Manifest, Swarm } from '../../src/distribute/manifest.ts'
 import { importBytes } from '../../src/distribute/unixfs-import.ts'
 import { InvalidContentError, InvalidPriorError, NumericError } from '../../src/errors.ts'
 import { matrix, type Matrix32 } from '../../src/matrix.ts'
@@ -20,7 +20,7 @@ import { openProgress } from '../store/progress-journal.ts'
 import { embedSamples, type EmbedOptions } from './embed-samples.ts'
 
 export interface TargetComputerInit {
-  swarm: Swarm
+  swarm: Pick<Swarm, 'id'> & { readonly manifest: Pick<Manifest, 'dimension'> }
   prior: PriorModel
   projector: Projector
   /** Images per call of the prior; bounds memory and what a crash costs */

@@ -76,6 +76,8 @@ export interface LoadReply {
   readonly shape: readonly number[]
   /** l */
   readonly dimension: number
+  /** Images per run. */
+  readonly rows: number
   /** Milliseconds per image of the model alone, on the probe that found the shape. */
   readonly milliseconds: number
   /** Why images go through the model one by one; absent where they go in batches. */

@@ -64,7 +64,7 @@ export async function loadSession(request: LoadRequest): Promise<PriorSession> {
   const { rows, milliseconds, dimension, alone } = await planBatch(input, p, probe)
 
   return {
-    facts: { shape: dims, dimension, milliseconds, ...(alone === undefined ? {} : { alone }) },
+    facts: { shape: dims, dimension, rows, milliseconds, ...(alone === undefined ? {} : { alone }) },
     async embed(images, decoder) {
       const out = new Float32Array(images.length * dimension)
       for (let first = 0; first < images.length; first += rows) {
