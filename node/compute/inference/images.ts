@@ -5,6 +5,8 @@
  * Pillow's `convert('RGB')` gives: no rotation by EXIF but in TIFF (image processors of transformers and
  * torchvision's datasets do not rotate either), no colour profile applied, CMYK by Pillow's formula, the first frame of an animation and the first page of a TIFF; 8 bits per channel.
  *
+ * Small plain images are decoded here, to the same pixels: a call of libvips takes longer than that.
+ *
  * Three differences are on purpose or out of reach. 16-bit grey keeps its upper 8 bits, like 16-bit colour, where Pillow makes everything
  * above 255 white. AVIF is decoded by libheif, which applies a rotation in the container that Pillow leaves to EXIF, and rounds colours
  * of subsampled images another way. A TIFF of other than 1, 8 or 16 bits per channel or in L*a*b* is refused.
@@ -14,9 +16,11 @@ import { foreignImage, IMAGE_FORMATS, imageKind, type ImageKind } from '../../..
 import { InvalidImageError } from '../../../src/errors.ts'
 import { cmykToRgb } from '../../../src/optimize/cmyk.ts'
 import type { Pixels } from '../../../src/optimize/resize.ts'
+import { decodeSmallJpeg } from '../../../src/optimize/small-jpeg.ts'
 import { checkImage, withLimit } from './check-image.ts'
 import { jpegComponents } from './jpeg-components.ts'
 import type { DecodeLimits, ImageFacts } from './messages.ts'
+import { decodeSmallPng } from './small-png.ts'
 
 /** 100 megapixels take 3 s on an idle core; the whole worker is killed later if the decoder ignores it. */
 const DECODE_SECONDS = 40
@@ -57,6 +61,8 @@ export async function createImageDecoder(limits: DecodeLimits): Promise<ImageDec
   const open = (bytes: Uint8Array): Sharp => sharp(bytes, options).timeout({ seconds: DECODE_SECONDS })
   const decode = async (bytes: Uint8Array): Promise<Pixels> => {
     const kind = check(bytes)
+    const small = kind === 'jpg' ? decodeSmallJpeg(bytes) : kind === 'png' ? decodeSmallPng(bytes) : undefined
+    if (small !== undefined) return small
     try {
       const cmyk = kind === 'tif' ? await isCmykTiff(open(bytes)) : kind === 'jpg' && jpegComponents(bytes) === 4
       // Pillow turns a TIFF as its orientation says, and no other format

@@ -21,6 +21,7 @@ export type Answer = z.infer<typeof answerSchema>
 const loadSchema = z.object({
   shape: z.array(count).max(3),
   dimension: count.min(1).max(MAX_DIMENSION),
+  rows: count.min(1),
   milliseconds: z.number().nonnegative(),
   alone: z.string().max(MAX_MESSAGE_CHARACTERS).optional()
 })
