@@ -54,20 +54,22 @@ export function createDeparture(
   let last = Promise.resolve()
 
   const announce = (task: Intent['task'], released: boolean): void => {
-    last = last.then(async () => {
-      // taken back, or another one, while this one was waiting for its turn
-      if (!released && intended !== task) return
-      let heard = 0
-      try {
-        heard = await announceIntent({ task, released })
-      } catch (error) {
-        logger.debug('an intent was not announced', { reason: String(error) })
-      }
-      if (intended !== task || released) return
-      clearTimeout(timer)
-      timer = setTimeout(() => announce(task, false), heard === 0 ? Math.min(ALONE_MS, renewMs) : renewMs)
-      timer.unref()
-    })
+    last = send(last, task, released)
+  }
+  const send = async (before: Promise<void>, task: Intent['task'], released: boolean): Promise<void> => {
+    await before
+    // taken back, or another one, while this one was waiting for its turn
+    if (!released && intended !== task) return
+    let heard = 0
+    try {
+      heard = await announceIntent({ task, released })
+    } catch (error) {
+      logger.debug('an intent was not announced', { reason: String(error) })
+    }
+    if (intended !== task || released) return
+    clearTimeout(timer)
+    timer = setTimeout(() => announce(task, false), heard === 0 ? Math.min(ALONE_MS, renewMs) : renewMs)
+    timer.unref()
   }
   const others: Departure['others'] = () => {
     const live = intents.live()

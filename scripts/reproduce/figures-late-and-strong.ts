@@ -1,4 +1,4 @@
-/** Who does what when priors of different speed and worth join together (scripts/late-and-strong.ts): before, it was a race. */
+/** Who does what when priors of different speed and worth join together (scripts/reproduce/late-and-strong.ts): before, it was a race. */
 import { ACCURACY, column, NAME, scored, verdict, type Figure } from './figure.ts'
 
 /**
@@ -35,7 +35,7 @@ export const lateAndStrong: Figure = {
         )
       ],
       notes: [
-        `By \`node scripts/late-and-strong.ts\`: 700 photos of flowers in six partitions, three processes that join together with \`--once\` on one machine, one thread each. The reference is ${reference}'s. Before, the fastest prior had done all partitions when the good ones had scored S, and these contributed no row. Students see the 700 photos at 64 px, 30 epochs; the probe is tested on the 3,000 others. Seconds are of a machine with other work besides.`
+        `By \`node scripts/reproduce/late-and-strong.ts\`: 700 photos of flowers in six partitions, three processes that join together with \`--once\` on one machine, one thread each. The reference is ${reference}'s. Before, the fastest prior had done all partitions when the good ones had scored S, and these contributed no row. Students see the 700 photos at 64 px, 30 epochs; the probe is tested on the 3,000 others. Seconds are of a machine with other work besides.`
       ]
     }
   }

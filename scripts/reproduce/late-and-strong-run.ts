@@ -1,4 +1,4 @@
-/** Runs scripts/late-and-strong.ts once. */
+/** Runs scripts/reproduce/late-and-strong.ts once. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { writeJson } from './simulations.ts'
 
-const PROGRAM = join(import.meta.dirname, '..', 'late-and-strong.ts')
+const PROGRAM = join(import.meta.dirname, 'late-and-strong.ts')
 
 const reportSchema = z.object({
   mergedCid: z.string(),

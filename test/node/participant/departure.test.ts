@@ -74,7 +74,10 @@ test('an own intent is announced anew until it is taken back, and a release come
   expect(announced).toHaveLength(3)
   departure.intend('improve')
   await vi.advanceTimersByTimeAsync(RENEW)
-  expect(announced.slice(3)).toEqual(Array(2).fill({ task: 'improve', released: false }))
+  expect(announced.slice(3)).toEqual([
+    { task: 'improve', released: false },
+    { task: 'improve', released: false }
+  ])
   departure.intend(undefined)
   await vi.advanceTimersByTimeAsync(10 * RENEW)
   expect(announced.slice(5)).toEqual([{ task: 'improve', released: true }])

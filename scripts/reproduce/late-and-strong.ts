@@ -1,7 +1,7 @@
 /**
  * Priors of different speed and worth that join together and leave at the end: who does what, and with which CID does each leave?
  *
- *     node scripts/late-and-strong.ts [--data DIR] [--python PATH] [--seeds 3] [--json] [--keep DIR]
+ *     node scripts/reproduce/late-and-strong.ts [--data DIR] [--python PATH] [--seeds 3] [--json] [--keep DIR]
  *
  * 700 photos of flowers in six partitions; efficientnet-lite0 and -lite2, which are good and slow, and resnet20, which is fast and was trained on
  * CIFAR-10, each in a process and home of its own, by `join --once`. Prints the rows of each, the CID with which each left, and the CIDs of later
@@ -13,13 +13,14 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { joinReportSchema, mergeReportSchema, publishReportSchema, type MergeReport } from '../node/api/reports.ts'
-import { textTable } from '../node/cli/text-table.ts'
-import { coopt, startCoOpt, type CoOptProcess } from './coopt-process.ts'
-import { dataFiles, writeImageFiles } from './reproduce/image-files.ts'
-import { runJobs } from './reproduce/workers.ts'
+import { joinReportSchema, mergeReportSchema, publishReportSchema, type MergeReport } from '../../node/api/reports.ts'
+import { textTable } from '../../node/cli/text-table.ts'
+import { coopt, startCoOpt, type CoOptProcess } from '../coopt-process.ts'
+import { dataFiles, writeImageFiles } from './image-files.ts'
+import { runJobs } from './workers.ts'
 
-const USAGE = 'usage: node scripts/late-and-strong.ts [--data DIR] [--python PATH] [--seeds 3] [--json] [--keep DIR]'
+const USAGE =
+  'usage: node scripts/reproduce/late-and-strong.ts [--data DIR] [--python PATH] [--seeds 3] [--json] [--keep DIR]'
 const PARTITIONS = 6
 const PRIORS = ['lite0', 'lite2', 'resnet20'] as const
 /** Few rows: the loss of a student no longer falls after so many. */
@@ -66,7 +67,7 @@ try {
 // --- internal ---
 
 function readOptions() {
-  const data = join(import.meta.dirname, '..', '..', 'shared', 'data')
+  const data = join(import.meta.dirname, '..', '..', '..', 'shared', 'data')
   try {
     const { help, ...rest } = parseArgs({
       options: {
@@ -170,7 +171,7 @@ async function accuracies(python: string, npy: string): Promise<number[]> {
   }))
   const pool = {
     command: python,
-    args: [join(import.meta.dirname, 'reproduce', 'worker.py'), '--images', images],
+    args: [join(import.meta.dirname, 'worker.py'), '--images', images],
     env: { OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' },
     size: 1,
     signal: stop.signal
