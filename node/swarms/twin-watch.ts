@@ -91,13 +91,15 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
     decided.reject(error)
   }
 
+  const isListening = (): boolean => state === 'listening'
+
   /** Resolves to whether no own record came meanwhile. */
   const listenOnce = async (signal: AbortSignal): Promise<boolean> => {
     await firstMember(signal)
     // a member that only just met us may not answer for the swarm yet
     while (!(await sync(signal))) await pause(SYNC_PAUSE_MS, signal)
     const before = heardUpTo
-    for (let i = 0; i < PROBES && state === 'listening'; i++) {
+    for (let i = 0; i < PROBES && isListening(); i++) {
       await announce(PROBE)
       await pause(listenMs / PROBES, signal)
     }
@@ -108,7 +110,7 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
   const listen = async (): Promise<void> => {
     const { signal } = stopping
     // the members that were met last may bring old records, once
-    for (let round = 1; state === 'listening' && !(await listenOnce(signal)); round++) {
+    for (let round = 1; isListening() && !(await listenOnce(signal)); round++) {
       if (round === MAX_ROUNDS) inUse(`it goes on publishing: its last record has the number ${heardUpTo - 1}`)
     }
     if (state !== 'listening') return
@@ -127,7 +129,7 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
     listening = listen().catch((error: unknown) => {
       if (stopping.signal.aborted) return
       logger.error('listening for others with the identity of this node failed', { error })
-      decided.reject(error as Error)
+      decided.reject(error)
     })
   }
 

@@ -99,7 +99,7 @@ test('neither an own lease nor one of an earlier process, which anybody may send
   const { watch } = watchOf({ reason: undefined, sent: counter => counter === working.counter })
   watch.onLease(working)
   watch.onLease({ ...working, counter: STARTED })
-  await watch.untilAlone()
+  await expect(watch.untilAlone()).resolves.toBeUndefined()
 })
 
 test('a number that this home never used makes it listen, once', async () => {
@@ -146,5 +146,5 @@ test('a pause of 0 turns it off', async () => {
   const { watch } = watchOf({}, 0)
   watch.start()
   watch.onLease(working)
-  await watch.untilAlone()
+  await expect(watch.untilAlone()).resolves.toBeUndefined()
 })
