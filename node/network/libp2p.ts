@@ -18,6 +18,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import type { Libp2pOptions } from 'libp2p'
 import { KAD_PROTOCOL, MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
 import type { Conduct } from './peer-scoring.ts'
+import { gatherWrites } from './gathered-writes.ts'
 import { guardRegistrar, RPC_LIMITS } from './gossip-guard.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
 import { DEFAULT_LISTEN } from './listen.ts'
@@ -80,7 +81,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     privateKey,
     addresses: { listen: init.listen ?? DEFAULT_LISTEN, announce: init.announce ?? [] },
     transports: init.memory === true ? [...transports, memory()] : transports,
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [gatherWrites(noise())],
     streamMuxers: [
       yamux({
         ...limitStreams,

@@ -40,6 +40,8 @@ export function fetchAhead(
   let failure: { readonly error: unknown } | undefined
   let busy = 0
 
+  const mayBegin = (): boolean => busy < NODES && failure === undefined && !options.signal.aborted
+
   const isNew = ({ cid }: Child): boolean => {
     if (isInline(cid) || seen.has(keyOf(cid))) return false
     // a leaf leads nowhere: to ask for one twice costs a look into the store, to remember each costs memory
@@ -63,7 +65,7 @@ export function fetchAhead(
       ending.abort(error) // the others would wait for their own deadlines
     }
     busy--
-    while (busy < NODES && failure === undefined && !options.signal.aborted) {
+    while (mayBegin()) {
       const next = nodes.pop()
       if (next === undefined) return
       void run(async () => await fetch(blocksBelow(next, await block(next, options))))

@@ -111,7 +111,7 @@ test('its reader learns at once why the fetching ended', async () => {
 
 test('stops when nobody reads any more', async () => {
   const { root, block, store } = await elsewhere(2)
-  const ended = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<string>()
   const ahead = fetchAhead(
     [root],
     {
@@ -121,11 +121,11 @@ test('stops when nobody reads any more', async () => {
         const { promise, resolve } = Promise.withResolvers<void>()
         options.signal.addEventListener('abort', () => resolve())
         await promise
-        ended.resolve()
+        ended.resolve(String(options.signal.reason))
       }
     },
     { signal }
   )
   ahead[Symbol.dispose]()
-  await ended.promise
+  expect(await ended.promise).toContain('nobody reads this any more')
 })
