@@ -29,6 +29,8 @@ export interface FramedStream {
   more(signal: AbortSignal): Promise<boolean>
   /** Exactly `bytes` raw bytes. Same errors. */
   readBytes(bytes: number, signal: AbortSignal): Promise<Uint8Array>
+  /** The same into `target` from `at` on: copied once. */
+  readInto(target: Uint8Array, at: number, bytes: number, signal: AbortSignal): Promise<void>
   /** Send one frame and wait until the stream accepts more. */
   write(frame: Uint8Array, signal: AbortSignal): Promise<void>
   /** Send raw bytes and wait until the stream accepts more. */
@@ -136,10 +138,19 @@ export function frameStream(stream: Stream): FramedStream {
   }
 
   /** Wait until `bytes` are buffered and take them. */
-  const take = async (bytes: number, signal: AbortSignal): Promise<Uint8Array> => {
+  const takeInto = async (target: Uint8Array, start: number, bytes: number, signal: AbortSignal): Promise<void> => {
     if (!(await fill(bytes, signal))) throw broken(`the stream ended after ${buffered.byteLength} of ${bytes} bytes`)
-    const out = buffered.slice(0, bytes)
+    let at = start
+    for (const part of buffered.sublist(0, bytes)) {
+      target.set(part, at)
+      at += part.byteLength
+    }
     buffered.consume(bytes)
+  }
+
+  const take = async (bytes: number, signal: AbortSignal): Promise<Uint8Array> => {
+    const out = new Uint8Array(bytes)
+    await takeInto(out, 0, bytes, signal)
     return out
   }
 
@@ -187,6 +198,7 @@ export function frameStream(stream: Stream): FramedStream {
     readPrefix,
     more: async signal => await fill(1, signal),
     readBytes: take,
+    readInto: takeInto,
     write: (frame, signal) => send(new Uint8ArrayList(encodePrefix(frame.byteLength), frame), signal),
     writeBytes: send,
     async close(signal) {

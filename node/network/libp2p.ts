@@ -21,6 +21,7 @@ import { MDNS_SERVICE_TAG } from '../../protocols/constants.ts'
 import { isUsableFrom } from './address-scope.ts'
 import type { Conduct } from './peer-scoring.ts'
 import { dhtService } from './dht.ts'
+import { gatherWrites } from './gathered-writes.ts'
 import { guardRegistrar, RPC_LIMITS } from './gossip-guard.ts'
 import { DEFAULT_NETWORK_LIMITS, type NetworkLimits } from './limits.ts'
 import { scopedIdentify, scopedPush } from './identify-scoped.ts'
@@ -101,7 +102,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
     privateKey,
     addresses: { listen: init.listen ?? DEFAULT_LISTEN, announce: init.announce ?? [] },
     transports: init.memory === true ? [...transports, memory()] : transports,
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [gatherWrites(noise())],
     streamMuxers: [
       watchSilence(
         yamux({

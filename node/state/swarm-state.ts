@@ -6,6 +6,7 @@
  * `publish` resolves, it survives any crash), then it enters the view, then it is announced. The log reports own records that the swarm does not keep
  * or does not judge.
  */
+import { setMaxListeners } from 'node:events'
 import { TypedEventEmitter } from 'main-event'
 import type { Election } from '../../src/align/candidate.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
@@ -110,6 +111,9 @@ export interface SwarmState extends ReadableState, LocalViews, RecordIntake, Rec
   stop(): Promise<void>
 }
 
+/** Node warns from 11 on, where a leak would show. Five parts of a node listen, and each prior that works here twice: this is a dozen priors. */
+const MAX_LISTENERS = 32
+
 /** `set`: records known already, for example from the log. The state owns it from now on. */
 export function createSwarmState(
   components: SwarmStateComponents,
@@ -118,6 +122,7 @@ export function createSwarmState(
   const { swarm, self, sign, verify, log, sequence, exact, fetchTargets, keepReference, patient, logger } = components
   const { manifest } = swarm
   const events = new TypedEventEmitter<SwarmEvents>()
+  setMaxListeners(MAX_LISTENERS, events)
   let cachedView: SwarmView | undefined
   let isChangeDue = false
 

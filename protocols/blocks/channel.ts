@@ -103,9 +103,10 @@ export function openChannel(
     if (length === 0) return undefined
     const block = new Uint8Array(length)
     for (let at = 0; at < length; at += BLOCKS_PIECE_BYTES) {
-      block.set(await framed.readBytes(Math.min(BLOCKS_PIECE_BYTES, length - at), signal), at)
+      const bytes = Math.min(BLOCKS_PIECE_BYTES, length - at)
+      await framed.readInto(block, at, bytes, signal)
       stall.moved()
-      meter.received(Math.min(BLOCKS_PIECE_BYTES, length - at))
+      meter.received(bytes)
     }
     return block
   }

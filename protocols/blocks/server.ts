@@ -8,7 +8,9 @@ import type { CID } from 'multiformats/cid'
 import { ContentUnavailableError } from '../../src/errors.ts'
 import {
   BLOCKS_BURST,
+  BLOCKS_FAST_BYTES_PER_SECOND,
   BLOCKS_IDLE_MS,
+  BLOCKS_LARGE_PIECE_BYTES,
   BLOCKS_PIECE_BYTES,
   BLOCKS_PROTOCOL,
   BLOCKS_REQUESTS_PER_SECOND,
@@ -74,7 +76,8 @@ export function createBlockServer(components: BlockServerComponents, init: Block
   const serve = async (framed: FramedStream, connection: Connection, signal: AbortSignal): Promise<void> => {
     streams++
     try {
-      while (await anotherRequest(framed, signal, idleMs)) await answer(framed, connection, signal)
+      const pace = { bytes: 0, seconds: 0 }
+      while (await anotherRequest(framed, signal, idleMs)) await answer(framed, connection, pace, signal)
     } finally {
       streams--
     }
@@ -85,7 +88,12 @@ export function createBlockServer(components: BlockServerComponents, init: Block
     while (!relayed.take(peer, bytes)) await pause(ALLOWANCE_MS, undefined, { signal })
   }
 
-  const answer = async (framed: FramedStream, connection: Connection, signal: AbortSignal): Promise<void> => {
+  const answer = async (
+    framed: FramedStream,
+    connection: Connection,
+    pace: Pace,
+    signal: AbortSignal
+  ): Promise<void> => {
     const peer = connection.remotePeer.toString()
     const frame = await framed.read(MAX_BLOCKS_REQUEST_BYTES, within(signal, REQUEST_TIMEOUT_MS))
     const { cids } = decodeMessage(blocksRequestSchema, frame, MAX_BLOCKS_REQUEST_BYTES)
@@ -104,10 +112,14 @@ export function createBlockServer(components: BlockServerComponents, init: Block
       if (block !== undefined && isRelayed(connection)) await allowance(peer, block.byteLength, signal)
       stall.moved()
       await framed.writeBytes(encodePrefix(block?.byteLength ?? 0), watched)
-      for (let at = 0; at < (block?.byteLength ?? 0); at += BLOCKS_PIECE_BYTES) {
-        await framed.writeBytes((block as Uint8Array).subarray(at, at + BLOCKS_PIECE_BYTES), watched)
+      const began = performance.now()
+      const pieceBytes = isFast(pace) ? BLOCKS_LARGE_PIECE_BYTES : BLOCKS_PIECE_BYTES
+      for (let at = 0; at < (block?.byteLength ?? 0); at += pieceBytes) {
+        await framed.writeBytes((block as Uint8Array).subarray(at, at + pieceBytes), watched)
         stall.moved()
       }
+      pace.bytes += block?.byteLength ?? 0
+      pace.seconds += (performance.now() - began) / 1000
     }
 
     /** Read while the block before is sent. */
@@ -152,6 +164,16 @@ export function createBlockServer(components: BlockServerComponents, init: Block
 }
 
 // --- internal ---
+
+/** What was sent on a stream, and how long that took; its first second's worth says nothing, since it may wait in buffers. */
+interface Pace {
+  bytes: number
+  seconds: number
+}
+
+function isFast({ bytes, seconds }: Pace): boolean {
+  return bytes >= BLOCKS_FAST_BYTES_PER_SECOND && bytes >= seconds * BLOCKS_FAST_BYTES_PER_SECOND
+}
 
 /** Does a third peer carry this connection? One without limits of its own is told by its address. */
 function isRelayed({ limits, remoteAddr }: Connection): boolean {

@@ -127,7 +127,7 @@ export function createReferenceClient(
       while (transfer.filled < data.byteLength) {
         const step = Math.min(STEP_BYTES, data.byteLength - transfer.filled)
         const deadline = within(signal, timeoutMs + (step / minBytesPerSecond) * 1000)
-        data.set(await framed.readBytes(step, deadline), transfer.filled)
+        await framed.readInto(data, transfer.filled, step, deadline)
         transfer.filled += step
       }
     })
