@@ -34,6 +34,7 @@ await build({
     index: 'node/index.ts',
     worker: 'node/compute/inference/worker.ts',
     'exact-worker': 'node/compute/exact/worker.ts',
+    'decode-worker': 'node/compute/inference/decode-thread.ts',
     'projection-worker': 'node/compute/projection/worker.ts'
   },
   outdir: DIST,

@@ -65,6 +65,10 @@ export const joinOptionsSchema = z.strictObject({
   once: z.boolean(),
   /** Threads of the inference process */
   threads: count.min(1).max(256).optional(),
+  /** Threads that decode images */
+  workers: count.min(1).max(256).optional(),
+  /** Images that go through the model at once */
+  batch: count.min(1).max(1024).optional(),
   /** Publish targets of at most this many partitions; with 0 the prior takes part in the election alone */
   maxPartitions: count.optional(),
   /** Public name of the prior */

@@ -18,6 +18,7 @@ import type { JoinOptions } from '../api/options.ts'
 import type { JoinReport } from '../api/reports.ts'
 import type { Content } from '../content/content.ts'
 import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
+import { machineShare } from '../compute/inference/machine.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 import type { Logger } from '../process/logger.ts'
 import type { Membership } from '../swarms/membership.ts'
@@ -79,7 +80,7 @@ export async function joinSwarm(
     ...(options.key === undefined ? {} : { key: options.key }),
     ...(options.images === undefined ? {} : { images: options.images }),
     onWarning: (message: string) => onEvent({ type: 'log', level: 'warn', message }),
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...machineShare(options),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.license === undefined ? {} : { license: options.license })
   }
@@ -120,7 +121,7 @@ export async function joinSwarm(
       swarm,
       prior,
       projector,
-      batchSize: timing.batchSize,
+      batchSize: Math.max(timing.batchSize, options.batch ?? 1),
       onLargeProjection: message => onEvent({ type: 'log', level: 'info', message })
     })
     if (!isIsometry(dimension, manifest.dimension)) {

@@ -1,9 +1,9 @@
 /**
  * Step 2 on this machine: targets y = W psi(x) of samples by one prior.
  *
- * Memory is bounded by one batch of encoded images and one row group of the file. The prior runs in its child process and W in the projection
- * thread, so the event loop stays free. With a journal, a crash costs the batch in flight at most: every finished batch is on disk with its
- * checksum before the next one begins.
+ * Reading, the prior (in its child process), W (in the projection thread) and the journal overlap, so the event loop stays free and none waits for
+ * another. Memory is bounded by the batches under way, as many as the prior takes at once, and one row group of the file. Results come in the
+ * order of the samples. With a journal, a crash costs the batches under way at most: each is on disk with its checksum once all before it are.
  */
 import type { CID } from 'multiformats/cid'
 import { ABSENT, encodeMatrix, presentRows } from '../../src/bytes.ts'
@@ -16,6 +16,7 @@ import { assertProjectable } from '../../src/optimize/projection.ts'
 import { batchesOf } from '../compute/inference/batches.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 import { failpoint } from '../process/failpoint.ts'
+import { inOrder } from '../process/in-order.ts'
 import { openProgress } from '../store/progress-journal.ts'
 import { embedSamples, type EmbedOptions } from './embed-samples.ts'
 
@@ -48,7 +49,7 @@ export interface TargetComputer {
   /** Of a few images: images x n */
   ofImages(images: readonly EncodedImage[], signal: AbortSignal): Promise<Matrix32>
   /** Of `rows` samples, kept in memory alone: rows x n. Throws `InvalidContentError` when there are more or fewer. */
-  ofSamples(samples: Samples, rows: number, options: Omit<EmbedOptions, 'batchSize'>): Promise<Matrix32>
+  ofSamples(samples: Samples, rows: number, options: Omit<EmbedOptions, 'batchSize' | 'atOnce'>): Promise<Matrix32>
   /**
    * Of a file whose finished batches are in a journal: rows x n, and how many rows have a target; those that a human prior has no label for
    * are absent. Throws `InvalidContentError` when the file has another number of samples.
@@ -81,21 +82,26 @@ export function createTargetComputer({
     return targets
   }
 
+  const ofBatches = (batches: AsyncIterable<readonly EncodedImage[]>, signal: AbortSignal): AsyncIterable<Matrix32> =>
+    inOrder(batches, prior.callsAtOnce ?? 1, async images => await ofImages(images, signal))
+
   return {
     ofImages,
     ofSamples: async (samples, rows, options) =>
       await embedSamples(samples, rows, async images => await ofImages(images, options.signal), {
         ...options,
-        batchSize
+        batchSize,
+        atOnce: prior.callsAtOnce ?? 1
       }),
     ofFile: async ({ journal, rows, samples, onBatch, signal }) => {
       const progress = await openProgress(journal, { rows, columns: n })
       try {
         let { done } = progress
-        for await (const batch of done < rows ? batchesOf(samples(done), batchSize) : []) {
+        const made = done < rows ? ofBatches(batchesOf(samples(done), batchSize), signal) : []
+        for await (const some of made) {
           signal.throwIfAborted()
-          await progress.append((await ofImages(batch, signal)).data)
-          done += batch.length
+          await progress.append(some.data)
+          done += some.rows
           await failpoint('optimize:batch')
           await onBatch?.(done, rows)
         }

@@ -6,6 +6,7 @@ import { InvalidContentError } from '../../src/errors.ts'
 import { matrix, type Matrix32 } from '../../src/matrix.ts'
 import type { EncodedImage } from '../../src/optimize/prior.ts'
 import { batchesOf } from '../compute/inference/batches.ts'
+import { inOrder } from '../process/in-order.ts'
 
 /** Images -> as many rows */
 export type Embed = (images: readonly EncodedImage[]) => Promise<Matrix32>
@@ -13,6 +14,8 @@ export type Embed = (images: readonly EncodedImage[]) => Promise<Matrix32>
 export interface EmbedOptions {
   /** Images per call of `embed` */
   readonly batchSize: number
+  /** Calls of each `embed` under way at once. @default 1 */
+  readonly atOnce?: number
   /** Rows that are done, after each batch */
   onBatch?(done: number): void
   readonly signal: AbortSignal
@@ -35,14 +38,20 @@ export async function embedSamples(
 export async function embedByEach<T extends EncodedImage>(
   samples: AsyncIterable<T> | Iterable<T>,
   embeds: readonly Embed[],
-  { batchSize, onBatch, signal }: EmbedOptions
+  { batchSize, atOnce = 1, onBatch, signal }: EmbedOptions
 ): Promise<{ samples: Array<Omit<T, 'bytes'>>; targets: Matrix32[] }> {
   const parts = embeds.map((): Matrix32[] => [])
   const seen: Array<Omit<T, 'bytes'>> = []
-  for await (const batch of batchesOf(samples, batchSize)) {
+  const made = inOrder(batchesOf(samples, batchSize), atOnce, async batch => {
     signal.throwIfAborted()
     const images = batch.map(({ id, bytes }) => ({ id, bytes }))
-    for (const [i, embed] of embeds.entries()) parts[i]?.push(await embed(images))
+    const targets: Matrix32[] = []
+    for (const embed of embeds) targets.push(await embed(images))
+    return { targets, batch }
+  })
+  for await (const { targets, batch } of made) {
+    signal.throwIfAborted()
+    for (const [i, some] of targets.entries()) parts[i]?.push(some)
     for (const { bytes: _, ...rest } of batch) seen.push(rest)
     onBatch?.(seen.length)
   }

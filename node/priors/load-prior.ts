@@ -16,6 +16,7 @@ import { tableOfFile, tableOfFolder, type TableFiles } from './table/find-table.
 import { openTable } from './table/open-table.ts'
 import { createTablePrior } from './table/table-prior.ts'
 import { createHumanPrior, readLabelFile } from './human-prior.ts'
+import { machineShare, type MachineShare } from '../compute/inference/machine.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../compute/inference/limits.ts'
 import { createOnnxPrior, scanModelFile, type OnnxPrior } from './onnx-prior.ts'
 import { loadServerPrior } from './server/server-prior.ts'
@@ -26,7 +27,7 @@ const MAX_LISTED = 12
 /** A score record carries at most this. */
 const MAX_NAME_CHARACTERS = 64
 
-export interface LoadPriorOptions {
+export interface LoadPriorOptions extends MachineShare {
   /** Tensor to take as the feature; column or tensor of a table's vectors. */
   readonly output?: string | undefined
   /** File with the settings of the images, instead of one beside the model */
@@ -37,8 +38,6 @@ export interface LoadPriorOptions {
   readonly images?: string | undefined
   /** Called while a table is read, with the vectors so far. What it throws ends the reading. */
   readonly onRows?: (rows: number) => void
-  /** Threads of the runtime; 1 leaves the other cores to the node. */
-  readonly threads?: number
   /** Told to the other peers; the file's (or folder's) name without its ending otherwise. */
   readonly name?: string
   readonly license?: string
@@ -143,7 +142,7 @@ export async function loadOnnx(
   })
   return createOnnxPrior(model, {
     ...nameAndLicense(files, options),
-    threads: options.threads ?? 1,
+    ...machineShare(options),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.scratch === undefined ? {} : { scratch: options.scratch })
   })

@@ -10,22 +10,28 @@ import { MAX_MODEL_BYTES, scanModel } from '../../src/optimize/onnx-model.ts'
 import { parsePreprocessor } from '../../src/optimize/preprocess.ts'
 import type { Preprocessing } from '../../src/optimize/preprocessing.ts'
 import type { PriorModel } from '../../src/optimize/prior.ts'
-import { batches } from '../compute/inference/batches.ts'
+import { batches, MAX_IMAGES } from '../compute/inference/batches.ts'
 import { checkFinite } from './check-finite.ts'
 import { readExternalFiles, readHead, type DataFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
 import type { ConfigFile } from './find-config.ts'
 import { InferenceHost } from '../compute/inference/host.ts'
+import { defaultThreads, type MachineShare } from '../compute/inference/machine.ts'
+import { batchSize } from '../compute/inference/plan-batch.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
+import { BYTES_OF } from '../compute/inference/tensor-bytes.ts'
 import type { LoadReply, LoadRequest } from '../compute/inference/messages.ts'
 
-export interface OnnxOptions {
+/** Images in a call, by the default of `batchSize` */
+const USUAL_CALL = 32
+/** Of the memory of the inference process, for tensors that wait for the model: 512 MiB by default, 27 calls of 224 px. The rest is the model's. */
+const TENSOR_SHARE = 1 / 8
+
+export interface OnnxOptions extends MachineShare {
   readonly name: string
   readonly license?: string
   /** The tensor to take, else `chooseFeature` decides. */
   readonly output?: string
-  /** Threads of a single operator. */
-  readonly threads: number
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */
   readonly scratch?: string
@@ -90,7 +96,8 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
   const { choice, facts, preprocessing } = model
   const host = new InferenceHost({
     ...(options.limits === undefined ? {} : { limits: options.limits }),
-    ...(options.scratch === undefined ? {} : { scratch: options.scratch })
+    ...(options.scratch === undefined ? {} : { scratch: options.scratch }),
+    ...(options.workers === undefined ? {} : { workers: options.workers })
   })
   const request: LoadRequest = {
     type: 'load',
@@ -102,7 +109,8 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     tokens: choice.tokens,
     input: facts.image,
     preprocessing,
-    threads: options.threads
+    threads: options.threads ?? defaultThreads(),
+    batch: options.batch ?? batchSize(facts.image.channels, preprocessing, host.limits.memoryBytes)
   }
   let loaded: LoadReply
   try {
@@ -112,6 +120,8 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     throw error
   }
   const l = loaded.dimension
+  const { channels, elementType } = facts.image
+  const tensors = preprocessing.height * preprocessing.width * channels * BYTES_OF[elementType] * USUAL_CALL
   return {
     model,
     loaded,
@@ -132,7 +142,7 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     async embed(images, embedOptions = {}) {
       const data = new Float32Array(images.length * l)
       let row = 0
-      for (const part of batches(images, image => image.bytes)) {
+      for (const part of batches(images, image => image.bytes, Math.max(MAX_IMAGES, loaded.rows))) {
         const { features } = await host.request({ type: 'embed', images: part }, embedOptions)
         if (features.length !== part.length * l) {
           throw new InferenceError(`the worker sent ${features.length} numbers for ${part.length} images of ${l}`)
@@ -143,6 +153,10 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
       }
       return { features: matrix(images.length, l, data), absent: images.map(() => false) }
     },
+    callsAtOnce: Math.max(
+      2,
+      Math.min(host.callsAtOnce, Math.floor((host.limits.memoryBytes * TENSOR_SHARE) / tensors))
+    ),
     close: () => host.close()
   }
 }

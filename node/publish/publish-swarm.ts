@@ -231,6 +231,7 @@ async function embedShared(
     async images => (await prior.embed(images, { signal })).features,
     {
       batchSize,
+      atOnce: prior.callsAtOnce ?? 1,
       onBatch: done => onEvent({ type: 'building', step: 'features', done, total: shared.rows }),
       signal
     }

@@ -58,6 +58,8 @@ export interface PriorModel {
    * alive, or the signal's reason.
    */
   embed(images: readonly EncodedImage[], options?: { signal?: AbortSignal }): Promise<FeatureBatch>
+  /** Calls of `embed` that overlap: while one is computed the next are prepared. More wait. One where absent. */
+  readonly callsAtOnce?: number
   /** Ends the worker; idempotent. */
   close(): Promise<void>
 }

@@ -7,7 +7,7 @@
 import { imageSize } from '../../../src/distribute/image-size.ts'
 
 /** A few runs of a model on small images. */
-const MAX_IMAGES = 64
+export const MAX_IMAGES = 64
 /** Of large images some: encoded, what one message to the inference process holds. */
 const MAX_BYTES = 16 * 1024 * 1024
 /** What is decoded in a second or two. A larger image travels alone, so that no two of them are in memory at once. */

@@ -1,6 +1,9 @@
 /**
- * The node's side of inference: sends requests to a worker one after another, starts it when needed, loads its model again after a
- * death, and sends the lost request again at most `limits.retries` times.
+ * The node's side of inference: sends requests to a worker, starts it when needed, loads its model again after a death, and sends lost requests again,
+ * each at most `limits.retries` times.
+ *
+ * Requests with images overlap, so that those that follow are decoded while a batch goes through the model. Which of them killed a worker nobody
+ * knows: each goes again alone, and none is given up for what happened beside others.
  *
  * The parent process stays responsive, no matter what a model or an image does: nothing here blocks, and nothing native is loaded.
  */
@@ -11,7 +14,12 @@ import { batches } from './batches.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.ts'
 import type { ImageFacts, LoadReply, LoadRequest, Replies, Request } from './messages.ts'
 import { replyTo } from './replies.ts'
+import { createRequestGate, type RequestGate } from './request-gate.ts'
+import { defaultWorkers } from './machine.ts'
 import { WorkerLostError, WorkerProcess } from './worker-process.ts'
+
+/** Requests whose first part is decoding */
+const OVERLAPPING: ReadonlySet<Request['type']> = new Set(['embed', 'prepare', 'inspect'])
 
 export interface HostOptions {
   readonly limits?: Partial<InferenceLimits>
@@ -20,6 +28,8 @@ export interface HostOptions {
    * gives a folder that it empties when it starts. @default the system's
    */
   readonly scratch?: string
+  /** Threads that decode images. @default by the machine's cores */
+  readonly workers?: number
 }
 
 export class InferenceHost {
@@ -28,13 +38,23 @@ export class InferenceHost {
   starts = 0
   #worker: WorkerProcess | undefined
   #model: LoadRequest | undefined
-  #queue: Promise<unknown> = Promise.resolve()
+  /** The last one that died */
+  #lost: WorkerProcess | undefined
   #closed = false
+  readonly #gate: RequestGate
   readonly #scratch: string
+  readonly #decoders: number
 
-  constructor({ limits, scratch = tmpdir() }: HostOptions = {}) {
+  constructor({ limits, scratch = tmpdir(), workers = defaultWorkers() }: HostOptions = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits }
     this.#scratch = scratch
+    this.#decoders = workers
+    this.#gate = createRequestGate(this.callsAtOnce)
+  }
+
+  /** Requests with images that overlap: one at the model, one at each decoding thread, one on its way. */
+  get callsAtOnce(): number {
+    return this.#decoders + 2
   }
 
   /** Process id of the worker that is running now. */
@@ -47,20 +67,15 @@ export class InferenceHost {
    * broke a limit.
    */
   async load(model: LoadRequest): Promise<LoadReply> {
-    return this.#turn(async () => {
-      this.#model = undefined
-      const reply = await this.#ask(model)
-      this.#model = model
-      return reply
-    })
+    return await this.#ask(model)
   }
 
   /**
-   * One request and its reply. Requests take turns. Rejects with the worker's error, with `InferenceError` when no worker survived it,
+   * One request and its reply. Those with images overlap, others take turns. Rejects with the worker's error, with `InferenceError` when no worker survived it,
    * or with the signal's reason.
    */
   async request<R extends Request>(request: R, options: { signal?: AbortSignal } = {}): Promise<Replies[R['type']]> {
-    return this.#turn(() => this.#ask(request, options.signal))
+    return await this.#ask(request, options.signal)
   }
 
   /**
@@ -79,10 +94,9 @@ export class InferenceHost {
   /** Ends the worker and waits until it is reaped. Requests under way fail. */
   async close(): Promise<void> {
     this.#closed = true
-    const worker = this.#worker
-    worker?.kill()
-    await worker?.ended
-    await this.#queue.catch(() => undefined) // its caller has the error
+    this.#worker?.kill()
+    // one that is being started ends as well; all that wait are refused
+    this.#gate.leave(await this.#gate.enter({ alone: true }))
     await this.#worker?.ended
   }
 
@@ -101,35 +115,51 @@ export class InferenceHost {
     }
   }
 
-  #turn<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.#queue.catch(() => undefined).then(task) // a failed request is its caller's, not the next one's
-    this.#queue = turn
-    return turn
-  }
-
   async #ask<R extends Request>(request: R, signal?: AbortSignal): Promise<Replies[R['type']]> {
     let lost: WorkerLostError | undefined
-    for (let attempt = 0; attempt <= this.limits.retries; attempt++) {
+    for (let losses = 0; ;) {
+      const alone = losses > 0 || !OVERLAPPING.has(request.type) || !this.#isServing(this.#gate.passed)
+      const pass = await this.#gate.enter({ alone, again: losses > 0 })
       try {
+        if (!alone && !this.#isServing(this.#gate.passed - 1)) continue // another's loss, or its time has come
+        if (request.type === 'load') this.#model = undefined
         const worker = await this.#running(signal)
-        const answer = await worker.request(request, this.#milliseconds(request), signal)
-        return replyTo(request, answer)
+        const reply = replyTo(request, await worker.request(request, this.#milliseconds(request), signal))
+        if (request.type === 'load') this.#model = request
+        return reply
       } catch (error) {
         if (!(error instanceof WorkerLostError) || this.#closed) throw error
+        await this.#lose()
         lost = error
-        count('worker_losses')
-        await this.#worker?.ended
+        losses++
+        if (!pass.alone) continue
         // what does not fit or does not end will not the next time: a model while it loads, an image while it is decoded
-        if ((request.type === 'load' || request.type === 'inspect') && lost.limit !== undefined) break
+        const isHopeless = (request.type === 'load' || request.type === 'inspect') && lost.limit !== undefined
+        if (isHopeless || losses > this.limits.retries) break
+      } finally {
+        this.#gate.leave(pass)
       }
     }
     throw new InferenceError(
-      `the inference worker could not finish a ${request.type} request: ${lost?.message}; use a smaller model or raise the limit`,
+      `the inference worker could not finish a ${request.type} request: ${lost.message}; use a smaller model or raise the limit`,
       { cause: lost }
     )
   }
 
-  /** A live worker with the model loaded: one that is not is never kept. */
+  /** Is there a worker that may be asked once more than `others`, the requests under way? */
+  #isServing(others: number): boolean {
+    const worker = this.#worker
+    return worker?.alive === true && worker.answered + others < this.limits.recycleAfter
+  }
+
+  async #lose(): Promise<void> {
+    const worker = this.#worker
+    if (worker !== this.#lost) count('worker_losses')
+    this.#lost = worker
+    await worker?.ended
+  }
+
+  /** A live worker with the model loaded: one that is not is never kept. Starts one only for a request that is alone. */
   async #running(signal?: AbortSignal): Promise<WorkerProcess> {
     signal?.throwIfAborted()
     if (this.#closed) throw new InferenceError('the inference worker was closed')
@@ -137,7 +167,7 @@ export class InferenceHost {
     if (old?.alive === true && old.answered < this.limits.recycleAfter) return old
     old?.kill()
     await old?.ended
-    const worker = await WorkerProcess.start(this.limits, this.#scratch)
+    const worker = await WorkerProcess.start(this.limits, this.#decoders, this.#scratch)
     this.#worker = worker
     this.starts++
     count('worker_starts')

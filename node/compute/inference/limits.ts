@@ -14,7 +14,7 @@ export interface InferenceLimits {
   readonly requestMilliseconds: number
   /** How often a request is sent again after its worker died. Two: a crash by chance is repaired, a cause is not retried forever. */
   readonly retries: number
-  /** Requests after which the worker is replaced: leaks in native code were reported on some platforms. */
+  /** Requests after which the worker is replaced: leaks in native code were reported on some platforms. A fast model takes 100 a second. */
   readonly recycleAfter: number
   /** Pixels of a decoded image: a 748 KB PNG can unpack to 768 MB. */
   readonly imagePixels: number
@@ -31,7 +31,7 @@ export const DEFAULT_LIMITS: InferenceLimits = {
   loadMilliseconds: 120_000,
   requestMilliseconds: 60_000,
   retries: 2,
-  recycleAfter: 500,
+  recycleAfter: 5000,
   ...decodeLimits(DEFAULT_IMAGE_LIMITS),
   modelBytes: 8 * 1024 ** 3,
   serverWaitMilliseconds: 1_800_000

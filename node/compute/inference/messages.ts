@@ -1,5 +1,5 @@
 /**
- * What the node and its inference worker say to each other: one request at a time, one reply each, over Node's IPC channel with
+ * What the node and its inference worker say to each other: requests, and a reply to each in their order, over Node's IPC channel with
  * structured clone ("advanced" serialisation), so bytes and numbers travel as they are.
  */
 import type { ImageKind } from '../../../src/distribute/image-kind.ts'
@@ -27,6 +27,8 @@ export interface LoadRequest {
   readonly input: ImageInput
   readonly preprocessing: Preprocessing
   readonly threads: number
+  /** Images per run, where the model takes any number */
+  readonly batch: number
 }
 
 export interface EmbedRequest {
@@ -119,6 +121,8 @@ export interface Setup {
   readonly type: 'setup'
   readonly limits: DecodeLimits
   readonly memoryBytes: number
+  /** Threads that decode */
+  readonly decoders: number
 }
 
 export interface Envelope {

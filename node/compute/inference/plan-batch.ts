@@ -4,12 +4,16 @@
  */
 import { InvalidPriorError } from '../../../src/errors.ts'
 import type { ImageInput } from '../../../src/optimize/onnx-facts.ts'
+import type { Size } from '../../../src/optimize/preprocessing.ts'
 import type { Pixels } from '../../../src/optimize/resize.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
 
-/** 32 images at 32 px, 8 at 224 px: the memory of the activations, not speed, sets it. */
-const SMALL_PIXELS = 64 * 64
-const SMALL_BATCH = 32
-const LARGE_BATCH = 8
+/** More cost memory and time to wait, and are no faster on a processor. */
+const MOST_IMAGES = 32
+/** A run may take this share of the memory that the process may have: weights are held about twice while they are loaded. */
+const RUN_SHARE = 1 / 12
+/** Numbers held at the widest place of a network (VGG, EfficientNet, with what the convolution there unfolds), by those of its input */
+const ACTIVATIONS = 70
 /**
  * Largest distance of two features of one image in different company, relative to their length. Other kernels for another batch differ by
  * 1e-6, in float16 by 1e-3; activations quantised together by a hundredth and more.
@@ -30,16 +34,18 @@ export interface BatchPlan {
   readonly alone?: string | undefined
 }
 
-/** Images per run of a model with this input. */
-export function batchSize(height: number, width: number): number {
-  return height * width <= SMALL_PIXELS ? SMALL_BATCH : LARGE_BATCH
+/** Images per run of a model with this input, by the memory of its process: 32 at 32 px, 8 at 224 px, 2 at 384 px for 4 GiB. */
+export function batchSize(channels: number, { height, width }: Size, memoryBytes = DEFAULT_LIMITS.memoryBytes): number {
+  const image = channels * height * width * Float32Array.BYTES_PER_ELEMENT * ACTIVATIONS
+  return Math.max(1, Math.min(MOST_IMAGES, Math.floor((memoryBytes * RUN_SHARE) / image)))
 }
 
-/** Throws `InvalidPriorError` when the model does not run, or no batch gives an image a feature of its own. */
+/** `wanted`: images per run of a model that takes any number. Throws `InvalidPriorError` when the model does not run, or no batch gives an image a feature of its own. */
 export async function planBatch(
   { batch, channels }: Pick<ImageInput, 'batch' | 'channels'>,
-  { height, width }: { height: number; width: number },
-  probe: Probe
+  { height, width }: Size,
+  probe: Probe,
+  wanted = batchSize(channels, { height, width })
 ): Promise<BatchPlan> {
   const [a, b] = [0, 1].map(seed => picture(height, width, channels, seed)) as [Pixels, Pixels]
   const fill = (images: readonly Pixels[]) =>
@@ -54,7 +60,7 @@ export async function planBatch(
   })
   const milliseconds = (performance.now() - started) / (batch ?? 1)
   const dimension = first.length / (batch ?? 1)
-  const plan = { rows: batch ?? batchSize(height, width), dimension, milliseconds }
+  const plan = { rows: batch ?? wanted, dimension, milliseconds }
   if (batch === 1) return plan
   const together = await probe(fill([a, b])).catch((error: unknown) => {
     if (error instanceof InvalidPriorError) return undefined

@@ -9,9 +9,8 @@ import type * as Runtime from 'onnxruntime-node'
 import { InvalidPriorError } from '../../../src/errors.ts'
 import { createTensorWriter } from '../../../src/optimize/pixels.ts'
 import { poolFeatures } from '../../../src/optimize/pooling.ts'
-import { decodeInto } from './decode-into.ts'
+import type { Decoders } from './decoders.ts'
 import { externalPath, hashFile } from './external-data.ts'
-import type { ImageDecoder } from './images.ts'
 import type { EmbedRequest, LoadReply, LoadRequest } from './messages.ts'
 import { planBatch, type Probe } from './plan-batch.ts'
 import { NUMBERS, type TensorNumbers } from './tensor-bytes.ts'
@@ -19,8 +18,8 @@ import { createSession, floatingPoint, loadRuntime, reason } from './runtime-ses
 
 export interface PriorSession {
   readonly facts: LoadReply
-  /** images x l */
-  embed(images: EmbedRequest['images'], decoder: ImageDecoder): Promise<Float32Array>
+  /** Has the images decoded from now on; what comes back runs the model on them: images x l. Throws `InvalidImageError` naming the sample. */
+  embed(images: EmbedRequest['images'], decoders: Decoders): () => Promise<Float32Array>
 }
 
 /** Throws `InvalidPriorError`: a file changed since it was scanned, or the runtime refuses the model. */
@@ -61,26 +60,32 @@ export async function loadSession(request: LoadRequest): Promise<PriorSession> {
     images.forEach((image, i) => writer.write(image, data, i * writer.size))
     return await run(data, images.length)
   }
-  const { rows, milliseconds, dimension, alone } = await planBatch(input, p, probe)
+  const { rows, milliseconds, dimension, alone } = await planBatch(input, p, probe, request.batch)
 
   return {
     facts: { shape: dims, dimension, rows, milliseconds, ...(alone === undefined ? {} : { alone }) },
-    async embed(images, decoder) {
-      const out = new Float32Array(images.length * dimension)
+    embed(images, decoders) {
+      const parts: { readonly first: number; readonly length: number; readonly data: Promise<TensorNumbers> }[] = []
       for (let first = 0; first < images.length; first += rows) {
         const part = images.slice(first, first + rows)
-        const count = input.batch ?? part.length // a fixed batch is filled up with zeros
-        const data = numbers(count)
-        await decodeInto(part, decoder, (pixels, i) => writer.write(pixels, data, i * writer.size))
-        const features = await run(data, count)
-        if (features.length !== count * dimension) {
-          throw new InvalidPriorError(
-            `the size of the feature changes between images (${features.length / count} and ${dimension})`
-          )
-        }
-        out.set(features.subarray(0, part.length * dimension), first * dimension)
+        const data = decoders.numbers(part, { input, preprocessing: p, count: input.batch ?? part.length })
+        data.catch(() => undefined) // thrown when its turn comes
+        parts.push({ first, length: part.length, data })
       }
-      return out
+      return async () => {
+        const out = new Float32Array(images.length * dimension)
+        for (const { first, length, data } of parts) {
+          const count = input.batch ?? length // a fixed batch is filled up with zeros
+          const features = await run(await data, count)
+          if (features.length !== count * dimension) {
+            throw new InvalidPriorError(
+              `the size of the feature changes between images (${features.length / count} and ${dimension})`
+            )
+          }
+          out.set(features.subarray(0, length * dimension), first * dimension)
+        }
+        return out
+      }
     }
   }
 }

@@ -38,6 +38,8 @@ export class WorkerLostError extends Error {
 
 interface Waiting {
   readonly id: number
+  readonly what: Request['type']
+  readonly milliseconds: number
   resolve(answer: Answer): void
   reject(error: unknown): void
 }
@@ -49,25 +51,28 @@ export class WorkerProcess {
   readonly ended: Promise<void>
   readonly #child: ChildProcess
   readonly #memoryBytes: number
-  #waiting: Waiting | undefined
+  /** Requests under way, in the order of their answers */
+  readonly #waiting: Waiting[] = []
+  /** Of the first of them */
+  #timer: NodeJS.Timeout | undefined
   #next = 0
   #stderr = ''
   #why: WorkerLostError | undefined
   #exited = false
 
-  /** `scratch`: folder for the working directory, which is removed when the process has ended */
-  static async start(limits: InferenceLimits, scratch: string): Promise<WorkerProcess> {
+  /** `decoders`: threads that decode. `scratch`: folder for the working directory, which is removed when the process has ended */
+  static async start(limits: InferenceLimits, decoders: number, scratch: string): Promise<WorkerProcess> {
     await mkdir(scratch, { recursive: true, mode: 0o700 })
     // relative paths of a hostile model resolve to nothing here
     const directory = await mkdtemp(join(scratch, 'coopt-worker-'))
-    return new WorkerProcess(directory, limits)
+    return new WorkerProcess(directory, limits, decoders)
   }
 
-  private constructor(directory: string, limits: InferenceLimits) {
+  private constructor(directory: string, limits: InferenceLimits, decoders: number) {
     this.#memoryBytes = limits.memoryBytes
     const child = fork(WORKER, [], {
       cwd: directory,
-      env: environment(),
+      env: environment(decoders),
       execArgv: ARGUMENTS,
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc']
@@ -95,7 +100,8 @@ export class WorkerProcess {
     const setup: Setup = {
       type: 'setup',
       limits: { imagePixels: limits.imagePixels, imageBytes: limits.imageBytes },
-      memoryBytes: limits.memoryBytes * 1.25 // the parent's watch comes first, and says why
+      memoryBytes: limits.memoryBytes * 1.25, // the parent's watch comes first, and says why
+      decoders
     }
     this.#send(setup)
   }
@@ -109,29 +115,25 @@ export class WorkerProcess {
   }
 
   /**
-   * One request, one reply; callers take turns. Rejects with `WorkerLostError` when the process dies or takes longer than
-   * `milliseconds`, and with the signal's reason after killing it: a running model cannot be stopped in another way.
+   * One request, one reply; replies come in the order of the requests. Rejects with `WorkerLostError` when the process dies or takes longer than
+   * `milliseconds` from the reply before, and with the signal's reason after killing it: a running model cannot be stopped in another way.
    */
   async request(request: Request, milliseconds: number, signal?: AbortSignal): Promise<Answer> {
-    if (this.#waiting !== undefined) throw new Error('the worker is busy')
     signal?.throwIfAborted()
     if (!this.alive) throw this.#why ?? new WorkerLostError('the worker has ended')
-    const late = () =>
-      this.kill(new WorkerLostError(`a ${request.type} request took longer than ${milliseconds} ms`, 'time'))
-    const timer = setTimeout(late, milliseconds)
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const id = ++this.#next
+    this.#waiting.push({ id, what: request.type, milliseconds, resolve, reject })
+    if (this.#waiting.length === 1) this.#watchFirst()
     const abort = () => {
-      this.#fail(signal?.reason)
-      this.kill(new WorkerLostError('cancelled'))
+      reject(signal?.reason)
+      this.kill(new WorkerLostError('another request was cancelled'))
     }
     signal?.addEventListener('abort', abort, { once: true })
     try {
-      return await new Promise<Answer>((resolve, reject) => {
-        const id = ++this.#next
-        this.#waiting = { id, resolve, reject }
-        this.#send({ id, request })
-      })
+      this.#send({ id, request })
+      return await promise
     } finally {
-      clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
     }
   }
@@ -163,21 +165,31 @@ export class WorkerProcess {
 
   #settle(message: unknown): void {
     const { data: answer } = answerSchema.safeParse(message)
-    const waiting = this.#waiting
-    if (waiting === undefined) return
-    if (answer === undefined || answer.id !== waiting.id) {
+    const [first] = this.#waiting
+    if (first === undefined) return
+    if (answer === undefined || answer.id !== first.id) {
       this.kill(new WorkerLostError('the worker sent a message that is not an answer'))
       return
     }
-    this.#waiting = undefined
+    this.#waiting.shift()
     this.answered++
-    waiting.resolve(answer)
+    this.#watchFirst()
+    first.resolve(answer)
+  }
+
+  /** The first has its time from now on: those before it are answered. */
+  #watchFirst(): void {
+    clearTimeout(this.#timer)
+    const [first] = this.#waiting
+    if (first === undefined) return
+    const { what, milliseconds } = first
+    const late = () => this.kill(new WorkerLostError(`a ${what} request took longer than ${milliseconds} ms`, 'time'))
+    this.#timer = setTimeout(late, milliseconds)
   }
 
   #fail(error: unknown): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    waiting?.reject(error)
+    clearTimeout(this.#timer)
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(error)
   }
 
   /** Linux only: elsewhere the worker's own guard thread enforces the limit. */
@@ -196,11 +208,17 @@ export class WorkerProcess {
 }
 
 /** Nothing of the operator's environment (keys, tokens) but what the system needs to load libraries. */
-function environment(): NodeJS.ProcessEnv {
+function environment(decoders: number): NodeJS.ProcessEnv {
   const kept = ['SystemRoot', 'TEMP', 'TMPDIR', 'LD_LIBRARY_PATH', 'FONTCONFIG_PATH'].flatMap(name => {
     const value = process.env[name]
     return value === undefined ? [] : [[name, value] as const]
   })
-  // arenas of glibc multiply resident memory by the number of threads
-  return { ...Object.fromEntries(kept), UV_THREADPOOL_SIZE: '2', MALLOC_ARENA_MAX: '2', VIPS_BLOCK_UNTRUSTED: '1' }
+  // each decoding thread keeps one of libuv's busy; arenas of glibc multiply resident memory by the number of threads
+  const threads = String(Math.max(2, decoders))
+  return {
+    ...Object.fromEntries(kept),
+    UV_THREADPOOL_SIZE: threads,
+    MALLOC_ARENA_MAX: threads,
+    VIPS_BLOCK_UNTRUSTED: '1'
+  }
 }

@@ -7,10 +7,9 @@
  */
 import { setPriority } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { createDecoders, type Decoders } from './decoders.ts'
 import { createGemmRunner } from './gemm-runner.ts'
-import { createImageDecoder, type ImageDecoder } from './images.ts'
 import type { Envelope, Replies, Request, Setup, WorkerAnswer } from './messages.ts'
-import { prepareTensor } from './prepare-tensor.ts'
 import { loadSession, type PriorSession } from './session.ts'
 
 /** Below everything interactive, above idle. */
@@ -25,45 +24,72 @@ setInterval(() => {
 `
 
 const gemm = createGemmRunner()
-let decoder: Promise<ImageDecoder> | undefined
+let decoders: Decoders | undefined
 let prior: PriorSession | undefined
 
-async function handle(request: Request): Promise<Replies[Request['type']]> {
-  if (request.type === 'gemm') return { data: await gemm(request) }
+/**
+ * Begins with what other threads do, the decoding, when a request comes; what is returned does the rest. A model is there when the requests for it
+ * come: the node waits for it.
+ */
+function begin(request: Request): () => Promise<Replies[Request['type']]> {
+  if (request.type === 'gemm') return async () => ({ data: await gemm(request) })
+  if (decoders === undefined) throw new Error('the worker was not set up')
   if (request.type === 'load') {
-    prior = await loadSession(request)
-    return prior.facts
+    const started = after(decoders.start(), () => undefined)
+    return async () => {
+      prior = await loadSession(request)
+      await started()
+      return prior.facts
+    }
   }
-  if (decoder === undefined) throw new Error('the worker was not set up')
-  if (request.type === 'inspect') {
-    const images = []
-    for (const bytes of request.images) images.push(await (await decoder).inspect(bytes))
-    return { images }
-  }
-  if (request.type === 'prepare') return { tensor: await prepareTensor(request, await decoder) }
+  if (request.type === 'inspect') return after(decoders.inspect(request.images), images => ({ images }))
+  if (request.type === 'prepare') return after(decoders.bytes(request), tensor => ({ tensor }))
   if (prior === undefined) throw new Error('no model is loaded')
-  return { features: await prior.embed(request.images, await decoder) }
+  const run = prior.embed(request.images, decoders)
+  return async () => ({ features: await run() })
 }
 
-async function answer({ id, request }: Envelope): Promise<WorkerAnswer> {
-  try {
-    return { id, ok: true, value: await handle(request) }
-  } catch (error) {
-    const { name, message } = error instanceof Error ? error : new Error(String(error))
-    return { id, ok: false, name, message }
-  }
+function after<T, R>(made: Promise<T>, reply: (value: T) => R): () => Promise<R> {
+  made.catch(() => undefined) // thrown when its turn comes
+  return async () => reply(await made)
+}
+
+function refusal(id: number, error: unknown): WorkerAnswer {
+  const { name, message } = error instanceof Error ? error : new Error(String(error))
+  return { id, ok: false, name, message }
+}
+
+/** One answer after another, in the order of the requests. */
+let last: Promise<unknown> = Promise.resolve()
+
+function answer({ id, request }: Envelope): void {
+  const rest = (() => {
+    try {
+      return begin(request)
+    } catch (error) {
+      return () => Promise.reject(error)
+    }
+  })()
+  last = last
+    .then(rest)
+    .then(
+      (value): WorkerAnswer => ({ id, ok: true, value }),
+      (error: unknown) => refusal(id, error)
+    )
+    // a reply that cannot be sent means that the parent is gone, and `disconnect` follows
+    .then(reply => process.send?.(reply))
 }
 
 process.on('message', (message: Setup | Envelope) => {
   if ('type' in message) {
-    decoder = createImageDecoder(message.limits)
+    decoders = createDecoders(message.limits, message.decoders)
     new Worker(GUARD, { eval: true, workerData: { memoryBytes: message.memoryBytes } }).unref()
     return
   }
-  // `answer` never rejects; a reply that cannot be sent means that the parent is gone, and `disconnect` follows
-  void answer(message).then(reply => process.send?.(reply))
+  answer(message)
 })
-process.on('disconnect', () => process.exit(0))
+// native code may be at work in other threads, which an orderly exit would wait for or pull the rug from under
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 // Ctrl-C and a service manager reach the whole group: whether the batch in flight is finished is the parent's decision
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 setPriority(NICENESS)

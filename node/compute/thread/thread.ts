@@ -5,7 +5,7 @@
  * Every question is answered, also when the thread ends: then all that wait are rejected, and so is every later one.
  */
 import { Worker } from 'node:worker_threads'
-import { CoOptError, NumericError } from '../../../src/errors.ts'
+import { CoOptError, InvalidImageError, NumericError } from '../../../src/errors.ts'
 
 /** Into the thread: a question, or what `serve` gave for a request. */
 export type ToThread =
@@ -39,7 +39,7 @@ export interface AskOptions {
 }
 
 export interface Thread {
-  /** Throws `NumericError` or `CoOptError` as the thread did, `CoOptError` when it has ended, or the signal's reason. */
+  /** Throws `NumericError`, `InvalidImageError` or `CoOptError` as the thread did, `CoOptError` when it has ended, or the signal's reason. */
   ask(question: unknown, options?: AskOptions): Promise<unknown>
   readonly ended: boolean
   close(): Promise<void>
@@ -122,11 +122,14 @@ export function threadError(error: unknown): ThreadError {
 }
 
 export function ownError({ name, message }: ThreadError): Error {
-  return name === NumericError.name ? new NumericError(message) : new CoOptError(message)
+  if (name === NumericError.name) return new NumericError(message)
+  return name === InvalidImageError.name ? new InvalidImageError(message) : new CoOptError(message)
 }
 
 /** The memory of `data` where it may be moved: all of it is in use. A part of larger memory is copied first, the rest may be another's. */
-export function movable<T extends Float64Array | Float32Array>(data: T): { data: T; buffer: ArrayBuffer } {
+export function movable<T extends Float64Array | Float32Array | Uint16Array | Uint8Array>(
+  data: T
+): { data: T; buffer: ArrayBuffer } {
   const { buffer } = data
   if (buffer instanceof ArrayBuffer && buffer.byteLength === data.byteLength) return { data, buffer }
   const copy = data.slice() as T

@@ -90,8 +90,9 @@ async function targetsOfShared(
 ): Promise<{ targets: Matrix32; imagesPerSecond?: number }> {
   const { shared } = swarm.manifest
   let milliseconds = 0
+  const { callsAtOnce: _, ...alone } = prior // calls that overlap cannot be timed
   const timed: PriorModel = {
-    ...prior,
+    ...alone,
     embed: async (images, options) => {
       const started = performance.now()
       const made = await prior.embed(images, options)

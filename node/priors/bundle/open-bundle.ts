@@ -28,16 +28,16 @@ import {
   type BundleFacts,
   type Golden
 } from '../../../src/publish/bundle.ts'
+import { machineShare, type MachineShare } from '../../compute/inference/machine.ts'
 import { DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
 import { createOnnxPrior, scanModelFile, type OnnxPrior } from '../onnx-prior.ts'
 import { storeBundle, type BundleFiles } from './bundle-files.ts'
 
-export interface OpenBundleOptions {
+export interface OpenBundleOptions extends MachineShare {
   readonly name?: string
   readonly license?: string
   /** Must be the bundle's own tensor */
   readonly output?: string | undefined
-  readonly threads?: number
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */
   readonly scratch?: string
@@ -98,7 +98,7 @@ export async function openBundle(folder: string, options: OpenBundleOptions = {}
   const license = options.license ?? facts.license
   const prior = await createOnnxPrior(model, {
     name: options.name ?? facts.name,
-    threads: options.threads ?? 1,
+    ...machineShare(options),
     ...(license === undefined ? {} : { license }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.scratch === undefined ? {} : { scratch: options.scratch })

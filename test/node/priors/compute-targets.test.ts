@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createProjector, type Projector } from '../../../node/compute/projection/projector.ts'
 import { createTargetComputer, type TargetComputer } from '../../../node/priors/compute-targets.ts'
@@ -86,6 +87,24 @@ describe('targets of a prior', () => {
       signal
     })
     expect(await computer(prior()).ofFile(options('whole'))).toEqual({ targets: inMemory, present: 10 })
+
+    // batches that overlap and end in any order: the same journal, byte for byte
+    const inner = prior()
+    let underWay = 0
+    let most = 0
+    const overlapping: PriorModel = {
+      ...inner,
+      callsAtOnce: 3,
+      embed: async images => {
+        most = Math.max(most, ++underWay)
+        for (let i = 10 - Number(images[0]?.bytes[0]); i > 0; i--) await turn()
+        underWay--
+        return await inner.embed(images)
+      }
+    }
+    expect(await computer(overlapping).ofFile(options('overlapping'))).toEqual({ targets: inMemory, present: 10 })
+    expect(most).toBe(3)
+    expect(await readFile(join(folder, 'overlapping'))).toEqual(await readFile(join(folder, 'whole')))
 
     const stop = new Error('stop here')
     const interrupted = computer(prior()).ofFile({

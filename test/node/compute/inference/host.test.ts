@@ -61,6 +61,24 @@ describe('a worker that dies', () => {
     }
   })
 
+  it('costs none of the requests that overlapped: each is done again, and they stay in order', async () => {
+    const prior = await load({ retries: 0 })
+    try {
+      const parts = [images.slice(0, 30), images.slice(30, 60), images.slice(60, 90)]
+      const wanted = []
+      for (const part of parts) wanted.push((await prior.embed(part)).features)
+      const first = pidOf(prior.host)
+      process.kill(first, 'SIGSTOP')
+      const again = parts.map(async part => (await prior.embed(part)).features)
+      await new Promise(resolve => setImmediate(resolve)) // all are on their way
+      process.kill(first, 'SIGKILL')
+      expect(await Promise.all(again)).toEqual(wanted)
+      expect(prior.host.starts).toBe(2)
+    } finally {
+      await prior.close()
+    }
+  })
+
   it('is replaced twice and no more', async () => {
     const prior = await load()
     let killed = 0
