@@ -4,9 +4,17 @@
  *
  *   node scripts/bench/bytes.ts [--mib 256] [--rounds 5]
  *
- * Prints one line per round and the ratio of the medians.
+ * The same over emulated long lines (emulated-line.ts), from one holder or several, beside HTTP from the first:
+ *
+ *   node scripts/bench/bytes.ts --rtt 40,100,200 [--mbit 100] [--holders 1] [--mib 64] [--rounds 3]
+ *
+ * Prints one line per round and the ratios of the medians.
  */
-import { fork } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createServer, get } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +32,7 @@ import { createBlockClient } from '../../protocols/blocks/client.ts'
 import { createBlockServer } from '../../protocols/blocks/server.ts'
 import { frameStream } from '../../protocols/framing.ts'
 import { importBytes } from '../../src/distribute/unixfs-import.ts'
+import { emulatedLine } from './emulated-line.ts'
 
 const PLAIN = '/bench/plain/1'
 const MIB = 1024 * 1024
@@ -32,7 +41,13 @@ const { values } = parseArgs({
   options: {
     mib: { type: 'string', default: '256' },
     rounds: { type: 'string', default: '5' },
-    serve: { type: 'boolean', default: false }
+    rtt: { type: 'string' },
+    mbit: { type: 'string', default: '100' },
+    holders: { type: 'string', default: '1' },
+    // for the processes that this one starts
+    serve: { type: 'boolean', default: false },
+    listen: { type: 'string', default: '127.0.0.1' },
+    namespaces: { type: 'string', default: '' }
   }
 })
 const bytes = Number(values.mib) * MIB
@@ -41,6 +56,7 @@ const rounds = Number(values.rounds)
 interface Served {
   address: string
   files: string[]
+  http: number
 }
 
 async function openNode(listen: string[]) {
@@ -63,7 +79,7 @@ async function openNode(listen: string[]) {
 }
 
 async function serve(): Promise<void> {
-  const { libp2p, content, close } = await openNode(['/ip4/127.0.0.1/tcp/0'])
+  const { libp2p, content, close } = await openNode([`/ip4/${values.listen}/tcp/0`])
   await createBlockServer({ libp2p, read: async cid => await content.peek(cid) }).start()
   process.on('message', () => process.send?.(process.cpuUsage()))
   await libp2p.handle(PLAIN, async stream => {
@@ -86,18 +102,72 @@ async function serve(): Promise<void> {
     files.push(`${(await importBytes(source, content.put)).cid}`)
   }
   const [address] = libp2p.getMultiaddrs()
-  process.send?.({ address: `${address}`, files } satisfies Served)
+  const server = createServer((_, response) => {
+    const pieces = Array.from({ length: bytes / MIB }, () => new Uint8Array(MIB))
+    Readable.from(pieces, { objectMode: false }).pipe(response)
+  })
+  await new Promise<void>(resolve => server.listen(0, values.listen, resolve))
+  const http = (server.address() as AddressInfo).port
+  process.send?.({ address: `${address}`, files, http } satisfies Served)
   process.once('disconnect', () => void close().then(() => process.exit(0)))
 }
 
-async function measure(): Promise<void> {
-  const child = fork(process.argv[1] as string, [...process.argv.slice(2), '--serve'])
+/** A process that serves, in this namespace; in this one's unless given */
+async function holder(namespace?: string, listen = '127.0.0.1'): Promise<{ child: ChildProcess; served: Served }> {
+  const inside = { execPath: 'ip', execArgv: ['netns', 'exec', namespace ?? '', process.execPath] }
+  const args = [...process.argv.slice(2), '--serve', '--listen', listen]
+  const child = fork(process.argv[1] as string, args, namespace === undefined ? {} : inside)
   const { promise, resolve, reject } = Promise.withResolvers<Served>()
   child.once('message', message => resolve(message as Served))
   child.once('exit', code => reject(new Error(`the serving process ended with ${code}`)))
-  const { address, files } = await promise
+  return { child, served: await promise }
+}
+
+/** Bytes of frames that this namespace received */
+function received(): number {
+  return Number(/^\s*eth0:\s*(\d+)/m.exec(readFileSync('/proc/net/dev', 'utf8'))?.[1] ?? 0)
+}
+
+async function byHttp(host: string, port: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  get({ host, port, agent: false }, response => response.on('error', reject).on('end', resolve).resume()).on(
+    'error',
+    reject
+  )
+  await promise
+}
+
+async function overLines(rtts: readonly number[]): Promise<void> {
+  await using line = await emulatedLine(1 + Number(values.holders))
+  const [own, ...others] = line.namespaces
+  for (const rtt of rtts) {
+    await line.set(rtt, Number(values.mbit) * 1e6)
+    console.error(`round trip ${rtt} ms`)
+    const args = [...process.argv.slice(2), '--namespaces', others.join(',')]
+    const child = fork(process.argv[1] as string, args, {
+      execPath: 'ip',
+      execArgv: ['netns', 'exec', `${own}`, process.execPath]
+    })
+    await new Promise<void>((resolve, reject) =>
+      child.once('exit', code => (code === 0 ? resolve() : reject(new Error(`the reading process ended with ${code}`))))
+    )
+  }
+}
+
+async function measure(): Promise<void> {
+  const namespaces = values.namespaces === '' ? [] : values.namespaces.split(',')
+  const isFar = namespaces.length > 0
+  const holders = isFar
+    ? await Promise.all(namespaces.map(async (name, i) => await holder(name, `10.77.0.${i + 2}`)))
+    : [await holder()]
+  const [first] = holders
+  if (first === undefined) throw new Error('no holder')
+  const { child } = first
+  const { address, files, http: port } = first.served
   const { libp2p, content, close } = await openNode([])
   const { remotePeer } = await libp2p.dial(multiaddr(address))
+  const web: number[] = []
+  const frames: number[] = []
   const plain: number[] = []
   const file: number[] = []
   /** Of both processes, all threads: machines that are busy with something else do not change it much */
@@ -118,11 +188,15 @@ async function measure(): Promise<void> {
     costs.push(((await cpuMs()) - cpuBefore) / (bytes / MIB))
   }
   for (const [round, cid] of files.entries()) {
+    if (isFar) await timed(web, [], async () => await byHttp('10.77.0.2', port))
     await timed(plain, cpu.plain, async () => {
       const framed = frameStream(await libp2p.dialProtocol(remotePeer, PLAIN))
       for (let got = 0; got < bytes; got += 64 * 1024) await framed.readBytes(64 * 1024, never)
     })
+    if (round === 0) for (const { served } of holders.slice(1)) await libp2p.dial(multiaddr(served.address))
+    const before = received()
     await timed(file, cpu.file, async () => await content.fetch(CID.parse(cid), bytes, { signal: never }))
+    frames.push((received() - before) / bytes)
     const shown = (rates: number[], costs: number[]): string =>
       `${rates.at(-1)?.toFixed(1)} MB/s, ${costs.at(-1)?.toFixed(1)} ms of CPU a MiB`
     console.error(`round ${round + 1}: stream ${shown(plain, cpu.plain)}; file ${shown(file, cpu.file)}`)
@@ -132,10 +206,18 @@ async function measure(): Promise<void> {
   const fileMBps = median(file)
   const figures = { streamMBps, fileMBps, ratio: fileMBps / streamMBps }
   const costs = { streamCpuMsPerMiB: median(cpu.plain), fileCpuMsPerMiB: median(cpu.file) }
-  console.log(JSON.stringify({ mib: bytes / MIB, ...figures, ...costs }))
-  child.disconnect()
+  const far = {
+    holders: holders.length,
+    httpMBps: median(web),
+    ratioToHttp: fileMBps / median(web),
+    receivedPerByte: median(frames)
+  }
+  console.log(JSON.stringify({ mib: bytes / MIB, ...figures, ...(isFar ? far : costs) }))
+  for (const one of holders) one.child.disconnect()
   await close()
   process.exit(0)
 }
 
-await (values.serve ? serve() : measure())
+const rtts = values.namespaces === '' ? values.rtt?.split(',').map(Number) : undefined
+if (values.serve) await serve()
+else await (rtts === undefined ? measure() : overLines(rtts))
