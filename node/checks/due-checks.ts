@@ -81,8 +81,8 @@ export function dueChecks(s: CheckSituation): DueCheck[] {
       return before.length < votes
     }
     const isHolder = isSilent && isMine(lacks.holders, (_, peer) => onShard?.has(peer) !== true)
-    const opinion =
-      mayOpine &&
+    const isAsked =
+      voice === 'opinion' &&
       isMine(
         lacks.opinions,
         // who gave its word on the shard and no opinion has none to give
@@ -91,7 +91,10 @@ export function dueChecks(s: CheckSituation): DueCheck[] {
           onResult?.has(peer) !== true &&
           onShard?.has(peer) !== true
       )
-    return isHolder || opinion ? { work, opinion } : undefined
+    const opinion = mayOpine && isAsked
+    // without an opinion to give it makes room for the next, which waits for its word
+    const makesRoom = isAsked && isSilent && onResult?.has(me) !== true
+    return isHolder || opinion || makesRoom ? { work, opinion } : undefined
   }
 
   const due = (lists: Iterable<readonly Choice[]>): DueCheck[] =>

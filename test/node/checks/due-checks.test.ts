@@ -129,6 +129,16 @@ describe('of the members that may judge a piece of work', () => {
     expect(next).not.toContain(first)
   })
 
+  test('one that has no prior loaded makes room for the next by its word on the shard', async () => {
+    const work = await workOf('author')
+    const held = [await makeCheck(swarm, testPublisher, seq++, work.alignment, undefined, { shard: 'sound' })]
+    const [first] = lookers(work, { checks: held }) as [Name]
+    const asked = due(peer(first), [work], { checks: held, withPrior: false })
+    expect(asked).toEqual([{ work: expect.objectContaining({ alignment: work.alignment }), opinion: false }])
+    const next = lookers(work, { checks: [...held, await says(first, work, 'sound')] })
+    expect(next).toHaveLength(2) // the next, and the first if it loads a prior after all
+  })
+
   test('all do once it has waited for long', async () => {
     const work = await workOf('author')
     expect(lookers(work, { overdue: true })).toEqual(OTHERS)
