@@ -79,6 +79,8 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
   let decided = Promise.withResolvers<void>()
   decided.promise.catch(() => undefined) // those who wait get the error; there may be none
 
+  const isListening = (): boolean => state === 'listening'
+
   const inUse = (sign: string): void => {
     if (state === 'in-use') return
     state = 'in-use'
@@ -97,7 +99,7 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
     // a member that only just met us may not answer for the swarm yet
     while (!(await sync(signal))) await pause(SYNC_PAUSE_MS, signal)
     const before = heardUpTo
-    for (let i = 0; i < PROBES && state === 'listening'; i++) {
+    for (let i = 0; i < PROBES && isListening(); i++) {
       await announce(PROBE)
       await pause(listenMs / PROBES, signal)
     }
@@ -108,10 +110,10 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
   const listen = async (): Promise<void> => {
     const { signal } = stopping
     // the members that were met last may bring old records, once
-    for (let round = 1; state === 'listening' && !(await listenOnce(signal)); round++) {
+    for (let round = 1; isListening() && !(await listenOnce(signal)); round++) {
       if (round === MAX_ROUNDS) inUse(`it goes on publishing: its last record has the number ${heardUpTo - 1}`)
     }
-    if (state !== 'listening') return
+    if (!isListening()) return
     state = 'alone'
     await onAssured()
     logger.info('listened: no other process uses the identity of this node')
@@ -127,7 +129,7 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
     listening = listen().catch((error: unknown) => {
       if (stopping.signal.aborted) return
       logger.error('listening for others with the identity of this node failed', { error })
-      decided.reject(error as Error)
+      decided.reject(error)
     })
   }
 

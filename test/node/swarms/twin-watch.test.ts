@@ -100,6 +100,7 @@ test('neither an own lease nor one of an earlier process, which anybody may send
   watch.onLease(working)
   watch.onLease({ ...working, counter: STARTED })
   await watch.untilAlone()
+  expect(watch.state).toBe('alone')
 })
 
 test('a number that this home never used makes it listen, once', async () => {
@@ -147,4 +148,5 @@ test('a pause of 0 turns it off', async () => {
   watch.start()
   watch.onLease(working)
   await watch.untilAlone()
+  expect(watch.state).toBe('alone')
 })
