@@ -79,6 +79,8 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
   let decided = Promise.withResolvers<void>()
   decided.promise.catch(() => undefined) // those who wait get the error; there may be none
 
+  const isListening = (): boolean => state === 'listening'
+
   const inUse = (sign: string): void => {
     if (state === 'in-use') return
     state = 'in-use'
@@ -113,7 +115,7 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
     for (let round = 1; isListening() && !(await listenOnce(signal)); round++) {
       if (round === MAX_ROUNDS) inUse(`it goes on publishing: its last record has the number ${heardUpTo - 1}`)
     }
-    if (state !== 'listening') return
+    if (!isListening()) return
     state = 'alone'
     await onAssured()
     logger.info('listened: no other process uses the identity of this node')

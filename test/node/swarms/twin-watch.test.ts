@@ -99,7 +99,8 @@ test('neither an own lease nor one of an earlier process, which anybody may send
   const { watch } = watchOf({ reason: undefined, sent: counter => counter === working.counter })
   watch.onLease(working)
   watch.onLease({ ...working, counter: STARTED })
-  await expect(watch.untilAlone()).resolves.toBeUndefined()
+  await watch.untilAlone()
+  expect(watch.state).toBe('alone')
 })
 
 test('a number that this home never used makes it listen, once', async () => {
@@ -146,5 +147,6 @@ test('a pause of 0 turns it off', async () => {
   const { watch } = watchOf({}, 0)
   watch.start()
   watch.onLease(working)
-  await expect(watch.untilAlone()).resolves.toBeUndefined()
+  await watch.untilAlone()
+  expect(watch.state).toBe('alone')
 })
