@@ -93,8 +93,6 @@ export function createTwinWatch(components: TwinWatchComponents, { listenMs, sta
     decided.reject(error)
   }
 
-  const isListening = (): boolean => state === 'listening'
-
   /** Resolves to whether no own record came meanwhile. */
   const listenOnce = async (signal: AbortSignal): Promise<boolean> => {
     await firstMember(signal)
