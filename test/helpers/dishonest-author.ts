@@ -7,7 +7,7 @@ import { createTargetComputer, storeMatrix, type TargetComputer } from '../../no
 import { loadPrior } from '../../node/priors/load-prior.ts'
 import { storeShard } from '../../node/participant/store-shard.ts'
 import type { Draft } from '../../node/state/swarm-state.ts'
-import { applyTransform, type Transform } from '../../src/align/transform.ts'
+import { applyTransform, DEFAULT_GRID, fitTransform, type Transform } from '../../src/align/transform.ts'
 import { partitionBytes } from '../../src/distribute/partition-file.ts'
 import type { ContentFile } from '../../src/distribute/unixfs-import.ts'
 import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
@@ -31,8 +31,11 @@ import { whenState } from './node-conditions.ts'
 import { testCid } from './swarm-factory.ts'
 import { atEnd, type TestNode } from './test-node.ts'
 
-/** `ghost`: the records of work that is nowhere. */
-export type Deceit = 'honest' | 'ghost' | Garbage | Malformed
+/**
+ * `ghost`: the records of work that is nowhere. `mapped`: targets of the own prior under the ridge from its own S_Y to the one that was published, which
+ * is what can be done about a copied S_Y.
+ */
+export type Deceit = 'honest' | 'ghost' | 'mapped' | Garbage | Malformed
 
 export interface Claimed {
   readonly partition: number
@@ -89,9 +92,10 @@ export async function dishonestAuthor(
     return file
   }
 
+  const ownShared = await targetsOf(manifest.shared)
   const shared =
     sharedTargets === undefined
-      ? await targetsOf(manifest.shared)
+      ? ownShared
       : await content.matrix(sharedTargets, manifest.shared.rows, manifest.dimension, { signal })
   const { kind, name, dimension } = prior.descriptor
   const score = await publish<Score>({
@@ -108,6 +112,10 @@ export async function dishonestAuthor(
     const file = partitionAt(p)
     const own = await targetsOf(file)
     if (deceit === 'raw-not-finite') return { own, raw: withNaN(own) }
+    if (deceit === 'mapped') {
+      const map = await fitTransform({ from: ownShared, to: shared, grid: DEFAULT_GRID, gemm })
+      return { own, raw: await applyTransform(map, own, gemm) }
+    }
     if (!isGarbage(deceit)) return { own, raw: own }
     const next = await targetsOf(partitionAt(p + 1))
     const other = matrix(
