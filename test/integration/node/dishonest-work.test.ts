@@ -1,7 +1,8 @@
+import type { CID } from 'multiformats/cid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createWorkChecker, type Finding, type Judge, type WorkChecker } from '../../../node/checks/check-work.ts'
-import { createTargetComputer } from '../../../node/priors/compute-targets.ts'
-import { loadPrior } from '../../../node/priors/load-prior.ts'
+import { storeMatrix } from '../../../node/priors/compute-targets.ts'
+import { candidatesOf } from '../../../src/merge/views.ts'
 import type { PutBlock } from '../../../src/distribute/unixfs-import.ts'
 import { dishonestAuthor, type Deceit, type DishonestAuthor } from '../../helpers/dishonest-author.ts'
 import { GARBAGE } from '../../helpers/deceits.ts'
@@ -12,29 +13,45 @@ import { bundledPrior, closeShared, pictures, shared, startNode } from '../../he
 let checker: WorkChecker
 let judge: Judge
 let author: DishonestAuthor
+/** Its S_Y is a copy of the other author's, and of the consensus */
+let copyist: { ofAuthor: DishonestAuthor; ofConsensus: DishonestAuthor }
 let put: PutBlock
 const { signal } = new AbortController()
 
 beforeAll(async () => {
-  const { honest, liar, invite, manifest } = await shared(async () => {
-    const [publisher, honest, liar] = await Promise.all([startNode(), startNode(), startNode()])
-    return { honest, liar, ...(await publisher.publish(await pictures(512))) }
+  const { honest, liar, other, invite, manifest } = await shared(async () => {
+    const [publisher, honest, liar, other] = await Promise.all([startNode(), startNode(), startNode(), startNode()])
+    return { honest, liar, other, ...(await publisher.publish(await pictures(512))) }
   })
   // only the prior of this one is of interest: it claims nothing
   judge = await shared(async () => await dishonestAuthor(honest, invite, bundledPrior('superclass2')))
   author = await shared(async () => await dishonestAuthor(liar, invite, bundledPrior('resnet20')))
   const member = honest.membership(manifest)
-  await member.sync()
-  await whenState(member, () => member.state.set.has(author.score.key))
-  await member.state.untilJudged()
+  const seen = async ({ score }: DishonestAuthor): Promise<void> => {
+    await member.sync()
+    await whenState(member, () => member.state.set.has(score.key))
+    await member.state.untilJudged()
+  }
+  await seen(author)
+  const { reference } = await member.exact.elect(candidatesOf(member.state.set, member.state.evidence), 'consensus')
+  if (reference?.matrix === undefined) throw new Error('there is no consensus')
+  const consensus = await storeMatrix(reference.matrix, other.runtime.content.put)
+  const copy = async (sharedTargets: CID): Promise<DishonestAuthor> => {
+    const made = await shared(
+      async () => await dishonestAuthor(other, invite, bundledPrior('vgg_small'), { sharedTargets })
+    )
+    await seen(made)
+    return made
+  }
+  copyist = { ofAuthor: await copy(author.score.body.targets), ofConsensus: await copy(consensus) }
   const { content, gemm } = honest.runtime
   put = content.put
   checker = createWorkChecker({ manifest: member.swarm.manifest, content, exact: member.exact, gemm })
 })
 afterAll(closeShared)
 
-async function look(deceit: Deceit, deadline = signal): Promise<Finding> {
-  const work = await author.claim(0, deceit)
+async function look(deceit: Deceit, { of = author, deadline = signal } = {}): Promise<Finding> {
+  const work = await of.claim(0, deceit)
   return await checker.look({ work, opinion: true }, judge, { signal, deadline, put })
 }
 
@@ -55,6 +72,14 @@ test.each(GARBAGE)('targets that are not those of the images, %s, are not praise
   expect(verdicts).toContain(opinion?.verdict)
 })
 
+describe.each(['ofAuthor', 'ofConsensus'] as const)('a copied S_Y, %s,', whose => {
+  test.each(['honest', 'mapped'] as const)('leads to no praise for the own targets, %s', async kind => {
+    const { shard, opinion } = await look(kind, { of: copyist[whose] })
+    expect(shard).toBe('sound')
+    expect(opinion?.verdict).toBe('implausible')
+  })
+})
+
 test.each([
   ['other-images', /not that of partition 0/],
   ['changed-image', /not that of partition 0/],
@@ -69,5 +94,5 @@ test.each([
 })
 
 test('what nobody sends until the deadline is lost', async () => {
-  expect(await look('ghost', AbortSignal.timeout(1000))).toMatchObject({ shard: 'lost' })
+  expect(await look('ghost', { deadline: AbortSignal.timeout(1000) })).toMatchObject({ shard: 'lost' })
 })
