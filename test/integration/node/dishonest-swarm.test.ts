@@ -77,3 +77,12 @@ test('ghosts, garbage and malformed shards of an author that left are done again
     expect(results.filter(partition => partition < 3)).toEqual([])
   }
 })
+
+test('ghosts that a second key with the same prior praises are believed by nobody', async () => {
+  const swarm = await deceivedBy(['ghost', 'ghost', 'ghost'])
+  const friend = await dishonestAuthor(await startNode(), swarm.invite, bundledPrior(BEST))
+  for (const claim of swarm.claims) await friend.say(claim, 'sound', 'plausible')
+  const { members, reports } = await finishedBy(swarm, ['superclass2', 'vgg_small'])
+  await isWhole(swarm, reports)
+  for (const node of members) expect(chosenOf(swarm, node)).toEqual({ shards: 0, results: [] })
+})
