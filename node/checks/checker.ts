@@ -135,7 +135,8 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
       pauses.begin(key)
       failed.set(authorOf(work), (failed.get(authorOf(work)) ?? 0) + 1)
     }
-    if (shard !== 'sound' || opinion?.verdict === 'implausible')
+    const isNews = opinion !== undefined || lastWord(work) !== shard
+    if (isNews && (shard !== 'sound' || opinion?.verdict === 'implausible'))
       logger.warn('the work of a member is not what its records say', {
         partition: work.partition,
         author: authorOf(work),
@@ -144,7 +145,7 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
         ...(reason === undefined ? {} : { reason })
       })
     // the same word again says nothing new
-    if (opinion === undefined && lastWord(work) === shard) return
+    if (!isNews) return
     await components.untilAlone(ending)
     await publish(work, found)
     count('checks_made')

@@ -106,9 +106,15 @@ export function dueChecks(s: CheckSituation): DueCheck[] {
 }
 
 /** Does its own last look at it tell this node to do the work again: it cannot get it, or finds it wrong? */
-export function isDoubted({ self, set }: Pick<CheckSituation, 'self' | 'set'>, { alignment, result }: Choice): boolean {
+export function isDoubted(
+  { self, set }: Pick<CheckSituation, 'self' | 'set'>,
+  { partition, alignment, result }: Choice
+): boolean {
   const me = peerIdOf(self)
-  const own = set.byType('check').filter(({ body }) => body.result.equals(result.id) && peerIdOf(body.author) === me)
+  const own = set
+    .byType('check')
+    // the number first: there are thousands of checks
+    .filter(({ body }) => body.partition === partition && body.result.equals(result.id) && peerIdOf(body.author) === me)
   const shard = latest(own.filter(({ body }) => body.alignment.equals(alignment.id)))
   const opinion = latest(own.filter(({ body }) => body.opinion !== undefined))
   return (shard !== undefined && shard.shard !== 'sound') || opinion?.opinion?.verdict === 'implausible'

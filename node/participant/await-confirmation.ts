@@ -1,6 +1,6 @@
 /**
  * What `join --once` waits for before it leaves: that other members confirm the work, and that they have this node's word on theirs. Time bounds the
- * waiting, and begins anew with every check that arrives.
+ * waiting, and begins anew with every check that arrives, within `MOST_EXTENSIONS` times as long: keys are free, and so are checks without a voice.
  */
 import type { PeerKey } from '../../src/envelope.ts'
 import { isDoubted } from '../checks/due-checks.ts'
@@ -19,6 +19,9 @@ export interface ConfirmationComponents {
   onWait(unconfirmed: number): void
 }
 
+/** In all, the waiting lasts so many times as long as it does without a check: enough for the last shards of a large swarm. */
+const MOST_EXTENSIONS = 10
+
 /** At once in a swarm without checks. Never throws for the signal: it ends the waiting. */
 export async function awaitConfirmation(
   { self, state, hasOwnResult, onWait }: ConfirmationComponents,
@@ -27,6 +30,7 @@ export async function awaitConfirmation(
 ): Promise<Outcome> {
   let known = -1
   let until = 0
+  const last = performance.now() + MOST_EXTENSIONS * ms
   let isTold = false
   for (;;) {
     const view = state.view()
@@ -39,7 +43,7 @@ export async function awaitConfirmation(
     if (!isDone || view.unconfirmed.some(isUndone)) return 'work'
     if (view.complete && view.contenders.size === 0) return 'confirmed'
     const checks = state.set.byType('check').length
-    if (checks !== known) until = performance.now() + ms
+    if (checks !== known) until = Math.min(last, performance.now() + ms)
     known = checks
     if (signal.aborted || performance.now() >= until) return view.complete ? 'confirmed' : 'left'
     if (!isTold && view.unconfirmed.length > 0) {
