@@ -9,6 +9,9 @@
  * the test of independence of align/independence.ts, between the mark of S and the features (c, c^2), c the rows whitened over both sets together. Exact
  * moments under permutation, since the whitening does not know the marks.
  *
+ * S and a partition may share images, in a small dataset all. What occurs twice has less weight in the whitened space, and would tell the two apart:
+ * rows of S that recur in the partition are left out of S, and the rest of it and the partition are disjoint random parts of the dataset again.
+ *
  * Plain float64 + - * / sqrt in a fixed order.
  */
 import { choleskyFactor, solveLower } from '../align/cholesky.ts'
@@ -16,7 +19,7 @@ import { independence, sideOf } from '../align/independence.ts'
 import { columnMeans, subtractRow, takeRows } from '../align/rows.ts'
 import { presentRows } from '../bytes.ts'
 import { NumericError } from '../errors.ts'
-import { gramOfColumns } from '../gemm.ts'
+import { gramOfColumns, multiplyByTranspose } from '../gemm.ts'
 import { zeros, type Matrix, type Matrix64 } from '../matrix.ts'
 
 /**
@@ -31,6 +34,12 @@ const MIN_ROWS = 16
 /** Rows of each set that are looked at, the first ones: their order is random. More would only cost time. */
 const MAX_ROWS = 1024
 
+/** Distance at which rows are the same image's, of a row's distance from the mean: features of two runs differ by up to 1e-3 (publish/recomputed.ts). */
+const SAME_ROW = 0.01
+
+/** Share of the rows that may recur more than once: a few images occur twice, but the labels of people are the same for many, and tell nothing. */
+const MOST_AMBIGUOUS = 0.05
+
 /** Of the mean variance: directions with less are float32 rounding, which whitening would enlarge. */
 const RIDGE = 1e-6
 
@@ -42,7 +51,8 @@ export interface DistributionTest {
 
 /**
  * `shared` is the author's S_Y (m x n), `rows` its raw targets of a partition (r x n). Undefined where that cannot be told: when a row is absent, because
- * people who choose what they label do not choose at random, or with fewer than `MIN_ROWS` rows.
+ * people who choose what they label do not choose at random, where the targets of many images are the same, or with fewer than `MIN_ROWS` rows of
+ * either that the other has not.
  *
  * Throws `NumericError` when columns differ or a value is not finite.
  */
@@ -50,10 +60,13 @@ export function testDistribution(shared: Matrix, rows: Matrix): DistributionTest
   if (shared.columns !== rows.columns)
     throw new NumericError(`targets of ${rows.columns} dimensions, S_Y of ${shared.columns}`)
   if ([shared, rows].some(m => m.rows < MIN_ROWS || presentRows(m).length !== m.rows)) return undefined
-  const [m, r] = [Math.min(shared.rows, MAX_ROWS), Math.min(rows.rows, MAX_ROWS)]
+  const theirs = takeRows(rows, firstRows(Math.min(rows.rows, MAX_ROWS)))
+  const others = withoutThoseOf(takeRows(shared, firstRows(Math.min(shared.rows, MAX_ROWS))), theirs)
+  if (others === undefined || others.rows < MIN_ROWS) return undefined
+  const [m, r] = [others.rows, theirs.rows]
   const both = zeros(m + r, shared.columns)
-  both.data.set(takeRows(shared, firstRows(m)).data)
-  both.data.set(takeRows(rows, firstRows(r)).data, m * shared.columns)
+  both.data.set(others.data)
+  both.data.set(theirs.data, m * shared.columns)
   const features = featuresOf(both)
   if (features === undefined) return { z: 0, isOther: false }
   const mark = { rows: m + r, columns: 1, data: new Float64Array(m + r).fill(1, 0, m) }
@@ -62,6 +75,44 @@ export function testDistribution(shared: Matrix, rows: Matrix): DistributionTest
 }
 
 // --- internal ---
+
+/** The rows of `shared` that do not recur in `rows`; undefined where too many recur more than once. */
+function withoutThoseOf(shared: Matrix64, rows: Matrix64): Matrix64 | undefined {
+  const mean = columnMeans(shared)
+  const [s, t] = [subtractRow(copyOf(shared), mean), subtractRow(copyOf(rows), mean)]
+  const products = multiplyByTranspose(t, s)
+  const [ofS, ofT] = [squaredLengths(s), squaredLengths(t)]
+  const recurring = new Set<number>()
+  let ambiguous = 0
+  for (let j = 0; j < t.rows; j++) {
+    const length = ofT[j] as number
+    let times = 0
+    for (let i = 0; i < s.rows; i++) {
+      const off = length + (ofS[i] as number) - 2 * (products.data[j * s.rows + i] as number)
+      if (off > SAME_ROW * SAME_ROW * length) continue
+      recurring.add(i)
+      times++
+    }
+    if (times > 1) ambiguous++
+  }
+  if (ambiguous > MOST_AMBIGUOUS * t.rows) return undefined
+  return takeRows(
+    shared,
+    firstRows(shared.rows).filter(i => !recurring.has(i))
+  )
+}
+
+const copyOf = (m: Matrix64): Matrix64 => ({ ...m, data: m.data.slice() })
+
+function squaredLengths({ rows, columns, data }: Matrix64): Float64Array {
+  const out = new Float64Array(rows)
+  for (let i = 0; i < rows; i++) {
+    let sum = 0
+    for (let c = 0; c < columns; c++) sum += (data[i * columns + c] as number) ** 2
+    out[i] = sum
+  }
+  return out
+}
 
 /** (c, c^2), c = x L^-T of the centred rows with L L^T = X^T X / rows + ridge; undefined if nothing varies. */
 function featuresOf(x: Matrix64): Matrix64 | undefined {
