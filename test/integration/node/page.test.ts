@@ -45,7 +45,9 @@ beforeAll(async () => {
     nodes.push(other, node, publisher)
     url = node.gateway ?? ''
     const source = await pictures()
-    const published = await publisher.publish(source, { name: SWARM, partitions: 6, shared: SHARED, dimension: 80 })
+    // without checks: what is confirmed is shown by test/node/page
+    const sizes = { partitions: 6, shared: SHARED, dimension: 80, quorum: 0 }
+    const published = await publisher.publish(source, { name: SWARM, ...sizes })
     manifest = published.manifest
     const disguised = join(await temporaryFolder(), PRIOR)
     await cp(bundledPrior('superclass2'), disguised, { recursive: true })
