@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { split } from '../../helpers/node-conditions.ts'
+import { split, whenState } from '../../helpers/node-conditions.ts'
 import { bundledPrior, dial, IMAGES, pictures, startNode, type TestNode } from '../../helpers/test-node.ts'
 import { peerIdOf } from '../../../src/peer-key.ts'
 
@@ -41,6 +41,9 @@ test('a network split during the work heals to one set of records and one CID', 
   for (let round = 0; round < 2; round++) await Promise.all(nodes.map(async n => await n.membership(manifest).sync()))
   expect(keys(a)).toEqual(keys(publisher))
   expect(keys(b)).toEqual(keys(publisher))
+  // a merge made now would say that it is provisional: S_Y of the other side's scores is still to be fetched and judged
+  for (const member of nodes.map(n => n.membership(manifest)))
+    await whenState(member, () => member.state.unjudged() === 0)
   const cids = []
   for (const { node } of nodes) {
     const merged = await node.merge(invite, {})
