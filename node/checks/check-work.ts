@@ -13,10 +13,10 @@ import type { ByteRanges } from '../../src/distribute/parquet-footer.ts'
 import type { PutBlock } from '../../src/distribute/unixfs-import.ts'
 import { ContentUnavailableError, InvalidContentError } from '../../src/errors.ts'
 import type { Gemm } from '../../src/gemm.ts'
-import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
+import { row, type Matrix32 } from '../../src/matrix.ts'
 import type { Transform } from '../../src/align/transform.ts'
 import { qualityKey, type Choice } from '../../src/merge/views.ts'
-import { CHECK_SEED_BYTES, drawRows, rowsToCheck } from '../../src/publish/check-rows.ts'
+import { CHECK_SEED_BYTES, drawnRows, drawRows, rowsToCheck } from '../../src/publish/check-rows.ts'
 import { MIN_EXPECTED_Z } from '../../src/publish/plausibility.ts'
 import type { Check, Score, SignedRecord } from '../../src/publish/record.ts'
 import type { Exact } from '../compute/exact/exact.ts'
@@ -112,7 +112,7 @@ export function createWorkChecker({ manifest, content, exact, gemm }: CheckWorkC
     const samples = samplesAt(await content.ranges(file.cid, file.bytes, { signal }), drawn)
     const ownRows = await judge.computer.ofSamples(samples, drawn.length, { signal })
     if (presentRows(ownRows).length === 0) return undefined
-    const theirRows = takeRows(raw, drawn)
+    const theirRows = drawnRows(raw, drawn)
     const found = await exact.plausibility(own, their, { ownRows, theirRows })
     const isOther = found.verdict !== 'implausible' && (await exact.distribution(their, raw)) === true
     return {
@@ -159,6 +159,8 @@ export function createWorkChecker({ manifest, content, exact, gemm }: CheckWorkC
         if (checked?.isRecomputed !== true || !checked.hasImages)
           throw new ContentUnavailableError(`shard ${shard} or raw targets ${result.body.raw} went away again`)
       } catch (error) {
+        // all was here a moment ago: what the own store lost meanwhile is not the author's fault
+        if (!(error instanceof InvalidContentError)) throw error
         return foundOf(error, signal)
       }
       const opinion = isWanted && judge !== undefined ? await opinionOn(work, raw, judge, { signal, put }) : undefined
@@ -206,10 +208,4 @@ async function* samplesAt(file: ByteRanges, places: readonly number[]): AsyncGen
     }
   }
   await reading?.return(undefined)
-}
-
-function takeRows(all: Matrix32, rows: readonly number[]): Matrix32 {
-  const data = new Float32Array(rows.length * all.columns)
-  for (const [i, at] of rows.entries()) data.set(row(all, at), i * all.columns)
-  return matrix(rows.length, all.columns, data)
 }

@@ -68,7 +68,7 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
   const pauses = createPauses()
   const beyond = new Set<string>() // results on which the present prior has no opinion
   const underWay = new Map<string, Look>()
-  const failed = new Map<string, number>() // author -> looks that found nothing sound
+  const failed = new Map<string, number>() // author -> looks in a row that found nothing sound
   let judge: Judge | undefined
   let timer: NodeJS.Timeout | undefined
   let isWakeDue = false
@@ -130,8 +130,10 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
     const found = await look(one, by, { signal: ending, deadline: await deadlineOf(work), put: writing.put })
     const { shard, opinion, reason } = found
     if (one.opinion && shard === 'sound' && opinion === undefined) beyond.add(work.result.key)
-    if (shard === 'sound') pauses.end(key)
-    else {
+    if (shard === 'sound') {
+      pauses.end(key)
+      failed.delete(authorOf(work)) // it is back
+    } else {
       pauses.begin(key)
       failed.set(authorOf(work), (failed.get(authorOf(work)) ?? 0) + 1)
     }

@@ -9,12 +9,12 @@ import type { CID } from 'multiformats/cid'
 import { presentRows } from '../../src/bytes.ts'
 import type { Manifest } from '../../src/distribute/manifest.ts'
 import { ContentUnavailableError, InvalidContentError, NumericError } from '../../src/errors.ts'
-import { matrix, row, type Matrix32 } from '../../src/matrix.ts'
+import type { Matrix32 } from '../../src/matrix.ts'
 import type { Confirmation } from '../../src/merge/confirmation.ts'
 import type { RecordSet } from '../../src/merge/record-set.ts'
 import { isResult, isScore } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
-import { drawRows } from '../../src/publish/check-rows.ts'
+import { drawnRows, drawRows } from '../../src/publish/check-rows.ts'
 import { testDistribution } from '../../src/publish/distribution.ts'
 import { rerunDifference, RERUN_TOLERANCE } from '../../src/publish/recomputed.ts'
 import type { Check, Result, Score, SignedRecord } from '../../src/publish/record.ts'
@@ -121,7 +121,7 @@ async function recompute(
     const drawn = drawRows(present.length, opinion.rows, opinion.seed).map(i => present[i] as number)
     if (drawn.length !== opinion.rows)
       return { agrees: false, says: `only ${drawn.length} rows have targets that could be compared` }
-    const theirRows = takeRows(raw, drawn)
+    const theirRows = drawnRows(raw, drawn)
     if (opinion.by === 'rerun') {
       const off = rerunDifference(theirRows, ownRows)?.off ?? 0
       const verdict = off <= RERUN_TOLERANCE ? 'plausible' : 'implausible'
@@ -159,12 +159,6 @@ function createMatrices({ manifest, content, fetch, signal }: VerdictsCheck): Ma
     missing.add(cid.toString())
     return undefined
   }
-}
-
-function takeRows(all: Matrix32, rows: readonly number[]): Matrix32 {
-  const data = new Float32Array(rows.length * all.columns)
-  for (const [i, at] of rows.entries()) data.set(row(all, at), i * all.columns)
-  return matrix(rows.length, all.columns, data)
 }
 
 function describe({ check, opinion, result }: Opinion, says: string): string {

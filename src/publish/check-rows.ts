@@ -5,6 +5,7 @@
  * checker did not choose them.
  */
 import { NumericError } from '../errors.ts'
+import { matrix, row, type Matrix32 } from '../matrix.ts'
 import { createRandomStream } from '../random.ts'
 
 export const CHECK_SEED_BYTES = 32
@@ -41,4 +42,11 @@ export function drawRows(count: number, k: number, seed: Uint8Array): number[] {
  */
 export function rowsToCheck(partitionRows: number): number {
   return Math.min(partitionRows, Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(partitionRows / 20))))
+}
+
+/** Copies of these rows: k x n. */
+export function drawnRows(all: Matrix32, rows: readonly number[]): Matrix32 {
+  const data = new Float32Array(rows.length * all.columns)
+  for (const [i, at] of rows.entries()) data.set(row(all, at), i * all.columns)
+  return matrix(rows.length, all.columns, data)
 }
