@@ -57,19 +57,25 @@ function chosenOf({ manifest, author, claims }: Deceived, of: TestNode): { shard
   }
 }
 
-/** All have one complete dataset, which a node that has nothing can fetch whole. */
-async function isWhole({ invite }: Deceived, reports: readonly JoinReport[]): Promise<void> {
+/** All have one complete dataset once they have all checks, and a node that has nothing can fetch it whole. */
+async function isWhole(
+  { invite }: Deceived,
+  members: readonly TestNode[],
+  reports: readonly JoinReport[]
+): Promise<void> {
   expect(reports.map(({ complete }) => complete)).toEqual(reports.map(() => true))
+  const merge = async ({ node }: TestNode): Promise<string> => (await node.merge(invite, {})).mergedCid
+  await expect.poll(async () => new Set(await Promise.all(members.map(merge))).size, { timeout: 60_000 }).toBe(1)
   const fresh = await startNode()
-  const { mergedCid } = await fresh.node.merge(invite, { out: join(await temporaryFolder(), 'dataset') })
-  expect(reports.map(report => report.mergedCid)).toEqual(reports.map(() => mergedCid))
+  const { provisional } = await fresh.node.merge(invite, { out: join(await temporaryFolder(), 'dataset') })
+  expect(provisional).toBe(false)
 }
 
 test('ghosts, garbage and malformed shards of an author that left are done again by others', async () => {
   const swarm = await deceivedBy(['ghost', 'permuted', 'constant', 'changed-image'])
   await swarm.author.node.node.close()
   const { members, reports } = await finishedBy(swarm, ['superclass2', 'vgg_small'])
-  await isWhole(swarm, reports)
+  await isWhole(swarm, members, reports)
   for (const node of members) {
     const { shards, results } = chosenOf(swarm, node)
     expect(shards).toBe(0)
@@ -83,6 +89,6 @@ test('ghosts that a second key with the same prior praises are believed by nobod
   const friend = await dishonestAuthor(await startNode(), swarm.invite, bundledPrior(BEST))
   for (const claim of swarm.claims) await friend.say(claim, 'sound', 'plausible')
   const { members, reports } = await finishedBy(swarm, ['superclass2', 'vgg_small'])
-  await isWhole(swarm, reports)
+  await isWhole(swarm, members, reports)
   for (const node of members) expect(chosenOf(swarm, node)).toEqual({ shards: 0, results: [] })
 })
