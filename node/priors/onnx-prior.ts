@@ -41,6 +41,8 @@ export interface OnnxOptions extends MachineShare {
 export interface ScannedModel {
   readonly path: string
   readonly digest: Uint8Array
+  /** Of the file itself */
+  readonly bytes: number
   /** Weights outside the file; empty for most models. */
   readonly data: readonly DataFile[]
   readonly facts: ModelFacts
@@ -75,7 +77,8 @@ export async function scanModelFile(
   const notes = [...(config?.notes ?? []), ...(parsed.notes ?? [])]
   const preprocessing = notes.length === 0 ? parsed : { ...parsed, notes }
   const data = await readExternalFiles(path, facts.external, options.maxBytes - bytes.byteLength)
-  return { path, digest: createHash('sha256').update(bytes).digest(), data, facts, choice, preprocessing }
+  const digest = createHash('sha256').update(bytes).digest()
+  return { path, digest, bytes: bytes.byteLength, data, facts, choice, preprocessing }
 }
 
 /** By the file's size alone, before anything of it is read. Throws `InvalidPriorError`. */
@@ -95,6 +98,7 @@ export async function checkModelSize(path: string, maxBytes: number): Promise<vo
 export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions): Promise<OnnxPrior> {
   const { choice, facts, preprocessing } = model
   const host = new InferenceHost({
+    weightBytes: model.data.reduce((sum, data) => sum + data.bytes, model.bytes),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.scratch === undefined ? {} : { scratch: options.scratch }),
     ...(options.workers === undefined ? {} : { workers: options.workers })
@@ -110,7 +114,7 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     input: facts.image,
     preprocessing,
     threads: options.threads ?? defaultThreads(),
-    batch: options.batch ?? batchSize(facts.image.channels, preprocessing, host.limits.memoryBytes)
+    batch: options.batch ?? batchSize(facts.image.channels, preprocessing, options.limits?.memoryBytes)
   }
   let loaded: LoadReply
   try {

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { InferenceError } from '../../../src/errors.ts'
 import { count } from '../../process/counters.ts'
 import { batches } from './batches.ts'
-import { DEFAULT_LIMITS, type InferenceLimits } from './limits.ts'
+import { DEFAULT_LIMITS, memoryFor, type InferenceLimits } from './limits.ts'
 import type { ImageFacts, LoadReply, LoadRequest, Replies, Request } from './messages.ts'
 import { replyTo } from './replies.ts'
 import { createRequestGate, type RequestGate } from './request-gate.ts'
@@ -23,6 +23,8 @@ const OVERLAPPING: ReadonlySet<Request['type']> = new Set(['embed', 'prepare', '
 
 export interface HostOptions {
   readonly limits?: Partial<InferenceLimits>
+  /** Bytes of the model that is going to be loaded, with its external data: the default limit on memory has room for them. @default 0 */
+  readonly weightBytes?: number
   /**
    * Folder in which each worker gets an empty working directory. A worker that is killed together with its node leaves it behind, so a node
    * gives a folder that it empties when it starts. @default the system's
@@ -45,8 +47,8 @@ export class InferenceHost {
   readonly #scratch: string
   readonly #decoders: number
 
-  constructor({ limits, scratch = tmpdir(), workers = defaultWorkers() }: HostOptions = {}) {
-    this.limits = { ...DEFAULT_LIMITS, ...limits }
+  constructor({ limits, weightBytes = 0, scratch = tmpdir(), workers = defaultWorkers() }: HostOptions = {}) {
+    this.limits = { ...DEFAULT_LIMITS, memoryBytes: memoryFor(weightBytes), ...limits }
     this.#scratch = scratch
     this.#decoders = workers
     this.#gate = createRequestGate(this.callsAtOnce)
@@ -140,8 +142,10 @@ export class InferenceHost {
         this.#gate.leave(pass)
       }
     }
+    const limit = lost.limit === 'memory' ? 'memoryBytes' : this.#clockOf(request)
+    const remedy = lost.limit === undefined ? '' : ` or raise the limit (inference.${limit} in config.json)`
     throw new InferenceError(
-      `the inference worker could not finish a ${request.type} request: ${lost.message}; use a smaller model or raise the limit`,
+      `the inference worker could not finish a ${request.type} request: ${lost.message}; use a smaller model${remedy}`,
       { cause: lost }
     )
   }
@@ -188,6 +192,10 @@ export class InferenceHost {
   }
 
   #milliseconds(request: Request): number {
-    return request.type === 'load' ? this.limits.loadMilliseconds : this.limits.requestMilliseconds
+    return this.limits[this.#clockOf(request)]
+  }
+
+  #clockOf({ type }: Request): 'loadMilliseconds' | 'requestMilliseconds' {
+    return type === 'load' ? 'loadMilliseconds' : 'requestMilliseconds'
   }
 }

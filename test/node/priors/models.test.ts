@@ -1,4 +1,4 @@
-import { link, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { link, mkdir, mkdtemp, open, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
@@ -202,9 +202,40 @@ describe('weights in other files', () => {
     await expect(loadPrior(folders)).rejects.toThrow(/not a plain file/)
   })
 
+  it('may be more than a protobuf message, 2 GiB, can hold', async () => {
+    // 200 million rows of 3, of which the model takes the last; those before it are a hole in the file
+    const rows = 200_000_000
+    const bytes = 12 * rows
+    const large = message(
+      integerField(1, rows),
+      integerField(1, 3),
+      integerField(2, ELEMENT.float),
+      bytesField(8, 'w'),
+      ...Object.entries({ location: 'w.bin', offset: '0', length: `${bytes}` }).map(([k, v]) =>
+        bytesField(13, message(bytesField(1, k), bytesField(2, v)))
+      ),
+      integerField(14, 1)
+    )
+    const nodes = [
+      node('Gather', ['w', 'at'], ['row']),
+      node('Add', ['flat', 'row'], ['sum']),
+      node('Relu', ['sum'], ['out'])
+    ]
+    const path = await folder('large', {
+      'model.onnx': pooled(nodes, [large, integers('at', [rows - 1])]),
+      'w.bin': new Uint8Array(0),
+      ...settings
+    })
+    const file = await open(join(path, 'w.bin'), 'r+')
+    await file.write(new Uint8Array(Float32Array.of(100, 200, 300).buffer), 0, 12, bytes - 12)
+    await file.close()
+    expect(await features(path, IMAGES.slice(0, 1))).toEqual([110, 220, 330])
+    await expect(loadPrior(path, { limits: { memoryBytes: 2 ** 31 } })).rejects.toThrow(/inference\.memoryBytes/)
+  }, 120_000)
+
   it('are counted against the limit on models', async () => {
     const path = await folder('limited', { 'model.onnx': named('w.bin'), ...settings })
-    await link(join(await folder('large', { 'w.bin': data }), 'w.bin'), join(path, 'w.bin'))
+    await link(join(await folder('large-file', { 'w.bin': data }), 'w.bin'), join(path, 'w.bin'))
     await truncate(join(path, 'w.bin'), 5_000_000)
     await expect(loadPrior(path, { limits: { modelBytes: 1_000_000 } })).rejects.toThrow(/inference\.modelBytes/)
   })
