@@ -1,62 +1,15 @@
-/**
- * Builds what the package ships, into dist/: the command line, the library, the workers, and type declarations.
- *
- * One bundle with everything except native modules and zod (whose types are in our declarations): installed as packages, the network stack would add
- * 900 of them, including React Native (through @libp2p/webrtc, which we do not use and replace by a stub).
- */
-import { cp, readdir, readFile, rm } from 'node:fs/promises'
+/** Builds what the package ships, into dist/: the bundled programs (bundle-programs.ts), and type declarations. */
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { spawnSync } from 'node:child_process'
 import { dirname, join, relative, resolve } from 'node:path'
-import { build, type Plugin } from 'esbuild'
 import metadata from '../package.json' with { type: 'json' }
+import { bundlePrograms } from './bundle-programs.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
 const TYPES = join(DIST, 'types')
 
-const withoutWebRtc: Plugin = {
-  name: 'without-webrtc',
-  setup(bundler) {
-    bundler.onResolve({ filter: /^@libp2p\/webrtc$/ }, () => ({ path: 'webrtc', namespace: 'stub' }))
-    bundler.onLoad({ filter: /^webrtc$/, namespace: 'stub' }, () => ({
-      contents: `export function webRTC () { throw new Error('WebRTC is not part of this build') }
-export { webRTC as webRTCDirect }`
-    }))
-  }
-}
-
-await rm(DIST, { recursive: true, force: true })
-await build({
-  absWorkingDir: ROOT,
-  // workers are started by file name: each is a separate entry beside the chunk that starts it
-  entryPoints: {
-    cli: 'node/cli/main.ts',
-    index: 'node/index.ts',
-    worker: 'node/compute/inference/worker.ts',
-    'exact-worker': 'node/compute/exact/worker.ts',
-    'decode-worker': 'node/compute/inference/decode-thread.ts',
-    'projection-worker': 'node/compute/projection/worker.ts'
-  },
-  outdir: DIST,
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node24',
-  external: Object.keys(metadata.dependencies),
-  plugins: [withoutWebRtc],
-  // CommonJS modules in the bundle require Node's modules
-  banner: {
-    js: "import { createRequire as coOptRequire } from 'node:module'; const require = coOptRequire(import.meta.url);"
-  },
-  legalComments: 'linked',
-  logLevel: 'warning'
-})
-
-// node/page/assets.ts finds them beside the chunks
-await cp(join(ROOT, 'node/page/assets'), join(DIST, 'page'), { recursive: true })
-// node/priors/bundled.ts finds them beside the chunks
-await cp(join(ROOT, 'node/priors/bundled'), join(DIST, 'priors'), { recursive: true })
+await bundlePrograms(DIST)
 
 const compiler = spawnSync(
   process.execPath,

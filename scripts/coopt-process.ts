@@ -51,14 +51,16 @@ export interface CoOptProcessInit {
   env?: Readonly<Record<string, string>>
   /** Command that runs the rest of its arguments, such as `ip netns exec NAME` */
   within?: readonly string[]
+  /** The program to run, as one that bundle-programs.ts made. @default the launcher, which runs the sources */
+  program?: string
 }
 
 /** Starts `coopt ARGS`. */
 export function startCoOpt(args: readonly string[], init: CoOptProcessInit): CoOptProcess {
-  const { home, onEvent = () => undefined, onSaid = () => undefined, env = {}, within = [] } = init
-  const command = [process.execPath, LAUNCHER, ...args, ...(home === undefined ? [] : ['--json', '--home', home])]
-  const [program = process.execPath, ...rest] = [...within, ...command]
-  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  const { home, onEvent = () => undefined, onSaid = () => undefined, env = {}, within = [], program = LAUNCHER } = init
+  const command = [process.execPath, program, ...args, ...(home === undefined ? [] : ['--json', '--home', home])]
+  const [first = process.execPath, ...rest] = [...within, ...command]
+  const child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

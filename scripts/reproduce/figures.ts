@@ -3,6 +3,7 @@ import { electionsOfDatasets } from './figures-dataset-elections.ts'
 import { gateOfDatasets } from './figures-dataset-gate.ts'
 import { ACCURACY, falling, firm, NAME, type Figure } from './figure.ts'
 import { checks } from './figures-checks.ts'
+import { liars } from './figures-liars.ts'
 import { tab1, tab3, tab6 } from './figures-baselines.ts'
 import { alignment } from './figures-defaults.ts'
 import { attacks, fig5c } from './figures-elections.ts'
@@ -38,6 +39,7 @@ export const FIGURES: readonly Figure[] = [
   gateOfDatasets,
   electionsOfDatasets,
   checks,
+  liars,
   students,
   references,
   sizes,
