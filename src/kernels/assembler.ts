@@ -50,7 +50,37 @@ export const i32 = {
   sub: (a: Code, b: Code): Code => [...a, ...b, 0x6b],
   mul: (a: Code, b: Code): Code => [...a, ...b, 0x6c],
   shl: (a: Code, bits: number): Code => [...a, ...i32.const(bits), 0x74],
-  lessThan: (a: Code, b: Code): Code => [...a, ...b, 0x48]
+  lessThan: (a: Code, b: Code): Code => [...a, ...b, 0x48],
+  load: (address: Code): Code => [...address, 0x28, 2, 0]
+}
+
+/** Four int32 side by side, by two's complement */
+export const i32x4 = {
+  splat: (value: Code): Code => [...value, 0xfd, 0x11],
+  loadSplat: (address: Code): Code => [...address, 0xfd, 0x09, 2, 0],
+  /** Four bytes at any address into the first lane, the others 0 */
+  loadOne: (address: Code): Code => [...address, 0xfd, ...unsigned(0x5c), 0, 0],
+  /** The first lane to any address */
+  storeOne: (address: Code, value: Code): Code => [...address, ...value, 0xfd, ...unsigned(0x5a), 0, 0, 0],
+  add: (a: Code, b: Code): Code => [...a, ...b, 0xfd, ...unsigned(0xae)],
+  mul: (a: Code, b: Code): Code => [...a, ...b, 0xfd, ...unsigned(0xb5)],
+  shiftRight: (a: Code, bits: number): Code => [...a, ...i32.const(bits), 0xfd, ...unsigned(0xac)],
+  /** The first and the last four of eight uint16 */
+  lowest: (a: Code): Code => [...a, 0xfd, ...unsigned(0xa9)],
+  highest: (a: Code): Code => [...a, 0xfd, ...unsigned(0xaa)],
+  /** Eight int16, saturated */
+  narrow: (a: Code, b: Code): Code => [...a, ...b, 0xfd, ...unsigned(0x86)]
+}
+
+/** Sixteen bytes side by side, at any address */
+export const u8x16 = {
+  load: (address: Code): Code => [...address, 0xfd, 0x00, 0, 0],
+  store: (address: Code, value: Code): Code => [...address, ...value, 0xfd, 0x0b, 0, 0],
+  /** The first and the last eight as uint16 */
+  low: (a: Code): Code => [...a, 0xfd, ...unsigned(0x89)],
+  high: (a: Code): Code => [...a, 0xfd, ...unsigned(0x8a)],
+  /** Of twice eight int16, saturated to 0 to 255 */
+  join: (a: Code, b: Code): Code => [...a, ...b, 0xfd, ...unsigned(0x66)]
 }
 
 /** Two float64 side by side; addresses are i32 expressions in bytes, `offset` is added to them. */

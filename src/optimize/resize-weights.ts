@@ -11,7 +11,7 @@ export interface Weights {
 }
 
 /** Bits of a coefficient's fraction: 32 less 8 for the pixel and 2 for the overshoot of negative lobes. */
-const PRECISION = 22
+export const PRECISION = 22
 
 interface Kernel {
   /** Half width, in source pixels at scale 1. */

@@ -8,26 +8,14 @@
  * change with its version, while targets must stay comparable between peers for years.
  */
 import type { Filter, Size } from './preprocessing.ts'
-import { nearestPositions, weightsFor, type Weights } from './resize-weights.ts'
+import type { Pixels, Region } from './raster.ts'
+import { filterBoth } from './resize-passes.ts'
+import { nearestPositions, PRECISION, weightsFor, type Weights } from './resize-weights.ts'
 
-/** 8-bit interleaved pixels, `data.length === height * width * channels`. */
-export interface Pixels {
-  readonly data: Uint8Array
-  readonly height: number
-  readonly width: number
-  readonly channels: number
-}
-
-/** A part of the resized image, in its pixels. */
-export interface Region extends Size {
-  readonly top: number
-  readonly left: number
-}
+export type { Pixels, Region } from './raster.ts'
 
 /** Half of a level: what makes the shift below round. */
-const HALF = 1 << 21
-/** Bits of a coefficient's fraction, see `weightsFor`. */
-const PRECISION = 22
+const HALF = 1 << (PRECISION - 1)
 
 /** The same pixels in another size. Lossless when the size is the same. */
 export function resize(image: Pixels, height: number, width: number, filter: Filter): Pixels {
@@ -44,6 +32,10 @@ export function resizeRegion(image: Pixels, size: Size, filter: Filter, region: 
   const horizontal = columns ? undefined : weightsFor(image.width, size.width, filter)
   // rows of the source that the region's rows are made of
   const [first, last] = sourceRows(vertical, region)
+  if (horizontal !== undefined && vertical !== undefined) {
+    const filtered = filterBoth(image, { horizontal, vertical }, [first, last], region)
+    if (filtered !== undefined) return filtered
+  }
   const narrow =
     horizontal === undefined ? cut(image, first, last, region) : filterRows(image, horizontal, first, last, region)
   return vertical === undefined ? narrow : filterColumns(narrow, vertical, first, region)
