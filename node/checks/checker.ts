@@ -23,6 +23,7 @@ import { dueWork } from './due-work.ts'
 import { createKeeper } from './keep-vouched.ts'
 import { createPauses } from './pauses.ts'
 import { createPresence } from './presence.ts'
+import { isJudgeable, isUndecided } from './undecided.ts'
 import { wordsOf } from './words.ts'
 
 export interface CheckerComponents extends Omit<CheckWorkComponents, 'manifest' | 'content'> {
@@ -54,6 +55,10 @@ export interface Checker {
   start(): void
   /** How many members are known to hold this shard and are not gone for long, its author included */
   copiesOf(works: readonly Choice[]): number[]
+  /** Work that nobody who is here can judge, this node's prior neither (undecided.ts) */
+  isUndecided(work: Choice): boolean
+  /** May the own prior do such work again? */
+  mayRetry(): boolean
   /** Give opinions with this prior until the answer is disposed of, which ends looks that have begun with it. */
   judgeWith(judge: Judge): AsyncDisposable
   stop(): Promise<void>
@@ -87,11 +92,10 @@ export function createChecker(components: CheckerComponents, init: CheckerInit):
 
   const firstSeen = createFirstSeen() // alignment -> when it first waited for checks
   const confirmed = createFirstSeen() // alignment -> when it was first seen confirmed
-  const presence = createPresence(
-    peerIdOf(self),
-    () => members().map(key => peerIdOf(key)),
-    { goneMs, usual: replicas.max }
-  )
+  const presence = createPresence(peerIdOf(self), () => members().map(key => peerIdOf(key)), {
+    goneMs,
+    usual: replicas.max
+  })
   const pauses = createPauses(FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
   const beyond = new Set<string>() // results on which the present prior has no opinion
   const underWay = new Map<string, Look>()
@@ -272,6 +276,9 @@ export function createChecker(components: CheckerComponents, init: CheckerInit):
       const words = wordsOf(state.set)
       return works.map(work => holdersOf(work, words, confirmation, presence.isGone).length)
     },
+    isUndecided: work =>
+      judge !== undefined && isUndecided({ self, view: state.view(), set: state.set, members: members() }, work),
+    mayRetry: () => judge !== undefined && isJudgeable({ view: state.view(), set: state.set }, judge.score),
     judgeWith: own => {
       judge = own
       beyond.clear()

@@ -53,7 +53,9 @@ export function dueAudits(s: AuditSituation, words: CheckWords): DueCheck[] {
       disputed.push(due)
       continue
     }
-    const looks = confirmation.opinionsOn(result).filter(({ author, voice }) => voice !== own && isCredible(peerIdOf(author)))
+    const looks = confirmation
+      .opinionsOn(result)
+      .filter(({ author, voice }) => voice !== own && isCredible(peerIdOf(author)))
     const lacking = acceptance.quorum + 1 - new Set(looks.map(({ voice }) => voice)).size
     // somebody has drawn already whether the work of a trusted author gets an opinion at all (due-checks.ts)
     const isByHistory = standing.byHistory && standing.plausible === 0

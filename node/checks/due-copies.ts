@@ -61,7 +61,8 @@ export function dueCopies(s: CopySituation, words: CheckWords): DueCheck[] {
     if (standing?.state !== 'confirmed' || confirmation.voiceOn(self, result) === undefined) continue
     const onShard = words.shards.get(alignment.key)
     const own = onShard?.get(me)?.shard
-    if (peerIdOf(alignment.body.author) === me || (own !== undefined && (own !== 'lost' || !s.mayAskAgain(work)))) continue
+    if (peerIdOf(alignment.body.author) === me || (own !== undefined && (own !== 'lost' || !s.mayAskAgain(work))))
+      continue
     const live = holdersOf(work, words, confirmation, s.isGone).length
     if (live >= replicas.min) continue
     const weight = rendezvousWeight(self, alignment.id)

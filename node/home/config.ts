@@ -163,7 +163,9 @@ const replicasSchema = z
       .min(0)
       .max(64)
       .default(3)
-      .describe('Below `replicas.min`, copies are made until so many hold it: one member that leaves is not a reason to begin again.')
+      .describe(
+        'Below `replicas.min`, copies are made until so many hold it: one member that leaves is not a reason to begin again.'
+      )
   })
   .refine(({ min, max }) => min <= max, { path: ['max'], message: 'expected at least as many as `replicas.min`' })
 

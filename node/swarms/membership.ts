@@ -105,7 +105,7 @@ export interface Journals {
 }
 
 /** Looking at the work of others; nobody does without a network, or where the manifest asks for no checks. */
-export interface Checking extends Pick<Checker, 'judgeWith'> {
+export interface Checking extends Pick<Checker, 'judgeWith' | 'isUndecided' | 'mayRetry'> {
   /** How many live holders of these shards are known, and how many there should be; undefined where nobody checks */
   copies(works: readonly Choice[]): { readonly min: number; readonly of: readonly number[] } | undefined
 }
@@ -234,6 +234,8 @@ export async function openMembership(components: MembershipComponents, init: Mem
     untilAlone: async waiting => await watch?.untilAlone(waiting),
     twinState: () => watch?.state ?? 'alone',
     judgeWith: judge => checker?.judgeWith(judge) ?? NOBODY,
+    isUndecided: work => checker?.isUndecided(work) ?? false,
+    mayRetry: () => checker?.mayRetry() ?? false,
     copies: works => (checker === undefined ? undefined : { min: init.replicas.min, of: checker.copiesOf(works) }),
     ...memberSync(exchange),
     heldByOthers: replicas.heldByAnyone,

@@ -15,7 +15,8 @@ import { testDistribution } from '../../../src/publish/distribution.ts'
 import { checkRows, expectedZ, fitPlausibility, MIN_EXPECTED_Z } from '../../../src/publish/plausibility.ts'
 import { alignmentHolds } from '../../../src/publish/recomputed.ts'
 import type { Check, Score, SignedRecord } from '../../../src/publish/record.ts'
-import { dueChecks, isDoubted, type DueCheck } from '../../checks/due-checks.ts'
+import { isDoubted, type DueCheck } from '../../checks/due-checks.ts'
+import { dueWork } from '../../checks/due-work.ts'
 import type { Draft, SwarmState } from '../../state/swarm-state.ts'
 import { isOfClique } from './attack-names.ts'
 import type { DirectExact } from './direct-exact.ts'
@@ -24,6 +25,9 @@ import type { SimulatedParticipant } from './simulated-participant.ts'
 
 /** Rows of one check at most, as in a node: where two priors have little in common, many say what few do not. */
 const MAX_ROWS = 512
+
+/** As a node's (home/config.ts) */
+const REPLICAS = { min: 2, max: 3 }
 
 export interface CheckJob {
   readonly due: DueCheck
@@ -64,6 +68,8 @@ export interface SimulatedChecksInit {
   isThere(participant: SimulatedParticipant): boolean
   /** Has this work waited for long? */
   isOverdue(work: Choice): boolean
+  /** For how many times as long as that has it been there? */
+  periods(work: Choice): number
   rawOf(result: Choice['result']): Published | undefined
   shardOf(cid: string): Published | undefined
   publish(by: SimulatedParticipant, draft: Draft): Promise<SignedRecord>
@@ -106,13 +112,16 @@ export function createSimulatedChecks(init: SimulatedChecksInit): SimulatedCheck
   }
 
   const due = (by: SimulatedParticipant): DueCheck[] =>
-    dueChecks({
+    dueWork({
       self: by.peer.key,
       view: state.view(),
       set: state.set,
       members: participants.filter(isThere).map(p => p.peer.key),
       score: by.score,
+      replicas: REPLICAS,
+      isGone: peer => participants.some(p => p.peer.id === peer && !isThere(p)),
       isOverdue: init.isOverdue,
+      periods: init.periods,
       // what nobody has is gone for good
       mayAskAgain: ({ alignment }) => isHeld(alignment.body.shard.toString()),
       isBeyond: ({ result }) => beyond.has(`${by.score?.key} ${result.key}`),
