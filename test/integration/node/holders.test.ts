@@ -42,7 +42,9 @@ async function claimAll({ author }: Claimed): Promise<void> {
   for (let p = 0; p < PARTITIONS; p++) await author.claim(p, 'honest')
 }
 
-const chosen = (node: TestNode, manifest: string): Choice[] => [...node.membership(manifest).state.view().chosen.values()]
+const chosen = (node: TestNode, manifest: string): Choice[] => [
+  ...node.membership(manifest).state.view().chosen.values()
+]
 
 /** The last word of one peer on each chosen shard, as another knows it. */
 function wordsOf(of: TestNode, manifest: string, peer: string): (Check['shard'] | undefined)[] {
@@ -58,7 +60,12 @@ function wordsOf(of: TestNode, manifest: string, peer: string): (Check['shard'] 
 const isComplete = (node: TestNode, manifest: string): boolean => node.membership(manifest).state.view().complete
 
 /** Stay until the dataset is complete and `also` holds. */
-async function stayUntil(node: TestNode, { invite, manifest }: Claimed, prior: string, also: () => boolean): Promise<void> {
+async function stayUntil(
+  node: TestNode,
+  { invite, manifest }: Claimed,
+  prior: string,
+  also: () => boolean
+): Promise<void> {
   const joined = node.join(invite, prior, { once: false })
   await node.node.status(invite)
   await whenState(node.membership(manifest), () => isComplete(node, manifest) && also())
@@ -91,7 +98,9 @@ test('work whose author lost its disk before anybody held it is done again, and 
 
   const members = await Promise.all([startNode({ timing: HASTY }), startNode({ timing: HASTY })])
   const priors = ['superclass2', 'vgg_small'] as const
-  const reports = await Promise.all(members.map(async (one, i) => await one.join(invite, bundledPrior(priors[i] ?? 'superclass2'))))
+  const reports = await Promise.all(
+    members.map(async (one, i) => await one.join(invite, bundledPrior(priors[i] ?? 'superclass2')))
+  )
   expect(reports.map(({ complete }) => complete)).toEqual([true, true])
   const before = new Set(lost.map(({ alignment }) => alignment.key))
   for (const one of members)
@@ -163,7 +172,9 @@ test('a member that lost what it vouched for fetches it again, or says so until 
 
   // others have it: it comes back, and nobody hears of it
   await Promise.all(paths.map(async path => await rm(path)))
-  await expect.poll(async () => await Promise.all(shards.map(async cid => await content.has(cid)))).toEqual([true, true])
+  await expect
+    .poll(async () => await Promise.all(shards.map(async cid => await content.has(cid))))
+    .toEqual([true, true])
   expect(vouches()).toBe(true)
 
   const heal = split([checker], [publisher, author])
