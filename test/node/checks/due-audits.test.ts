@@ -145,15 +145,15 @@ describe('confirmed work', () => {
   test('of a pair with a history is looked at by lot, which each member draws for its share', async () => {
     const past = await histories(TRUSTED_AFTER)
     const work = await workOf('author')
-    const case_ = {
+    const situation = {
       works: [...past.works, work],
       checks: [...past.checks, await says('friend', work, 'plausible')],
       periods: 1
     }
     const share = 1 / TRUSTED_AFTER / 3 // ann, bea and cyd may still look
-    expect(looking(work, { ...case_, chance: 0.99 * share })).toEqual(['ann', 'bea', 'cyd'])
-    expect(looking(work, { ...case_, chance: 1.01 * share })).toEqual([])
-    expect(looking(work, { ...case_, chance: 0, periods: 0.9 })).toEqual([])
+    expect(looking(work, { ...situation, chance: 0.99 * share })).toEqual(['ann', 'bea', 'cyd'])
+    expect(looking(work, { ...situation, chance: 1.01 * share })).toEqual([])
+    expect(looking(work, { ...situation, chance: 0, periods: 0.9 })).toEqual([])
     const young = await histories(TRUSTED_AFTER - 1)
     expect(
       looking(work, {
@@ -173,14 +173,14 @@ describe('confirmed work', () => {
   test('is looked at by whom those that praise it contradicted elsewhere: friends have no history with who looked', async () => {
     const [seen, work] = [await workOf('author'), await workOf('author')]
     const praise = [await says('friend', work, 'plausible'), await says('bea', work, 'plausible')]
-    const case_ = { works: [seen, work], checks: praise }
-    expect(looking(work, case_)).toEqual([])
+    const situation = { works: [seen, work], checks: praise }
+    expect(looking(work, situation)).toEqual([])
     const contradicted = [
       await says('friend', seen, 'plausible'),
       await says('bea', seen, 'plausible'),
       await says('ann', seen, 'implausible')
     ]
-    expect(looking(work, { ...case_, checks: [...praise, ...contradicted] })).toContain('ann')
+    expect(looking(work, { ...situation, checks: [...praise, ...contradicted] })).toContain('ann')
   })
 
   test('that somebody finds implausible or wrong is looked at by everybody, before everything else', async () => {
