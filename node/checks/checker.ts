@@ -20,6 +20,7 @@ import { createWorkChecker, type CheckWorkComponents, type Finding, type Judge }
 import type { DueCheck } from './due-checks.ts'
 import { holdersOf, type ReplicaLimits } from './due-copies.ts'
 import { dueWork } from './due-work.ts'
+import { createFirstSeen } from './first-seen.ts'
 import { createKeeper } from './keep-vouched.ts'
 import { createPauses } from './pauses.ts'
 import { createPresence } from './presence.ts'
@@ -311,23 +312,4 @@ interface Look {
   readonly judge: Judge | undefined
   /** Ends it */
   readonly leaving: AbortController
-}
-
-/** Since when each piece of work is on a list. */
-function createFirstSeen() {
-  const since = new Map<string, number>()
-  const now = (): number => performance.now()
-  return {
-    update: (works: readonly Choice[]): void => {
-      const present = new Set(works.map(({ alignment }) => alignment.key))
-      for (const key of since.keys()) if (!present.has(key)) since.delete(key)
-      for (const key of present) if (!since.has(key)) since.set(key, now())
-    },
-    ageOf: ({ alignment }: Choice): number => now() - (since.get(alignment.key) ?? now()),
-    /** When the next of them is `ms` old */
-    nextAfter: (ms: number): number => {
-      const ahead = [...since.values()].map(at => at + ms).filter(at => at > now())
-      return ahead.reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY)
-    }
-  }
 }

@@ -237,7 +237,7 @@ export const configSchema = z.strictObject({
     .enum(['always', 'own', 'never'])
     .default('own')
     .describe(
-      'Fetch what others publish, so that it survives them: `own` does for the swarms that this node published.'
+      'Fetch all that others publish, checked or not, so that it survives them: `own` does for the swarms that this node published. Beside the copies of `replicas`.'
     ),
   replicas: replicasSchema.prefault({}),
   replicateBundleBytes: bytes
