@@ -76,11 +76,12 @@ export function dueAudits(s: AuditSituation, words: CheckWords): DueCheck[] {
     if (lacking > 0 && !isByHistory && history < TRUSTED_AFTER) {
       const weight = rendezvousWeight(self, alignment.id)
       const before = able.filter(([peer, key]) => peer !== me && rendezvousWeight(key, alignment.id) > weight)
-      if (voices(before).size < lacking + Math.floor(periods)) unproven.push(due)
+      if (voices(before).size < lacking + Math.floor(periods)) unproven.push({ ...due, again: true })
       continue
     }
     const share = lacking > 0 && !isByHistory ? Math.max(AUDIT_SHARE, 1 / history) : AUDIT_SHARE
-    if (periods >= 1 && s.chance(`audit of ${result.key}`) < share / voices(able).size) drawn.push(due)
+    if (periods >= 1 && s.chance(`audit of ${result.key}`) < share / voices(able).size)
+      drawn.push({ ...due, again: true })
   }
   return [...disputed, ...unproven, ...drawn]
 

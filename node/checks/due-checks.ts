@@ -41,6 +41,8 @@ export interface DueCheck {
   readonly work: Choice
   /** With an opinion on the targets, or only a word on the shard? */
   readonly opinion: boolean
+  /** A second look at what others found plausible and nobody doubts: fewer rows are enough */
+  readonly again?: true
 }
 
 /** What is due, the most urgent first; empty in a swarm without checks, and for a node without a voice. */

@@ -10,7 +10,7 @@ import { presentRows } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { plainGemm } from '../../../src/gemm.ts'
 import { qualityKey, type Choice } from '../../../src/merge/views.ts'
-import { drawRows, rowsToCheck } from '../../../src/publish/check-rows.ts'
+import { drawRows, rowsToCheck, rowsToCheckAgain } from '../../../src/publish/check-rows.ts'
 import { testDistribution } from '../../../src/publish/distribution.ts'
 import { checkRows, expectedZ, fitPlausibility, MIN_EXPECTED_Z } from '../../../src/publish/plausibility.ts'
 import { alignmentHolds } from '../../../src/publish/recomputed.ts'
@@ -102,10 +102,15 @@ export function createSimulatedChecks(init: SimulatedChecksInit): SimulatedCheck
   }
 
   /** As many rows as tell anything, doubling from the usual number (checks/check-work.ts); 0 if none do. */
-  const rowsFor = async (own: SignedRecord<Score>, { score, result }: Choice): Promise<number> => {
+  const rowsFor = async (own: SignedRecord<Score>, { work: { score, result }, again }: DueCheck): Promise<number> => {
     const fit = await fitOf(own, score)
     const most = Math.min(MAX_ROWS, result.body.present)
-    for (let rows = rowsToCheck(result.body.present); ; rows = Math.min(2 * rows, most)) {
+    const { present } = result.body
+    for (
+      let rows = again === true ? rowsToCheckAgain(present) : rowsToCheck(present);
+      ;
+      rows = Math.min(2 * rows, most)
+    ) {
       if (expectedZ(fit, rows) >= MIN_EXPECTED_Z) return rows
       if (rows >= most) return 0
     }
@@ -191,7 +196,7 @@ export function createSimulatedChecks(init: SimulatedChecksInit): SimulatedCheck
     const { score: own } = by
     for (const one of due(by)) {
       if (!one.opinion) return { due: one, rows: 0 }
-      const rows = await rowsFor(own, one.work)
+      const rows = await rowsFor(own, one)
       if (rows > 0) return { due: one, rows }
       beyond.add(`${own.key} ${one.work.result.key}`)
       return await next(by)
