@@ -13,7 +13,7 @@ const ruleSchema = z.object({
   trust: z.array(z.string()).optional()
 })
 
-/** One partition. All counts are of members other than the author. */
+/** One partition. All counts but `copies` are of members other than the author. */
 export const partitionRowSchema = z.object({
   partition: count,
   /** `open`: not confirmed, and nobody objects. `disputed`: somebody objects. `missing`: nobody did it yet, or its work was refuted. */
@@ -23,6 +23,8 @@ export const partitionRowSchema = z.object({
   prior: z.string().optional(),
   /** Hold the shard and found its form sound, found it wrong, could not fetch it */
   heldBy: count,
+  /** Members that are known to hold the shard and are not gone for long, its author included; left out where no network runs */
+  copies: count.optional(),
   wrong: count,
   lost: count,
   /** Find the targets plausible, find them implausible, cannot tell */
@@ -48,6 +50,8 @@ export const checksReportSchema = z.object({
   disputed: z.array(count),
   /** Partitions for which other work waits that would take precedence */
   contenders: count,
+  /** Confirmed partitions whose shard fewer members hold than this node's `replicas.min`; left out where no network runs */
+  scarce: z.object({ min: count, partitions: z.array(count) }).optional(),
   /** Peers that stood against clear majorities: they count for nothing until they stand with them again */
   caught: z.array(z.string()),
   /** Why the dataset is not complete, a sentence each; empty when it is */

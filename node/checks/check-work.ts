@@ -16,7 +16,7 @@ import type { Gemm } from '../../src/gemm.ts'
 import { row, type Matrix32 } from '../../src/matrix.ts'
 import type { Transform } from '../../src/align/transform.ts'
 import { qualityKey, type Choice } from '../../src/merge/views.ts'
-import { CHECK_SEED_BYTES, drawnRows, drawRows, rowsToCheck } from '../../src/publish/check-rows.ts'
+import { CHECK_SEED_BYTES, drawnRows, drawRows, rowsToCheck, rowsToCheckAgain } from '../../src/publish/check-rows.ts'
 import { MIN_EXPECTED_Z } from '../../src/publish/plausibility.ts'
 import type { Check, Score, SignedRecord } from '../../src/publish/record.ts'
 import type { Exact } from '../compute/exact/exact.ts'
@@ -95,14 +95,14 @@ export function createWorkChecker({ manifest, content, exact, gemm }: CheckWorkC
     { partition, score }: Choice,
     raw: Matrix32,
     judge: Judge,
-    { signal, put }: Pick<LookOptions, 'signal' | 'put'>
+    { signal, put, again }: Pick<LookOptions, 'signal' | 'put'> & { again: boolean }
   ): Promise<Check['opinion']> => {
     const file = manifest.partitions[partition]
     if (file === undefined) return undefined
     const [own, their] = [judge.score.body.targets, score.body.targets]
     const present = presentRows(raw)
     const k = await enoughRows(
-      rowsToCheck(present.length),
+      again ? rowsToCheckAgain(present.length) : rowsToCheck(present.length),
       Math.min(MAX_ROWS, present.length),
       async rows => await exact.expectedZ(own, their, rows)
     )
@@ -128,7 +128,7 @@ export function createWorkChecker({ manifest, content, exact, gemm }: CheckWorkC
   }
 
   return {
-    look: async ({ work, opinion: isWanted }, judge, { signal, deadline, put }) => {
+    look: async ({ work, opinion: isWanted, again = false }, judge, { signal, deadline, put }) => {
       const { partition, result, alignment } = work
       const file = manifest.partitions[partition]
       if (file === undefined) throw new InvalidContentError(`there is no partition ${partition}`)
@@ -163,7 +163,8 @@ export function createWorkChecker({ manifest, content, exact, gemm }: CheckWorkC
         if (!(error instanceof InvalidContentError)) throw error
         return foundOf(error, signal)
       }
-      const opinion = isWanted && judge !== undefined ? await opinionOn(work, raw, judge, { signal, put }) : undefined
+      const opinion =
+        isWanted && judge !== undefined ? await opinionOn(work, raw, judge, { signal, put, again }) : undefined
       return { shard: 'sound', ...(opinion === undefined ? {} : { opinion }) }
     }
   }

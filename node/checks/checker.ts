@@ -17,12 +17,20 @@ import { count } from '../process/counters.ts'
 import type { Logger } from '../process/logger.ts'
 import type { ReadableState, RecordPublisher } from '../state/swarm-state.ts'
 import { createWorkChecker, type CheckWorkComponents, type Finding, type Judge } from './check-work.ts'
-import { dueChecks, type DueCheck } from './due-checks.ts'
+import type { DueCheck } from './due-checks.ts'
+import { holdersOf, type ReplicaLimits } from './due-copies.ts'
+import { dueWork } from './due-work.ts'
+import { createFirstSeen } from './first-seen.ts'
+import { createKeeper } from './keep-vouched.ts'
+import { createPauses } from './pauses.ts'
+import { createPresence } from './presence.ts'
+import { isJudgeable, isUndecided } from './undecided.ts'
+import { wordsOf } from './words.ts'
 
 export interface CheckerComponents extends Omit<CheckWorkComponents, 'manifest' | 'content'> {
   self: PeerKey
   state: ReadableState & RecordPublisher
-  content: CheckWorkComponents['content'] & Pick<Content, 'barrier' | 'writing'>
+  content: CheckWorkComponents['content'] & Pick<Content, 'barrier' | 'writing' | 'peek' | 'has' | 'distrust'>
   /** Members that are connected */
   members(): readonly PeerKey[]
   /** Which of these files does at least one connected member hold completely? */
@@ -33,8 +41,25 @@ export interface CheckerComponents extends Omit<CheckWorkComponents, 'manifest' 
   logger: Logger
 }
 
+export interface CheckerInit {
+  /** How long work waits for the first members in line before it is everybody's, ms */
+  overdueMs: number
+  /** How many members should hold a shard */
+  replicas: ReplicaLimits
+  /** How long a member may be away before what it holds does not count as a copy, ms */
+  goneMs: number
+  /** Pause between two of the files that this node vouched for and reads again, ms */
+  keepMs: number
+}
+
 export interface Checker {
   start(): void
+  /** How many members are known to hold this shard and are not gone for long, its author included */
+  copiesOf(works: readonly Choice[]): number[]
+  /** Work that nobody who is here can judge, this node's prior neither (undecided.ts) */
+  isUndecided(work: Choice): boolean
+  /** May the own prior do such work again? */
+  mayRetry(): boolean
   /** Give opinions with this prior until the answer is disposed of, which ends looks that have begun with it. */
   judgeWith(judge: Judge): AsyncDisposable
   stop(): Promise<void>
@@ -54,18 +79,25 @@ const NOBODY_HOLDS_MS = 15_000
 const FIRST_PAUSE_MS = 5_000
 const LONGEST_PAUSE_MS = 300_000
 
-/** `overdueMs`: how long work waits for the first members in line before it is everybody's. */
-export function createChecker(components: CheckerComponents, { overdueMs }: { overdueMs: number }): Checker {
+/** Of confirmed work nobody says that it is lost before everybody who vouched for it is gone for so many times as long as makes another copy: a day. */
+const LOST_AFTER_GONE = 24
+
+export function createChecker(components: CheckerComponents, init: CheckerInit): Checker {
+  const { overdueMs, replicas, goneMs, keepMs } = init
   const { self, state, content, members, heldByOthers, announce, logger } = components
   const { manifest } = state.swarm
   const controller = new AbortController()
   const { signal } = controller
   const { look } = createWorkChecker({ ...components, manifest })
   const secret = randomBytes(32)
-  const now = (): number => performance.now()
 
-  const firstSeen = new Map<string, number>() // alignment -> when it first waited for checks
-  const pauses = createPauses()
+  const firstSeen = createFirstSeen() // alignment -> when it first waited for checks
+  const confirmed = createFirstSeen() // alignment -> when it was first seen confirmed
+  const presence = createPresence(peerIdOf(self), () => members().map(key => peerIdOf(key)), {
+    goneMs,
+    usual: replicas.max
+  })
+  const pauses = createPauses(FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
   const beyond = new Set<string>() // results on which the present prior has no opinion
   const underWay = new Map<string, Look>()
   const failed = new Map<string, number>() // author -> looks in a row that found nothing sound
@@ -77,20 +109,22 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
 
   const due = (): DueCheck[] => {
     const view = state.view()
-    const lists = [...view.contenders.values(), ...view.refuted.values()]
-    const present = new Set(lists.flat().map(({ alignment }) => alignment.key))
-    for (const key of firstSeen.keys()) if (!present.has(key)) firstSeen.delete(key)
-    for (const key of present) if (!firstSeen.has(key)) firstSeen.set(key, now())
-    return dueChecks({
+    presence.update()
+    firstSeen.update([...view.contenders.values(), ...view.refuted.values()].flat())
+    confirmed.update([...view.chosen.values()].filter(({ standing }) => standing?.state === 'confirmed'))
+    return dueWork({
       self,
       view,
       set: state.set,
       members: members(),
       score: judge?.score,
-      isOverdue: ({ alignment }) => now() - (firstSeen.get(alignment.key) ?? now()) >= overdueMs,
+      replicas,
+      isGone: presence.isGone,
+      isOverdue: work => firstSeen.ageOf(work) >= overdueMs,
+      periods: work => confirmed.ageOf(work) / overdueMs,
       mayAskAgain: ({ alignment }) => !pauses.isOn(alignment.key),
       isBeyond: ({ result }) => beyond.has(result.key),
-      chance: result => createHash('sha256').update(secret).update(result).digest().readUInt32BE() / 2 ** 32
+      chance: what => createHash('sha256').update(secret).update(what).digest().readUInt32BE() / 2 ** 32
     }).filter(({ work }) => !underWay.has(work.alignment.key) && !pauses.isOn(work.alignment.key))
   }
 
@@ -105,12 +139,14 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
   }
 
   const lastWord = ({ alignment }: Choice): Check['shard'] | undefined =>
-    state.set
-      .byType('check')
-      .filter(({ body }) => body.alignment.equals(alignment.id) && peerIdOf(body.author) === peerIdOf(self))
-      .reduce<Check | undefined>((last, { body }) => (body.seq > (last?.seq ?? -1) ? body : last), undefined)?.shard
+    wordsOf(state.set).shards.get(alignment.key)?.get(peerIdOf(self))?.shard
 
-  const publish = async ({ partition, alignment, result }: Choice, { shard, opinion }: Finding): Promise<void> => {
+  const publish = async (
+    { partition, alignment, result }: Choice,
+    { shard, opinion }: Finding,
+    ending: AbortSignal
+  ): Promise<void> => {
+    await components.untilAlone(ending)
     await content.barrier()
     const record = await state.publish({
       type: 'check',
@@ -121,6 +157,18 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
       ...(opinion === undefined ? {} : { opinion })
     })
     await announce(record)
+    count('checks_made')
+  }
+
+  /** May those that vouched for confirmed work be away only, so that it is not lost because this node cannot get it now? */
+  const mayComeBack = (work: Choice): boolean => {
+    const { standing } = work
+    const { confirmation } = state.view()
+    if (standing?.state !== 'confirmed' || confirmation === undefined) return false
+    presence.update()
+    const here = new Set(members().map(key => peerIdOf(key)))
+    const vouching = holdersOf(work, wordsOf(state.set), confirmation, () => false)
+    return vouching.some(peer => !here.has(peer) && !presence.isGoneFor(peer, LOST_AFTER_GONE))
   }
 
   const lookAt = async (one: DueCheck, by: Judge | undefined, ending: AbortSignal): Promise<void> => {
@@ -137,6 +185,7 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
       pauses.begin(key)
       failed.set(authorOf(work), (failed.get(authorOf(work)) ?? 0) + 1)
     }
+    if (shard === 'lost' && mayComeBack(work)) return
     const isNews = opinion !== undefined || lastWord(work) !== shard
     if (isNews && (shard !== 'sound' || opinion?.verdict === 'implausible'))
       logger.warn('the work of a member is not what its records say', {
@@ -148,10 +197,23 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
       })
     // the same word again says nothing new
     if (!isNews) return
-    await components.untilAlone(ending)
-    await publish(work, found)
-    count('checks_made')
+    await publish(work, found, ending)
   }
+
+  const keeper = createKeeper(
+    {
+      self,
+      state,
+      content,
+      deadlineOf,
+      lost: async work => {
+        pauses.begin(work.alignment.key)
+        await publish(work, { shard: 'lost' }, signal)
+      },
+      logger
+    },
+    keepMs
+  )
 
   const begin = (one: DueCheck): void => {
     const { key } = one.work.alignment
@@ -186,11 +248,9 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
       begin(next)
       waiting = waiting.filter(({ work }) => work.alignment.key !== next.work.alignment.key)
     }
-    const soonest = Math.min(
-      pauses.soonest(),
-      ...[...firstSeen.values()].map(at => at + overdueMs).filter(at => at > now())
-    )
-    if (Number.isFinite(soonest)) timer = setTimeout(wake, Math.max(0, soonest - now())).unref()
+    // who is away, and what waits for its turn among confirmed work, is looked at once in each lease's time
+    const soonest = Math.min(pauses.soonest(), firstSeen.nextAfter(overdueMs), performance.now() + overdueMs)
+    timer = setTimeout(wake, Math.max(0, soonest - performance.now())).unref()
   }
 
   /** Once for all changes of one turn. */
@@ -200,11 +260,26 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
     setImmediate(step)
   }
 
+  const onRecord = ({ detail: { record } }: CustomEvent<{ record: SignedRecord }>): void =>
+    presence.heard(peerIdOf(record.body.author))
+
   return {
     start: () => {
       state.events.addEventListener('change', wake)
+      state.events.addEventListener('record', onRecord)
+      keeper.start()
       wake()
     },
+    copiesOf: works => {
+      const { confirmation } = state.view()
+      if (confirmation === undefined) return works.map(() => 0)
+      presence.update()
+      const words = wordsOf(state.set)
+      return works.map(work => holdersOf(work, words, confirmation, presence.isGone).length)
+    },
+    isUndecided: work =>
+      judge !== undefined && isUndecided({ self, view: state.view(), set: state.set, members: members() }, work),
+    mayRetry: () => judge !== undefined && isJudgeable({ view: state.view(), set: state.set }, judge.score),
     judgeWith: own => {
       judge = own
       beyond.clear()
@@ -220,8 +295,10 @@ export function createChecker(components: CheckerComponents, { overdueMs }: { ov
     },
     stop: async () => {
       state.events.removeEventListener('change', wake)
+      state.events.removeEventListener('record', onRecord)
       clearTimeout(timer)
       controller.abort()
+      await keeper.stop()
       await Promise.all([...underWay.values()].map(({ done }) => done))
     }
   }
@@ -235,22 +312,4 @@ interface Look {
   readonly judge: Judge | undefined
   /** Ends it */
   readonly leaving: AbortController
-}
-
-/** Pauses that double with each that follows. */
-function createPauses() {
-  const pauses = new Map<string, { times: number; until: number }>()
-  return {
-    isOn: (key: string): boolean => (pauses.get(key)?.until ?? 0) > performance.now(),
-    begin: (key: string): void => {
-      const times = (pauses.get(key)?.times ?? 0) + 1
-      const ms = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (times - 1))
-      pauses.set(key, { times, until: performance.now() + ms })
-    },
-    end: (key: string): void => void pauses.delete(key),
-    soonest: (): number => {
-      const ahead = [...pauses.values()].map(({ until }) => until).filter(until => until > performance.now())
-      return ahead.reduce((least, until) => Math.min(least, until), Number.POSITIVE_INFINITY)
-    }
-  }
 }

@@ -7,7 +7,8 @@
  * each member of the quorum, whoever is there. Work that has waited for long is everybody's: a member that never looks delays it only.
  *
  * An author with a history (merge/confirmation.ts) needs no opinion; one is given all the same for 1 in h results, h its length. What counts as refuted
- * is looked at by every member that has not judged it, after everything else: accusers are few, and the work may be honest.
+ * is looked at by every member that has not judged it, after everything else: accusers are few, and the work may be honest. What is confirmed is not
+ * looked at here: see due-audits.ts and due-copies.ts, and due-work.ts for all of it.
  */
 import { rendezvousWeight } from '../../src/distribute/assignment.ts'
 import type { PeerKey } from '../../src/envelope.ts'
@@ -16,6 +17,7 @@ import type { RecordSet } from '../../src/merge/record-set.ts'
 import type { Choice, SwarmView } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { Check, Score, SignedRecord } from '../../src/publish/record.ts'
+import { wordsOf, type CheckWords } from './words.ts'
 
 export interface CheckSituation {
   readonly self: PeerKey
@@ -39,14 +41,15 @@ export interface DueCheck {
   readonly work: Choice
   /** With an opinion on the targets, or only a word on the shard? */
   readonly opinion: boolean
+  /** A second look at what others found plausible and nobody doubts: fewer rows are enough */
+  readonly again?: true
 }
 
 /** What is due, the most urgent first; empty in a swarm without checks, and for a node without a voice. */
-export function dueChecks(s: CheckSituation): DueCheck[] {
+export function dueChecks(s: CheckSituation, said: CheckWords = wordsOf(s.set)): DueCheck[] {
   const { view, self } = s
   const { confirmation, acceptance } = view
   if (confirmation === undefined || acceptance === undefined) return []
-  const said = wordsOf(s.set)
   const members = [...new Map([...s.members, self].map(key => [peerIdOf(key), key])).values()]
   const me = peerIdOf(self)
 
@@ -138,27 +141,6 @@ function lacking(
     holders: Math.max(quorum, wrong + 1, lost + 1) - holders,
     opinions: isSpared ? 0 : Math.max(quorum, implausible + 1) - plausible
   }
-}
-
-/** By alignment, each peer's last word on the shard; by result, each peer's last opinion. */
-function wordsOf(set: Pick<RecordSet, 'byType'>): {
-  shards: ReadonlyMap<string, ReadonlyMap<string, Check>>
-  opinions: ReadonlyMap<string, ReadonlyMap<string, Check>>
-} {
-  const shards = new Map<string, Map<string, Check>>()
-  const opinions = new Map<string, Map<string, Check>>()
-  for (const { body } of set.byType('check')) {
-    const peer = peerIdOf(body.author)
-    keepLater(shards, body.alignment.toString(), peer, body)
-    if (body.opinion !== undefined) keepLater(opinions, body.result.toString(), peer, body)
-  }
-  return { shards, opinions }
-}
-
-function keepLater(to: Map<string, Map<string, Check>>, key: string, peer: string, check: Check): void {
-  let byPeer = to.get(key)
-  if (byPeer === undefined) to.set(key, (byPeer = new Map()))
-  if (check.seq > (byPeer.get(peer)?.seq ?? -1)) byPeer.set(peer, check)
 }
 
 function latest(checks: readonly SignedRecord<Check>[]): Check | undefined {

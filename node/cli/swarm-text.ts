@@ -35,7 +35,7 @@ export function referenceText(reference: Omit<ReferenceReport, 'cid'> | undefine
 /** Fields of `status`, `merge` and `join`; none in a swarm without checks. */
 export function checkFields(checks: ChecksReport | undefined): (readonly [string, string | undefined])[] {
   if (checks === undefined) return []
-  const { rule, confirmed, unconfirmed, disputed, contenders, caught, waiting, partitions } = checks
+  const { rule, confirmed, unconfirmed, disputed, contenders, scarce, caught, waiting, partitions } = checks
   const by = rule.trust === undefined ? 'other' : 'trusted peer'
   const parts = [
     `${confirmed} of ${partitions.length} by ${rule.quorum} ${by}${rule.quorum === 1 ? '' : 's'}`,
@@ -46,6 +46,7 @@ export function checkFields(checks: ChecksReport | undefined): (readonly [string
   return [
     ['confirmed', parts.join(', ')],
     ...waiting.map((sentence, i) => [i === 0 ? 'waiting' : '', sentence] as const),
+    ['copies', scarceText(scarce)],
     ['caught', caught.length === 0 ? undefined : `${caught.map(shortId).join(', ')}: their checks count for nothing`]
   ]
 }
@@ -99,6 +100,13 @@ export function coverageText(coverage: number): string {
 }
 
 // --- internal ---
+
+function scarceText(scarce: ChecksReport['scarce']): string | undefined {
+  if (scarce === undefined || scarce.partitions.length === 0) return undefined
+  const { min, partitions } = scarce
+  const named = `${partitions.slice(0, MAX_ROWS).join(', ')}${partitions.length > MAX_ROWS ? ', …' : ''}`
+  return `fewer than ${min} members hold ${partitions.length === 1 ? 'partition' : `${partitions.length} partitions:`} ${named}`
+}
 
 function checkedBy({ plausible, reruns, byHistory }: PartitionRow): string | undefined {
   const own = plausible - reruns

@@ -133,8 +133,41 @@ const timingSchema = z.strictObject({
     .describe(
       'How long a home that was restored or copied listens for another process with its identity before it publishes: longer than the pause between two renewals of a lease. 0: never, for a home that is certainly the only one.'
     ),
+  goneMs: milliseconds
+    .default(3_600_000)
+    .describe(
+      'How long a member may be away before what it holds does not count as a copy (`replicas`): longer than a restart or a line that fails. Doubled for each member beyond `replicas.max` that vouched for the shard.'
+    ),
+  keepMs: milliseconds
+    .default(120_000)
+    .describe(
+      'Pause between two pieces of work that this node vouched for and reads again: 100 MB each are less than 1 MB/s, and 700 have their turn in a day.'
+    ),
   catchUpMs: milliseconds.default(10_000).describe('How long `merge` waits for the records of other members.')
 })
+
+const replicasSchema = z
+  .strictObject({
+    min: z
+      .number()
+      .int()
+      .min(0)
+      .max(64)
+      .default(2)
+      .describe(
+        'Fewest members, its author among them, that should hold a confirmed shard; below it this node makes a copy when it is its turn. 0 makes none.'
+      ),
+    max: z
+      .number()
+      .int()
+      .min(0)
+      .max(64)
+      .default(3)
+      .describe(
+        'Below `replicas.min`, copies are made until so many hold it: one member that leaves is not a reason to begin again.'
+      )
+  })
+  .refine(({ min, max }) => min <= max, { path: ['max'], message: 'expected at least as many as `replicas.min`' })
 
 const gatewaySchema = z.strictObject({
   enabled: z.boolean().default(true).describe('Serve HTTP at all.'),
@@ -204,8 +237,9 @@ export const configSchema = z.strictObject({
     .enum(['always', 'own', 'never'])
     .default('own')
     .describe(
-      'Fetch what others publish, so that it survives them: `own` does for the swarms that this node published.'
+      'Fetch all that others publish, checked or not, so that it survives them: `own` does for the swarms that this node published. Beside the copies of `replicas`.'
     ),
+  replicas: replicasSchema.prefault({}),
   replicateBundleBytes: bytes
     .default(4096 * MIB)
     .describe(

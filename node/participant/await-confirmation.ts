@@ -4,6 +4,7 @@
  */
 import type { PeerKey } from '../../src/envelope.ts'
 import { isDoubted } from '../checks/due-checks.ts'
+import type { Choice } from '../../src/merge/views.ts'
 import { nextChange } from './next-change.ts'
 import type { ReadableState } from '../state/swarm-state.ts'
 
@@ -15,6 +16,8 @@ export interface ConfirmationComponents {
   state: Pick<ReadableState, 'swarm' | 'set' | 'view' | 'events'>
   /** Has the own prior given its targets for this partition? Then there is nothing more that it can do. */
   hasOwnResult(partition: number): boolean
+  /** Can nobody who is here judge this work, and may the own prior do it again? */
+  mayRetry(work: Choice): boolean
   /** Called once, before the first waiting, with the number of partitions that are not confirmed */
   onWait(unconfirmed: number): void
 }
@@ -24,7 +27,7 @@ const MOST_EXTENSIONS = 10
 
 /** At once in a swarm without checks. Never throws for the signal: it ends the waiting. */
 export async function awaitConfirmation(
-  { self, state, hasOwnResult, onWait }: ConfirmationComponents,
+  { self, state, hasOwnResult, mayRetry, onWait }: ConfirmationComponents,
   ms: number,
   signal: AbortSignal
 ): Promise<Outcome> {
@@ -38,7 +41,8 @@ export async function awaitConfirmation(
     const isDone = view.chosen.size === state.swarm.manifest.partitions.length
     const isUndone = (partition: number): boolean => {
       const work = view.chosen.get(partition)
-      return work !== undefined && !hasOwnResult(partition) && isDoubted({ self, set: state.set }, work)
+      if (work === undefined || hasOwnResult(partition)) return false
+      return isDoubted({ self, set: state.set }, work) || mayRetry(work)
     }
     if (!isDone || view.unconfirmed.some(isUndone)) return 'work'
     if (view.complete && view.contenders.size === 0) return 'confirmed'

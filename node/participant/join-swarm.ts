@@ -183,7 +183,13 @@ export async function joinSwarm(
         await handOff(components, timing.handoffMs, signal)
         await state.untilJudged(AbortSignal.any([signal, kill]))
         outcome = await awaitConfirmation(
-          { self, state, hasOwnResult: p => score !== undefined && hasResultBy(state.set, score, p), onWait },
+          {
+            self,
+            state,
+            hasOwnResult: p => score !== undefined && hasResultBy(state.set, score, p),
+            mayRetry: work => partitions < maxPartitions && membership.mayRetry() && membership.isUndecided(work),
+            onWait
+          },
           timing.handoffMs,
           AbortSignal.any([signal, kill])
         )

@@ -2,7 +2,7 @@
  * Chooses what to do next under a view. Time and leases enter here and only here: they decide what this node does, never what is true.
  *
  * In order: own raw targets that wait for the elected reference (seconds from being finished); partitions that nobody has done; partitions
- * of which some rows have no target yet; partitions whose unconfirmed work this node could not get or found wrong (node/checks); raw targets
+ * of which some rows have no target yet; partitions whose unconfirmed work this node could not get or found wrong, or nobody can judge (node/checks); raw targets
  * that their author has not aligned; partitions done by clearly weaker priors (takeover.ts); and rather than idle, what another peer has been
  * working on for longer than a lease.
  */
@@ -43,6 +43,10 @@ export interface Situation {
   isSetAside(key: string): boolean
   /** Has this node looked at chosen work that nobody confirmed, and could not get it or found it wrong? */
   isDoubted(work: Choice): boolean
+  /** Is it chosen work that nobody who is here can judge, this node neither (checks/undecided.ts)? */
+  isUndecided(work: Choice): boolean
+  /** Could others judge the work of the own prior, so that doing such work again may help? */
+  mayRetry: boolean
   /** Has the own prior given its targets for this partition? It knows no further rows then. */
   hasOwnResult(partition: number): boolean
 }
@@ -50,10 +54,10 @@ export interface Situation {
 export function nextTask(s: Situation): Task | undefined {
   const { view, manifest, score } = s
   const { isBetter } = strengthIn(view, manifest)
-  const doubtful = view.unconfirmed.filter(p => {
-    const choice = view.chosen.get(p)
-    return choice !== undefined && !isAuthor(choice, s.self) && s.isDoubted(choice)
-  })
+  const unconfirmed = view.unconfirmed.flatMap(p => view.chosen.get(p) ?? []).filter(work => !isAuthor(work, s.self))
+  const doubted = unconfirmed.filter(s.isDoubted).map(({ partition }) => partition)
+  const undecided = unconfirmed.filter(s.isUndecided).map(({ partition }) => partition)
+  const doubtful = [...new Set([...doubted, ...undecided])]
   /** Would aligning this work change the dataset? More rows come first, as in the view's choice. */
   const wouldBeChosen = ({ partition, score: by, result, byOthers }: Pending): boolean => {
     const chosen = view.chosen.get(partition)
@@ -91,7 +95,9 @@ export function nextTask(s: Situation): Task | undefined {
     )
     const fresh = choose([...view.missing, ...stuck.map(([p]) => p)]) ?? choose(incomplete)
     if (fresh !== undefined) return { do: 'optimize', partition: fresh, improving: false }
-    const again = choose(doubtful.filter(p => !s.hasOwnResult(p)))
+    const again =
+      choose(doubted.filter(p => !s.hasOwnResult(p))) ??
+      (s.mayRetry ? choose(undecided.filter(p => !s.hasOwnResult(p))) : undefined)
     if (again !== undefined) return { do: 'optimize', partition: again, improving: true }
   }
   if (canAlign) {

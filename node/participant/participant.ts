@@ -15,7 +15,7 @@ import {
   PriorRefusedError,
   StoreFullError
 } from '../../src/errors.ts'
-import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
+import { assessmentKey, belowFloor, qualityKey, type Choice, type Pending } from '../../src/merge/views.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { LeaseTable } from '../state/leases.ts'
 import type { Content } from '../content/content.ts'
@@ -40,6 +40,9 @@ export interface ParticipantComponents extends OptimizeStepComponents, AlignStep
     PublishStepComponents['content']
   exact: OptimizeStepComponents['exact'] & AlignStepComponents['exact']
   leases: LeaseTable
+  /** Of work that nobody who is here can judge (checks/undecided.ts) */
+  isUndecided(work: Choice): boolean
+  mayRetry(): boolean
   /** The own score is published: the prior can give opinions on the work of others */
   onScored(score: SignedRecord<Score>): void
   departure: Pick<Departure, 'intend' | 'isHeldBack'>
@@ -106,6 +109,8 @@ export async function participate(
       isAbandoned: work => waited(work) >= init.settleMs + 3 * init.renewMs,
       isSetAside: key => key === `${taken}` || retries.isWaiting(key),
       isDoubted: work => isDoubted({ self, set: state.set }, work),
+      isUndecided: components.isUndecided,
+      mayRetry: components.mayRetry(),
       hasOwnResult: partition => hasResultBy(state.set, own, partition)
     })
   }

@@ -4,18 +4,24 @@ import type { Choice, SwarmView } from '../../src/merge/views.ts'
 import { peerIdOf } from '../../src/peer-key.ts'
 import type { ChecksReport, PartitionRow } from '../api/checks.ts'
 import type { ReadableState } from '../state/swarm-state.ts'
+import type { Checking } from './membership.ts'
 
 /**
  * Undefined for a view without checks. `here`: peer ids of members that are connected, and of this node; left out where no network runs.
+ * `copies`: how many live holders of shards are known, where this node counts them.
  */
 export function checksReport(
   { set, swarm }: Pick<ReadableState, 'set'> & { swarm: { manifest: { partitions: readonly unknown[] } } },
   view: SwarmView,
-  here?: ReadonlySet<string>
+  here?: ReadonlySet<string>,
+  copies?: Checking['copies']
 ): ChecksReport | undefined {
   const { acceptance, confirmation, chosen, unconfirmed } = view
   if (acceptance === undefined || confirmation === undefined) return undefined
-  const partitions = swarm.manifest.partitions.map((_, p) => partitionRow(p, view))
+  const works = [...chosen.values()]
+  const counted = copies?.(works)
+  const copiesOf = new Map(works.map(({ partition }, i) => [partition, counted?.of[i]]))
+  const partitions = swarm.manifest.partitions.map((_, p) => partitionRow(p, view, copiesOf.get(p)))
   const authors = new Map(
     [...set.byType('score'), ...set.byType('check')].map(({ body }) => [peerIdOf(body.author), body.author] as const)
   )
@@ -29,6 +35,7 @@ export function checksReport(
     unconfirmed: [...unconfirmed],
     disputed: partitions.filter(({ state }) => state === 'disputed').map(({ partition }) => partition),
     contenders: partitions.filter(({ contenders, state }) => contenders > (state === 'confirmed' ? 0 : 1)).length,
+    ...(counted === undefined ? {} : { scarce: { min: counted.min, partitions: scarceOf(partitions, counted.min) } }),
     caught,
     waiting: waitingFor(view, partitions, able, here),
     partitions
@@ -41,7 +48,16 @@ function ruleOf({ quorum, voters, trusted }: Acceptance): ChecksReport['rule'] {
   return { quorum, voters, ...(trusted === undefined ? {} : { trust: [...trusted].sort() }) }
 }
 
-function partitionRow(partition: number, { chosen, contenders, refuted }: SwarmView): PartitionRow {
+/** What is not confirmed is looked at anyway, and who confirms it holds it. */
+function scarceOf(rows: readonly PartitionRow[], min: number): number[] {
+  return numbers(rows.filter(({ state, copies = 0 }) => state === 'confirmed' && copies < min))
+}
+
+function partitionRow(
+  partition: number,
+  { chosen, contenders, refuted }: SwarmView,
+  copies: number | undefined
+): PartitionRow {
   const choice = chosen.get(partition)
   const { standing } = choice ?? {}
   const state = standing?.state ?? 'missing'
@@ -50,6 +66,7 @@ function partitionRow(partition: number, { chosen, contenders, refuted }: SwarmV
     state: state === 'refuted' ? 'missing' : state,
     ...(choice === undefined ? {} : { peer: peerIdOf(choice.result.body.author), prior: choice.score.body.prior.name }),
     heldBy: standing?.holders ?? 0,
+    ...(copies === undefined ? {} : { copies }),
     wrong: standing?.wrong ?? 0,
     lost: standing?.lost ?? 0,
     plausible: standing?.plausible ?? 0,

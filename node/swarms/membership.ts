@@ -11,10 +11,11 @@ import type { CID } from 'multiformats/cid'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import type { PeerKey, Sign } from '../../src/envelope.ts'
 import { ContentUnavailableError } from '../../src/errors.ts'
+import type { Choice } from '../../src/merge/views.ts'
 import type { Matrix32 } from '../../src/matrix.ts'
 import { importMatrix } from '../../src/publish/matrix-file.ts'
 import type { Gemm } from '../../src/gemm.ts'
-import { createChecker, type Checker } from '../checks/checker.ts'
+import { createChecker, type Checker, type CheckerInit } from '../checks/checker.ts'
 import { createExact, type Exact } from '../compute/exact/exact.ts'
 import type { Content } from '../content/content.ts'
 import type { SwarmPaths } from '../home/home.ts'
@@ -55,6 +56,10 @@ export interface MembershipComponents {
 export interface MembershipInit extends ExchangeInit {
   /** How long to listen for another process with this identity, ms (twin-watch.ts) */
   listenMs: number
+  /** Of the shards that were confirmed, as in checks/checker.ts */
+  replicas: CheckerInit['replicas']
+  goneMs: number
+  keepMs: number
 }
 
 /** What this node knows of the swarm, and the means to compute and to coordinate with it. */
@@ -100,7 +105,10 @@ export interface Journals {
 }
 
 /** Looking at the work of others; nobody does without a network, or where the manifest asks for no checks. */
-export type Checking = Pick<Checker, 'judgeWith'>
+export interface Checking extends Pick<Checker, 'judgeWith' | 'isUndecided' | 'mayRetry'> {
+  /** How many live holders of these shards are known, and how many there should be; undefined where nobody checks */
+  copies(works: readonly Choice[]): { readonly min: number; readonly of: readonly number[] } | undefined
+}
 
 export interface Membership
   extends SwarmKnowledge, Announcer, MemberSync, ReplicaCounting, Identified, Journals, Checking {
@@ -209,7 +217,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
         untilAlone: async waiting => await watch?.untilAlone(waiting),
         logger: logger.component('checks')
       },
-      { overdueMs: init.leaseMs }
+      { overdueMs: init.leaseMs, replicas: init.replicas, goneMs: init.goneMs, keepMs: init.keepMs }
     )
     running.start()
     starting.defer(async () => await running.stop())
@@ -226,6 +234,9 @@ export async function openMembership(components: MembershipComponents, init: Mem
     untilAlone: async waiting => await watch?.untilAlone(waiting),
     twinState: () => watch?.state ?? 'alone',
     judgeWith: judge => checker?.judgeWith(judge) ?? NOBODY,
+    isUndecided: work => checker?.isUndecided(work) ?? false,
+    mayRetry: () => checker?.mayRetry() ?? false,
+    copies: works => (checker === undefined ? undefined : { min: init.replicas.min, of: checker.copiesOf(works) }),
     ...memberSync(exchange),
     heldByOthers: replicas.heldByAnyone,
     holders: replicas.counts,

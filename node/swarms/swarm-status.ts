@@ -10,7 +10,7 @@ import { peerRows, referenceReport } from './peer-rows.ts'
 /** Members answer from their file system; those that do not within this are left out. */
 const ASK_MS = 5000
 
-type StatusSource = Pick<Membership, 'holders' | 'members' | 'state' | 'swarm'>
+type StatusSource = Pick<Membership, 'copies' | 'holders' | 'members' | 'state' | 'swarm'>
 
 /** `peer` is this node. The CID of a complete dataset is computed, and nothing stored: asking works on a full disk. */
 export async function swarmStatus(
@@ -22,7 +22,7 @@ export async function swarmStatus(
   const reference = referenceReport(state, view.election)
   const peers = peerRows(state, view)
   const here = new Set([peer, ...membership.members().map(String)])
-  const checks = checksReport(state, view, network ? here : undefined)
+  const checks = checksReport(state, view, network ? here : undefined, membership.copies)
   const total = swarm.manifest.partitions.length
   const isMine = (key: Uint8Array): boolean => peerIdOf(key) === peer
   return {

@@ -162,6 +162,9 @@ export function createSwarms({
         leaseMs: timing.leaseMs,
         listenMs: timing.listenMs,
         syncMs: timing.syncMs,
+        goneMs: timing.goneMs,
+        keepMs: timing.keepMs,
+        replicas: config.replicas,
         replicateBundleBytes: config.replicateBundleBytes,
         replicate:
           config.replicate === 'always' ||

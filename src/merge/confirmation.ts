@@ -25,11 +25,12 @@
  * A minority of voices can therefore delay work, by disputing it, but neither confirm nor refute any that the others look at.
  */
 import type { Election } from '../align/candidate.ts'
-import { compareBytes, equalBytes } from '../codec.ts'
+import { equalBytes } from '../codec.ts'
 import type { Manifest } from '../distribute/manifest.ts'
 import { peerIdOf } from '../peer-key.ts'
 import type { Alignment, Check, Result, Score, SignedRecord } from '../publish/record.ts'
 import type { RecordSet } from './record-set.ts'
+import { trackRecord, type Outcome, type TrackRecord } from './track-record.ts'
 
 /** Plausible results in a row after which an author's further results are taken without an opinion (Anderson, "BOINC", 2020, adaptive replication). */
 export const TRUSTED_AFTER = 10
@@ -81,6 +82,12 @@ export interface Confirmation {
   isRefuted(result: SignedRecord<Result>): boolean
   /** Results of this score in a row, the latest backwards, that were found plausible */
   history(score: SignedRecord<Score>): number
+  /** Opinions of this peer in a row, the latest backwards, with which the other voices on the same result agree: what its praise is worth so far */
+  agreements(author: Uint8Array): number
+  /** Whose opinions count on this result, and what they are; of one voice every peer */
+  opinionsOn(result: SignedRecord<Result>): readonly CountedOpinion[]
+  /** The voice of this peer, if it has one: equal for all peers that count as one */
+  voiceOf(author: Uint8Array): string | undefined
   /** Is this voice counted for nothing? */
   isCaught(author: Uint8Array): boolean
   /** Has the author of a check a voice at all? */
@@ -94,6 +101,12 @@ export interface Confirmation {
     alignments: Iterable<SignedRecord<Alignment>>,
     results: Iterable<SignedRecord<Result>>
   ): readonly SignedRecord<Check>[]
+}
+
+export interface CountedOpinion {
+  readonly author: Uint8Array
+  readonly voice: string
+  readonly verdict: 'plausible' | 'implausible'
 }
 
 /** `results`: those that the view accepts, with their scores, by record id. */
@@ -121,8 +134,25 @@ export function confirmationOf(
   }
   const histories = historiesOf(results, result => {
     const { against, inFavour } = sumsOf(result.key)
-    return against > inFavour ? 'refuted' : inFavour >= acceptance.quorum && inFavour > against ? 'plausible' : 'open'
+    return against > inFavour ? 'bad' : inFavour >= acceptance.quorum && inFavour > against ? 'good' : 'open'
   })
+  const countedOn = ({ key }: SignedRecord<Result>): CountedOpinion[] => {
+    const work = results.get(key)
+    if (work === undefined) return []
+    return (opinions.get(key) ?? []).flatMap(check => {
+      const said = voices.ofOpinion(check, work)
+      if (said === undefined || said.vote === 'neutral' || caught.has(said.voice)) return []
+      const verdict = said.vote === 'for' ? 'plausible' : 'implausible'
+      return { author: check.body.author, voice: said.voice, verdict }
+    })
+  }
+  // asked by whoever chooses what to look at, and by no view
+  let agreeing: ReadonlyMap<string, TrackRecord> | undefined
+  const agreements = (): ReadonlyMap<string, TrackRecord> =>
+    (agreeing ??= agreementsOf(opinions, opinionsOn, caught, (check, key) => {
+      const work = results.get(key)
+      return work === undefined ? undefined : voices.ofOpinion(check, work)
+    }))
 
   const standing = (result: SignedRecord<Result>, alignment: SignedRecord<Alignment>): Standing => {
     const work = results.get(result.key)
@@ -141,7 +171,7 @@ export function confirmationOf(
     const isTrusted =
       past !== undefined &&
       past.run >= TRUSTED_AFTER &&
-      result.body.seq > past.lastRefuted &&
+      result.body.seq > past.lastBad &&
       against === 0 &&
       !caught.has(voices.of(result.body.author) ?? '')
     const isPlausible = inFavour >= acceptance.quorum && inFavour > against
@@ -180,6 +210,9 @@ export function confirmationOf(
       ])
     ],
     history: score => histories.get(score.key)?.run ?? 0,
+    agreements: author => agreements().get(peerIdOf(author))?.run ?? 0,
+    opinionsOn: countedOn,
+    voiceOf: author => voices.of(author),
     isCaught: author => caught.has(voices.of(author) ?? ''),
     hasVoice: author => voices.of(author) !== undefined,
     voiceOn: (author, { key }) => {
@@ -378,25 +411,45 @@ const NOBODY: ReadonlySet<string> = new Set()
 /** By score: how many of its results in a row, the latest backwards, were plausible, and the number of the last that was refuted. */
 function historiesOf(
   results: ReadonlyMap<string, Work>,
-  stateOf: (result: SignedRecord<Result>) => 'plausible' | 'refuted' | 'open'
-): ReadonlyMap<string, { run: number; lastRefuted: number }> {
+  stateOf: (result: SignedRecord<Result>) => 'good' | 'bad' | 'open'
+): ReadonlyMap<string, TrackRecord> {
   const byScore = Map.groupBy(results.values(), ({ score }) => score.key)
-  const out = new Map<string, { run: number; lastRefuted: number }>()
-  for (const [key, works] of byScore) {
-    const latest = works
-      .map(({ result }) => result)
-      .sort((a, b) => b.body.seq - a.body.seq || compareBytes(b.id.bytes, a.id.bytes))
-    let run = 0
-    let lastRefuted = -1
-    for (const result of latest) {
-      const state = stateOf(result)
-      if (state === 'refuted') {
-        lastRefuted = result.body.seq
-        break
-      }
-      if (state === 'plausible') run++
+  return new Map(
+    [...byScore].map(([key, works]) => {
+      const outcomes = works.map(({ result }) => ({
+        seq: result.body.seq,
+        id: result.id.bytes,
+        state: stateOf(result)
+      }))
+      return [key, trackRecord(outcomes)] as const
+    })
+  )
+}
+
+/** By peer: its opinions, by whether the other voices on the same result agree. */
+function agreementsOf(
+  opinions: ReadonlyMap<string, readonly SignedRecord<Check>[]>,
+  tallies: ReadonlyMap<string, Tally>,
+  caught: ReadonlySet<string>,
+  said: (check: SignedRecord<Check>, result: string) => Said | undefined
+): ReadonlyMap<string, TrackRecord> {
+  const outcomes = new Map<string, Outcome[]>()
+  for (const [key, tally] of tallies) {
+    for (const check of opinions.get(key) ?? []) {
+      const own = said(check, key)
+      if (own === undefined || own.vote === 'neutral') continue
+      const { inFavour, against } = sums(tally, new Set([...caught, own.voice]))
+      const lead = own.vote === 'for' ? inFavour - against : against - inFavour
+      const outcome = {
+        seq: check.body.seq,
+        id: check.id.bytes,
+        state: lead > 0 ? 'good' : lead < 0 ? 'bad' : 'open'
+      } as const
+      const peer = peerIdOf(check.body.author)
+      const list = outcomes.get(peer)
+      if (list === undefined) outcomes.set(peer, [outcome])
+      else list.push(outcome)
     }
-    out.set(key, { run, lastRefuted })
   }
-  return out
+  return new Map([...outcomes].map(([peer, list]) => [peer, trackRecord(list)]))
 }

@@ -44,6 +44,11 @@ export function rowsToCheck(partitionRows: number): number {
   return Math.min(partitionRows, Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(partitionRows / 20))))
 }
 
+/** Rows of a second look at what another checker found plausible: the fewest that tell anything. */
+export function rowsToCheckAgain(partitionRows: number): number {
+  return Math.min(partitionRows, LEAST_ROWS)
+}
+
 /** Copies of these rows: k x n. */
 export function drawnRows(all: Matrix32, rows: readonly number[]): Matrix32 {
   const data = new Float32Array(rows.length * all.columns)

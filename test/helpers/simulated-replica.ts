@@ -2,7 +2,9 @@
  * One replica of the simulator: the node's own swarm state, lease table and choice of tasks around a simulated log, a simulated clock and
  * content that is a function of its CID. It publishes, crashes between the steps of publishing, and starts again from its log.
  */
-import { dueChecks, isDoubted } from '../../node/checks/due-checks.ts'
+import { isDoubted } from '../../node/checks/due-checks.ts'
+import { dueWork } from '../../node/checks/due-work.ts'
+import { isJudgeable, isUndecided } from '../../node/checks/undecided.ts'
 import type { CID } from 'multiformats/cid'
 import { createLeaseTable, type LeaseTable } from '../../node/state/leases.ts'
 import type { Logger } from '../../node/process/logger.ts'
@@ -11,7 +13,7 @@ import { createSwarmState, type Draft, type SwarmState } from '../../node/state/
 import { elect } from '../../src/align/election.ts'
 import type { Swarm } from '../../src/distribute/manifest.ts'
 import { createRecordSet } from '../../src/merge/record-set.ts'
-import { assessmentKey, belowFloor, qualityKey, type Pending } from '../../src/merge/views.ts'
+import { assessmentKey, belowFloor, qualityKey, type Choice, type Pending } from '../../src/merge/views.ts'
 import { sealLease, type Lease } from '../../src/publish/lease.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import { testCid, verify, type TestPeer } from './swarm-factory.ts'
@@ -201,20 +203,24 @@ export function createReplica(init: ReplicaInit): Replica {
   }
 
   const firstSeen = new Map<string, number>()
+  const ageOf = ({ alignment: { key } }: Choice): number => {
+    if (!firstSeen.has(key)) firstSeen.set(key, now())
+    return now() - (firstSeen.get(key) ?? 0)
+  }
   const check = async (crash?: CrashPoint): Promise<boolean> => {
     const score = own()
     const { truth } = init
     if (score === undefined || truth === undefined) return false
-    const [due] = dueChecks({
+    const [due] = dueWork({
       self: peer.key,
       view: state.view(),
       set: state.set,
       members: leases.activePeers(),
       ...(isUsable(score) ? { score } : {}),
-      isOverdue: ({ alignment: { key } }) => {
-        if (!firstSeen.has(key)) firstSeen.set(key, now())
-        return now() - (firstSeen.get(key) ?? 0) >= LEASE_TTL
-      },
+      replicas: { min: 2, max: 3 },
+      isGone: () => false,
+      isOverdue: work => ageOf(work) >= LEASE_TTL,
+      periods: work => ageOf(work) / LEASE_TTL,
       mayAskAgain: () => false,
       isBeyond: ({ result }) => fraction('beyond', peer.id, result.body.raw) < 0.1,
       chance: result => fraction('chance', peer.id, result)
@@ -288,6 +294,9 @@ export function createReplica(init: ReplicaInit): Replica {
         isAbandoned: () => eager,
         isSetAside: () => false,
         isDoubted: work => isDoubted({ self: peer.key, set: state.set }, work),
+        isUndecided: work =>
+          isUndecided({ self: peer.key, view: state.view(), set: state.set, members: leases.activePeers() }, work),
+        mayRetry: isJudgeable({ view: state.view(), set: state.set }, score),
         hasOwnResult: partition => hasResultBy(state.set, score, partition)
       })
       if (task === undefined || task.do === 'wait') return false

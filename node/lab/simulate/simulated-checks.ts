@@ -10,12 +10,13 @@ import { presentRows } from '../../../src/bytes.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { plainGemm } from '../../../src/gemm.ts'
 import { qualityKey, type Choice } from '../../../src/merge/views.ts'
-import { drawRows, rowsToCheck } from '../../../src/publish/check-rows.ts'
+import { drawRows, rowsToCheck, rowsToCheckAgain } from '../../../src/publish/check-rows.ts'
 import { testDistribution } from '../../../src/publish/distribution.ts'
 import { checkRows, expectedZ, fitPlausibility, MIN_EXPECTED_Z } from '../../../src/publish/plausibility.ts'
 import { alignmentHolds } from '../../../src/publish/recomputed.ts'
 import type { Check, Score, SignedRecord } from '../../../src/publish/record.ts'
-import { dueChecks, isDoubted, type DueCheck } from '../../checks/due-checks.ts'
+import { isDoubted, type DueCheck } from '../../checks/due-checks.ts'
+import { dueWork } from '../../checks/due-work.ts'
 import type { Draft, SwarmState } from '../../state/swarm-state.ts'
 import { isOfClique } from './attack-names.ts'
 import type { DirectExact } from './direct-exact.ts'
@@ -24,6 +25,9 @@ import type { SimulatedParticipant } from './simulated-participant.ts'
 
 /** Rows of one check at most, as in a node: where two priors have little in common, many say what few do not. */
 const MAX_ROWS = 512
+
+/** As a node's (home/config.ts) */
+const REPLICAS = { min: 2, max: 3 }
 
 export interface CheckJob {
   readonly due: DueCheck
@@ -64,6 +68,8 @@ export interface SimulatedChecksInit {
   isThere(participant: SimulatedParticipant): boolean
   /** Has this work waited for long? */
   isOverdue(work: Choice): boolean
+  /** For how many times as long as that has it been there? */
+  periods(work: Choice): number
   rawOf(result: Choice['result']): Published | undefined
   shardOf(cid: string): Published | undefined
   publish(by: SimulatedParticipant, draft: Draft): Promise<SignedRecord>
@@ -96,23 +102,31 @@ export function createSimulatedChecks(init: SimulatedChecksInit): SimulatedCheck
   }
 
   /** As many rows as tell anything, doubling from the usual number (checks/check-work.ts); 0 if none do. */
-  const rowsFor = async (own: SignedRecord<Score>, { score, result }: Choice): Promise<number> => {
+  const rowsFor = async (own: SignedRecord<Score>, { work: { score, result }, again }: DueCheck): Promise<number> => {
     const fit = await fitOf(own, score)
     const most = Math.min(MAX_ROWS, result.body.present)
-    for (let rows = rowsToCheck(result.body.present); ; rows = Math.min(2 * rows, most)) {
+    const { present } = result.body
+    for (
+      let rows = again === true ? rowsToCheckAgain(present) : rowsToCheck(present);
+      ;
+      rows = Math.min(2 * rows, most)
+    ) {
       if (expectedZ(fit, rows) >= MIN_EXPECTED_Z) return rows
       if (rows >= most) return 0
     }
   }
 
   const due = (by: SimulatedParticipant): DueCheck[] =>
-    dueChecks({
+    dueWork({
       self: by.peer.key,
       view: state.view(),
       set: state.set,
       members: participants.filter(isThere).map(p => p.peer.key),
       score: by.score,
+      replicas: REPLICAS,
+      isGone: peer => participants.some(p => p.peer.id === peer && !isThere(p)),
       isOverdue: init.isOverdue,
+      periods: init.periods,
       // what nobody has is gone for good
       mayAskAgain: ({ alignment }) => isHeld(alignment.body.shard.toString()),
       isBeyond: ({ result }) => beyond.has(`${by.score?.key} ${result.key}`),
@@ -182,7 +196,7 @@ export function createSimulatedChecks(init: SimulatedChecksInit): SimulatedCheck
     const { score: own } = by
     for (const one of due(by)) {
       if (!one.opinion) return { due: one, rows: 0 }
-      const rows = await rowsFor(own, one.work)
+      const rows = await rowsFor(own, one)
       if (rows > 0) return { due: one, rows }
       beyond.add(`${own.key} ${one.work.result.key}`)
       return await next(by)

@@ -97,6 +97,7 @@ export function createSimulatedSwarm({
     participants: everybody,
     isThere: p => !gone.has(p),
     isOverdue,
+    periods: ({ alignment }) => (now - (firstSeen.get(alignment.key) ?? now)) / overdueMs,
     rawOf: ({ body }) => rawOf.get(body.raw.toString()),
     shardOf: cid => shards.get(cid),
     publish
@@ -179,6 +180,9 @@ export function createSimulatedSwarm({
         mayTake:
           view.missing.length + view.incomplete.length + view.unconfirmed.length > 0 || (!once && by.taken < by.budget),
         isDoubted: work => checks.isDoubted(by, work) || isOverdue(work),
+        // what is overdue is done again whatever the reason
+        isUndecided: () => false,
+        mayRetry: false,
         once,
         isReferenceStable: true,
         isAbandoned: () => false,
@@ -226,8 +230,8 @@ export function createSimulatedSwarm({
             (a, b) => a.until - b.until || compareBytes(a.by.peer.key, b.by.peer.key)
           )[0]
           if (next === undefined) {
-            // whoever waits for the word of others waits until it is everybody's turn
-            if (manifest.acceptance === undefined || state.view().complete || state.set.size === waited) break
+            // whoever waits for the word of others waits until it is everybody's turn, and lots for audits are drawn after a while
+            if (manifest.acceptance === undefined || state.set.size === waited) break
             waited = state.set.size
             now += overdueMs
             continue

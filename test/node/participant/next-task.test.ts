@@ -82,6 +82,8 @@ function next(self: TestPeer, records: readonly SignedRecord[], change: Partial<
     isAbandoned: () => false,
     isSetAside: () => false,
     isDoubted: () => false,
+    isUndecided: () => false,
+    mayRetry: true,
     hasOwnResult: partition => hasResultBy(set, scoreOf(self), partition),
     ...change
   })

@@ -110,6 +110,8 @@ test('an attempt that fails does not count towards --max-partitions, a published
         stop.abort()
       },
       onScored: () => {},
+      isUndecided: () => false,
+      mayRetry: () => false,
       logger: silentLogger
     },
     // the reference is never stable for long enough: what is published stays unaligned

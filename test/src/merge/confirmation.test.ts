@@ -296,6 +296,35 @@ describe('liars', () => {
   })
 })
 
+describe('opinions with which others agree', () => {
+  test('are counted in a row for whoever gave them, until a majority says otherwise', async () => {
+    const works = await Promise.all([1, 3, 5, 7].map(async n => await work('author', n)))
+    const [first, second, third, last] = works as [Work, Work, Work, Work]
+    const checks = [
+      ...(await checksOf(first, { ann: 'plausible', bea: 'plausible' })),
+      ...(await checksOf(second, { ann: 'plausible', bea: 'abstain' })),
+      ...(await checksOf(third, { ann: 'plausible', cyd: 'plausible' }))
+    ]
+    const agreed = (list: readonly SignedRecord<Check>[], name: Name): number =>
+      count(works, list).agreements(peer(name).key)
+    expect([agreed(checks, 'ann'), agreed(checks, 'bea'), agreed(checks, 'dan')]).toEqual([2, 1, 0])
+    const praise = await checksOf(last, { ann: 'plausible' })
+    expect(agreed([...checks, ...praise], 'ann')).toBe(2)
+    expect(agreed([...checks, ...praise, ...(await checksOf(last, { bea: 'plausible' }))], 'ann')).toBe(3)
+    expect(agreed([...checks, ...praise, ...(await checksOf(last, { bea: 'implausible' }))], 'ann')).toBe(0)
+  })
+
+  test('are named with their voices, without those that count for nothing', async () => {
+    const one = await work()
+    const checks = await checksOf(one, { ann: 'plausible', bea: 'implausible', cyd: 'abstain', author: 'plausible' })
+    const found = count([one], checks).opinionsOn(one.result)
+    expect(found.map(({ voice, verdict }) => `${voice} ${verdict}`).sort()).toEqual([
+      'prior prior of ann plausible',
+      'prior prior of bea implausible'
+    ])
+  })
+})
+
 describe('a history', () => {
   test('lets an author’s further results pass with holders alone, until one is refuted', async () => {
     const works = await Promise.all(

@@ -19,12 +19,14 @@ const checked = async (participants: object[], quorum = 1): Promise<ChecksReport
   return checks
 }
 
-test('honest members confirm all of each other’s work with one check a shard', async () => {
+test('honest members confirm all of each other’s work, and look at it once more while they have no history', async () => {
   const found = await checked(HONEST)
   expect(found).toMatchObject({ complete: true, confirmed: ALL_HONEST, caught: [], refutedHonest: 0, refutedFalse: 0 })
-  // a partition that a stronger prior did again is checked again
+  // a partition that a stronger prior did again is checked again; what is replaced before its second look gets none
   const works = found.workRows / (ROWS / PARTITIONS)
-  expect(found).toMatchObject({ checks: works, opinions: works, timesTargets: (2 * works) / PARTITIONS })
+  expect(found.checks).toBeGreaterThanOrEqual(2 * PARTITIONS)
+  expect(found.checks).toBeLessThanOrEqual(2 * works)
+  expect(found).toMatchObject({ opinions: found.checks, timesTargets: (2 * found.checks) / PARTITIONS })
 })
 
 describe('behind an honest S_Y', () => {
@@ -43,7 +45,7 @@ test.each(['consensus', 'consensus-mapped'])('nor is work behind a copy of the c
   expect(found).toMatchObject({ complete: true, confirmed: ALL_HONEST, caughtHonest: 0, refutedHonest: 0 })
 })
 
-test('two that praise each other’s ghosts get them confirmed by a quorum of one, not of two', async () => {
+test('ghosts of two that praise each other are found by the second look, whatever the quorum', async () => {
   const clique = ['one', 'two'].map(name => ({
     prior: 'simclr_conv',
     name,
@@ -52,8 +54,12 @@ test('two that praise each other’s ghosts get them confirmed by a quorum of on
     speed: 3
   }))
   const participants = [...HONEST, { prior: 'resnet20', name: 'another' }, ...clique]
-  expect((await checked(participants, 1)).confirmed.ghost).toBeGreaterThan(0)
-  expect(await checked(participants, 2)).toMatchObject({ complete: true, confirmed: ALL_HONEST, caughtHonest: 0 })
+  for (const quorum of [1, 2])
+    expect(await checked(participants, quorum)).toMatchObject({
+      complete: true,
+      confirmed: ALL_HONEST,
+      caughtHonest: 0
+    })
 })
 
 test('what its author alone held is lost when it leaves, and done again', async () => {
