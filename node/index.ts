@@ -23,8 +23,8 @@ export * from '../src/errors.ts'
  * `DamagedStoreError`.
  */
 export async function createCoOptNode(init: CoOptNodeInit): Promise<CoOptNode> {
-  const { home, network = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
-  const runtime = await openRuntime({ home, network, what, onEvent, metrics: init.gateway !== undefined })
+  const { home, network = true, checks = true, what = 'a program using coopt as a library', onEvent = () => {} } = init
+  const runtime = await openRuntime({ home, network, checks, what, onEvent, metrics: init.gateway !== undefined })
   const monitor = createMonitor(runtime)
   try {
     return nodeOf(runtime, { ...init, gateway: await gatewayOf({ ...runtime, monitor }, init.gateway), monitor })

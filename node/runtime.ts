@@ -39,6 +39,8 @@ export interface RuntimeInit {
   home: string
   /** Listen and dial */
   network: boolean
+  /** Look at the work of other members in the background. @default true */
+  checks?: boolean
   /** What this process does, shown to users who find the home locked */
   what: string
   /** Keep metrics of libp2p and of the node */
@@ -206,6 +208,7 @@ export async function openRuntime(init: RuntimeInit): Promise<Runtime> {
   // swarms: each goes on from its log
   const gemm = createOrtGemm(host)
   const opened = createSwarms({
+    checks: init.checks ?? true,
     identity,
     config,
     home,

@@ -98,6 +98,12 @@ export interface CoOptNodeInit {
    */
   network?: boolean
   /**
+   * Look at the work of other members in the background, and vouch for what is found sound: for a node that stays. Never without a network.
+   *
+   * @default true
+   */
+  checks?: boolean
+  /**
    * What this process does, shown to users who find the home locked
    *
    * @default 'a program using coopt as a library'

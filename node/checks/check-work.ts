@@ -36,6 +36,11 @@ export interface CheckWorkComponents {
 export interface Judge {
   readonly score: SignedRecord<Score>
   readonly computer: Pick<TargetComputer, 'ofSamples'>
+  /**
+   * It leaves when the dataset is complete, and begins no second looks and no copies then: what it would vouch for leaves with it, and each check changes
+   * the CID with which others have left.
+   */
+  readonly isLeaving?: boolean
 }
 
 /** What a check record says, and why where it blames. */

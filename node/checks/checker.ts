@@ -112,6 +112,7 @@ export function createChecker(components: CheckerComponents, init: CheckerInit):
     presence.update()
     firstSeen.update([...view.contenders.values(), ...view.refuted.values()].flat())
     confirmed.update([...view.chosen.values()].filter(({ standing }) => standing?.state === 'confirmed'))
+    const isOver = judge?.isLeaving === true && view.complete
     return dueWork({
       self,
       view,
@@ -125,7 +126,10 @@ export function createChecker(components: CheckerComponents, init: CheckerInit):
       mayAskAgain: ({ alignment }) => !pauses.isOn(alignment.key),
       isBeyond: ({ result }) => beyond.has(result.key),
       chance: what => createHash('sha256').update(secret).update(what).digest().readUInt32BE() / 2 ** 32
-    }).filter(({ work }) => !underWay.has(work.alignment.key) && !pauses.isOn(work.alignment.key))
+    }).filter(({ work: { alignment, standing } }) => {
+      if (isOver && standing?.state === 'confirmed') return false
+      return !underWay.has(alignment.key) && !pauses.isOn(alignment.key)
+    })
   }
 
   const burdenOf = (author: string): number =>

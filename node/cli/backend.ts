@@ -24,6 +24,8 @@ export type LocalApi = Omit<CoOptNode, 'peer' | 'addresses' | 'gateway'>
 export interface OpenOptions {
   /** Listen and dial; without it the store alone is opened */
   network: boolean
+  /** Look at the work of others while the node runs. @default true */
+  checks?: boolean
   /** Also serve HTTP, as configured but for what is given here; not unless asked for */
   gateway?: GatewayOptions
   /** Called when `stop()` is called on the API */

@@ -19,6 +19,8 @@ import type { Invocation } from './context.ts'
 export interface SessionInit {
   /** Does the command need peers? The daemon has them anyway. */
   network: boolean
+  /** Does the command stay to look at the work of others? A check changes the merged dataset, and a command that only reads it should not. @default false */
+  checks?: boolean
   onEvent?: (event: ApiEvent) => void
 }
 
@@ -28,7 +30,7 @@ const LOOK_MS = 100
 /** `run` gets an API whose first call connects to the daemon or opens the home; both are let go when `run` has ended. */
 export async function withApi<T>(
   invocation: Invocation,
-  { network, onEvent = () => undefined }: SessionInit,
+  { network, checks = false, onEvent = () => undefined }: SessionInit,
   run: (api: CoOptApi, call: CallOptions) => Promise<T>
 ): Promise<T> {
   const { home, signal, kill } = invocation
@@ -43,6 +45,7 @@ export async function withApi<T>(
     opened.defer(() => letGo?.())
     const node = await backend.openLocal(home, {
       network,
+      checks,
       onEvent,
       onStop: () => stop.abort(new DOMException('the node was asked to stop', 'AbortError'))
     })

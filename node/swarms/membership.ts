@@ -56,6 +56,8 @@ export interface MembershipComponents {
 export interface MembershipInit extends ExchangeInit {
   /** How long to listen for another process with this identity, ms (twin-watch.ts) */
   listenMs: number
+  /** Look at the work of others, where there is a network and the manifest asks for it? */
+  checks: boolean
   /** Of the shards that were confirmed, as in checks/checker.ts */
   replicas: CheckerInit['replicas']
   goneMs: number
@@ -203,7 +205,7 @@ export async function openMembership(components: MembershipComponents, init: Mem
     logger
   })
   let checker: Checker | undefined
-  if (network !== undefined && swarm.manifest.acceptance !== undefined) {
+  if (init.checks && network !== undefined && swarm.manifest.acceptance !== undefined) {
     const running = createChecker(
       {
         self,

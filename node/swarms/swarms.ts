@@ -49,6 +49,8 @@ export interface SwarmsComponents {
   content: Content
   gemm: Gemm
   network?: MembershipNetwork | undefined
+  /** Look at the work of other members? */
+  checks: boolean
   logger: Logger
 }
 
@@ -85,6 +87,7 @@ export function createSwarms({
   content,
   gemm,
   network,
+  checks,
   logger
 }: SwarmsComponents): Swarms {
   const opening = new Map<string, Promise<Membership>>()
@@ -164,6 +167,7 @@ export function createSwarms({
         syncMs: timing.syncMs,
         goneMs: timing.goneMs,
         keepMs: timing.keepMs,
+        checks,
         replicas: config.replicas,
         replicateBundleBytes: config.replicateBundleBytes,
         replicate:

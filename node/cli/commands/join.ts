@@ -35,8 +35,10 @@ export function joinCommand(invoke: Invoke): Command {
         const { cwd } = invocation
         const joinOptions = { ...absolutePaths(options, cwd), prior: priorLocation(options.prior, cwd) }
         const reporter = createReporter(invocation)
-        const report = await withApi(invocation, { network: true, onEvent: reporter.onEvent }, (api, call) =>
-          api.join(invite, joinOptions, call)
+        const report = await withApi(
+          invocation,
+          { network: true, checks: true, onEvent: reporter.onEvent },
+          (api, call) => api.join(invite, joinOptions, call)
         ).finally(reporter.stop)
         const text = fieldLines([
           ['manifest', report.manifest],

@@ -50,6 +50,7 @@ function swarmsOf(): Swarms {
   const complain = (message: string, fields?: object): void => void complaints.push({ message, fields })
   const logger = { ...silentLogger, error: complain, warn: complain }
   const swarms = createSwarms({
+    checks: true,
     identity,
     config: DEFAULT_CONFIG,
     home,
