@@ -156,7 +156,7 @@ export async function joinSwarm(
     await membership.untilAlone(signal)
     const onScored = (own: SignedRecord<Score>): void => {
       score = own
-      judging ??= membership.judgeWith({ score: own, computer, isLeaving: options.once === true })
+      judging ??= membership.judgeWith({ score: own, computer, isLeaving: options.once })
     }
     const onWait = (unconfirmed: number): void =>
       onEvent({
