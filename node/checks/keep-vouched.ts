@@ -33,6 +33,7 @@ export interface Keeper {
   stop(): Promise<void>
 }
 
+/** `keepMs`: pause between two pieces of work; 0 keeps nothing */
 export function createKeeper(
   { self, state, content, deadlineOf, lost, logger }: KeeperComponents,
   keepMs: number
@@ -139,7 +140,9 @@ export function createKeeper(
   }
 
   return {
-    start: () => wakeIn(0),
+    start: () => {
+      if (keepMs > 0) wakeIn(0)
+    },
     stop: async () => {
       controller.abort()
       clearTimeout(timer)

@@ -138,10 +138,14 @@ const timingSchema = z.strictObject({
     .describe(
       'How long a member may be away before what it holds does not count as a copy (`replicas`): longer than a restart or a line that fails. Doubled for each member beyond `replicas.max` that vouched for the shard.'
     ),
-  keepMs: milliseconds
+  keepMs: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
     .default(120_000)
     .describe(
-      'Pause between two pieces of work that this node vouched for and reads again: 100 MB each are less than 1 MB/s, and 700 have their turn in a day.'
+      'Pause between two pieces of work that this node vouched for and reads again: 100 MB each are less than 1 MB/s, and 700 have their turn in a day. 0: never, where something else watches the disk.'
     ),
   catchUpMs: milliseconds.default(10_000).describe('How long `merge` waits for the records of other members.')
 })

@@ -78,7 +78,11 @@ export const liars: Figure = {
           Number(honest?.['greatest share'] ?? 1) <= 0.05,
           'pairs of priors with little in common look at more rows, up to 512'
         ),
-        verdict('and fetch at most twice the bytes of the targets', Number(honest?.['times'] ?? 3) <= 2)
+        verdict(
+          'and fetch at most twice what their authors published, raw and aligned targets',
+          Number(honest?.['times'] ?? 5) <= 4,
+          'two looks at each shard while authors and checkers have no history'
+        )
       ],
       notes: [
         'Rows of 20 partitions (12 with eight honest members), mean over the seeds, by what the chosen and confirmed work is; lost: honest, but nobody who is there holds it. Three of the six liars praise each other’s work (ghosts, and in turn noise, rows permuted, of another partition, half honest, one row for all, of S again), two of them find all other work wrong; two stand behind a copy of the consensus, with own rows and with own rows mapped onto it; one does honest work and finds all other work wrong. Liars of partitions are twice as fast. Each member has a voice.',

@@ -12,6 +12,9 @@ const ROWS = 80
 /** The best of the bundled priors: whatever it is believed is chosen before the work of others. */
 const BEST = 'resnet20'
 
+/** Does not say what it lost, or never had. */
+const BRAZEN = { timing: { keepMs: 0 } }
+
 interface Deceived {
   readonly invite: string
   readonly manifest: string
@@ -22,7 +25,7 @@ interface Deceived {
 
 /** A swarm in which one author claims a piece of work of each of these kinds; the publisher knows of them. */
 async function deceivedBy(deceits: readonly Deceit[]): Promise<Deceived> {
-  const [publisher, liar] = await Promise.all([startNode(), startNode()])
+  const [publisher, liar] = await Promise.all([startNode(), startNode(BRAZEN)])
   const { length: partitions } = deceits
   const { invite, manifest } = await publisher.publish(await pictures(ROWS * 4), { partitions, quorum: 1 })
   const author = await dishonestAuthor(liar, invite, bundledPrior(BEST))
@@ -86,7 +89,7 @@ test('ghosts, garbage and malformed shards of an author that left are done again
 
 test('ghosts that a second key with the same prior praises are believed by nobody', async () => {
   const swarm = await deceivedBy(['ghost', 'ghost', 'ghost'])
-  const friend = await dishonestAuthor(await startNode(), swarm.invite, bundledPrior(BEST))
+  const friend = await dishonestAuthor(await startNode(BRAZEN), swarm.invite, bundledPrior(BEST))
   for (const claim of swarm.claims) await friend.say(claim, 'sound', 'plausible')
   const { members, reports } = await finishedBy(swarm, ['superclass2', 'vgg_small'])
   await isWhole(swarm, members, reports)

@@ -20,7 +20,13 @@ const { signal } = new AbortController()
 
 beforeAll(async () => {
   const { honest, liar, other, invite, manifest } = await shared(async () => {
-    const [publisher, honest, liar, other] = await Promise.all([startNode(), startNode(), startNode(), startNode()])
+    const [publisher, honest, liar, other] = await Promise.all([
+      startNode(),
+      startNode(),
+      // they do not say what they never had
+      startNode({ timing: { keepMs: 0 } }),
+      startNode({ timing: { keepMs: 0 } })
+    ])
     return { honest, liar, other, ...(await publisher.publish(await pictures(512))) }
   })
   // only the prior of this one is of interest: it claims nothing
