@@ -6,7 +6,7 @@
  *
  * The same over emulated long lines (emulated-line.ts), from one holder or several, beside HTTP from the first:
  *
- *   node scripts/bench/bytes.ts --rtt 40,100,200 [--mbit 100] [--holders 1] [--mib 64] [--rounds 3]
+ *   node scripts/bench/bytes.ts --rtt 40,100,200 [--mbit 100] [--holders 1] [--mib 64] [--rounds 3] [--lab DIR]
  *
  * Prints one line per round and the ratios of the medians.
  */
@@ -44,6 +44,7 @@ const { values } = parseArgs({
     rtt: { type: 'string' },
     mbit: { type: 'string', default: '100' },
     holders: { type: 'string', default: '1' },
+    lab: { type: 'string' },
     // for the processes that this one starts
     serve: { type: 'boolean', default: false },
     listen: { type: 'string', default: '127.0.0.1' },
@@ -138,7 +139,7 @@ async function byHttp(host: string, port: number): Promise<void> {
 }
 
 async function overLines(rtts: readonly number[]): Promise<void> {
-  await using line = await emulatedLine(1 + Number(values.holders))
+  await using line = await emulatedLine(1 + Number(values.holders), values.lab)
   const [own, ...others] = line.namespaces
   for (const rtt of rtts) {
     await line.set(rtt, Number(values.mbit) * 1e6)

@@ -1,30 +1,53 @@
 /**
- * Runs the cheap scenarios of the network lab, which lies beside the checkout (`../shared/lab`): whole nodes in network namespaces over an emulated
- * wide-area network. Exit code 1 where a threshold is not met that is not known to be out of reach (scenarios.ts).
+ * Runs scenarios of the network lab, which lies beside the checkout (`../shared/lab`): whole nodes in network namespaces over an emulated wide-area
+ * network. Exit code 1 where a threshold is not met that is not known to be out of reach (scenarios.ts).
  *
- *     node scripts/lab/run.ts [SCENARIO …]
+ *     node scripts/lab/run.ts                           the cheap ones on a small scale
+ *     node scripts/lab/run.ts --all                     all of them, about an hour and a half
+ *     node scripts/lab/run.ts SCENARIO …                these, on the full scale
+ *     node scripts/lab/run.ts [--all | SCENARIO …] --json --page RESULTS.md
+ *
+ * Runs on the full scale are kept in results.json, the latest of each scenario; `--page FILE` writes all that is kept between two markers of FILE
+ * (page.ts), and with neither `--all` nor a name runs nothing. `--json` prints the outcomes of this run. Each scenario runs alone. `--lab DIR`: the lab
+ * is elsewhere.
  *
  * Needs Linux, root and some Debian packages; where anything is missing it says so and ends with 0: nothing was measured.
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { loadavg, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { textTable } from '../../node/cli/text-table.ts'
-import { NOT_YET, SCENARIOS, type Finding, type Scenario } from './scenarios.ts'
+import { machineName, updateLabSection } from './page.ts'
+import { keep, readKept, type Kept } from './kept.ts'
+import { NOT_YET, SCENARIOS } from './scenarios.ts'
+import type { Finding, Runs, Scenario } from './scenario.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-const lab = resolve(root, '../shared/lab')
 const TOOLS = ['python3', 'ip', 'ss', 'gcc', 'ethtool', 'nft', 'conntrack', 'ping']
-/** The scenarios end by themselves; this is for one that does not. */
-const TIMEOUT_MS = 400_000
+/** The scenarios end by themselves, the longest after 25 minutes; this is for one that does not. */
+const TIMEOUT_MS = 1_800_000
 
-const { positionals } = parseArgs({ allowPositionals: true })
-const why = missing()
-if (why === undefined) process.exitCode = await run()
-else console.log(`network lab: SKIPPED, nothing was measured: ${why}`)
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    all: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    page: { type: 'string' },
+    lab: { type: 'string', default: resolve(root, '../shared/lab') }
+  }
+})
+const { lab } = values
+const isFull = values.all || positionals.length > 0
+if (isFull || values.page === undefined) {
+  const why = missing()
+  if (why === undefined) process.exitCode = await run()
+  else console.error(`network lab: SKIPPED, nothing was measured: ${why}`)
+}
+if (values.page !== undefined)
+  await writeFile(values.page, updateLabSection(await readFile(values.page, 'utf8'), await readKept()))
 
 // --- internal ---
 
@@ -49,28 +72,53 @@ function succeeds(program: string, ...args: string[]): boolean {
   }
 }
 
+/** A name means the scenario of that name, or all that run that script. */
+function chosen(): readonly Scenario[] {
+  if (values.all) return SCENARIOS
+  if (positionals.length === 0) return SCENARIOS.filter(({ quick }) => quick !== undefined)
+  const known = new Set(SCENARIOS.flatMap(({ name, script }) => [name, script]))
+  const unknown = positionals.filter(name => !known.has(name))
+  if (unknown.length > 0)
+    throw new Error(`no scenario ${unknown.join(', ')}; there are ${SCENARIOS.map(s => s.name).join(', ')}`)
+  return SCENARIOS.filter(({ name, script }) => positionals.includes(name) || positionals.includes(script))
+}
+
 async function run(): Promise<number> {
-  const chosen = SCENARIOS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-  if (chosen.length < positionals.length) throw new Error(`scenarios are ${SCENARIOS.map(s => s.name).join(', ')}`)
   const tree = await treeForLab()
-  const rows: string[][] = []
-  let failures = 0
+  const outcomes: Kept[] = []
   try {
-    for (const scenario of chosen) {
-      const { findings, seconds } = await measure(scenario, tree)
-      for (const { wanted, measured, met } of findings) {
-        const isExpected = NOT_YET.includes(`${scenario.name}: ${wanted}`)
-        if (!met && !isExpected) failures++
-        const verdict = met ? (isExpected ? 'met: no longer out of reach' : 'met') : isExpected ? 'not yet' : 'NOT MET'
-        rows.push([scenario.name, wanted, measured, verdict, seconds])
-      }
+    for (const scenario of chosen()) {
+      const outcome = await measure(scenario, tree)
+      outcomes.push(outcome)
+      if (isFull) await keep(outcome)
     }
   } finally {
     await rm(tree, { recursive: true, force: true })
   }
-  console.log(textTable(['scenario', 'wanted', 'measured', 'verdict', 'seconds'], rows))
-  if (failures > 0) console.log(`network lab: ${failures} not met`)
+  const rows = outcomes.flatMap(({ scenario, seconds, load, findings }) =>
+    findings.map(one => [
+      scenario,
+      one.before,
+      one.wanted,
+      one.measured,
+      verdict(scenario, one),
+      seconds.toFixed(0),
+      load.toFixed(1)
+    ])
+  )
+  const table = textTable(['scenario', 'before', 'wanted', 'measured', 'verdict', 'seconds', 'load'], rows)
+  console.log(values.json ? JSON.stringify({ machine: machineName(), outcomes }, undefined, 1) : table)
+  const failures = outcomes.flatMap(({ scenario, findings }) =>
+    findings.filter(({ wanted, met }) => !met && !NOT_YET.includes(`${scenario}: ${wanted}`))
+  ).length
+  if (failures > 0) console.error(`network lab: ${failures} not met`)
   return failures === 0 ? 0 : 1
+}
+
+function verdict(scenario: string, { wanted, met }: Finding): string {
+  const isExpected = NOT_YET.includes(`${scenario}: ${wanted}`)
+  if (met) return isExpected ? 'met: no longer out of reach' : 'met'
+  return isExpected ? 'not yet' : 'NOT MET'
 }
 
 /** The lab looks for the program and the priors at the top of a checkout. */
@@ -83,28 +131,51 @@ async function treeForLab(): Promise<string> {
   return tree
 }
 
-async function measure(scenario: Scenario, tree: string): Promise<{ findings: Finding[]; seconds: string }> {
-  const { name, args, judge } = scenario
-  console.error(`network lab: ${name} ${args.join(' ')}`)
+async function measure(scenario: Scenario, tree: string): Promise<Kept> {
+  const runs: Runs = isFull ? scenario.runs : (scenario.quick ?? scenario.runs)
   const began = performance.now()
-  let shown = ''
+  const load: number[] = []
+  const figures: unknown[] = []
   let broke: string | undefined
-  try {
-    const argv = [join(lab, `${name}.py`), '--tree', tree, ...args]
-    shown = (await promisify(execFile)('python3', argv, { timeout: TIMEOUT_MS, maxBuffer: 2 ** 26 })).stdout
-  } catch (error) {
-    // it has printed what it measured before it failed
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string }
-    shown = stdout ?? ''
-    broke = (stderr ?? String(error)).trim().split('\n').at(-1)
+  for (const args of runs) {
+    console.error(`network lab: ${scenario.script} ${args.join(' ')}`)
+    load.push(loadavg()[0] ?? 0) // before it starts: what others do
+    const { line, failure } = await runScript(scenario.script, args, tree)
+    console.error(line)
+    broke ??= failure
+    figures.push(line === '' ? {} : JSON.parse(line))
   }
-  const seconds = ((performance.now() - began) / 1000).toFixed(0)
-  const line = shown.trim().split('\n').at(-1) ?? ''
-  console.error(line)
+  let findings: Finding[]
   try {
-    return { findings: judge(JSON.parse(line)), seconds }
+    findings = scenario.judge(figures, isFull ? 'full' : 'quick')
   } catch (error) {
     const measured = broke ?? String(error).split('\n')[0] ?? ''
-    return { findings: [{ wanted: 'the scenario runs to its end', measured, met: false }], seconds }
+    findings = [{ before: '', wanted: 'the scenario runs to its end', measured, met: false }]
+  }
+  return {
+    scenario: scenario.name,
+    date: new Date().toISOString(),
+    machine: machineName(),
+    load: Math.max(...load),
+    seconds: (performance.now() - began) / 1000,
+    findings,
+    figures
+  }
+}
+
+/** Its last line, and why it failed if it did: it has printed what it measured before. */
+async function runScript(
+  script: string,
+  args: readonly string[],
+  tree: string
+): Promise<{ line: string; failure: string | undefined }> {
+  const argv = [join(lab, `${script}.py`), '--tree', tree, ...args]
+  const last = (text: string | undefined): string => (text ?? '').trim().split('\n').at(-1) ?? ''
+  try {
+    const { stdout } = await promisify(execFile)('python3', argv, { timeout: TIMEOUT_MS, maxBuffer: 2 ** 26 })
+    return { line: last(stdout), failure: undefined }
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string }
+    return { line: last(stdout), failure: last(stderr) === '' ? String(error) : last(stderr) }
   }
 }
