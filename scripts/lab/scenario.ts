@@ -17,6 +17,8 @@ export interface Scenario {
   /** The lab's script, without its ending */
   readonly script: string
   readonly runs: Runs
+  /** 0 where the lab's swarm has a single prior, so that nobody could confirm its work; else as the product has it by default */
+  readonly quorum?: 0
   /** The same on a smaller scale, for every run of CI; undefined where none says anything in two minutes */
   readonly quick?: Runs
   /** `figures`: what each run printed. Throws `ZodError` where something is missing. */
