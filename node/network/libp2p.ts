@@ -205,6 +205,8 @@ function gossipService(components: GossipSubComponents, limits: NetworkLimits, c
     awaitRpcHandler: true,
     awaitRpcMessageHandler: true,
     allowPublishToZeroTopicPeers: true,
+    // two members that only a relay of others connects still hear of each other's records
+    runOnLimitedConnection: true,
     ignoreDuplicatePublishError: true,
     maxInboundStreams: 2,
     maxOutboundStreams: 2,
