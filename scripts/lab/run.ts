@@ -124,7 +124,8 @@ function verdict(scenario: string, { wanted, met }: Finding): string {
 
 /**
  * The lab looks for the program and the priors at the top of a checkout. Its swarms have a single prior where the method does not matter: nobody could
- * confirm such work, `join --once` would end with 11, and figures of before were without checks. So `publish` has `--quorum` of `COOPT_LAB_QUORUM`.
+ * confirm such work, `join --once` would end with 11, and figures of before were without checks. So `publish` has `--quorum` of `COOPT_LAB_QUORUM`,
+ * and homes that join the patience of `COOPT_LAB_PATIENCE_MS`.
  */
 async function treeForLab(): Promise<string> {
   const tree = await mkdtemp(join(tmpdir(), 'coopt-lab-tree-'))
@@ -133,8 +134,14 @@ async function treeForLab(): Promise<string> {
   await symlink(join(root, 'node/priors/bundled'), join(tree, 'priors'))
   await writeFile(
     join(tree, 'bin.mjs'),
-    `const quorum = process.env.COOPT_LAB_QUORUM
+    `import { readFile, writeFile } from 'node:fs/promises'
+const { COOPT_LAB_QUORUM: quorum, COOPT_LAB_PATIENCE_MS: patience } = process.env
 if (quorum !== undefined && process.argv[2] === 'publish') process.argv.push('--quorum', quorum)
+if (patience !== undefined && process.argv[2] === 'join') {
+  const path = process.argv[process.argv.indexOf('--home') + 1] + '/config.json'
+  const config = JSON.parse(await readFile(path, 'utf8'))
+  await writeFile(path, JSON.stringify({ ...config, timing: { ...config.timing, patienceMs: Number(patience) } }))
+}
 await import(${JSON.stringify(pathToFileURL(join(root, 'node/cli/bin.mjs')).href)})
 `
   )
@@ -175,12 +182,16 @@ async function measure(scenario: Scenario, tree: string): Promise<Kept> {
 
 /** Its last line, and why it failed if it did: it has printed what it measured before. */
 async function runScript(
-  { script, quorum }: Scenario,
+  { script, quorum, patienceMs }: Scenario,
   args: readonly string[],
   tree: string
 ): Promise<{ line: string; failure: string | undefined }> {
   const argv = [join(lab, `${script}.py`), '--tree', tree, ...args]
-  const env = quorum === undefined ? process.env : { ...process.env, COOPT_LAB_QUORUM: `${quorum}` }
+  const env = {
+    ...process.env,
+    ...(quorum === undefined ? {} : { COOPT_LAB_QUORUM: `${quorum}` }),
+    ...(patienceMs === undefined ? {} : { COOPT_LAB_PATIENCE_MS: `${patienceMs}` })
+  }
   const last = (text: string | undefined): string => (text ?? '').trim().split('\n').at(-1) ?? ''
   try {
     const { stdout } = await promisify(execFile)('python3', argv, { env, timeout: TIMEOUT_MS, maxBuffer: 2 ** 26 })

@@ -19,6 +19,8 @@ export interface Scenario {
   readonly runs: Runs
   /** 0 where the lab's swarm has a single prior, so that nobody could confirm its work; else as the product has it by default */
   readonly quorum?: 0
+  /** How long members stay for the prior of one that is not ready yet (`timing.patienceMs`), where that is not what is measured; else the default */
+  readonly patienceMs?: number
   /** The same on a smaller scale, for every run of CI; undefined where none says anything in two minutes */
   readonly quick?: Runs
   /** `figures`: what each run printed. Throws `ZodError` where something is missing. */

@@ -63,6 +63,7 @@ export const LINES: readonly Scenario[] = [
     name: 'slow-member',
     script: 'slow-member',
     quorum: 0,
+    patienceMs: 1,
     runs: [['--kbit', '0'], []],
     judge: ([equal, unequal]) => {
       const fast = (figures: unknown): number =>
