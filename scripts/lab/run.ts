@@ -123,9 +123,9 @@ function verdict(scenario: string, { wanted, met }: Finding): string {
 }
 
 /**
- * The lab looks for the program and the priors at the top of a checkout. Its swarms have a single prior where the method does not matter: nobody could
- * confirm such work, `join --once` would end with 11, and figures of before were without checks. So `publish` has `--quorum` of `COOPT_LAB_QUORUM`,
- * and homes that join the patience of `COOPT_LAB_PATIENCE_MS`.
+ * The lab looks for the program and the priors at the top of a checkout. Its swarms have a dozen rows in a partition and often a single prior, so no
+ * member could confirm anything (src/publish/plausibility.ts), and figures of before were without checks: `publish` has `--quorum 0` here. Homes that join
+ * have the patience of `COOPT_LAB_PATIENCE_MS`.
  */
 async function treeForLab(): Promise<string> {
   const tree = await mkdtemp(join(tmpdir(), 'coopt-lab-tree-'))
@@ -135,8 +135,8 @@ async function treeForLab(): Promise<string> {
   await writeFile(
     join(tree, 'bin.mjs'),
     `import { readFile, writeFile } from 'node:fs/promises'
-const { COOPT_LAB_QUORUM: quorum, COOPT_LAB_PATIENCE_MS: patience } = process.env
-if (quorum !== undefined && process.argv[2] === 'publish') process.argv.push('--quorum', quorum)
+const patience = process.env.COOPT_LAB_PATIENCE_MS
+if (process.argv[2] === 'publish') process.argv.push('--quorum', '0')
 if (patience !== undefined && process.argv[2] === 'join') {
   const path = process.argv[process.argv.indexOf('--home') + 1] + '/config.json'
   const config = JSON.parse(await readFile(path, 'utf8'))
@@ -182,16 +182,12 @@ async function measure(scenario: Scenario, tree: string): Promise<Kept> {
 
 /** Its last line, and why it failed if it did: it has printed what it measured before. */
 async function runScript(
-  { script, quorum, patienceMs }: Scenario,
+  { script, patienceMs }: Scenario,
   args: readonly string[],
   tree: string
 ): Promise<{ line: string; failure: string | undefined }> {
   const argv = [join(lab, `${script}.py`), '--tree', tree, ...args]
-  const env = {
-    ...process.env,
-    ...(quorum === undefined ? {} : { COOPT_LAB_QUORUM: `${quorum}` }),
-    ...(patienceMs === undefined ? {} : { COOPT_LAB_PATIENCE_MS: `${patienceMs}` })
-  }
+  const env = patienceMs === undefined ? process.env : { ...process.env, COOPT_LAB_PATIENCE_MS: `${patienceMs}` }
   const last = (text: string | undefined): string => (text ?? '').trim().split('\n').at(-1) ?? ''
   try {
     const { stdout } = await promisify(execFile)('python3', argv, { env, timeout: TIMEOUT_MS, maxBuffer: 2 ** 26 })

@@ -17,8 +17,6 @@ export interface Scenario {
   /** The lab's script, without its ending */
   readonly script: string
   readonly runs: Runs
-  /** 0 where the lab's swarm has a single prior, so that nobody could confirm its work; else as the product has it by default */
-  readonly quorum?: 0
   /** How long members stay for the prior of one that is not ready yet (`timing.patienceMs`), where that is not what is measured; else the default */
   readonly patienceMs?: number
   /** The same on a smaller scale, for every run of CI; undefined where none says anything in two minutes */

@@ -6,7 +6,6 @@ import { exitCode, exits, exitsWithZero, inTime, duration, type Finding, type Sc
 const wanFetch = (rttMs: number, before: string, quick?: Scenario['quick']): Scenario => ({
   name: `wan-fetch ${rttMs} ms`,
   script: 'wan-fetch',
-  quorum: 0,
   runs: [['--rtt', `${rttMs}`]],
   ...(quick === undefined ? {} : { quick }),
   judge: ([figures], size) => {
@@ -41,7 +40,6 @@ export const LINES: readonly Scenario[] = [
   {
     name: 'duplicate-blocks',
     script: 'duplicate-blocks',
-    quorum: 0,
     runs: [[]],
     quick: [['--holders', '3', '--partitions', '2', '--image-bytes', '20000', '--timeout', '120']],
     judge: ([figures], size) => {
@@ -62,7 +60,6 @@ export const LINES: readonly Scenario[] = [
   {
     name: 'slow-member',
     script: 'slow-member',
-    quorum: 0,
     patienceMs: 1,
     runs: [['--kbit', '0'], []],
     judge: ([equal, unequal]) => {
@@ -106,7 +103,6 @@ export const LINES: readonly Scenario[] = [
   {
     name: 'idle-traffic',
     script: 'idle-traffic',
-    quorum: 0,
     runs: [
       ['--nodes', '8'],
       ['--nodes', '16']

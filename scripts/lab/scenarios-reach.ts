@@ -31,7 +31,6 @@ export const REACH: readonly Scenario[] = [
   {
     name: 'public-address',
     script: 'public-address',
-    quorum: 0,
     runs: [[]],
     quick: [[]],
     judge: ([figures]) => {
@@ -106,7 +105,6 @@ export const REACH: readonly Scenario[] = [
   {
     name: 'address-change',
     script: 'address-change',
-    quorum: 0,
     runs: [[]],
     judge: ([figures]) => {
       const { reconnectedSeconds, publisherSaysNew } = z
