@@ -108,10 +108,9 @@ export const LINES: readonly Scenario[] = [
       ['--nodes', '16']
     ],
     judge: figures => {
-      const [eight, sixteen] = figures.map(one => {
-        const { receivedBps, sentBps } = meanBps.parse(one)
-        return Math.max(receivedBps.mean, sentBps.mean)
-      }) as [number, number]
+      const most = ({ receivedBps, sentBps }: z.infer<typeof meanBps>): number =>
+        Math.max(receivedBps.mean, sentBps.mean)
+      const [eight, sixteen] = z.tuple([meanBps, meanBps]).parse(figures).map(most) as [number, number]
       return [
         {
           before: '5.3 kB/s',

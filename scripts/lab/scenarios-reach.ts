@@ -77,7 +77,7 @@ export const REACH: readonly Scenario[] = [
         .parse(figures)
       return [
         {
-          before: 'complete',
+          before: 'not measured',
           wanted: 'two members behind NATs finish',
           measured: completed ? 'complete' : 'not complete',
           met: completed
