@@ -26,6 +26,7 @@ import { CID } from 'multiformats/cid'
 import { createContent } from '../../node/content/content.ts'
 import { createMembers } from '../../node/content/members.ts'
 import { createNetwork } from '../../node/network/network.ts'
+import { countBuffersAsHeap } from '../../node/process/external-memory.ts'
 import { createLogger } from '../../node/process/logger.ts'
 import { DurableBlockstore } from '../../node/store/durable-blockstore.ts'
 import { createBlockClient } from '../../protocols/blocks/client.ts'
@@ -35,6 +36,7 @@ import { importBytes } from '../../src/distribute/unixfs-import.ts'
 import { emulatedLine } from './emulated-line.ts'
 
 const PLAIN = '/bench/plain/1'
+countBuffersAsHeap() // as `coopt` does
 const MIB = 1024 * 1024
 const never = new AbortController().signal
 const { values } = parseArgs({
