@@ -1,5 +1,6 @@
 import { circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
+import type { Connection } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -54,6 +55,7 @@ async function hiddenMember(records: Iterable<SignedRecord> = []): Promise<Membe
 describe('two members that only a relay with limits connects', () => {
   let a: Member
   let b: Member
+  let connection: Connection
 
   beforeEach(async () => {
     const relay = await foreignRelay()
@@ -65,11 +67,11 @@ describe('two members that only a relay with limits connects', () => {
       await a.libp2p.services.reservations.look()
       return addresses().length > 0
     })
-    const connection = await b.libp2p.dial(addresses().map(({ address }) => address))
-    expect(connection.limits).toBeDefined()
+    connection = await b.libp2p.dial(addresses().map(({ address }) => address))
   })
 
   test('sync their records', async () => {
+    expect(connection.limits).toBeDefined()
     expect(await b.sync.run(a.libp2p.peerId, swarm.id)).toMatchObject({ sent: 20 })
     expect(a.records.size).toBe(20)
   })
@@ -102,5 +104,6 @@ describe('two members that only a relay with limits connects', () => {
     const record = await testRecord(swarm, b.key, 0)
     await gossip?.publishRecord(record)
     await waitFor(a.events, 'record', () => a.records.has(record.key))
+    expect(a.libp2p.getConnections(b.libp2p.peerId)).toMatchObject([{ direct: false }])
   })
 })
