@@ -40,7 +40,11 @@ export async function openSession<T>(
   const signal = AbortSignal.any(limits)
   let framed: FramedStream | undefined
   try {
-    const stream = await init.libp2p.dialProtocol(peer, init.protocol, { signal: within(signal, DIAL_TIMEOUT_MS) })
+    const stream = await init.libp2p.dialProtocol(peer, init.protocol, {
+      signal: within(signal, DIAL_TIMEOUT_MS),
+      // a relay that is not ours carries 128 KiB by default: a session of records fits, and what does not is taken up by the next
+      runOnLimitedConnection: true
+    })
     framed = frameStream(stream)
     const result = await use(framed, signal)
     await framed.close(signal)

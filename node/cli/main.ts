@@ -4,6 +4,7 @@
  * Exit explicitly: libraries leave timers and sockets referenced after a clean stop, and a command that is done should be gone.
  */
 import { EXIT } from '../api/exit-codes.ts'
+import { countBuffersAsHeap } from '../process/external-memory.ts'
 import { createLogger } from '../process/logger.ts'
 import type { CliContext } from './context.ts'
 import { keepServing } from '../process/last-resort.ts'
@@ -42,6 +43,7 @@ const context: CliContext = {
   keepServing: () => keepServing(createLogger())
 }
 
+countBuffersAsHeap()
 process.on('SIGINT', onSignal)
 process.on('SIGTERM', onSignal)
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -7,7 +7,7 @@ import { autoNATv2 } from '@libp2p/autonat-v2'
 import { circuitRelayServer, circuitRelayTransport, type CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { gossipsub, type GossipSub, type GossipSubComponents } from '@libp2p/gossipsub'
 import { identify, identifyPush, type Identify, type IdentifyPush } from '@libp2p/identify'
-import type { Connection, PeerId, PrivateKey, ServiceMap } from '@libp2p/interface'
+import type { Connection, PeerId, PrivateKey, ServiceMap, Startable } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { memory } from '@libp2p/memory'
@@ -28,6 +28,7 @@ import { scopedIdentify, scopedPush } from './identify-scoped.ts'
 import { DEFAULT_LISTEN } from './listen.ts'
 import { createOwnAddresses, type OwnAddresses } from './own-addresses.ts'
 import { createReachability, type Reach, type Reachability } from './reachability.ts'
+import { createConnectionReversal } from './connection-reversal.ts'
 import { createRelayKeeper, type RelayKeeper } from './relay-keeper.ts'
 import { withRelayQuota } from './relay-quota.ts'
 import { watchSilence } from './silence-watch.ts'
@@ -43,6 +44,7 @@ export interface Services extends ServiceMap {
   own: OwnAddresses
   reach: Reachability
   reservations: RelayKeeper
+  reversal: Startable
 }
 
 export interface NetworkInit {
@@ -161,6 +163,7 @@ export function libp2pOptions(init: NetworkInit, privateKey: PrivateKey, conduct
           nearby: init.unreachable === true,
           isNeeded: () => init.unreachable === true || isHidden(reachability?.reach())
         }),
+      reversal: components => createConnectionReversal(components, { nearby: init.unreachable === true }),
       ping: ping(),
       dht: components => dhtService(components),
       pubsub: components => gossipService(components, limits, conduct),
@@ -205,6 +208,8 @@ function gossipService(components: GossipSubComponents, limits: NetworkLimits, c
     awaitRpcHandler: true,
     awaitRpcMessageHandler: true,
     allowPublishToZeroTopicPeers: true,
+    // two members that only a relay of others connects still hear of each other's records
+    runOnLimitedConnection: true,
     ignoreDuplicatePublishError: true,
     maxInboundStreams: 2,
     maxOutboundStreams: 2,

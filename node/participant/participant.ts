@@ -16,6 +16,7 @@ import {
   StoreFullError
 } from '../../src/errors.ts'
 import { assessmentKey, belowFloor, qualityKey, type Choice, type Pending } from '../../src/merge/views.ts'
+import { nextPartition } from '../../src/distribute/assignment.ts'
 import type { Score, SignedRecord } from '../../src/publish/record.ts'
 import type { LeaseTable } from '../state/leases.ts'
 import type { Content } from '../content/content.ts'
@@ -87,8 +88,8 @@ export async function participate(
   let electedAt = performance.now()
 
   // 1. distribute: the next piece of work under the present view, see next-task.ts
-  /** `taken`: a partition that is worked on already */
-  const choose = (own: SignedRecord<Score>, taken?: number): Task | undefined => {
+  /** `taken`: partitions that are worked on already, or will be */
+  const choose = (own: SignedRecord<Score>, taken: readonly number[] = []): Task | undefined => {
     const now = performance.now()
     const view = state.view()
     const waited = ({ result }: Pending): number => {
@@ -103,11 +104,11 @@ export async function participate(
       score: own,
       leases,
       admissible: state.evidence.assessments.get(assessmentKey(own.body))?.admissible === true,
-      mayTake: published + (taken === undefined ? 0 : 1) < init.maxPartitions,
+      mayTake: published + taken.length < init.maxPartitions,
       once: init.once,
       isReferenceStable: now - electedAt >= init.settleMs,
       isAbandoned: work => waited(work) >= init.settleMs + 3 * init.renewMs,
-      isSetAside: key => key === `${taken}` || retries.isWaiting(key),
+      isSetAside: key => taken.some(partition => key === `${partition}`) || retries.isWaiting(key),
       isDoubted: work => isDoubted({ self, set: state.set }, work),
       isUndecided: components.isUndecided,
       mayRetry: components.mayRetry(),
@@ -137,11 +138,20 @@ export async function participate(
   const { align, forgetTransforms } = createAlignStep(components, publish, kill)
   // 5. merge: own records have joined the set like all others; merge/merge-swarm.ts turns the set into a dataset
 
-  using prefetch = createPrefetch({ manifest, content: components.content, logger, signal: kill })
+  using prefetch = createPrefetch({
+    manifest,
+    content: components.content,
+    isTaken: leases.isHeldByOther,
+    logger,
+    signal: kill
+  })
+  /** Of the open partitions others at work take as many; one more is always fetched ahead. */
+  const isShareAhead = (ahead: ReadonlySet<number>): boolean =>
+    ahead.size > 0 && ahead.size + 1 >= state.view().missing.length / (leases.activePeers().length + 1)
   const run = async (task: Exclude<Task, { do: 'wait' }>, own: SignedRecord<Score>): Promise<void> => {
     if (task.do === 'optimize') {
-      prefetch.workingOn(task.partition, () => {
-        const next = choose(own, task.partition)
+      prefetch.workingOn(task.partition, ahead => {
+        const next = isShareAhead(ahead) ? undefined : choose(own, [task.partition, ...ahead])
         return next?.do === 'optimize' ? next.partition : undefined
       })
       const outcome = await optimize.partition(task.partition, own, task.improving)
@@ -160,6 +170,21 @@ export async function participate(
     }
   }
 
+  /** Before there is a score to choose by */
+  const firstOpen = (ahead: ReadonlySet<number>): number | undefined => {
+    const open = state.view().missing.filter(p => !ahead.has(p) && !leases.isHeldByOther(p))
+    return ahead.size >= init.maxPartitions
+      ? undefined
+      : nextPartition({
+          self,
+          peers: leases.activePeers(),
+          open: open.flatMap(index => {
+            const file = manifest.partitions[index]
+            return file === undefined ? [] : [{ index, cid: file.cid }]
+          })
+        })
+  }
+
   let reference = state.view().election.reference?.cid
   const onElection = ({ detail }: CustomEvent<Election>): void => {
     // further scores change the ranking all the time; only another reference is a reason to wait
@@ -171,6 +196,8 @@ export async function participate(
   }
   state.events.addEventListener('election', onElection)
   try {
+    // most likely the prior passes, and what is open now is open then
+    prefetch.workingOn('shared', ahead => (isShareAhead(ahead) ? undefined : firstOpen(ahead)))
     const own = await optimize.score()
     components.onScored(own)
     onEvent({ type: 'score', record: own.key, uniformValue: own.body.uniformValue, name: own.body.prior.name })

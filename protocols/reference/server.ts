@@ -118,7 +118,8 @@ export function createReferenceServer(
       )
       await libp2p.handle(REFERENCE_PROTOCOL, handler, {
         maxInboundStreams: MAX_STREAMS_PER_PEER,
-        maxOutboundStreams: MAX_STREAMS_PER_PEER
+        maxOutboundStreams: MAX_STREAMS_PER_PEER,
+        runOnLimitedConnection: true
       })
     },
     async stop() {

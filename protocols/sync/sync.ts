@@ -158,8 +158,11 @@ export function createSync(components: SyncComponents, init: SyncInit = {}): Syn
       if (started) return
       started = true
       stopped = new AbortController()
-      const limits = { maxInboundStreams: MAX_STREAMS_PER_PEER, maxOutboundStreams: MAX_STREAMS_PER_PEER }
-      await libp2p.handle(SYNC_PROTOCOL, sessionHandler(session, serve), limits)
+      await libp2p.handle(SYNC_PROTOCOL, sessionHandler(session, serve), {
+        maxInboundStreams: MAX_STREAMS_PER_PEER,
+        maxOutboundStreams: MAX_STREAMS_PER_PEER,
+        runOnLimitedConnection: true
+      })
     },
 
     async stop() {

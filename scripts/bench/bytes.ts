@@ -6,7 +6,7 @@
  *
  * The same over emulated long lines (emulated-line.ts), from one holder or several, beside HTTP from the first:
  *
- *   node scripts/bench/bytes.ts --rtt 40,100,200 [--mbit 100] [--holders 1] [--mib 64] [--rounds 3]
+ *   node scripts/bench/bytes.ts --rtt 40,100,200 [--mbit 100] [--holders 1] [--mib 64] [--rounds 3] [--lab DIR]
  *
  * Prints one line per round and the ratios of the medians.
  */
@@ -26,6 +26,7 @@ import { CID } from 'multiformats/cid'
 import { createContent } from '../../node/content/content.ts'
 import { createMembers } from '../../node/content/members.ts'
 import { createNetwork } from '../../node/network/network.ts'
+import { countBuffersAsHeap } from '../../node/process/external-memory.ts'
 import { createLogger } from '../../node/process/logger.ts'
 import { DurableBlockstore } from '../../node/store/durable-blockstore.ts'
 import { createBlockClient } from '../../protocols/blocks/client.ts'
@@ -35,6 +36,7 @@ import { importBytes } from '../../src/distribute/unixfs-import.ts'
 import { emulatedLine } from './emulated-line.ts'
 
 const PLAIN = '/bench/plain/1'
+countBuffersAsHeap() // as `coopt` does
 const MIB = 1024 * 1024
 const never = new AbortController().signal
 const { values } = parseArgs({
@@ -44,6 +46,7 @@ const { values } = parseArgs({
     rtt: { type: 'string' },
     mbit: { type: 'string', default: '100' },
     holders: { type: 'string', default: '1' },
+    lab: { type: 'string' },
     // for the processes that this one starts
     serve: { type: 'boolean', default: false },
     listen: { type: 'string', default: '127.0.0.1' },
@@ -138,7 +141,7 @@ async function byHttp(host: string, port: number): Promise<void> {
 }
 
 async function overLines(rtts: readonly number[]): Promise<void> {
-  await using line = await emulatedLine(1 + Number(values.holders))
+  await using line = await emulatedLine(1 + Number(values.holders), values.lab)
   const [own, ...others] = line.namespaces
   for (const rtt of rtts) {
     await line.set(rtt, Number(values.mbit) * 1e6)

@@ -18,20 +18,21 @@ export interface EmulatedLine extends AsyncDisposable {
   set(rttMs: number, bitsPerSecond: number): Promise<void>
 }
 
-const WANEM = resolve(import.meta.dirname, '../../../shared/lab/wanem.c')
+const LAB = resolve(import.meta.dirname, '../../../shared/lab')
 const OFFLOADS = ['tx', 'rx', 'tso', 'gso', 'gro', 'sg'].flatMap(name => [name, 'off'])
 const run = promisify(execFile)
 
-/** Throws `InvalidInputError` where the lab is not there, and what a tool says. */
-export async function emulatedLine(hosts: number): Promise<EmulatedLine> {
-  if (!existsSync(WANEM)) throw new InvalidInputError(`--rtt needs the network lab beside the checkout: no ${WANEM}`)
+/** `lab`: the folder of the network lab. Throws `InvalidInputError` where it is not there, and what a tool says. */
+export async function emulatedLine(hosts: number, lab = LAB): Promise<EmulatedLine> {
+  const source = join(lab, 'wanem.c')
+  if (!existsSync(source)) throw new InvalidInputError(`--rtt needs the network lab (--lab): no ${source}`)
   const folder = await mkdtemp(join(tmpdir(), 'coopt-line-'))
   const undo = new AsyncDisposableStack()
   undo.defer(async () => await rm(folder, { recursive: true, force: true }))
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void undo.disposeAsync().finally(() => process.exit(1)))
   try {
-    await run('gcc', ['-O2', '-o', join(folder, 'wanem'), WANEM])
+    await run('gcc', ['-O2', '-o', join(folder, 'wanem'), source])
     const make = async (name: string): Promise<string> => {
       const full = `coopt${process.pid}-${name}`
       await run('ip', ['netns', 'add', full])

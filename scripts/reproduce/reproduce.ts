@@ -27,6 +27,7 @@ import { realSwarm } from './real-swarm.ts'
 import { rememberIn } from './remembered.ts'
 import { runSimulations } from './simulations.ts'
 import { trainStudents, type Outcome } from './students.ts'
+import { joinLabSection, splitLabSection } from '../lab/page.ts'
 import { readPage, updatePage, type Page } from './update-page.ts'
 import { fullScale, quickScale, runName, type StudentRun, type SwarmSetup } from './work-list.ts'
 
@@ -176,10 +177,10 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const page = join(folder ?? ROOT, 'RESULTS.md')
   const json = join(folder ?? import.meta.dirname, 'results.json')
   const made: Page = { text: markdown(document), json: resultsJson(document) }
-  const before = document.partial ? await readPage(page, json) : undefined
+  const before = await readPage(page, json)
   const written =
-    before === undefined
-      ? made
+    before === undefined || !document.partial
+      ? { ...made, text: joinLabSection(made.text, before && splitLabSection(before.text).section) }
       : updatePage(
           before,
           made,

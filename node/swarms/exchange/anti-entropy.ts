@@ -137,7 +137,11 @@ export function createAntiEntropy(
       const onConnect = (peer: PeerId): void => {
         if (contacts.add(peer)) void syncWith(peer)
       }
-      topology = await libp2p.register(SYNC_PROTOCOL, { onConnect, onDisconnect: contacts.remove })
+      topology = await libp2p.register(SYNC_PROTOCOL, {
+        notifyOnLimitedConnection: true,
+        onConnect,
+        onDisconnect: contacts.remove
+      })
       // a topology hears of later connections only, and the peer that gave us the manifest is connected already
       for (const peer of libp2p.getPeers()) {
         if (await speaksSync(peer)) onConnect(peer)

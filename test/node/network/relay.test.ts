@@ -73,6 +73,21 @@ test('two nodes that nobody can reach exchange blocks through a third, on a conn
   expect(await blockOf(b, bytes, new AbortController().signal)).toEqual(bytes)
 })
 
+test('a node that nobody can reach dials back who reached it through a relay and can be dialed', async () => {
+  const relay = await testNode()
+  const node = await hidden()
+  await reserved(node, relay)
+  const visitor = await testNode()
+  await connect(visitor, relay)
+  expect(await visitor.libp2p.dial(relayed(node))).toMatchObject({ direct: false })
+  const isDirect = (): boolean =>
+    visitor.libp2p.getConnections(node.libp2p.peerId).some(({ direct, direction }) => direct && direction === 'inbound')
+  await waitFor(visitor.libp2p, 'connection:open', isDirect)
+  const stream = await visitor.libp2p.dialProtocol(node.libp2p.peerId, '/ipfs/ping/1.0.0')
+  const [carrier] = visitor.libp2p.getConnections(node.libp2p.peerId).filter(({ streams }) => streams.includes(stream))
+  expect(carrier).toMatchObject({ direct: true })
+})
+
 test('a relay ends a connection that is over its bytes, and carries on for others', async () => {
   const relay = await testNode({ limits: { relayMaxBytes: 300_000 } })
   const [a, b, c] = [await hidden(), await hidden(), await hidden()]

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { splitLabSection, updateLabSection } from '../../../scripts/lab/page.ts'
 import { NAME, verdict, type Section } from '../../../scripts/reproduce/figure.ts'
 import { markdown, resultsJson, type Document } from '../../../scripts/reproduce/markdown.ts'
 import { updatePage, type Page } from '../../../scripts/reproduce/update-page.ts'
@@ -51,6 +52,14 @@ describe('updatePage', () => {
     const made = page([{ key: 'c', section: section('Tab. c: third', 'c') }], true)
     const { text } = updatePage(BEFORE, made, ['a', 'c', 'b'])
     expect([...text.matchAll(/^## Tab\. (.)/gm)].map(([, key]) => key)).toEqual(['a', 'c', 'b'])
+  })
+
+  it('keeps the section of the network lab, at the end', () => {
+    const before = { ...BEFORE, text: updateLabSection(BEFORE.text, []) }
+    const made = page([{ key: 'c', section: section('Tab. c: third', 'c') }], true)
+    const { text } = updatePage(before, made, ['a', 'b', 'c'])
+    expect(text).toContain('| c |')
+    expect(text.endsWith(`${splitLabSection(before.text).section}\n`)).toBe(true)
   })
 
   it('changes nothing when the same is made again', () => {
