@@ -30,7 +30,10 @@ describe('a simulated swarm', () => {
       expect(total(r => Number(r.complete))).toBeGreaterThan(0.8 * seeds.length)
       if (seeds.length >= 100) expect(new Set(reports.map(r => r.replicas))).toEqual(new Set([5, 6, 7, 8]))
       for (const what of ['records', 'crashes', 'lost', 'equivocators'] as const)
-        figure(what === 'lost' ? 'lost messages' : what, total(r => r[what]))
+        figure(
+          what === 'lost' ? 'lost messages' : what,
+          total(r => r[what])
+        )
     }
   )
 
@@ -46,9 +49,18 @@ describe('a simulated swarm', () => {
       expect(total(r => r.checks)).toBeGreaterThan(10 * checkSeeds.length)
       expect(total(r => r.falseResults)).toBeGreaterThan(0)
       expect(total(r => Number(r.complete))).toBeGreaterThan(0.8 * checkSeeds.length)
-      figure('checks', total(r => r.checks))
-      figure('false results', total(r => r.falseResults))
-      figure('crashes', total(r => r.crashes))
+      figure(
+        'checks',
+        total(r => r.checks)
+      )
+      figure(
+        'false results',
+        total(r => r.falseResults)
+      )
+      figure(
+        'crashes',
+        total(r => r.crashes)
+      )
     }
   )
 

@@ -5,7 +5,10 @@ import { hasPassed, type RunResult } from './state.ts'
 
 export const BEGIN = '<!-- torture: begin -->'
 export const END = '<!-- torture: end -->'
-const HEAD = ['| | what runs, and what it has to pass | size in the plan | last size | figures | date | verdict |', '|---|---|---|---|---|---|---|']
+const HEAD = [
+  '| | what runs, and what it has to pass | size in the plan | last size | figures | date | verdict |',
+  '|---|---|---|---|---|---|---|'
+]
 
 /** The page with the lines of `results` made again. Throws `InvalidInputError` if the markers are missing. */
 export function updateReliabilityPage(page: string, plan: readonly Run[], results: readonly RunResult[]): string {

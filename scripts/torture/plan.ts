@@ -48,7 +48,8 @@ export const PLAN: readonly Run[] = [
   {
     id: 'R1',
     title: 'kill -9 at every named point and at any time',
-    passes: '0 durable records lost, 0 numbers used twice, at most 1 batch a kill computed again, start to first batch p95 < 5 s',
+    passes:
+      '0 durable records lost, 0 numbers used twice, at most 1 batch a kill computed again, start to first batch p95 < 5 s',
     size: { plan: 404, short: 14, unit: 'kills', variable: 'COOPT_KILLS' },
     steps: [torture('kills')],
     longOnly: true
@@ -171,17 +172,16 @@ export const PLAN: readonly Run[] = [
   {
     id: 'R16',
     title: 'damaged files of a home',
-    passes: '0 damaged bytes served, what is damaged is named, kept as far as it is whole, or fetched again; a damaged key refuses to start',
+    passes:
+      '0 damaged bytes served, what is damaged is named, kept as far as it is whole, or fetched again; a damaged key refuses to start',
     size: { plan: 300, short: 10, unit: 'damaged stores', variable: 'COOPT_DAMAGES' },
-    steps: [
-      torture('damage'),
-      { files: ['test/integration/node/damage.test.ts', 'test/node/home/identity.test.ts'] }
-    ]
+    steps: [torture('damage'), { files: ['test/integration/node/damage.test.ts', 'test/node/home/identity.test.ts'] }]
   },
   {
     id: 'R17',
     title: 'a node for a long time',
-    passes: 'memory grows < 1 % a round after warming up, handles and listeners constant, event loop p99 < 50 ms, 0 warnings',
+    passes:
+      'memory grows < 1 % a round after warming up, handles and listeners constant, event loop p99 < 50 ms, 0 warnings',
     size: { plan: 1440, short: 20, unit: 'rounds of 60 gossip messages and 6 syncs', variable: 'COOPT_ROUNDS' },
     steps: [torture('soak')]
   },

@@ -1,7 +1,7 @@
 /**
  * `npm run torture`: everything that CoOpt has to survive, for hours. Goes on where it was stopped.
  *
- *     node scripts/torture/run.ts [--short] [--only R3,R9] [--size R1=60] [--fresh] [--out torture] [--page RELIABILITY.md] [--json]
+ *     node scripts/torture/run.ts [--short] [--only R3,R9] [--size R1=60] [--fresh] [--out .cache/torture] [--page RELIABILITY.md] [--json]
  *
  * `--out` is the folder of its state and log. `--short` takes minutes. `--size` sets the size of one run, also several times. `--resume` refuses
  * to begin anew, `--fresh` does again what is done. Progress goes to stderr, the table (or JSON) to stdout; ends with 1 if anything failed.
@@ -30,7 +30,7 @@ const { values } = parseArgs({
     size: { type: 'string', multiple: true, default: [] },
     fresh: { type: 'boolean', default: false },
     resume: { type: 'boolean', default: false },
-    out: { type: 'string', default: 'torture' },
+    out: { type: 'string', default: '.cache/torture' },
     page: { type: 'string' },
     json: { type: 'boolean', default: false }
   }
@@ -39,7 +39,9 @@ const { values } = parseArgs({
 const { out, short, page } = values
 await mkdir(out, { recursive: true })
 if (values.resume && (await readState(statePath(out))).results.length === 0)
-  throw new InvalidInputError(`there is nothing to go on with in ${out}: leave out --resume, or name the folder with --out`)
+  throw new InvalidInputError(
+    `there is nothing to go on with in ${out}: leave out --resume, or name the folder with --out`
+  )
 
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -70,7 +72,7 @@ const results = await torture({
 
 if (page !== undefined) {
   const before = await readFile(page, 'utf8')
-  await writeFileAtomic(page, Buffer.from(updateReliabilityPage(before, PLAN, results)))
+  await writeFileAtomic(page, Buffer.from(updateReliabilityPage(before, PLAN, results)), { mode: 0o644 })
 }
 const runOf = (id: string) => PLAN.find(run => run.id === id)
 if (values.json) {
@@ -80,7 +82,7 @@ if (values.json) {
     const run = runOf(result.id)
     return run === undefined ? [] : [[run.id, `${result.size ?? ''}`, verdictOf(run, result), figuresOf(result)]]
   })
-  console.log(textTable([['', 'size', 'verdict', 'figures'], ...rows]))
+  console.log(textTable(['', 'size', 'verdict', 'figures'], rows))
 }
 process.exitCode = results.every(hasPassed) ? 0 : 1
 

@@ -4,7 +4,16 @@ import { join } from 'node:path'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { Run, Step } from './plan.ts'
 import type { StepOptions } from './run-step.ts'
-import { hasPassed, readState, resultOf, withResult, writeState, type RunResult, type State, type StepResult } from './state.ts'
+import {
+  hasPassed,
+  readState,
+  resultOf,
+  withResult,
+  writeState,
+  type RunResult,
+  type State,
+  type StepResult
+} from './state.ts'
 
 export interface TortureOptions {
   /** The folder of the state; made if there is none */
@@ -50,7 +59,8 @@ export function statePath(out: string): string {
 
 function chosen({ plan, only, short, sizes }: TortureOptions): readonly Run[] {
   for (const id of [...(only ?? []), ...(sizes?.keys() ?? [])])
-    if (!plan.some(run => run.id === id)) throw new InvalidInputError(`there is no run ${id}: ${plan[0]?.id} to ${plan.at(-1)?.id}`)
+    if (!plan.some(run => run.id === id))
+      throw new InvalidInputError(`there is no run ${id}: ${plan[0]?.id} to ${plan.at(-1)?.id}`)
   return plan.filter(
     run => run.steps.length > 0 && (only === undefined ? !(short && run.longOnly === true) : only.includes(run.id))
   )
@@ -65,14 +75,22 @@ async function finish(run: Run, before: State, options: TortureOptions & { path:
   const { runStep, onProgress, path } = options
   const size = sizeOf(run, options)
   let state = before
-  let result = resultOf(state, run.id, size) ?? { id: run.id, ...(size === undefined ? {} : { size }), date: '', steps: [], done: false }
+  let result = resultOf(state, run.id, size) ?? {
+    id: run.id,
+    ...(size === undefined ? {} : { size }),
+    date: '',
+    steps: [],
+    done: false
+  }
   if (result.done) {
     onProgress(`${run.id} was done before`)
     return state
   }
   const env = run.size === undefined || size === undefined ? {} : { [run.size.variable]: `${size}` }
   for (const step of run.steps.slice(result.steps.length)) {
-    onProgress(`${run.id} ${run.title}${run.size === undefined ? '' : ` (${size} ${run.size.unit})`}: ${step.files.join(' ')}`)
+    onProgress(
+      `${run.id} ${run.title}${run.size === undefined ? '' : ` (${size} ${run.size.unit})`}: ${step.files.join(' ')}`
+    )
     const made = await runStep(step, { env })
     const steps = [...result.steps, made]
     result = { ...result, steps, date: new Date().toISOString().slice(0, 10), done: steps.length === run.steps.length }

@@ -6,7 +6,8 @@ export function sizeOf(variable: string, usual: number): number {
   const text = process.env[variable]
   if (text === undefined) return usual
   const size = Number(text)
-  if (!Number.isInteger(size) || size <= 0) throw new Error(`${variable} is "${text}": a positive whole number is needed`)
+  if (!Number.isInteger(size) || size <= 0)
+    throw new Error(`${variable} is "${text}": a positive whole number is needed`)
   return size
 }
 

@@ -42,7 +42,11 @@ async function withFault(n: number, code: Exclude<Fault, undefined>): Promise<Ou
   const { opened, errors } = await publishAll(disk)
   expect(opened.promised.published).toHaveLength(PUBLICATIONS)
   // all of it was promised: the worst cut may come now
-  await checkDisk(disk.afterPowerCut(() => 0), opened.promised, PUBLICATIONS)
+  await checkDisk(
+    disk.afterPowerCut(() => 0),
+    opened.promised,
+    PUBLICATIONS
+  )
   await opened.close().catch((error: unknown) => {
     if (!(error instanceof Error)) throw error
     errors.push(error)

@@ -30,7 +30,9 @@ test(`publishing survives a power cut after every call to the disk, with ${OUTCO
       const chance = seeded(1000 * n + outcome)
       const left = disk.afterPowerCut(outcome === 0 ? () => 0 : k => chance.below(k + 1))
       await checkDisk(left, promised, which).catch((cause: unknown) => {
-        throw new Error(`cut at call ${n} (${disk.trace.at(-1)?.operation}), outcome ${outcome}: ${String(cause)}`, { cause })
+        throw new Error(`cut at call ${n} (${disk.trace.at(-1)?.operation}), outcome ${outcome}: ${String(cause)}`, {
+          cause
+        })
       })
       cuts++
     }
