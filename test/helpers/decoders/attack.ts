@@ -21,7 +21,7 @@ const OURS = [CoOptError, HttpProblem, NonFiniteRow] as const
 const LIMIT_MS = 50
 const SLOW_LIMIT_MS = 1000
 /** An input over the limit is tried again: a machine that does something else for a moment is no hang. */
-const TRIES = 5
+const TRIES = 10
 
 /** Run `inputs`; throws an error that names the decoder and holds the smallest input (hexadecimal) for anything that must not be. */
 export async function attack(

@@ -32,7 +32,6 @@ import { scanModel } from '../../../src/optimize/onnx-model.ts'
 import { parsePreprocessor } from '../../../src/optimize/preprocess.ts'
 import { parseSampleKey } from '../../../src/optimize/sample-key.ts'
 import { safetensorsTextBytes } from '../../../src/optimize/safetensors-header.ts'
-import { openClipPreprocessing } from '../../../src/optimize/timm-preprocess.ts'
 import { bundleFactsSchema, parseBundleJson } from '../../../src/publish/bundle.ts'
 import { arrowBytes, rawTar, writeParquet } from '../../node/image-sources/archives.ts'
 import { all, fakeImage } from '../../src/distribute/samples.ts'
@@ -160,7 +159,7 @@ export function files(root: string): readonly Decoder[] {
       }),
       read: bytes => {
         const value = parsed(bytes)
-        return value === undefined ? undefined : openClipPreprocessing(value, IMAGE_INPUT, 'open_clip_config.json')
+        return value === undefined ? undefined : parsePreprocessor(value, IMAGE_INPUT)
       },
       grammar: 'json'
     },
