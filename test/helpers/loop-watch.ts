@@ -2,6 +2,8 @@
 import { p95 } from './effort.ts'
 
 export interface LoopWatch {
+  /** What the thread did since the last turn does not count: a test's own work */
+  reset(): void
   /** Milliseconds of CPU between two turns: the value that 99 of 100 do not exceed, that 95 do not, and the most */
   stop(): { p99: number; p95: number; most: number; turns: number }
 }
@@ -18,6 +20,9 @@ export function watchLoop(): LoopWatch {
     before = now
   }, EVERY_MS)
   return {
+    reset: () => {
+      before = process.threadCpuUsage()
+    },
     stop: () => {
       clearInterval(timer)
       const sorted = taken.toSorted((a, b) => a - b)

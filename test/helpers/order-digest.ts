@@ -38,4 +38,4 @@ for (let order = 0; order < orders; order++) {
   const figures = JSON.stringify([view.election.ranking, [...view.missing], view.rows])
   roots.add(`${root} ${createHash('sha256').update(figures).digest('hex').slice(0, 16)}`)
 }
-console.log(JSON.stringify({ node: process.version, records: ledger.length, roots: [...roots] }))
+process.stdout.write(JSON.stringify({ node: process.version, records: ledger.length, roots: [...roots] }))

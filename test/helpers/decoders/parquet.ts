@@ -21,7 +21,7 @@ const shard = await (async () => {
 /** Of a file */
 const footer = partition.subarray(partition.byteLength - 8 - lastLength(partition), partition.byteLength - 8)
 const pages = (() => {
-  const values = Uint8Array.of(...[3, 0, 0, 0, 7, 8, 9], ...[0, 0, 0, 0], ...[1, 0, 0, 0, 5])
+  const values = Uint8Array.of(3, 0, 0, 0, 7, 8, 9, 0, 0, 0, 0, 1, 0, 0, 0, 5)
   const none = new Uint8Array()
   const page = { entries: 3, nulls: 0, rows: 3, repetition: none, definition: Uint8Array.of(6, 1), values }
   const bytes = [pageHeader(page), page.definition, values]
