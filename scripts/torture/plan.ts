@@ -58,14 +58,14 @@ export const PLAN: readonly Run[] = [
     id: 'R2',
     title: 'power cut after every call to the disk',
     passes: '0 acknowledged records or blocks lost, always opens again, nothing wrong is ever read',
-    size: { plan: 400, short: 20, unit: 'outcomes of every cut', variable: 'COOPT_CUTS' },
+    size: { plan: 100, short: 4, unit: 'outcomes of every cut', variable: 'COOPT_CUTS' },
     steps: [torture('power-cuts'), { files: STORE, pattern: 'cut|is the last before' }]
   },
   {
     id: 'R3',
     title: 'the n-th call to the disk fails, n = 1, 2, 3, … (EIO, ENOSPC, EMFILE, half a write)',
     passes: '0 silent losses, every error names its path, everything works when the error is gone',
-    size: { plan: 40, short: 3, unit: 'publications a disk', variable: 'COOPT_PUBLICATIONS' },
+    size: { plan: 10, short: 3, unit: 'publications a disk', variable: 'COOPT_PUBLICATIONS' },
     steps: [torture('disk-errors'), { files: STORE, pattern: 'fail|whichever call' }]
   },
   {
