@@ -7,6 +7,7 @@ import { afterAll, expect, test } from 'vitest'
 import { blockFileOf } from '../../node/store/block-files.ts'
 import { openDatastore } from '../../node/store/datastore.ts'
 import { DurableBlockstore } from '../../node/store/durable-blockstore.ts'
+import { HEADER_BYTES } from '../../node/store/frames.ts'
 import { openRecordLog } from '../../node/store/record-log.ts'
 import { rawCid } from '../../src/codec.ts'
 import { CoOptError } from '../../src/errors.ts'
@@ -98,7 +99,9 @@ test(`of ${DAMAGES} damaged logs every whole record is kept, in order, and what 
     expect(places.includes(-1), `run ${run}: a record that was never written`).toBe(false)
     // a file that was cut at a record, or is gone, is a shorter log
     if (read.length < RECORDS && after === before) expect(opened.report.lostBytes, `run ${run}`).toBeGreaterThan(0)
-    if (opened.report.lostBytes > 0) expect(await readdir(folder)).toContain('records.log.damaged-1')
+    // of a file shorter than its header there is nothing to save
+    if (opened.report.lostBytes > 0 && after !== undefined && after >= HEADER_BYTES)
+      expect(await readdir(folder), `run ${run}`).toContain('records.log.damaged-1')
     kept += read.length
     await rm(folder, { recursive: true })
   }
