@@ -122,7 +122,7 @@ export const PLAN: readonly Run[] = [
     id: 'R10',
     title: 'malformed frames, handshakes and stalled streams against a live node',
     passes: 'attackers cut off within 2 s of the sixth bad frame, all honest records arrive, memory + 64 MiB at most',
-    size: { plan: 20_000, short: 2000, unit: 'bad frames', variable: 'COOPT_FRAMES' },
+    size: { plan: 20_000, short: 2000, unit: 'bad frames tried, 500 an attacker', variable: 'COOPT_FRAMES' },
     steps: [torture('bad-frames'), { files: ['test/node/network/gossip-guard.test.ts'] }]
   },
   {

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { setImmediate, setTimeout as pause } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
@@ -96,6 +95,14 @@ async function open(port: number): Promise<Socket> {
   return socket
 }
 
+/** Resolves when it is, by an end or an error. */
+async function closed(socket: Socket): Promise<void> {
+  if (socket.closed) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  socket.on('close', () => resolve())
+  await promise
+}
+
 test(`attackers with ${FRAMES} malformed frames are cut off, and every honest record arrives`, async () => {
   const { victim, deliver } = await pair()
   const quiet: number[] = []
@@ -154,7 +161,7 @@ test(`${HANDSHAKES} connections with garbage for a handshake and ${STALLED} that
     if (i % 20 === 19) await pause(1000) // as many a second as one address may open
   }
   delivered.push(await deliver())
-  await Promise.all(stalled.filter(({ closed }) => !closed).map(async socket => await once(socket, 'close')))
+  await Promise.all(stalled.map(closed))
   const ms = performance.now() - startedAt
   const grown = process.memoryUsage().rss - before
   figure('bad handshakes', HANDSHAKES)
