@@ -41,8 +41,22 @@ const PARTITIONS = 6
 const PRIORS = 24
 const MOST_REPLICAS = 8
 
-/** Steps of trouble before the quiet: enough that most histories finish some partitions and redo others. */
+export interface SimulationOptions {
+  /** Members check each other's work */
+  readonly checks?: boolean
+  /** Everybody's clock says something else, and jumps */
+  readonly clocks?: boolean
+  /** Steps of trouble before the quiet */
+  readonly steps?: number
+}
+
+/** Enough that most histories finish some partitions and redo others. */
 const STEPS = 300
+
+/** How wrong a clock is, and how far it jumps, in seconds: ten minutes, an hour, a year, either way. */
+const SKEWS = [0, 600, 3600, -3600, 31_536_000, -31_536_000]
+/** A clock jumps in this share of the steps. */
+const JUMP_PERCENT = 5
 
 /** After so many rounds of quiet something turns in circles. */
 const MAX_QUIET_ROUNDS = 100
@@ -51,11 +65,11 @@ const MAX_QUIET_ROUNDS = 100
 export async function simulate(
   seed: number,
   sabotage?: Sabotage,
-  { checks = false }: { checks?: boolean } = {}
+  options: SimulationOptions = {}
 ): Promise<SimulationReport> {
   const trace: string[] = []
   try {
-    return await run(seed, sabotage, checks, line => trace.push(line))
+    return await run(seed, sabotage, options, line => trace.push(line))
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause)
     const last = trace.slice(-60).join('\n')
@@ -68,7 +82,7 @@ export async function simulate(
 async function run(
   seed: number,
   sabotage: Sabotage | undefined,
-  checks: boolean,
+  { checks = false, clocks = false, steps = STEPS }: SimulationOptions,
   note: (line: string) => void
 ): Promise<SimulationReport> {
   const stream = createRandomStream('test/simulator', `${seed}`)
@@ -84,13 +98,15 @@ async function run(
   const network = createSimulatedNetwork(count, below)
   let time = 0
   let crashes = 0
+  const skew = (): number => (clocks ? (SKEWS[below(SKEWS.length)] ?? 0) : 0)
+  const wrong = everybody.map(skew)
   const replicas = everybody.map(i =>
     createReplica({
       name: `replica ${i}`,
       peer: testPeer(`replica ${i}`),
       swarm,
       open,
-      now: () => time,
+      now: () => time + (wrong[i] ?? 0),
       ...(checks ? { truth } : {}),
       tell: (kind, bytes) => network.send(i, kind, bytes, everybody),
       ...sabotaged(i, sabotage)
@@ -266,9 +282,10 @@ async function run(
     return `${i} ${available ? 'gets' : 'waits for'} content`
   }
 
-  for (let step = 0; step < STEPS; step++) {
+  for (let step = 0; step < steps; step++) {
     time += below(4)
-    note(`${step}: ${await trouble(below(step < STEPS / 2 ? late : count))}`)
+    if (clocks && chance(JUMP_PERCENT)) wrong[below(count)] = skew()
+    note(`${step}: ${await trouble(below(step < steps / 2 ? late : count))}`)
     await settle()
   }
 
