@@ -95,7 +95,11 @@ describe('a torture run', () => {
 
 describe('the page', () => {
   const page = `# Title\n\n${BEGIN}\n${END}\n\nThe end\n`
-  const lines = (text: string): string[] => text.split('\n').filter(line => /^\| R\d/.test(line))
+  const lines = (text: string): string[] =>
+    text
+      .slice(text.indexOf(BEGIN), text.indexOf(END))
+      .split('\n')
+      .filter(line => /^\| R\d/.test(line))
 
   test('has a line for every run, with its figures or why there are none', async () => {
     const results = await torture(options)
