@@ -60,7 +60,7 @@ export function createDeviceProbe({ libraryFolder }: DeviceSettings, options: Pr
       try {
         return (await host.request({ type: 'device', device: deviceText(device) })).fault
       } catch (error) {
-        if (error instanceof InferenceError) return error.message
+        if (error instanceof InferenceError || error instanceof InvalidInputError) return error.message
         throw error
       }
     },

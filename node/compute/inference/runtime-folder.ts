@@ -11,6 +11,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { DeviceName } from '../../api/device-name.ts'
+import { InvalidInputError } from '../../../src/errors.ts'
 
 export const BINDING = 'onnxruntime_binding.node'
 const SHARED = 'libonnxruntime_providers_shared.so'
@@ -41,9 +42,12 @@ export async function runtimeVersion(): Promise<string> {
 /** Does the runtime of this machine load libraries from the operator's folder? */
 export const takesLibraries = process.platform === 'linux' && process.arch === 'x64'
 
-/** Link everything into an empty folder. Throws when the operator's folder cannot be read. */
+/** Link everything into an empty folder. Throws `InvalidInputError` when the operator's folder cannot be read. */
 export async function linkRuntime(folder: string, libraryFolder: string): Promise<void> {
-  const own = (await readdir(libraryFolder)).filter(name => /^libonnxruntime_providers_\w+\.so$/.test(name))
+  const given = await readdir(libraryFolder).catch((cause: unknown) => {
+    throw new InvalidInputError(unreadable(libraryFolder, cause), { cause })
+  })
+  const own = given.filter(name => /^libonnxruntime_providers_\w+\.so$/.test(name))
   const shipped = (await readdir(packageFolder())).filter(name => !own.includes(name))
   for (const name of shipped) await symlink(join(packageFolder(), name), join(folder, name))
   for (const name of own) await symlink(join(libraryFolder, name), join(folder, name))
@@ -62,7 +66,7 @@ export async function libraryFault(device: DeviceName, libraryFolder: string | u
   try {
     present = await readdir(folder)
   } catch (error) {
-    return `folder ${folder} (inference.libraryFolder) cannot be read: ${error instanceof Error ? error.message : String(error)}`
+    return unreadable(folder, error)
   }
   const missing = needed.filter(name => !present.includes(name))
   if (missing.length > 0)
@@ -83,6 +87,9 @@ export async function fileHolds(path: string, text: string): Promise<boolean> {
 }
 
 // --- internal ---
+
+const unreadable = (folder: string, error: unknown): string =>
+  `folder ${folder} (inference.libraryFolder) cannot be read: ${error instanceof Error ? error.message : String(error)}`
 
 /** One read of a file of 270 MB takes a tenth of a second so. */
 const PIECE_BYTES = 4 * 1024 * 1024

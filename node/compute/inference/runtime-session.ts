@@ -129,19 +129,10 @@ const COREML_FLAGS = 0x10 | 0x20
 
 /** In the order of preference. The CPU, which the runtime adds in any case, runs what a device does not have. */
 function providersOf({ name, index }: Device): Runtime.InferenceSession.ExecutionProviderConfig[] {
-  const onDevice = { deviceId: index }
-  switch (name) {
-    case 'cpu':
-      return ['cpu']
-    case 'cuda':
-      return [{ name, ...onDevice }, 'cpu']
-    case 'tensorrt':
-      return [{ name, ...onDevice }, { name: 'cuda', ...onDevice }, 'cpu']
-    case 'dml':
-      return [{ name, ...onDevice }, 'cpu']
-    case 'coreml':
-      return [{ name, coreMlFlags: COREML_FLAGS }, 'cpu']
-    case 'webgpu':
-      return [{ name }, 'cpu']
-  }
+  if (name === 'cpu') return ['cpu']
+  if (name === 'coreml') return [{ name, coreMlFlags: COREML_FLAGS }, 'cpu']
+  if (name === 'webgpu') return [{ name }, 'cpu']
+  const deviceId = index
+  // what TensorRT does not have goes to the same GPU
+  return name === 'tensorrt' ? [{ name, deviceId }, { name: 'cuda', deviceId }, 'cpu'] : [{ name, deviceId }, 'cpu']
 }
