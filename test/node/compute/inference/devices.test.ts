@@ -160,6 +160,10 @@ describe.runIf(takesLibraries)('a folder of libraries', () => {
         'coopt-worker'
       ])
       expect(features).toEqual((await prior.embed(images)).features.data)
+      const environment = (await readFile(`/proc/${host.workerPid}/environ`, 'utf8')).split('\0')
+      expect(environment).toContain('NVIDIA_TF32_OVERRIDE=0')
+      const [path = ''] = environment.filter(line => line.startsWith('LD_LIBRARY_PATH='))
+      expect(path).toMatch(/^LD_LIBRARY_PATH=[^:]*\/coopt-runtime-\w+:[^:]*\/unloadable(:|$)/)
     } finally {
       await host.close()
       await prior.close()
