@@ -89,7 +89,7 @@ export async function simulate(plan: string, options: Omit<SimulateOptions, 'unt
 // --- internal ---
 
 async function deviceSettings(home: string): Promise<{ device?: string; libraryFolder?: string }> {
-  const { readDeviceSettings } = await import('../home/config.ts')
+  const { readDeviceSettings } = await import('../home/device-settings.ts')
   const { homeAt } = await import('../home/home.ts')
   return await readDeviceSettings(homeAt(home))
 }

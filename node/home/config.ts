@@ -6,7 +6,6 @@
  * Every key states its meaning here, or, for `network.limits` and `inference`, in network/limits.ts and inference/limits.ts: `coopt config`
  * and config.md print them (config-keys.ts).
  */
-import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { DEVICE_SYNTAX, deviceFault, isDeviceText } from '../api/device-name.ts'
@@ -258,23 +257,6 @@ export async function loadConfig(
   fs: FileSystem = nodeFileSystem
 ): Promise<Config> {
   return parseConfig(await readJsonFile(home, fs), home.config)
-}
-
-/** Where models run by the configuration of a home, or by the defaults where there is no home. Throws as `loadConfig`. */
-export async function readDeviceSettings(
-  home: Pick<Home, 'root' | 'config'>,
-  fs: FileSystem = nodeFileSystem
-): Promise<Pick<Config['inference'], 'device' | 'libraryFolder'>> {
-  const isThere = await stat(home.config).then(
-    () => true,
-    (error: unknown) => {
-      if (errorCode(error) === 'ENOENT') return false
-      throw storeError(error, 'read', home.config)
-    }
-  )
-  if (!isThere) return {}
-  const { device, libraryFolder } = (await loadConfig(home, fs)).inference
-  return { ...(device === undefined ? {} : { device }), ...(libraryFolder === undefined ? {} : { libraryFolder }) }
 }
 
 /** What the file holds, without the defaults. Errors as above. */

@@ -26,16 +26,16 @@ export const PROVIDER_LIBRARIES: Readonly<Partial<Record<DeviceName, readonly st
 /** What the package says of itself */
 const packageSchema = z.object({ version: z.string() })
 
-const require = createRequire(import.meta.url)
+const { resolve } = createRequire(import.meta.url)
 
 /** Folder of the package with the binding and the runtime for this machine. */
 export function packageFolder(): string {
-  return join(dirname(require.resolve('onnxruntime-node')), '../bin/napi-v6', process.platform, process.arch)
+  return join(dirname(resolve('onnxruntime-node')), '../bin/napi-v6', process.platform, process.arch)
 }
 
 /** Of ONNX Runtime, such as 1.30.0 */
 export async function runtimeVersion(): Promise<string> {
-  const path = require.resolve('onnxruntime-node/package.json')
+  const path = resolve('onnxruntime-node/package.json')
   return packageSchema.parse(JSON.parse(await readFile(path, 'utf8'))).version
 }
 

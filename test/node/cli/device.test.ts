@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as localApi from '../../../node/cli/backend.ts'
+import { joinOptionsSchema, priorCheckOptionsSchema } from '../../../node/api/options.ts'
 import { deviceReportSchema } from '../../../node/api/reports.ts'
 import { rawCid } from '../../../src/codec.ts'
 import { encodeInvite } from '../../../src/distribute/invite.ts'
@@ -66,6 +67,14 @@ describe('--device', () => {
     const wrong = await runCommand(['join', INVITE, '--prior', '/p', '--device', 'cuda:0,cuda:1'])
     expect({ code: wrong.code, opened: wrong.backend.opened }).toEqual({ code: 2, opened: [] })
     expect(wrong.err).toContain('start a node for each')
+  })
+
+  it('is all that a request may say: libraries to load are named by the configuration alone', () => {
+    for (const schema of [joinOptionsSchema, priorCheckOptionsSchema])
+      for (const more of [{ libraryFolder: '/x' }, { machine: { libraryFolder: '/x' } }])
+        expect(schema.safeParse({ prior: '/p', once: false, device: 'cuda', ...more }).error?.issues).toContainEqual(
+          expect.objectContaining({ code: 'unrecognized_keys', keys: expect.arrayContaining(Object.keys(more)) })
+        )
   })
 
   it('is told in the report, with what was passed over', async () => {
