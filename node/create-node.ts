@@ -131,6 +131,7 @@ export function nodeOf(
           gemm,
           projector,
           limits: config.inference,
+          machine: config.inference,
           spool,
           onEvent: init.monitor?.activity.tap(id, tell) ?? tell,
           logger: logger.component('participant')
@@ -183,6 +184,7 @@ export function nodeOf(
           content,
           swarms,
           limits: config.inference,
+          machine: config.inference,
           projector,
           batchSize: config.batchSize,
           catchUpMs: config.timing.catchUpMs,

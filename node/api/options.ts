@@ -1,6 +1,7 @@
 /** Options of the operations in api.ts, as schemas. Every way to a node checks arguments by them (operations.ts). */
 import { z } from 'zod'
 import { MAX_CHECKERS, MAX_QUORUM, POLICY_NAMES } from '../../src/distribute/manifest.ts'
+import { deviceFault, isDeviceText } from './device-name.ts'
 import { TARGET_DTYPES } from '../../src/publish/target-dtype.ts'
 
 /** Kinds of files that hold images. */
@@ -10,6 +11,11 @@ export type SourceKind = (typeof SOURCE_KINDS)[number]
 const count = z.number().int().nonnegative()
 /** No path, CID or invite is longer. */
 const text = z.string().min(1).max(16_384)
+
+/** Of this machine; which work here is seen when a model is loaded. */
+const device = z.string().superRefine((value, ctx) => {
+  if (!isDeviceText(value)) ctx.addIssue({ code: 'custom', message: deviceFault(value) })
+})
 
 export const publishOptionsSchema = z.strictObject({
   name: z.string().min(1).max(128),
@@ -71,6 +77,8 @@ export const joinOptionsSchema = z.strictObject({
   workers: count.min(1).max(256).optional(),
   /** Images that go through the model at once */
   batch: count.min(1).max(1024).optional(),
+  /** Where the model runs: cpu, cuda[:N], auto and others (device-name.ts); as configured by default */
+  device: device.optional(),
   /** Publish targets of at most this many partitions; with 0 the prior takes part in the election alone */
   maxPartitions: count.optional(),
   /** Public name of the prior */
@@ -85,6 +93,8 @@ export const priorCheckOptionsSchema = z.strictObject({
   preprocessing: text.optional(),
   key: z.string().max(1024).optional(),
   images: text.optional(),
+  /** Where the model runs; as configured by default */
+  device: device.optional(),
   /** Invite or manifest CID of a swarm, or root of a merged dataset: would it accept the prior? */
   shared: text.optional()
 })

@@ -73,6 +73,8 @@ export const joinReportSchema = z.object({
   manifest: z.string(),
   peer: z.string(),
   prior: z.string(),
+  /** What the model ran on; left out where it was the CPU because nothing else was asked for */
+  device: z.string().optional(),
   /** What nobody said about images, keys or vectors, and was taken for granted; left out where all was said */
   assumed: z.array(z.string()).optional(),
   /** Partitions this participant worked on */
@@ -196,6 +198,36 @@ export const sharedReportSchema = z.object({
   refusals: z.array(z.string())
 })
 
+/** The device that a model runs on */
+export const priorDeviceSchema = z.object({
+  /** A device, or `auto` */
+  asked: z.string(),
+  took: z.string(),
+  /** What `auto` tried before, and why it could not be used */
+  passedOver: z.array(z.object({ device: z.string(), reason: z.string() })),
+  /** Operators of the model by what ran them; left out on the CPU */
+  placement: z.record(z.string(), count).optional()
+})
+
+/** `coopt device`: where models could run on this machine */
+export const deviceReportSchema = z.object({
+  /** Version of ONNX Runtime */
+  runtime: z.string(),
+  /** What models run on unless `--device` says (`inference.device`) */
+  configured: z.string(),
+  /** Folder with further libraries of the runtime; left out where none is configured */
+  libraryFolder: z.string().optional(),
+  devices: z.array(
+    z.object({
+      name: z.string(),
+      available: z.boolean(),
+      /** Why it cannot be used; left out where it can */
+      reason: z.string().optional(),
+      needs: z.string()
+    })
+  )
+})
+
 export const priorReportSchema = z.object({
   /**
    * CID of the model or label file, of all that a table consists of, or of what a server says of its model; left out where the server says
@@ -223,6 +255,8 @@ export const priorReportSchema = z.object({
   dimension: count,
   /** One line per step, in order */
   preprocessing: z.array(z.string()),
+  /** Of a model that runs here; left out where it is the CPU because nothing else was asked for */
+  device: priorDeviceSchema.optional(),
   /** Images that a table has a vector for, or people a label */
   images: count.optional(),
   /** What was guessed about the files of a table or of labels; left out where all was said */
@@ -282,6 +316,7 @@ export type SwarmStatus = z.infer<typeof swarmStatusSchema>
 export type StatusReport = z.infer<typeof statusReportSchema>
 export type PeerReport = z.infer<typeof peerReportSchema>
 export type SharedReport = z.infer<typeof sharedReportSchema>
+export type DeviceReport = z.infer<typeof deviceReportSchema>
 export type PriorReport = z.infer<typeof priorReportSchema>
 export type MergeReport = z.infer<typeof mergeReportSchema>
 export type VerifyReport = z.infer<typeof verifyReportSchema>

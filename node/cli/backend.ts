@@ -6,7 +6,7 @@
 import type { CoOptNode } from '../api/api.ts'
 import type { ApiEvent } from '../api/events.ts'
 import type { GatewayOptions, InitOptions, PriorCheckOptions } from '../api/options.ts'
-import type { InitReport, PriorReport } from '../api/reports.ts'
+import type { DeviceReport, InitReport, PriorReport } from '../api/reports.ts'
 import type { SimulateOptions } from '../lab/simulate/simulate.ts'
 import type { PackOptions, PackReport } from '../priors/bundle/pack-report.ts'
 
@@ -14,6 +14,7 @@ export interface Backend {
   initHome: typeof initHome
   openLocal: typeof openLocal
   checkPrior: typeof checkPrior
+  listDevices: typeof listDevices
   packPrior: typeof packPrior
   simulate: typeof simulate
 }
@@ -56,10 +57,22 @@ export async function openLocal(home: string, options: OpenOptions): Promise<Loc
   return node
 }
 
-/** Looks at files of this machine, or asks a model server: needs no home. Errors as `CoOptApi.priorCheck`. */
-export async function checkPrior(prior: string, options: Omit<PriorCheckOptions, 'shared'>): Promise<PriorReport> {
+/**
+ * Looks at files of this machine, or asks a model server. Needs no home: `home` says where models run if there is one. Errors as `CoOptApi.priorCheck`.
+ */
+export async function checkPrior(
+  prior: string,
+  options: Omit<PriorCheckOptions, 'shared'>,
+  home: string
+): Promise<PriorReport> {
   const { checkPrior: check } = await import('../priors/check-prior.ts')
-  return await check(prior, options)
+  return await check(prior, { ...options, machine: await deviceSettings(home) })
+}
+
+/** Where models could run on this machine, by trying. `only`: one device. Needs no home. Throws `InvalidInputError`. */
+export async function listDevices(home: string, only?: string): Promise<DeviceReport> {
+  const { listDevices: list } = await import('../compute/inference/list-devices.ts')
+  return await list(await deviceSettings(home), only)
 }
 
 /** Writes a bundle; needs no home. Throws `InvalidPriorError`, `InvalidInputError`. */
@@ -73,4 +86,12 @@ export async function simulate(plan: string, options: Omit<SimulateOptions, 'unt
   const { simulate: run } = await import('../lab/simulate/simulate.ts')
   const { bundledPrior } = await import('../priors/bundled.ts')
   await run(plan, { ...options, untrainedPrior: bundledPrior('untrained') })
+}
+
+// --- internal ---
+
+async function deviceSettings(home: string): Promise<{ device?: string; libraryFolder?: string }> {
+  const { readDeviceSettings } = await import('../home/device-settings.ts')
+  const { homeAt } = await import('../home/home.ts')
+  return await readDeviceSettings(homeAt(home))
 }

@@ -1,4 +1,5 @@
 /** How a report of `coopt prior check` is printed for people. */
+import { runsOnText } from '../compute/inference/runs-on-text.ts'
 import type { PriorReport, SharedReport } from '../api/reports.ts'
 import { referenceText } from './swarm-text.ts'
 import { fieldLines, textTable } from './text-table.ts'
@@ -34,6 +35,7 @@ export function priorText(report: PriorReport): string {
     ['images', report.images],
     ...(report.assumed ?? []).map((what, i) => [i === 0 ? 'assumed' : '', what] as const),
     ...report.preprocessing.map((step, i) => [i === 0 ? 'preprocess' : '', step] as const),
+    ['runs on', report.device === undefined ? undefined : runsOnText(report.device)],
     ['speed', imagesPerSecond === undefined ? undefined : `${imagesPerSecond.toFixed(1)} images/s`],
     [
       'of image',

@@ -7,6 +7,7 @@ import { VERSION } from '../api/version.ts'
 import { backupCommand, restoreCommand } from './commands/backup.ts'
 import { completionsCommand } from './commands/completions.ts'
 import { configCommand } from './commands/config.ts'
+import { deviceCommand } from './commands/device.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { downCommand } from './commands/down.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
@@ -73,6 +74,7 @@ export function createProgram(invoke: Invoke, { stdout, stderr }: Pick<CliContex
     inviteCommand,
     peersCommand,
     doctorCommand,
+    deviceCommand,
     priorCommand,
     mergeCommand,
     verifyCommand,

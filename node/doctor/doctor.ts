@@ -3,6 +3,9 @@
  * beside a node and on a home that no node can open.
  */
 import { connectApi } from '../api/http/client.ts'
+import type { DeviceSettings } from '../compute/inference/accelerator.ts'
+import { chooseDevice } from '../compute/inference/devices.ts'
+import { runsOnText } from '../compute/inference/runs-on-text.ts'
 import { checkPrior } from '../priors/check-prior.ts'
 import { ok, fail, failed, shareable, warn, worst, type Finding, type Level } from './finding.ts'
 import { clock, disk, homeAndConfig, memory, versions } from './machine.ts'
@@ -34,6 +37,9 @@ export async function examine(home: string, { invite, prior }: DoctorOptions): P
   await look('clock', async () => [await clock(home)])
   if (config !== undefined) {
     findings.push(memory(config))
+    const { inference } = config
+    if (inference.device !== undefined && inference.device !== 'cpu')
+      await look('device', async () => [ok('device', runsOnText(await chooseDevice(undefined, inference)))])
     await look('disk', async () => await disk(home, config))
     await look('network', async () => {
       const daemon = await connectApi(home)
@@ -42,7 +48,7 @@ export async function examine(home: string, { invite, prior }: DoctorOptions): P
     })
   }
   if (invite !== undefined) await look('invite', async () => await inviteAddresses(invite))
-  if (prior !== undefined) await look('model', async () => await model(prior))
+  if (prior !== undefined) await look('model', async () => await model(prior, config?.inference))
   const shown = findings.map(shareable)
   return { level: worst(shown), findings: shown }
 }
@@ -79,8 +85,8 @@ async function running(daemon: NonNullable<Awaited<ReturnType<typeof connectApi>
   ]
 }
 
-async function model(prior: string): Promise<Finding[]> {
-  const { name, kind, dimension, refusals, imagesPerSecond, assumed = [] } = await checkPrior(prior, {})
+async function model(prior: string, machine: DeviceSettings = {}): Promise<Finding[]> {
+  const { name, kind, dimension, refusals, imagesPerSecond, assumed = [] } = await checkPrior(prior, { machine })
   const speed = imagesPerSecond === undefined ? '' : `, ${imagesPerSecond.toFixed(1)} images a second`
   const text = `${name} (${kind}), ${dimension} dimensions${speed}`
   if (refusals.length > 0) return [fail('model', `${text}: ${refusals.join('; ')}`, 'See "coopt prior check".')]

@@ -77,7 +77,7 @@ export async function clock(root: string, now = Date.now()): Promise<Finding> {
 
 export function memory({ inference }: Config, total = totalmem()): Finding {
   const limit = inference.memoryBytes ?? DEFAULT_MEMORY
-  const text = `${byteText(total)}, ${availableParallelism()} processors; models run on the CPU with at most ${byteText(limit)}`
+  const text = `${byteText(total)}, ${availableParallelism()} processors; models run on ${inference.device ?? 'the CPU'} with at most ${byteText(limit)}`
   return limit < total
     ? ok('memory', text)
     : warn(

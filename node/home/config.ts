@@ -6,7 +6,9 @@
  * Every key states its meaning here, or, for `network.limits` and `inference`, in network/limits.ts and inference/limits.ts: `coopt config`
  * and config.md print them (config-keys.ts).
  */
+import { isAbsolute } from 'node:path'
 import { z } from 'zod'
+import { DEVICE_SYNTAX, deviceFault, isDeviceText } from '../api/device-name.ts'
 import { InvalidInputError } from '../../src/errors.ts'
 import type { Home } from './home.ts'
 import { DEFAULT_LIMITS, LOCAL_LIMIT_MEANINGS, type LocalLimits } from '../compute/inference/limits.ts'
@@ -33,12 +35,12 @@ const address = (fault: (text: string) => string | undefined) =>
       if (message !== undefined) ctx.addIssue({ code: 'custom', message })
     })
 
-/** Single limits by name, every other one as shipped. */
-function someOf<K extends string>(defaults: Readonly<Record<K, number>>, meanings: Readonly<Record<K, string>>) {
+/** Keys for single limits by name, every other one as shipped. */
+function limitsOf<K extends string>(defaults: Readonly<Record<K, number>>, meanings: Readonly<Record<K, string>>) {
   const limit = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).exactOptional()
   const names = Object.keys(defaults) as K[]
   const described = names.map(name => [name, limit.meta({ description: meanings[name], shipped: defaults[name] })])
-  return z.strictObject(Object.fromEntries(described) as Record<K, typeof limit>).default({} as never)
+  return Object.fromEntries(described) as Record<K, typeof limit>
 }
 
 const storeSchema = z.strictObject({
@@ -85,7 +87,7 @@ const networkSchema = z.strictObject({
     .min(1)
     .exactOptional()
     .describe("Path of a `swarm.key` file in Kubo's format: only holders of the same key can connect."),
-  limits: someOf<keyof NetworkLimits>(DEFAULT_NETWORK_LIMITS, NETWORK_LIMIT_MEANINGS)
+  limits: z.strictObject(limitsOf<keyof NetworkLimits>(DEFAULT_NETWORK_LIMITS, NETWORK_LIMIT_MEANINGS)).default({})
 })
 
 const timingSchema = z.strictObject({
@@ -224,12 +226,33 @@ const gatewaySchema = z.strictObject({
 /** What is a valid image is said by the manifest of its dataset and by nobody else. */
 const { imagePixels: _pixels, imageBytes: _bytes, ...LOCAL_LIMITS } = DEFAULT_LIMITS
 
+const inferenceSchema = z.strictObject({
+  device: z
+    .string()
+    .superRefine((text, ctx) => {
+      if (!isDeviceText(text)) ctx.addIssue({ code: 'custom', message: deviceFault(text) })
+    })
+    .exactOptional()
+    .meta({
+      description: `Where \`join\` and \`prior check\` run models unless --device says: ${DEVICE_SYNTAX}. The CPU, because devices differ by rounding and what a prior gives must not change by itself (priors.md). \`coopt device\` shows what works.`,
+      shipped: 'cpu'
+    }),
+  libraryFolder: z
+    .string()
+    .refine(isAbsolute, 'expected an absolute path')
+    .exactOptional()
+    .describe(
+      "Folder with the libraries that ONNX Runtime's package does not have, for cuda and tensorrt on Linux (priors.md). They run in the inference process."
+    ),
+  ...limitsOf<keyof LocalLimits>(LOCAL_LIMITS, LOCAL_LIMIT_MEANINGS)
+})
+
 export const configSchema = z.strictObject({
   store: storeSchema.prefault({}),
   network: networkSchema.prefault({}),
   timing: timingSchema.prefault({}),
   gateway: gatewaySchema.prefault({}),
-  inference: someOf<keyof LocalLimits>(LOCAL_LIMITS, LOCAL_LIMIT_MEANINGS),
+  inference: inferenceSchema.default({}),
   batchSize: z
     .number()
     .int()

@@ -19,6 +19,8 @@ import type { JoinOptions } from '../api/options.ts'
 import type { JoinReport } from '../api/reports.ts'
 import type { Content } from '../content/content.ts'
 import { decodeLimits, type InferenceLimits } from '../compute/inference/limits.ts'
+import type { DeviceSettings } from '../compute/inference/accelerator.ts'
+import { runsOnText } from '../compute/inference/runs-on-text.ts'
 import { machineShare } from '../compute/inference/machine.ts'
 import type { Projector } from '../compute/projection/projector.ts'
 import type { Logger } from '../process/logger.ts'
@@ -41,6 +43,8 @@ export interface JoinComponents {
   gemm: Gemm
   projector: Projector
   limits: Partial<InferenceLimits>
+  /** Where models run unless the options say */
+  machine: DeviceSettings
   /** Folder of the home for temporary files */
   spool: string
   onEvent(event: ApiEvent): void
@@ -93,7 +97,7 @@ export async function joinSwarm(
     ...(options.key === undefined ? {} : { key: options.key }),
     ...(options.images === undefined ? {} : { images: options.images }),
     onWarning: (message: string) => onEvent({ type: 'log', level: 'warn', message }),
-    ...machineShare(options),
+    ...machineShare({ ...options, machine: components.machine }),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.license === undefined ? {} : { license: options.license })
   }
@@ -111,6 +115,14 @@ export async function joinSwarm(
       type: 'log',
       level: 'info',
       message: `prior "${prior.descriptor.name}": its feature is ${prior.descriptor.feature}`
+    })
+  const { device } = prior
+  const runsOn = device === undefined || device.asked === 'cpu' ? undefined : device.took
+  if (device !== undefined && runsOn !== undefined)
+    onEvent({
+      type: 'log',
+      level: 'info',
+      message: `prior "${prior.descriptor.name}" runs on ${runsOnText(device)}`
     })
   let elected: string | undefined
   const onElection = (): void => {
@@ -210,6 +222,7 @@ export async function joinSwarm(
       manifest: swarm.id.toString(),
       peer: peerIdOf(self),
       prior: name,
+      ...(runsOn === undefined ? {} : { device: runsOn }),
       ...(assumed.length === 0 ? {} : { assumed }),
       partitions,
       complete,

@@ -21,6 +21,7 @@ import { describePreprocessing } from './describe-preprocessing.ts'
 import { hashFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
 import { checkLabels, checkTable } from './check-rows.ts'
+import type { DeviceSettings } from '../compute/inference/accelerator.ts'
 import type { InferenceLimits } from '../compute/inference/limits.ts'
 import { findPrior, loadOnnx, optionsOwner, withToken, type PriorFiles } from './load-prior.ts'
 import { refuseOptions } from './refuse-options.ts'
@@ -49,6 +50,10 @@ export interface CheckOptions {
   /** Where the file names of a table or of labels lead */
   readonly images?: string | undefined
   readonly threads?: number
+  /** Where the model runs, such as `cuda:0` or `auto`. @default what the settings say */
+  readonly device?: string | undefined
+  /** Of the home. @default the CPU */
+  readonly machine?: DeviceSettings
   readonly limits?: Partial<InferenceLimits>
   /** Folder for the working directories of inference processes. @default the system's */
   readonly scratch?: string
@@ -59,7 +64,7 @@ export interface CheckOptions {
 
 /**
  * What is wrong with the prior is in `refusals`. Throws `InvalidPriorError` when `path` is not a prior at all, `InvalidInputError` when the
- * image cannot be read.
+ * image cannot be read or the device cannot be used.
  */
 export async function checkPrior(path: string, options: CheckOptions = {}): Promise<PriorReport> {
   if (isServerUrl(path)) return await checkServer(path, options)
@@ -173,15 +178,16 @@ function bundleReport(cid: CID, { license }: BundleFacts, deviation: number): No
   }
 }
 
-type Facts = Pick<PriorReport, 'input' | 'output' | 'dimension' | 'preprocessing'>
+type Facts = Pick<PriorReport, 'input' | 'output' | 'dimension' | 'preprocessing' | 'device'>
 
-function describe({ model, descriptor, loaded }: OnnxPrior): Facts {
+function describe({ model, descriptor, loaded, device }: OnnxPrior): Facts {
   const { facts, choice, preprocessing } = model
   const shape = facts.inputs.find(i => i.name === facts.image.name)?.shape ?? []
   return {
     input: { name: facts.image.name, shape: shape.map(d => d ?? '?') },
     output: { name: choice.tensor, rule: ruleText(choice.reason, { ...loaded, tokens: choice.tokens }) },
     dimension: descriptor.dimension,
+    ...(device.asked === 'cpu' ? {} : { device: { ...device, passedOver: [...device.passedOver] } }),
     preprocessing: describePreprocessing(preprocessing, facts.image)
   }
 }

@@ -9,12 +9,13 @@ import type { ModelFacts } from '../../src/optimize/onnx-facts.ts'
 import { MAX_MODEL_BYTES, scanModel } from '../../src/optimize/onnx-model.ts'
 import { parsePreprocessor } from '../../src/optimize/preprocess.ts'
 import type { Preprocessing } from '../../src/optimize/preprocessing.ts'
-import type { PriorModel } from '../../src/optimize/prior.ts'
+import type { PriorDevice, PriorModel } from '../../src/optimize/prior.ts'
 import { batches, MAX_IMAGES } from '../compute/inference/batches.ts'
 import { checkFinite } from './check-finite.ts'
 import { readExternalFiles, readHead, type DataFile } from '../compute/inference/external-data.ts'
 import { sha256Cid } from '../compute/inference/file-cid.ts'
 import type { ConfigFile } from './find-config.ts'
+import { chooseDevice } from '../compute/inference/devices.ts'
 import { InferenceHost } from '../compute/inference/host.ts'
 import { defaultThreads, type MachineShare } from '../compute/inference/machine.ts'
 import { batchSize } from '../compute/inference/plan-batch.ts'
@@ -51,6 +52,7 @@ export interface ScannedModel {
 }
 
 export interface OnnxPrior extends PriorModel {
+  readonly device: PriorDevice
   readonly model: ScannedModel
   /** Shape of the feature before pooling, without the batch; time of the model alone. */
   readonly loaded: LoadReply
@@ -94,13 +96,19 @@ export async function checkModelSize(path: string, maxBytes: number): Promise<vo
     )
 }
 
-/** Start a worker and load the model. Throws `InvalidPriorError` or `InferenceError`; nothing is left running then. */
+/**
+ * Start a worker and load the model. Throws `InvalidInputError` for a device that cannot be used, `InvalidPriorError` or `InferenceError`; nothing is left
+ * running then.
+ */
 export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions): Promise<OnnxPrior> {
   const { choice, facts, preprocessing } = model
+  const { limits, scratch, machine = {} } = options
+  const device = await chooseDevice(options.device, machine, { limits, scratch })
   const host = new InferenceHost({
+    ...(device.took === 'cpu' ? {} : { accelerator: machine }),
     weightBytes: model.data.reduce((sum, data) => sum + data.bytes, model.bytes),
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
-    ...(options.scratch === undefined ? {} : { scratch: options.scratch }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(scratch === undefined ? {} : { scratch }),
     ...(options.workers === undefined ? {} : { workers: options.workers })
   })
   const request: LoadRequest = {
@@ -114,7 +122,8 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     input: facts.image,
     preprocessing,
     threads: options.threads ?? defaultThreads(),
-    batch: options.batch ?? batchSize(facts.image.channels, preprocessing, options.limits?.memoryBytes)
+    batch: options.batch ?? batchSize(facts.image.channels, preprocessing, limits?.memoryBytes),
+    device: device.took
   }
   let loaded: LoadReply
   try {
@@ -130,6 +139,7 @@ export async function createOnnxPrior(model: ScannedModel, options: OnnxOptions)
     model,
     loaded,
     host,
+    device: { ...device, ...(loaded.placement === undefined ? {} : { placement: loaded.placement }) },
     descriptor: {
       kind: 'onnx',
       id: sha256Cid(model.digest),

@@ -8,16 +8,19 @@ export interface OwnedOptions {
   readonly preprocessing?: string | undefined
   readonly key?: string | undefined
   readonly images?: string | undefined
+  readonly device?: string | undefined
 }
 
 /** `prior`: as the error calls it. Throws `InvalidPriorError` saying which option to leave out. */
 export function refuseOptions(
   prior: string,
   owner: OptionsOwner,
-  { output, preprocessing, key, images }: OwnedOptions
+  { output, preprocessing, key, images, device }: OwnedOptions
 ): void {
   const what = `${prior} is ${OWNERS[owner]}`
   const isRows = owner === 'labels' || owner === 'table'
+  if (device !== undefined && owner !== 'model' && owner !== 'bundle')
+    throw new InvalidPriorError(`${what}, and no model runs here: leave --device out`)
   if (!isRows && (key !== undefined || images !== undefined))
     throw new InvalidPriorError(`${what}, and needs no --key and --images: they are for tables and labels`)
   if (isRows && preprocessing !== undefined)

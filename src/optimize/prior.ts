@@ -49,8 +49,21 @@ export interface PriorDescriptor {
   readonly bundle?: { readonly cid: CID; readonly dagBytes: number }
 }
 
+/** The device that a model runs on. No part of its identity: devices differ by rounding, as machines do. */
+export interface PriorDevice {
+  /** What somebody asked for: a device, or `auto` */
+  readonly asked: string
+  readonly took: string
+  /** Those that `auto` tried before, and why they could not be used */
+  readonly passedOver: ReadonlyArray<{ readonly device: string; readonly reason: string }>
+  /** Operators of the model by what ran them; absent on the CPU */
+  readonly placement?: Readonly<Record<string, number>> | undefined
+}
+
 export interface PriorModel {
   readonly descriptor: PriorDescriptor
+  /** Of a model that runs here */
+  readonly device?: PriorDevice
   /**
    * psi of each image. Deterministic for one machine; across machines equal up to rounding.
    *

@@ -14,6 +14,7 @@ import {
   statusReport,
   mergeReport,
   priorReport,
+  deviceReport,
   evaluateReport
 } from './fake-reports.ts'
 
@@ -122,6 +123,7 @@ export function fakeBackend(api: LocalApi): FakeBackend {
     },
     packPrior: async (prior, { out, name = prior }) => ({ cid: MERGED, name, prior: MANIFEST, bytes: 3, out }),
     checkPrior: async (prior, options) => await api.priorCheck(prior, options),
+    listDevices: async () => deviceReport,
     simulate: async () => undefined
   }
 }

@@ -1,6 +1,7 @@
 /** One report of each operation, with figures that tests recognise in what is printed. */
 import type { EvaluateReport } from '../../node/api/evaluate.ts'
 import type {
+  DeviceReport,
   JoinReport,
   MergeReport,
   PriorReport,
@@ -132,4 +133,13 @@ export const evaluateReport: EvaluateReport = {
   ],
   correlation: { uniformity: { rho: -0.5, p: 0.6667, pairs: 3 } },
   notes: ['10 rows with a target have no label']
+}
+
+export const deviceReport: DeviceReport = {
+  runtime: '1.30.0',
+  configured: 'cpu',
+  devices: [
+    { name: 'cpu', available: true, needs: 'nothing' },
+    { name: 'cuda:0', available: false, reason: 'libcuda.so.1 is missing', needs: 'a GPU' }
+  ]
 }

@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import type { JoinOptions } from '../../api/options.ts'
 import type { Invoke } from '../invoke.ts'
-import { someText, wholeNumber } from '../option-values.ts'
+import { DEVICE_OPTION, someText, wholeNumber } from '../option-values.ts'
 import { createReporter, printResult } from '../output.ts'
 import type { JoinReport } from '../../api/reports.ts'
 import { checkFields, mayChangeText } from '../swarm-text.ts'
@@ -25,6 +25,7 @@ export function joinCommand(invoke: Invoke): Command {
     .option('--threads <number>', 'threads of the model (default: all cores but one)', wholeNumber(1, 256))
     .option('--workers <number>', 'threads that decode images (default: half the cores)', wholeNumber(1, 256))
     .option('--batch <number>', 'images that go through the model at once (default: by memory)', wholeNumber(1, 1024))
+    .option(...DEVICE_OPTION)
     .option('--max-partitions <number>', 'work on at most this many partitions', wholeNumber(1))
     .option('--name <name>', 'public name of the prior (default: from its file)', someText)
     .option('--license <text>', 'public licence of the prior', someText)
@@ -44,6 +45,7 @@ export function joinCommand(invoke: Invoke): Command {
           ['manifest', report.manifest],
           ['peer', report.peer],
           ['prior', report.prior],
+          ['device', report.device],
           ['assumed', report.assumed?.join('; ')],
           ['partitions', report.partitions],
           ['complete', report.complete ? 'yes' : 'no'],

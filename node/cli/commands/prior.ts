@@ -5,7 +5,7 @@ import type { PriorCheckOptions } from '../../api/options.ts'
 import type { PriorReport } from '../../api/reports.ts'
 import type { Invocation } from '../context.ts'
 import type { Invoke } from '../invoke.ts'
-import { someText } from '../option-values.ts'
+import { DEVICE_OPTION, someText } from '../option-values.ts'
 import { createReporter, printReport } from '../output.ts'
 import { fieldLines } from '../text-table.ts'
 import { byteText } from '../../process/quantities.ts'
@@ -25,6 +25,7 @@ export function priorCommand(invoke: Invoke): Command {
     .option('--preprocessing <file>', 'settings of the images, instead of those beside the model', someText)
     .option('--key <column>', 'column with the keys of a table of vectors', someText)
     .option('--images <path>', 'where file names of a table or of labels lead: folder, or CSV name,sha256', someText)
+    .option(...DEVICE_OPTION)
     .option(
       '--shared <invite>',
       'also show whether this swarm or merged dataset would accept it (invite or CID)',
@@ -39,7 +40,7 @@ export function priorCommand(invoke: Invoke): Command {
         const path = priorLocation(prior, invocation.cwd)
         const report =
           shared === undefined && !isCid
-            ? await (await invocation.loadBackend()).checkPrior(path, options)
+            ? await (await invocation.loadBackend()).checkPrior(path, options, invocation.home)
             : await checkInHome(invocation, path, { ...options, ...(shared === undefined ? {} : { shared }) })
         printReport(invocation, report, priorText(report))
         if (report.refusals.length > 0) invocation.outcome('input')

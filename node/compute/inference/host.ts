@@ -10,6 +10,7 @@
 import { tmpdir } from 'node:os'
 import { InferenceError } from '../../../src/errors.ts'
 import { count } from '../../process/counters.ts'
+import type { Accelerator } from './accelerator.ts'
 import { batches } from './batches.ts'
 import { DEFAULT_LIMITS, memoryFor, type InferenceLimits } from './limits.ts'
 import type { ImageFacts, LoadReply, LoadRequest, Replies, Request } from './messages.ts'
@@ -32,6 +33,8 @@ export interface HostOptions {
   readonly scratch?: string
   /** Threads that decode images. @default by the machine's cores */
   readonly workers?: number
+  /** Needed for any device but the CPU */
+  readonly accelerator?: Accelerator
 }
 
 export class InferenceHost {
@@ -46,11 +49,19 @@ export class InferenceHost {
   readonly #gate: RequestGate
   readonly #scratch: string
   readonly #decoders: number
+  readonly #accelerator: Accelerator | undefined
 
-  constructor({ limits, weightBytes = 0, scratch = tmpdir(), workers = defaultWorkers() }: HostOptions = {}) {
+  constructor({
+    limits,
+    weightBytes = 0,
+    scratch = tmpdir(),
+    workers = defaultWorkers(),
+    accelerator
+  }: HostOptions = {}) {
     this.limits = { ...DEFAULT_LIMITS, memoryBytes: memoryFor(weightBytes), ...limits }
     this.#scratch = scratch
     this.#decoders = workers
+    this.#accelerator = accelerator
     this.#gate = createRequestGate(this.callsAtOnce)
   }
 
@@ -171,7 +182,7 @@ export class InferenceHost {
     if (old?.alive === true && old.answered < this.limits.recycleAfter) return old
     old?.kill()
     await old?.ended
-    const worker = await WorkerProcess.start(this.limits, this.#decoders, this.#scratch)
+    const worker = await WorkerProcess.start(this.limits, this.#decoders, this.#scratch, this.#accelerator)
     this.#worker = worker
     this.starts++
     count('worker_starts')
@@ -196,6 +207,6 @@ export class InferenceHost {
   }
 
   #clockOf({ type }: Request): 'loadMilliseconds' | 'requestMilliseconds' {
-    return type === 'load' ? 'loadMilliseconds' : 'requestMilliseconds'
+    return type === 'load' || type === 'device' ? 'loadMilliseconds' : 'requestMilliseconds'
   }
 }

@@ -1,5 +1,6 @@
 /** How much of this machine inference takes where nobody says: all cores, at the lowest priority but idle (worker.ts), so that what else runs goes first. */
 import { availableParallelism } from 'node:os'
+import type { DeviceSettings } from './accelerator.ts'
 
 export interface MachineShare {
   /** Threads of a single operator. @default all cores but one */
@@ -8,18 +9,26 @@ export interface MachineShare {
   readonly workers?: number
   /** Images that go through the model at once. @default by the memory that the process may have */
   readonly batch?: number
+  /** Where the model runs: `auto`, `cpu`, `cuda:0` and others (api/device-name.ts). @default what the settings say */
+  readonly device?: string | undefined
+  /** Of the home. @default the CPU */
+  readonly machine?: DeviceSettings
 }
 
 /** What of it is given */
 export function machineShare({
   threads,
   workers,
-  batch
+  batch,
+  device,
+  machine
 }: { [K in keyof MachineShare]: MachineShare[K] | undefined }): MachineShare {
   return {
     ...(threads === undefined ? {} : { threads }),
     ...(workers === undefined ? {} : { workers }),
-    ...(batch === undefined ? {} : { batch })
+    ...(batch === undefined ? {} : { batch }),
+    ...(device === undefined ? {} : { device }),
+    ...(machine === undefined ? {} : { machine })
   }
 }
 

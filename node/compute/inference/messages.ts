@@ -29,6 +29,14 @@ export interface LoadRequest {
   readonly threads: number
   /** Images per run, where the model takes any number */
   readonly batch: number
+  /** The device that runs it, such as `cuda:0` */
+  readonly device: string
+}
+
+/** Does a device of this name work here? */
+export interface DeviceRequest {
+  readonly type: 'device'
+  readonly device: string
 }
 
 export interface EmbedRequest {
@@ -71,7 +79,7 @@ export interface Operand {
   readonly data: Float64Array
 }
 
-export type Request = LoadRequest | EmbedRequest | PrepareRequest | InspectRequest | GemmRequest
+export type Request = LoadRequest | EmbedRequest | PrepareRequest | InspectRequest | GemmRequest | DeviceRequest
 
 export interface LoadReply {
   /** Shape of the feature tensor for one image, without the batch. */
@@ -84,6 +92,13 @@ export interface LoadReply {
   readonly milliseconds: number
   /** Why images go through the model one by one; absent where they go in batches. */
   readonly alone?: string | undefined
+  /** Operators by the provider that ran them; absent on the CPU. */
+  readonly placement?: Readonly<Record<string, number>> | undefined
+}
+
+export interface DeviceReply {
+  /** Why it cannot be used; absent when it can. */
+  readonly fault?: string | undefined
 }
 
 export interface EmbedReply {
@@ -114,6 +129,7 @@ export interface Replies {
   prepare: PrepareReply
   inspect: InspectReply
   gemm: GemmReply
+  device: DeviceReply
 }
 
 /** Sent once, before anything else, by the parent. */
@@ -123,6 +139,8 @@ export interface Setup {
   readonly memoryBytes: number
   /** Threads that decode */
   readonly decoders: number
+  /** Folder to load ONNX Runtime from instead of its package */
+  readonly runtime?: string
 }
 
 export interface Envelope {

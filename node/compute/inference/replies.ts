@@ -23,8 +23,10 @@ const loadSchema = z.object({
   dimension: count.min(1).max(MAX_DIMENSION),
   rows: count.min(1),
   milliseconds: z.number().nonnegative(),
-  alone: z.string().max(MAX_MESSAGE_CHARACTERS).optional()
+  alone: z.string().max(MAX_MESSAGE_CHARACTERS).optional(),
+  placement: z.record(z.string().max(64), count).optional()
 })
+const deviceSchema = z.object({ fault: z.string().max(MAX_MESSAGE_CHARACTERS).optional() })
 const embedSchema = z.object({ features: z.instanceof(Float32Array) })
 const prepareSchema = z.object({ tensor: z.instanceof(Uint8Array) })
 const inspectSchema = z.object({
@@ -41,7 +43,8 @@ const SCHEMAS = {
   embed: embedSchema,
   prepare: prepareSchema,
   inspect: inspectSchema,
-  gemm: gemmSchema
+  gemm: gemmSchema,
+  device: deviceSchema
 }
 
 /** Errors that the worker reports by name are the same classes here. */
@@ -71,7 +74,7 @@ function isAsLongAs(request: Request, reply: Replies[Request['type']]): boolean 
     return 'features' in reply && (request.images.length === 0 || reply.features.length % request.images.length === 0)
   }
   if (request.type === 'prepare') return 'tensor' in reply && isTensorOf(request, reply.tensor)
-  if (request.type === 'load') return true
+  if (request.type === 'load' || request.type === 'device') return true
   const { a, b, transposeA, transposeB } = request
   const numbers = (transposeA ? a.columns : a.rows) * (transposeB ? b.rows : b.columns)
   return 'data' in reply && reply.data.length === numbers

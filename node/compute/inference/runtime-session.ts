@@ -1,6 +1,32 @@
 /** ONNX Runtime with the options that every session here has. Its calls block the thread they are made on. */
+import { createRequire, Module } from 'node:module'
+import { join } from 'node:path'
 import type * as Runtime from 'onnxruntime-node'
+import type { Device } from '../../api/device-name.ts'
 import { InvalidPriorError } from '../../../src/errors.ts'
+import { BINDING, packageFolder } from './runtime-folder.ts'
+
+/** Names of profiles, which tell what ran where, in the worker's directory */
+export const PROFILE_PREFIX = 'placement'
+
+export const CPU: Device = { name: 'cpu', index: 0 }
+
+let loadedFrom: string | undefined
+
+/** Where the runtime looks for libraries of devices */
+export const runtimeFolder = (): string => loadedFrom ?? packageFolder()
+
+/**
+ * Load the native part of the runtime from a folder with links to it (runtime-folder.ts): the package finds it loaded. Must come before `loadRuntime`.
+ */
+export function loadRuntimeFrom(folder: string): void {
+  const path = join(packageFolder(), BINDING)
+  const binding = new Module(path)
+  process.dlopen(binding, join(folder, BINDING))
+  binding.loaded = true
+  createRequire(import.meta.url).cache[path] = binding
+  loadedFrom = folder
+}
 
 /**
  * The runtime, with tensors of float16 in `Uint16Array`s. Node-API does not know `Float16Array` (Node 24: such a tensor arrives with length
@@ -28,31 +54,49 @@ export function floatingPoint(tensor: Runtime.Tensor): Float32Array | Float64Arr
   return data instanceof Float32Array || data instanceof Float64Array ? data : undefined
 }
 
+export interface SessionOptions {
+  readonly threads: number
+  readonly folder?: string
+  /** What it does not have runs on the CPU; such a session keeps a profile (device-probe.ts). @default the CPU */
+  readonly device?: Device
+}
+
+/** Throws what the runtime throws. */
+export async function openSession(
+  runtime: typeof Runtime,
+  bytes: Uint8Array,
+  { threads, folder, device = CPU }: SessionOptions
+): Promise<Runtime.InferenceSession> {
+  return await runtime.InferenceSession.create(bytes, {
+    executionProviders: providersOf(device),
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+    ...(device.name === 'cpu' ? {} : { enableProfiling: true, profileFilePrefix: PROFILE_PREFIX }),
+    ...(device.name === 'dml' ? { enableMemPattern: false } : {}), // which DirectML cannot do
+    extra: {
+      session: {
+        // waiting threads sleep instead of spinning: less CPU for the same wall time
+        intra_op: { allow_spinning: '0' },
+        inter_op: { allow_spinning: '0' },
+        ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder })
+      }
+    }
+  })
+}
+
 /**
  * `folder`: where external data lies, whose names must have been checked. Throws `InvalidPriorError` with the runtime's reason.
  */
 export async function createSession(
   runtime: typeof Runtime,
   bytes: Uint8Array,
-  { threads, folder }: { threads: number; folder?: string }
+  options: SessionOptions
 ): Promise<Runtime.InferenceSession> {
   try {
-    return await runtime.InferenceSession.create(bytes, {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      logSeverityLevel: 3,
-      extra: {
-        session: {
-          // waiting threads sleep instead of spinning: less CPU for the same wall time
-          intra_op: { allow_spinning: '0' },
-          inter_op: { allow_spinning: '0' },
-          ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder })
-        }
-      }
-    })
+    return await openSession(runtime, bytes, options)
   } catch (cause) {
     throw new InvalidPriorError(`ONNX Runtime refuses the model: ${reason(cause)}${remedy(cause)}`, { cause })
   }
@@ -75,4 +119,20 @@ export function reason(error: unknown): string {
     .replace(/^.*?Status Message: /, '')
     .replaceAll(/\S*\/onnxruntime\/\S+\s+(?:\S+ )?(?:virtual )?[^{}]*?(?=Input|The |Got|Dimension|$)/g, '')
   return (plain === '' ? text : plain).slice(0, 400)
+}
+
+/**
+ * Of Core ML: programs whose numbers keep their type (0x10), on CPU and GPU (0x20). Its default computes in float16 on the neural engine, which is
+ * further from other machines than golden features allow.
+ */
+const COREML_FLAGS = 0x10 | 0x20
+
+/** In the order of preference. The CPU, which the runtime adds in any case, runs what a device does not have. */
+function providersOf({ name, index }: Device): Runtime.InferenceSession.ExecutionProviderConfig[] {
+  if (name === 'cpu') return ['cpu']
+  if (name === 'coreml') return [{ name, coreMlFlags: COREML_FLAGS }, 'cpu']
+  if (name === 'webgpu') return [{ name }, 'cpu']
+  const deviceId = index
+  // what TensorRT does not have goes to the same GPU
+  return name === 'tensorrt' ? [{ name, deviceId }, { name: 'cuda', deviceId }, 'cpu'] : [{ name, deviceId }, 'cpu']
 }

@@ -14,6 +14,8 @@ import { externalPath, hashFile } from './external-data.ts'
 import type { EmbedRequest, LoadReply, LoadRequest } from './messages.ts'
 import { planBatch, type Probe } from './plan-batch.ts'
 import { NUMBERS, type TensorNumbers } from './tensor-bytes.ts'
+import { deviceText, parseDevice } from '../../api/device-name.ts'
+import { ranOn, readPlacement } from './device-probe.ts'
 import { createSession, floatingPoint, loadRuntime, reason } from './runtime-session.ts'
 
 export interface PriorSession {
@@ -28,7 +30,10 @@ export async function loadSession(request: LoadRequest): Promise<PriorSession> {
   const runtime = await loadRuntime()
   const bytes = await readChecked(request)
   await checkData(request)
+  const device = parseDevice(request.device)
+  if (device === 'auto') throw new Error('a device must be chosen before a model is loaded')
   const session = await createSession(runtime, bytes, {
+    device,
     threads: request.threads,
     ...(request.data.length === 0 ? {} : { folder: dirname(request.path) })
   })
@@ -61,9 +66,21 @@ export async function loadSession(request: LoadRequest): Promise<PriorSession> {
     return await run(data, images.length)
   }
   const { rows, milliseconds, dimension, alone } = await planBatch(input, p, probe, request.batch)
+  const placement = device.name === 'cpu' ? undefined : await readPlacement(session)
+  if (placement !== undefined && !ranOn(device.name, placement))
+    throw new InvalidPriorError(
+      `ONNX Runtime runs all of the model on the CPU and nothing on ${deviceText(device)}, which has none of its operators: leave --device out`
+    )
 
   return {
-    facts: { shape: dims, dimension, rows, milliseconds, ...(alone === undefined ? {} : { alone }) },
+    facts: {
+      shape: dims,
+      dimension,
+      rows,
+      milliseconds,
+      ...(alone === undefined ? {} : { alone }),
+      ...(placement === undefined ? {} : { placement })
+    },
     embed(images, decoders) {
       const parts: { readonly first: number; readonly length: number; readonly data: Promise<TensorNumbers> }[] = []
       for (let first = 0; first < images.length; first += rows) {

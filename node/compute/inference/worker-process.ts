@@ -5,8 +5,10 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Accelerator } from './accelerator.ts'
 import type { InferenceLimits } from './limits.ts'
 import type { Envelope, Request, Setup } from './messages.ts'
+import { linkRuntime, takesLibraries } from './runtime-folder.ts'
 import { answerSchema, type Answer } from './replies.ts'
 
 /** How often resident memory is read. An Expand bomb grows by some 200 MB in a second. */
@@ -60,19 +62,44 @@ export class WorkerProcess {
   #why: WorkerLostError | undefined
   #exited = false
 
-  /** `decoders`: threads that decode. `scratch`: folder for the working directory, which is removed when the process has ended */
-  static async start(limits: InferenceLimits, decoders: number, scratch: string): Promise<WorkerProcess> {
+  /**
+   * `decoders`: threads that decode. `scratch`: folder for the working directory, which is removed when the process has ended. `accelerator`: what it needs
+   * for another device than the CPU.
+   */
+  static async start(
+    limits: InferenceLimits,
+    decoders: number,
+    scratch: string,
+    accelerator?: Accelerator
+  ): Promise<WorkerProcess> {
     await mkdir(scratch, { recursive: true, mode: 0o700 })
     // relative paths of a hostile model resolve to nothing here
     const directory = await mkdtemp(join(scratch, 'coopt-worker-'))
-    return new WorkerProcess(directory, limits, decoders)
+    const { libraryFolder } = accelerator ?? {}
+    if (libraryFolder === undefined || !takesLibraries)
+      return new WorkerProcess([directory], limits, decoders, accelerator)
+    const runtime = await mkdtemp(join(scratch, 'coopt-runtime-'))
+    const directories = [directory, runtime] as const
+    try {
+      await linkRuntime(runtime, libraryFolder)
+    } catch (error) {
+      await remove(directories)
+      throw error
+    }
+    return new WorkerProcess(directories, limits, decoders, accelerator)
   }
 
-  private constructor(directory: string, limits: InferenceLimits, decoders: number) {
+  private constructor(
+    directories: readonly [directory: string, runtime?: string],
+    limits: InferenceLimits,
+    decoders: number,
+    accelerator: Accelerator | undefined
+  ) {
     this.#memoryBytes = limits.memoryBytes
+    const [directory, runtime] = directories
     const child = fork(WORKER, [], {
       cwd: directory,
-      env: environment(decoders),
+      env: environment(decoders, accelerator, runtime),
       execArgv: ARGUMENTS,
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc']
@@ -93,7 +120,7 @@ export class WorkerProcess {
       })
       child.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`))
     })
-    this.ended = this.#end(ending, directory, () => {
+    this.ended = this.#end(ending, directories, () => {
       clearInterval(watch)
       process.off('exit', killNow)
     })
@@ -101,7 +128,8 @@ export class WorkerProcess {
       type: 'setup',
       limits: { imagePixels: limits.imagePixels, imageBytes: limits.imageBytes },
       memoryBytes: limits.memoryBytes * 1.25, // the parent's watch comes first, and says why
-      decoders
+      decoders,
+      ...(runtime === undefined ? {} : { runtime })
     }
     this.#send(setup)
   }
@@ -146,14 +174,17 @@ export class WorkerProcess {
 
   // --- internal ---
 
-  async #end(ending: Promise<string>, directory: string, release: () => void): Promise<void> {
+  async #end(
+    ending: Promise<string>,
+    directories: readonly (string | undefined)[],
+    release: () => void
+  ): Promise<void> {
     const how = await ending
     this.#exited = true
     release()
     const said = this.#stderr === '' ? '' : `: ${this.#stderr.trim()}`
     this.#fail(this.#why ?? new WorkerLostError(`the worker ended (${how})${said}`))
-    // an empty directory that cannot be removed now is removed with the folder around it
-    await rm(directory, { recursive: true, force: true }).catch(() => undefined)
+    await remove(directories)
   }
 
   #send(message: Setup | Envelope): void {
@@ -207,9 +238,28 @@ export class WorkerProcess {
   }
 }
 
+/** Which devices a process sees, and where their drivers are: no secrets. */
+const DRIVER_VARIABLES = ['CUDA_VISIBLE_DEVICES', 'CUDA_DEVICE_ORDER', 'VK_ICD_FILENAMES', 'VK_DRIVER_FILES']
+
+function acceleratorVariables({ libraryFolder }: Accelerator, runtime: string | undefined): NodeJS.ProcessEnv {
+  // TF32 rounds the factors of products to 10 bits; golden features allow less
+  const exact = { NVIDIA_TF32_OVERRIDE: '0' }
+  if (runtime === undefined || libraryFolder === undefined) return exact
+  // the links first: the operator's folder may hold another libonnxruntime.so.1; behind it, what the libraries there need
+  const path = [runtime, libraryFolder, process.env['LD_LIBRARY_PATH']].filter(one => one !== undefined && one !== '')
+  return { ...exact, LD_LIBRARY_PATH: path.join(':') }
+}
+
+/** Links and an empty directory: what cannot be removed now is removed with the folder around it. */
+async function remove(directories: readonly (string | undefined)[]): Promise<void> {
+  for (const directory of directories)
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true }).catch(() => undefined)
+}
+
 /** Nothing of the operator's environment (keys, tokens) but what the system needs to load libraries. */
-function environment(decoders: number): NodeJS.ProcessEnv {
-  const kept = ['SystemRoot', 'TEMP', 'TMPDIR', 'LD_LIBRARY_PATH', 'FONTCONFIG_PATH'].flatMap(name => {
+function environment(decoders: number, accelerator?: Accelerator, runtime?: string): NodeJS.ProcessEnv {
+  const names = ['SystemRoot', 'TEMP', 'TMPDIR', 'LD_LIBRARY_PATH', 'FONTCONFIG_PATH']
+  const kept = [...names, ...(accelerator === undefined ? [] : DRIVER_VARIABLES)].flatMap(name => {
     const value = process.env[name]
     return value === undefined ? [] : [[name, value] as const]
   })
@@ -217,6 +267,7 @@ function environment(decoders: number): NodeJS.ProcessEnv {
   const threads = String(Math.max(2, decoders))
   return {
     ...Object.fromEntries(kept),
+    ...(accelerator === undefined ? {} : acceleratorVariables(accelerator, runtime)),
     UV_THREADPOOL_SIZE: threads,
     MALLOC_ARENA_MAX: threads,
     VIPS_BLOCK_UNTRUSTED: '1'

@@ -8,12 +8,17 @@
 import { setPriority } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { createDecoders, type Decoders } from './decoders.ts'
+import { parseDevice } from '../../api/device-name.ts'
+import { probeDevice } from './device-probe.ts'
 import { createGemmRunner } from './gemm-runner.ts'
 import type { Envelope, Replies, Request, Setup, WorkerAnswer } from './messages.ts'
+import { CPU, loadRuntimeFrom } from './runtime-session.ts'
 import { loadSession, type PriorSession } from './session.ts'
 
 /** Below everything interactive, above idle. */
 const NICENESS = 10
+/** As long as an answer may be (replies.ts), and then some words about it. */
+const MAX_FAULT_CHARACTERS = 900
 /** Source of the guard thread: it must start without a second file, and knows nothing of the native libraries. */
 const GUARD = `
 const { workerData } = require('node:worker_threads')
@@ -33,6 +38,13 @@ let prior: PriorSession | undefined
  */
 function begin(request: Request): () => Promise<Replies[Request['type']]> {
   if (request.type === 'gemm') return async () => ({ data: await gemm(request) })
+  if (request.type === 'device') {
+    const device = parseDevice(request.device)
+    return async () => {
+      const fault = await probeDevice(device === 'auto' ? CPU : device)
+      return fault === undefined ? {} : { fault: fault.slice(0, MAX_FAULT_CHARACTERS) }
+    }
+  }
   if (decoders === undefined) throw new Error('the worker was not set up')
   if (request.type === 'load') {
     const started = after(decoders.start(), () => undefined)
@@ -82,6 +94,7 @@ function answer({ id, request }: Envelope): void {
 
 process.on('message', (message: Setup | Envelope) => {
   if ('type' in message) {
+    if (message.runtime !== undefined) loadRuntimeFrom(message.runtime)
     decoders = createDecoders(message.limits, message.decoders)
     new Worker(GUARD, { eval: true, workerData: { memoryBytes: message.memoryBytes } }).unref()
     return

@@ -17,6 +17,7 @@ import type { Swarms } from '../../swarms/swarms.ts'
 import type { ApiEvent } from '../../api/events.ts'
 import { fetchBundle } from '../../priors/bundle/fetch-bundle.ts'
 import { checkPrior } from '../../priors/check-prior.ts'
+import type { DeviceSettings } from '../../compute/inference/accelerator.ts'
 import { decodeLimits, DEFAULT_LIMITS, type InferenceLimits } from '../../compute/inference/limits.ts'
 import type { Projector } from '../../compute/projection/projector.ts'
 import { loadPrior } from '../../priors/load-prior.ts'
@@ -31,6 +32,8 @@ export interface CheckComponents {
   readonly content: Pick<LocalContent, 'has'> & ContentFetcher & ContentReader & Pick<ContentWriter, 'put' | 'barrier'>
   readonly swarms: Pick<Swarms, 'all' | 'find'>
   readonly limits: Partial<InferenceLimits>
+  /** Where models run unless the options say */
+  readonly machine: DeviceSettings
   readonly projector: Projector
   /** Images per call of the prior */
   readonly batchSize: number
@@ -94,6 +97,7 @@ async function checkFiles(
 ): Promise<PriorReport> {
   const options = {
     limits: components.limits,
+    machine: components.machine,
     scratch: components.spool,
     ...rest,
     signal,

@@ -40,10 +40,13 @@ test('a program publishes, joins, merges, verifies and closes with typed events'
 
     const joined = await participant.join(
       published.invite,
-      { prior: bundledPrior('resnet20'), once: true, threads: 1 },
+      { prior: bundledPrior('resnet20'), once: true, threads: 1, device: 'auto' },
       { onEvent }
     )
     expect(joined).toMatchObject({ complete: true, partitions: PARTITIONS, peer: participant.peer, prior: 'resnet20' })
+    const told = events.flatMap(e => (e.type === 'log' ? [e.message] : [])).find(text => text.includes(' runs on '))
+    expect(joined.device).toMatch(/^(cpu|cuda:0|coreml|dml:0)$/)
+    expect(told).toContain(`prior "resnet20" runs on ${joined.device} (auto)`)
     const types = new Set(events.map(e => e.type))
     for (const type of [
       'scoring',

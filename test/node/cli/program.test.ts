@@ -367,6 +367,7 @@ describe('coopt', () => {
         openLocal: () => Promise.reject(new Error('opened beside the daemon')),
         checkPrior: () => Promise.reject(new Error('unused')),
         packPrior: () => Promise.reject(new Error('unused')),
+        listDevices: () => Promise.reject(new Error('unused')),
         simulate: () => Promise.reject(new Error('unused'))
       }
       const { context: given, printed } = context(forbidden)

@@ -105,6 +105,19 @@ describe('coopt doctor', () => {
     expect(about((await examine(home, {})).findings, 'port')).toMatchObject({ level: 'fail' })
   })
 
+  it.runIf(process.platform === 'linux')('says what the configured device lacks', async () => {
+    await writeFile(
+      join(home, 'config.json'),
+      JSON.stringify({ inference: { device: 'coreml' }, network: { listen: ['/ip4/127.0.0.1/tcp/0'] } })
+    )
+    const { level, findings } = await examine(home, {})
+    expect(level).toBe('fail')
+    expect(about(findings, 'device')).toMatchObject({
+      level: 'fail',
+      text: expect.stringMatching(/device coreml cannot be used: .*has no coreml/) as string
+    })
+  })
+
   it('compares clock, memory and disk with what they have to be', async () => {
     expect(await clock(home, Date.UTC(1970, 0, 2))).toMatchObject({ level: 'fail' })
     expect(await clock(home)).toMatchObject({ level: 'ok' })
@@ -115,6 +128,8 @@ describe('coopt doctor', () => {
       text: expect.stringContaining(later.toISOString()) as string
     })
     expect(memory(DEFAULT_CONFIG, 2e9)).toMatchObject({ level: 'warn' })
+    expect(memory(DEFAULT_CONFIG).text).toContain('models run on the CPU with')
+    expect(memory({ ...DEFAULT_CONFIG, inference: { device: 'cuda:1' } }).text).toContain('models run on cuda:1 with')
     const full = { ...DEFAULT_CONFIG, store: { ...DEFAULT_CONFIG.store, minFreeBytes: Number.MAX_SAFE_INTEGER } }
     expect((await disk(home, full))[0]).toMatchObject({
       level: 'fail',

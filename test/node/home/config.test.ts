@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_CONFIG, loadConfig, parseConfig } from '../../../node/home/config.ts'
+import { readDeviceSettings } from '../../../node/home/device-settings.ts'
 import { homeAt } from '../../../node/home/home.ts'
 import { DEFAULT_LIMITS } from '../../../node/compute/inference/limits.ts'
 import { DEFAULT_NETWORK_LIMITS } from '../../../node/network/limits.ts'
@@ -43,6 +44,8 @@ describe('parseConfig', () => {
     [{ store: { maxBytes: 1.5 } }, /"store.maxBytes" is 1.5: .*int/],
     [{ timing: { leaseMs: 1e12 } }, /"timing.leaseMs" is 1000000000000: /],
     [{ replicate: 'some' }, /"replicate" is "some": .*"always"\|"own"\|"never"/],
+    [{ inference: { device: 'gpu' } }, /"inference.device" is "gpu": .*expected auto, cpu, cuda/],
+    [{ inference: { libraryFolder: 'lib' } }, /"inference.libraryFolder" is "lib": expected an absolute path/],
     [{ inference: { retries: null } }, /"inference.retries" is null: /],
     [[], /the file is \[\]: .*object/],
     [null, /the file is null: .*object/]
@@ -79,6 +82,15 @@ describe('loadConfig', () => {
     await mkdir(home.root)
     await writeFile(home.config, '{ "batchSize": 8 }')
     expect(await loadConfig(home)).toEqual({ ...DEFAULT_CONFIG, batchSize: 8 })
+  })
+
+  test('says where models run, by the defaults where there is no home', async () => {
+    const home = homeAt(root)
+    expect(await readDeviceSettings(home)).toEqual({})
+    await writeFile(home.config, '{ "inference": { "device": "cuda:1", "libraryFolder": "/lib", "retries": 3 } }')
+    expect(await readDeviceSettings(home)).toEqual({ device: 'cuda:1', libraryFolder: '/lib' })
+    await writeFile(home.config, '{ "inference": { "device": "gpu" } }')
+    await expect(readDeviceSettings(home)).rejects.toThrow(/"inference.device" is "gpu"/)
   })
 
   test.each([
