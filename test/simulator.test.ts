@@ -10,12 +10,12 @@ const seeds = seedsFrom(100)
 /** They take longer. */
 const checkSeeds = seedsFrom(17)
 /** What ends a hang: ten seconds for a history */
-const limit = { timeout: Math.max(180_000, 10_000 * Math.max(seeds.length, checkSeeds.length)) }
+const timeout = Math.max(180_000, 10_000 * Math.max(seeds.length, checkSeeds.length))
 
 describe('a simulated swarm', () => {
   test(
     `comes to one dataset after loss, repetition, reordering, splits and crashes (${seeds.length} seeds)`,
-    limit,
+    { timeout },
     async () => {
       const reports: SimulationReport[] = []
       for (const seed of seeds) reports.push(await simulate(seed))
@@ -27,7 +27,7 @@ describe('a simulated swarm', () => {
       expect(total(r => r.crashes)).toBeGreaterThan(3 * seeds.length)
       expect(total(r => r.lost)).toBeGreaterThan(50 * seeds.length)
       expect(total(r => r.equivocators)).toBeGreaterThan(0.1 * seeds.length)
-      expect(total(r => Number(r.complete))).toBeGreaterThan(0.8 * seeds.length)
+      expect(total(r => Number(r.complete))).toBeGreaterThan((seeds.length >= 100 ? 0.9 : 0.7) * seeds.length)
       if (seeds.length >= 100) expect(new Set(reports.map(r => r.replicas))).toEqual(new Set([5, 6, 7, 8]))
       for (const what of ['records', 'crashes', 'lost', 'equivocators'] as const)
         figure(
@@ -39,7 +39,7 @@ describe('a simulated swarm', () => {
 
   test(
     `confirms nothing false and catches nobody honest with checks and liars (${checkSeeds.length} seeds)`,
-    limit,
+    { timeout },
     async () => {
       const reports: SimulationReport[] = []
       for (const seed of checkSeeds) reports.push(await simulate(seed, undefined, { checks: true }))

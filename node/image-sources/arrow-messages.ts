@@ -103,20 +103,25 @@ function typeOf(bytes: Uint8Array, field: Table): number | undefined {
   return place === undefined ? undefined : bytes[place]
 }
 
+/** A column of nulls alone has a bit for each row. */
+const ROWS_PER_BYTE = 8
+
 /** Fields 1 (nodes), 2 (buffers), 3 (compression) and 4 (number of buffers of views) of RecordBatch. */
 function checkBatch(metadata: Uint8Array, batch: Table, body: Uint8Array): void {
-  batch.vector(1, 16)
+  const nodes = batch.vector(1, 16)
   batch.vector(4, 8)
   const { length, start } = batch.vector(2, 16)
   const isCompressed = batch.table(3) !== undefined
   const view = new DataView(metadata.buffer, metadata.byteOffset, metadata.byteLength)
   const content = new DataView(body.buffer, body.byteOffset, body.byteLength)
   let decoded = 0
+  let held = 0
   for (let i = 0; i < length; i++) {
     const offset = Number(view.getBigInt64(start + 16 * i, true))
     const bytes = Number(view.getBigInt64(start + 16 * i + 8, true))
     if (offset < 0 || bytes < 0 || offset + bytes > body.byteLength)
       throw new InvalidContentError(`a buffer of ${bytes} bytes beyond its batch`)
+    held += bytes
     if (!isCompressed || bytes === 0) continue
     if (bytes < 8) throw new InvalidContentError('a compressed buffer without its length')
     // -1 is stored as it is
@@ -124,6 +129,12 @@ function checkBatch(metadata: Uint8Array, batch: Table, body: Uint8Array): void 
     decoded += own === -1 ? bytes : own
     if (own < -1 || decoded > MAX_BATCH_BYTES)
       throw new InvalidContentError(`a batch that decodes to more than ${MAX_BATCH_BYTES} bytes`)
+  }
+  // each row is looked at, so a few bytes must not stand for millions
+  const most = ROWS_PER_BYTE * Math.max(held, decoded)
+  for (let i = 0; i < nodes.length; i++) {
+    const rows = Number(view.getBigInt64(nodes.start + 16 * i, true))
+    if (rows < 0 || rows > most) throw new InvalidContentError(`a column of ${rows} rows in ${held} bytes`)
   }
 }
 

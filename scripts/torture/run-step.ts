@@ -45,10 +45,11 @@ export async function runStep(step: Step, { env, limitMs, onSaid, signal }: Step
     const isDriver = step.files.some(file => file.endsWith('.torture.ts'))
     const config = isDriver ? 'test/torture/vitest.config.ts' : 'test/vitest.config.ts'
     const pattern = step.pattern === undefined ? [] : ['-t', step.pattern]
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+    // a test may take as long as its step: what hangs is ended with it
+    const options = [`--testTimeout=${limitMs}`, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
     const startedAt = performance.now()
     const { code, killed } = await run(
-      [VITEST, 'run', '--config', config, ...step.files, ...pattern, ...reporters],
+      [VITEST, 'run', '--config', config, ...step.files, ...pattern, ...options],
       { ...process.env, ...step.env, ...env, COOPT_FIGURES: figures, NO_COLOR: '1' },
       { limitMs, onSaid, signal }
     )

@@ -1,8 +1,11 @@
 /** A participant that is killed with -9 again and again, and what has to hold of its log each time (crash.test.ts, `npm run torture`). */
+import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { type ApiEvent } from '../../node/api/events.ts'
 import { joinReportSchema, mergeReportSchema, verifyReportSchema, type PublishReport } from '../../node/api/reports.ts'
+import { homeAt } from '../../node/home/home.ts'
+import { parseCid } from '../../src/codec.ts'
 import type { SignedRecord } from '../../src/publish/record.ts'
 import { resultOf, type Ended } from '../../scripts/coopt-process.ts'
 import { loggedRecords, recordsOf, type ProcessNodes } from './process-node.ts'
@@ -33,7 +36,12 @@ export function createVictim({ nodes, publisher, images }: Scene, name: string, 
   const batches = new Map<string, number[]>()
   const logged = new Map<string, string>()
 
-  const own = async () => recordsOf(await loggedRecords(home.path, swarm.manifest), home.peer)
+  /** None where it died before it had the manifest. */
+  const own = async () => {
+    const { manifest } = homeAt(home.path).swarm(parseCid(swarm.manifest))
+    if (!existsSync(manifest)) return []
+    return recordsOf(await loggedRecords(home.path, swarm.manifest), home.peer)
+  }
   const batchOf = (event: ApiEvent): { work: string; done: number } | undefined => {
     if (event.type === 'scoring') return { work: 'shared set', done: event.done }
     return event.type === 'batch' ? { work: `partition ${event.partition}`, done: event.done } : undefined

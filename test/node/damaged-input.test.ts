@@ -84,6 +84,29 @@ describe('damaged input', () => {
     await opened.close()
   })
 
+  it('of an Arrow file whose few bytes say that they are many rows is refused', async () => {
+    const bad = arrowBytes(images, { rowsPerBatch: 5 })
+    // the number of rows of the first column of the first batch
+    const rows = [...bad.keys()].filter(at =>
+      Buffer.from(bad)
+        .subarray(at, at + 8)
+        .equals(Buffer.from([5, 0, 0, 0, 0, 0, 0, 0]))
+    )
+    expect(rows.length).toBeGreaterThan(0)
+    const path = join(root, 'many.arrow')
+    const said: string[] = []
+    for (const at of rows) {
+      const more = bad.slice()
+      more[at + 2] = 7
+      await writeFile(path, more)
+      await all(arrowFileCandidates(path)).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(CoOptError)
+        said.push(String(error))
+      })
+    }
+    expect(said).toContainEqual(expect.stringMatching(/a column of 458757 rows in \d+ bytes/))
+  })
+
   it('that stops an Arrow file in its middle is an error of it', async () => {
     const path = join(root, 'cut.arrow')
     await writeFile(path, arrowBytes(images).subarray(0, 400))
