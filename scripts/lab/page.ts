@@ -56,7 +56,7 @@ function sectionOf(kept: readonly Kept[]): string {
     '',
     `Whole nodes in network namespaces over an emulated wide-area network: \`node scripts/lab/run.ts --all --page RESULTS.md\`. ${met} of ${rows.length} thresholds are met.`,
     'Load: processes that wanted a core in the minute before the run. Where it is above the number of cores, others worked on the machine, and seconds',
-    'and rates are pessimistic; bytes are exact.',
+    'and rates are pessimistic; bytes are exact. A line of 100 Mbit/s needs half a core at each end, and a node that works needs more.',
     '',
     `Machine: ${[...new Set(known.map(({ machine }) => machine))].join('; ')}.`,
     '',
