@@ -42,7 +42,7 @@ async function finishedBy(
   { invite }: Deceived,
   priors: readonly Parameters<typeof bundledPrior>[0][]
 ): Promise<{ members: TestNode[]; reports: JoinReport[] }> {
-  const members = await Promise.all(priors.map(async () => await startNode({ timing: { handoffMs: 120_000 } })))
+  const members = await Promise.all(priors.map(async () => await startNode({ timing: { handoffMs: 20_000 } })))
   const reports = await Promise.all(
     priors.map(async (prior, i) => await (members[i] as TestNode).join(invite, bundledPrior(prior)))
   )
