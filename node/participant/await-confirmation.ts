@@ -45,7 +45,9 @@ export async function awaitConfirmation(
       return isDoubted({ self, set: state.set }, work) || mayRetry(work)
     }
     if (!isDone || view.unconfirmed.some(isUndone)) return 'work'
-    if (view.complete && view.contenders.size === 0) return 'confirmed'
+    // what this node cannot get or finds wrong is no reason to stay
+    const isAwaited = (work: Choice): boolean => !isDoubted({ self, set: state.set }, work)
+    if (view.complete && ![...view.contenders.values()].flat().some(isAwaited)) return 'confirmed'
     const checks = state.set.byType('check').length
     if (checks !== known) until = Math.min(last, performance.now() + ms)
     known = checks

@@ -37,12 +37,12 @@ async function deceivedBy(deceits: readonly Deceit[]): Promise<Deceived> {
   return { invite, manifest, publisher, author, claims }
 }
 
-/** Members with these priors take part until everything is confirmed. */
+/** Members with these priors take part until everything is confirmed: nobody stays for ghosts, which would take longer than a test may. */
 async function finishedBy(
   { invite }: Deceived,
   priors: readonly Parameters<typeof bundledPrior>[0][]
 ): Promise<{ members: TestNode[]; reports: JoinReport[] }> {
-  const members = await Promise.all(priors.map(async () => await startNode({ timing: { handoffMs: 20_000 } })))
+  const members = await Promise.all(priors.map(async () => await startNode({ timing: { handoffMs: 600_000 } })))
   const reports = await Promise.all(
     priors.map(async (prior, i) => await (members[i] as TestNode).join(invite, bundledPrior(prior)))
   )
