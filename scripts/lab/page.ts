@@ -1,34 +1,17 @@
 /** The section of RESULTS.md about the network lab: what is kept, as a table between two markers. Other sections stay as they are. */
 import { cpus } from 'node:os'
+import { NETWORK_LAB, updateKept } from '../kept-sections.ts'
 import { SCENARIOS } from './scenarios.ts'
 import type { Kept } from './kept.ts'
-
-const BEGIN = '<!-- network lab: written by scripts/lab/run.ts --page -->'
-const END = '<!-- end of network lab -->'
 
 export function machineName(): string {
   const all = cpus()
   return `${all.length} cores, ${all[0]?.model.trim() ?? 'unknown'}`
 }
 
-/** The page without the section, and the section with its markers if it has one. Throws `RangeError` when one of the two markers is missing. */
-export function splitLabSection(page: string): { rest: string; section: string | undefined } {
-  const begin = page.indexOf(BEGIN)
-  const end = page.indexOf(END)
-  if (begin < 0 && end < 0) return { rest: page, section: undefined }
-  if (begin < 0 || end < begin) throw new RangeError('the markers of the network lab are broken')
-  const rest = [page.slice(0, begin), page.slice(end + END.length)].map(part => part.trim()).filter(part => part !== '')
-  return { rest: `${rest.join('\n\n')}\n`, section: page.slice(begin, end + END.length) }
-}
-
-/** The page with this section at its end, if there is one. */
-export function joinLabSection(rest: string, section: string | undefined): string {
-  return section === undefined ? rest : `${rest.trimEnd()}\n\n${section}\n`
-}
-
-/** The page with a section about `kept` at its end, in the place of the one that it has. */
+/** The page with a section about `kept` at its end, in the place of the one that it has. Throws `RangeError` when one of its markers is missing. */
 export function updateLabSection(page: string, kept: readonly Kept[]): string {
-  return joinLabSection(splitLabSection(page).rest, `${BEGIN}\n\n${sectionOf(kept)}\n\n${END}`)
+  return updateKept(page, NETWORK_LAB, sectionOf(kept))
 }
 
 // --- internal ---

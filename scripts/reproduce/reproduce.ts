@@ -27,7 +27,7 @@ import { realSwarm } from './real-swarm.ts'
 import { rememberIn } from './remembered.ts'
 import { runSimulations } from './simulations.ts'
 import { trainStudents, type Outcome } from './students.ts'
-import { joinLabSection, splitLabSection } from '../lab/page.ts'
+import { joinKept, splitKept } from '../kept-sections.ts'
 import { readPage, updatePage, type Page } from './update-page.ts'
 import { fullScale, quickScale, runName, type StudentRun, type SwarmSetup } from './work-list.ts'
 
@@ -180,7 +180,7 @@ async function reproduce(signal: AbortSignal): Promise<number> {
   const before = await readPage(page, json)
   const written =
     before === undefined || !document.partial
-      ? { ...made, text: joinLabSection(made.text, before && splitLabSection(before.text).section) }
+      ? { ...made, text: joinKept(made.text, before === undefined ? new Map() : splitKept(before.text).kept) }
       : updatePage(
           before,
           made,

@@ -1,8 +1,8 @@
-/** RESULTS.md and results.json after a run of some figures: their sections are replaced, all others, and that of the network lab, stay as they are. */
+/** RESULTS.md and results.json after a run of some figures: their sections are replaced, all others, and those of other programs, stay as they are. */
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { InvalidInputError } from '../../src/errors.ts'
-import { joinLabSection, splitLabSection } from '../lab/page.ts'
+import { joinKept, splitKept } from '../kept-sections.ts'
 import { claimsText, type ResultsJson } from './markdown.ts'
 
 export interface Page {
@@ -20,7 +20,7 @@ const resultsJsonSchema = z.looseObject({
 
 /** `order`: keys of all figures; sections of others come last. Throws `InvalidInputError` if a table of `before` has no section. */
 export function updatePage(before: Page, made: Page, order: readonly string[]): Page {
-  const { rest, section: lab } = splitLabSection(before.text)
+  const { rest, kept } = splitKept(before.text)
   const [head, old] = sectionsOf(rest)
   const [, fresh] = sectionsOf(made.text)
   const keys = [...new Set([...order, ...Object.keys(before.json.tables), ...Object.keys(made.json.tables)])]
@@ -39,7 +39,7 @@ export function updatePage(before: Page, made: Page, order: readonly string[]): 
   }
   const claims = claimsText(Object.values(tables).flatMap(({ verdicts }) => verdicts))
   return {
-    text: joinLabSection(`${[head.replace(/^Of \d+ claims .*$/m, claims), ...parts].join('\n\n')}\n`, lab),
+    text: joinKept(`${[head.replace(/^Of \d+ claims .*$/m, claims), ...parts].join('\n\n')}\n`, kept),
     json: { ...before.json, tables }
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Kept } from '../../../scripts/lab/kept.ts'
-import { splitLabSection, updateLabSection } from '../../../scripts/lab/page.ts'
+import { splitKept } from '../../../scripts/kept-sections.ts'
+import { updateLabSection } from '../../../scripts/lab/page.ts'
 
 const kept = (scenario: string, met: boolean): Kept => ({
   scenario,
@@ -30,7 +31,7 @@ describe('updateLabSection', () => {
     const once = updateLabSection(PAGE, [kept('churn', false)])
     const twice = updateLabSection(once, [kept('churn', true)])
     expect(twice).toBe(updateLabSection(PAGE, [kept('churn', true)]))
-    expect(splitLabSection(twice).rest).toBe(PAGE)
+    expect(splitKept(twice).rest).toBe(PAGE)
   })
 
   it('refuses a page with one of its markers only', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { splitLabSection, updateLabSection } from '../../../scripts/lab/page.ts'
+import { BENCHMARKS, splitKept, updateKept } from '../../../scripts/kept-sections.ts'
+import { updateLabSection } from '../../../scripts/lab/page.ts'
 import { NAME, verdict, type Section } from '../../../scripts/reproduce/figure.ts'
 import { markdown, resultsJson, type Document } from '../../../scripts/reproduce/markdown.ts'
 import { updatePage, type Page } from '../../../scripts/reproduce/update-page.ts'
@@ -54,12 +55,14 @@ describe('updatePage', () => {
     expect([...text.matchAll(/^## Tab\. (.)/gm)].map(([, key]) => key)).toEqual(['a', 'c', 'b'])
   })
 
-  it('keeps the section of the network lab, at the end', () => {
-    const before = { ...BEFORE, text: updateLabSection(BEFORE.text, []) }
+  it('keeps the sections of benchmarks and network lab, at the end', () => {
+    const before = { ...BEFORE, text: updateKept(updateLabSection(BEFORE.text, []), BENCHMARKS, '## Benchmarks') }
     const made = page([{ key: 'c', section: section('Tab. c: third', 'c') }], true)
     const { text } = updatePage(before, made, ['a', 'b', 'c'])
     expect(text).toContain('| c |')
-    expect(text.endsWith(`${splitLabSection(before.text).section}\n`)).toBe(true)
+    expect(splitKept(text).kept).toEqual(splitKept(before.text).kept)
+    expect(splitKept(text).kept.size).toBe(2)
+    expect(text.indexOf('| c |')).toBeLessThan(text.indexOf(BENCHMARKS.begin))
   })
 
   it('changes nothing when the same is made again', () => {
