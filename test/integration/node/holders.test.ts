@@ -13,7 +13,7 @@ const ROWS = 80
 const PARTITIONS = 2
 
 /** Who is away counts as gone at once, and what nobody sends is given up soon. */
-const HASTY = { goneMs: 100, blockMs: 1000, blockAttempts: 1, handoffMs: 60_000 }
+const HASTY = { goneMs: 100, blockMs: 1000, blockAttempts: 1, handoffMs: 30_000 }
 const NO_COPIES = { replicas: { min: 0, max: 0 } }
 
 const { signal } = new AbortController()
