@@ -12,6 +12,7 @@ export function allDecoders(root: string): readonly Decoder[] {
 
 /** Exported functions with the name and first parameter of a decoder, as `path name`, and why none of the list stands for them. */
 export const NO_DECODERS: Readonly<Record<string, string>> = {
+  'node/api/device-name.ts parseDevice': 'the name of a device, which its owner gives',
   'node/cli/backend.ts openLocal': 'opens a home by the files of its own list',
   'node/compute/inference/external-data.ts readExternalFiles': 'copies files that the scan of a model has named',
   'node/compute/inference/external-data.ts readHead': 'the first bytes of a file, as they are',
