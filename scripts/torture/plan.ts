@@ -97,7 +97,8 @@ export const PLAN: readonly Run[] = [
   {
     id: 'R7',
     title: '30 % attackers of each kind',
-    passes: '0 attackers elected or followed, 0 false work confirmed, 0 honest members caught',
+    passes:
+      '0 attackers elected but a copy of the winner or a blend with half of a prior in it, which are that prior; 0 false work confirmed, 0 honest members caught',
     size: { plan: 20, short: 1, unit: 'seeds for each kind', variable: 'COOPT_ATTACKS' },
     steps: [
       torture('attacks'),
