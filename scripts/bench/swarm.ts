@@ -2,7 +2,7 @@
  * A whole swarm on given images, measured: one publisher and a participant per prior, each a process with its own home.
  *
  *     node scripts/bench/swarm.ts --images PATH [--images PATH …] --prior DIR [--prior DIR …]
- *                                 [--partitions 16] [--shared 1000] [--dim 256] [--election uniformity] [--netns]
+ *                                 [--partitions 16] [--shared 1000] [--dim 256] [--election uniformity] [--quorum 1] [--netns]
  *
  * PATH is a folder or a tar of images. Prints a table and, on the last line, one JSON object: seconds of each phase, bytes that each
  * process sent and received, new bytes stored for each published partition against the bytes of its targets, peak memory of
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     shared: { type: 'string', default: '1000' },
     dim: { type: 'string', default: '256' },
     election: { type: 'string', default: 'uniformity' },
+    quorum: { type: 'string', default: '1' },
     netns: { type: 'boolean', default: false }
   }
 })
@@ -99,7 +100,9 @@ async function run() {
       '--dim',
       values.dim,
       '--election',
-      values.election
+      values.election,
+      '--quorum',
+      values.quorum
     ],
     publishReportSchema,
     publisher
