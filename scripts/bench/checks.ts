@@ -66,10 +66,11 @@ console.log(
 
 async function swarm(quorum: number): Promise<Measured> {
   const { partitions, shared, dim } = values
+  const sizes = ['--partitions', partitions, '--shared', shared, '--dim', dim, '--quorum', `${quorum}`]
   const args = [
+    ...sizes,
     ...values.images.flatMap(path => ['--images', path]),
     ...values.prior.flatMap(path => ['--prior', path]),
-    ...['--partitions', partitions, '--shared', shared, '--dim', dim, '--quorum', `${quorum}`],
     ...(values['no-netns'] ? [] : ['--netns'])
   ]
   const { stdout, stderr } = await promisify(execFile)(
