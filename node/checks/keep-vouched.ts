@@ -124,8 +124,10 @@ export function createKeeper(
     const work = await next()
     if (work === undefined) return wakeIn(Math.min(keepMs, SOON_MS))
     read.add(work.alignment.key)
-    // damage seldom comes alone
-    wakeIn((await look(work)) ? 0 : keepMs)
+    const wasDamaged = await look(work)
+    // damage seldom comes alone; but what a broken disk loses again and again must not be fetched without a pause
+    const isRoundOver = vouched().every(({ alignment }) => read.has(alignment.key))
+    wakeIn(wasDamaged && !isRoundOver ? 0 : keepMs)
   }
 
   const wakeIn = (ms: number): void => {

@@ -83,13 +83,15 @@ export async function whileHeld<T>(
   attempt: () => Promise<T>
 ): Promise<T> {
   const stopped = AbortSignal.any([signal, kill])
-  const giveUp = performance.now() + patienceMs
+  let giveUp: number | undefined // from the first refusal: on a busy machine an attempt takes longer than the patience
   for (let first = true; ; first = false) {
     try {
       return await attempt()
     } catch (error) {
       if (!(error instanceof Error) || (error.name !== 'HomeLockedError' && !isNeverReached(error))) throw error
-      if (performance.now() >= giveUp) throw error
+      const now = performance.now()
+      giveUp ??= now + patienceMs
+      if (now >= giveUp) throw error
       if (first) stderr(`coopt: waiting up to ${patienceMs / 1000} s for another process: ${error.message}\n`)
     }
     await pause(LOOK_MS, undefined, { signal: stopped })

@@ -63,7 +63,7 @@ export function mayChangeText(known: JoinReport['mayChange']): string | undefine
     ...(unjudged === 0 ? [] : [`${count(unjudged, 'score')} not judged yet`])
   ]
   return parts.length === 0
-    ? 'only when a member publishes more or a better prior joins; "coopt merge" tells'
+    ? 'only when a member publishes or checks more, or a better prior joins; "coopt merge" tells'
     : `yes: ${parts.join(', ')}; "coopt merge" tells later`
 }
 

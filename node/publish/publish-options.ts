@@ -58,8 +58,12 @@ export function acceptanceOf({
 export function confirmedBy({ acceptance }: Pick<Manifest, 'acceptance'>): string {
   if (acceptance === undefined) return 'nobody: the records of its author finish work'
   const { quorum, voters } = acceptance
-  const who = voters === 'members' ? 'listed member' : 'member with another eligible prior'
-  return `${quorum} other ${who}${quorum === 1 ? '' : 's'} that ${quorum === 1 ? 'holds and checks' : 'hold and check'} the work`
+  const [members, priors, vouch] =
+    quorum === 1
+      ? ['member', 'another eligible prior', 'holds and checks']
+      : ['members', 'distinct eligible priors', 'hold and check']
+  const who = voters === 'members' ? `listed ${members}` : `${members} with ${priors}`
+  return `${quorum} other ${who} that ${vouch} the work`
 }
 
 /** How large an image may be. Throws `InvalidInputError` naming the option. */

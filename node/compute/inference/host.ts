@@ -154,9 +154,13 @@ export class InferenceHost {
       }
     }
     const limit = lost.limit === 'memory' ? 'memoryBytes' : this.#clockOf(request)
-    const remedy = lost.limit === undefined ? '' : ` or raise the limit (inference.${limit} in config.json)`
+    const remedies = [
+      ...(request.type === 'device' ? [] : ['use a smaller model']), // that of a probe has one convolution
+      ...(lost.limit === undefined ? [] : [`raise the limit (inference.${limit} in config.json)`])
+    ]
+    const advice = remedies.length === 0 ? '' : `; ${remedies.join(' or ')}`
     throw new InferenceError(
-      `the inference worker could not finish a ${request.type} request: ${lost.message}; use a smaller model${remedy}`,
+      `the inference worker could not finish a ${request.type} request: ${lost.message}${advice}`,
       { cause: lost }
     )
   }

@@ -58,6 +58,16 @@ test('a command gives up with the code for a held home, naming the process', asy
   expect(err.trimEnd().split('\n').at(-1)).toBe(`coopt: ${home} is in use by process 17 (a coopt node)`)
 })
 
+test('it waits from the first refusal on, however long that took to come', async () => {
+  const patienceMs = 150
+  const { backend, asked } = held(1, async () => {
+    const refused = performance.now() + 2 * patienceMs
+    while (performance.now() < refused); // a machine that is busy with something else
+  })
+  const { code } = await runCommand(['gc', '--home', home], {}, { backend, patienceMs })
+  expect({ code, asked: asked() }).toEqual({ code: 0, asked: 2 })
+})
+
 test('Ctrl-C ends the waiting', async () => {
   const interrupt = new AbortController()
   const { backend } = held(Infinity, async attempt => {

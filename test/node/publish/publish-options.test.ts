@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { PublishOptions } from '../../../node/api/options.ts'
 import {
-  imageLimits,
+  acceptanceOf,
   checkPublishOptions,
   checkReferenceFeatures,
   checkReferencePrior,
+  confirmedBy,
   defaultPolicy,
+  imageLimits,
   sizeAdvice
 } from '../../../node/publish/publish-options.ts'
 import { MAX_IMAGE_BYTES } from '../../../src/distribute/image-kind.ts'
@@ -118,4 +120,14 @@ describe('advice about sizes', () => {
       expect.stringMatching(/--dim 1280 keeps all, at 5120 instead of 1024 bytes a row/)
     ])
   })
+})
+
+test.each([
+  [{}, '1 other member with another eligible prior that holds and checks the work'],
+  [{ quorum: 3 }, '3 other members with distinct eligible priors that hold and check the work'],
+  [{ allow: [] }, '1 other listed member that holds and checks the work'],
+  [{ quorum: 2, allow: [] }, '2 other listed members that hold and check the work']
+])('who publishes with %j is told that work is confirmed by %s', (options, sentence) => {
+  const acceptance = acceptanceOf(options)
+  expect(confirmedBy(acceptance === undefined ? {} : { acceptance })).toBe(sentence)
 })

@@ -46,6 +46,13 @@ const empty = async (name: string): Promise<string> => {
   return path
 }
 
+it('is told why a probe did not end, and not to use a smaller model', async () => {
+  await using probe = createDeviceProbe({}, { scratch: await empty('hasty'), limits: { loadMilliseconds: 1 } })
+  expect(await probe.fault({ name: 'webgpu', index: 0 })).toBe(
+    'the inference worker could not finish a device request: a device request took longer than 1 ms; raise the limit (inference.loadMilliseconds in config.json)'
+  )
+})
+
 describe('the name of a device', () => {
   it('is a kind, with a number where there may be several', () => {
     expect(['auto', 'cpu', 'cuda', 'cuda:12', 'tensorrt:0', 'coreml', 'dml:1', 'webgpu'].every(isDeviceText)).toBe(true)
