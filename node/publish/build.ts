@@ -65,8 +65,13 @@ export async function buildDataset(source: Source, options: BuildOptions): Promi
   ): Promise<RowFile> => {
     const onRow = (row: number): void => onProgress?.(step, before + row, total)
     const behind = createPutBehind(put)
-    const file = await importBytes(partitionBytes(samplesOf(source, rows, onRow, signal)), behind.put)
-    await behind.done()
+    const samples = samplesOf(source, rows, onRow, signal)
+    let file: ContentFile
+    try {
+      file = await importBytes(partitionBytes(samples), behind.put)
+    } finally {
+      await behind.done()
+    }
     return { cid: file.cid, bytes: file.bytes, dagBytes: file.dagBytes, rows: rows.length }
   }
   const partitions: RowFile[] = []

@@ -8,6 +8,12 @@ import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { ApiEvent } from '../../node/api/events.ts'
+import type * as ContentModule from '../../node/content/content.ts'
+import type * as Config from '../../node/home/config.ts'
+import type * as Bundled from '../../node/priors/bundled.ts'
+import type * as Memory from '../../node/process/external-memory.ts'
+import type * as Publish from '../../node/publish/publish-swarm.ts'
+import type * as Store from '../../node/store/durable-blockstore.ts'
 
 export interface PublishTask {
   /** Checkout whose code runs */
@@ -27,7 +33,7 @@ export interface PublishFigures {
   readonly seconds: number
   /** User and system time of this process and of the inference processes */
   readonly cpuSeconds: number
-  /** Seconds until the last event of each step, from the last event of the one before */
+  /** Seconds until the last event of each step, from the last event of the one before; `start` until the first images are in */
   readonly steps: Readonly<Record<string, number>>
   readonly manifest: string
 }
@@ -48,19 +54,13 @@ try {
 // --- internal ---
 
 async function publish({ root, source, partitions, shared }: PublishTask, home: string): Promise<PublishFigures> {
-  const module = async <T>(path: string): Promise<T> => (await import(pathToFileURL(join(root, path)).href)) as T
-  const { publishSwarm } = await module<typeof import('../../node/publish/publish-swarm.ts')>(
-    'node/publish/publish-swarm.ts'
-  )
-  const { createContent } = await module<typeof import('../../node/content/content.ts')>('node/content/content.ts')
-  const { DurableBlockstore } = await module<typeof import('../../node/store/durable-blockstore.ts')>(
-    'node/store/durable-blockstore.ts'
-  )
-  const { bundledPrior } = await module<typeof import('../../node/priors/bundled.ts')>('node/priors/bundled.ts')
-  const { DEFAULT_CONFIG } = await module<typeof import('../../node/home/config.ts')>('node/home/config.ts')
-  const { countBuffersAsHeap } = await module<typeof import('../../node/process/external-memory.ts')>(
-    'node/process/external-memory.ts'
-  )
+  const of = async <T>(path: string): Promise<T> => (await import(pathToFileURL(join(root, path)).href)) as T
+  const { publishSwarm } = await of<typeof Publish>('node/publish/publish-swarm.ts')
+  const { createContent } = await of<typeof ContentModule>('node/content/content.ts')
+  const { DurableBlockstore } = await of<typeof Store>('node/store/durable-blockstore.ts')
+  const { bundledPrior } = await of<typeof Bundled>('node/priors/bundled.ts')
+  const { DEFAULT_CONFIG } = await of<typeof Config>('node/home/config.ts')
+  const { countBuffersAsHeap } = await of<typeof Memory>('node/process/external-memory.ts')
   countBuffersAsHeap() // as `coopt` does
   const store = await DurableBlockstore.open({ path: join(home, 'blocks') })
   const content = createContent({ local: store }, { blockTimeoutMs: 1000, attempts: 1 })
@@ -75,7 +75,9 @@ async function publish({ root, source, partitions, shared }: PublishTask, home: 
       spool: join(home, 'spool'),
       untrainedPrior: bundledPrior('untrained'),
       onEvent: (event: ApiEvent) => {
-        if (event.type === 'building') ends.set(event.step, performance.now())
+        if (event.type !== 'building') return
+        if (ends.size === 0) ends.set('start', performance.now())
+        ends.set(event.step, performance.now())
       },
       signal: new AbortController().signal
     },
