@@ -34,6 +34,7 @@ export async function bundlePrograms(folder: string): Promise<void> {
       worker: 'node/compute/inference/worker.ts',
       'exact-worker': 'node/compute/exact/worker.ts',
       'decode-worker': 'node/compute/inference/decode-thread.ts',
+      'reading-worker': 'node/image-sources/reading-thread.ts',
       'projection-worker': 'node/compute/projection/worker.ts'
     },
     outdir: folder,

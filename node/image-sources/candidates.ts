@@ -16,6 +16,8 @@ export interface Candidate {
   readonly leftOut?: LeftOutReason
   /** The image is the whole file `name` in this folder, which can be read again */
   readonly folder?: string
+  /** sha2-256 of `bytes`, where it is known */
+  readonly digest?: Uint8Array
 }
 
 /** Names of other people are shown on terminals, whose control characters they could have. */

@@ -6,14 +6,15 @@
  * before a single block is made, unless broken ones are to be left out: an archive then with all that it gave before it broke. Kept for
  * each sample: 32 bytes of digest and where it is (image-places.ts). What cannot be read at random goes to one spool file.
  */
-import { createHash } from 'node:crypto'
 import { IMAGE_FORMATS } from '../../src/distribute/image-kind.ts'
 import { countDuplicates, firstOfEach, sortDigests } from '../../src/distribute/partition.ts'
 import { InvalidContentError, InvalidInputError } from '../../src/errors.ts'
+import { inOrder } from '../process/in-order.ts'
 import type { Candidate } from './candidates.ts'
 import { SourceChoiceError } from './choice.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { createImagePlaces, type ImagePlaces } from './image-places.ts'
+import type { ReadImage } from './image-reader.ts'
 import { createTally, type LeftOut, leftOutText, type Tally } from './left-out.ts'
 import { DigestList } from './sample-list.ts'
 import { type SourceAccess, sourceParts, type SourcePart } from './source-parts.ts'
@@ -21,7 +22,7 @@ import { type SourceAccess, sourceParts, type SourcePart } from './source-parts.
 export interface SourceOptions extends SourceAccess {
   /** Existing folder for temporary files */
   spool: string
-  /** Tries to decode images: for each an error text, or undefined when it is good. Called with batches, one at a time. */
+  /** Tries to decode images: for each an error text, or undefined when it is good. Called with batches, several at a time. */
   inspect?: (images: readonly Uint8Array[]) => Promise<ReadonlyArray<string | undefined>>
   /** Images whose bytes occurred before are left out; they are kept by default. */
   dedupe?: boolean
@@ -42,16 +43,22 @@ export interface Source {
   readonly duplicates: number
   /** Everything that is not a sample, by its reason */
   readonly leftOut: readonly LeftOut[]
-  /** The bytes of image i, as they are now: compare with its digest. */
+  /** The bytes of image i, as they are now: compare with its digest. Throws `InvalidInputError` when it cannot be read any more. */
   read(i: number): Promise<Uint8Array>
+  /** Bytes that image i had when it was read first */
+  bytesOf(i: number): number
+  /** As `read`, of all of these together, with the digests that they have now */
+  readAll(images: readonly number[]): Promise<ReadImage[]>
   /** For messages to the operator only */
   nameOf(i: number): string
   close(): Promise<void>
 }
 
-/** A batch for `inspect` ends before either is exceeded. */
-const BATCH_IMAGES = 32
-const BATCH_BYTES = 33_554_432
+/** A batch for `inspect` ends before either is exceeded: as many as go to the inference process together, and some photos. */
+const BATCH_IMAGES = 64
+const BATCH_BYTES = 8_388_608
+/** Batches that are inspected at once: each is divided among all threads, so this only has to bridge the way there and back. */
+const INSPECTIONS = 4
 
 /**
  * Read all of `paths` once, in their order. Throws `InvalidInputError`: not there, of no kind that is read here, of several kinds, no
@@ -121,37 +128,74 @@ async function scan(paths: readonly string[], places: ImagePlaces, options: Sour
   return { ...samples, leftOut: tally.entries }
 }
 
-/** All images of a part that can be used get their places. Throws what its candidates throw. */
+/** All images of a part that can be used get their places, in its order, while later ones are read and inspected. Throws what its candidates throw. */
 async function readPart(part: SourcePart, { options, places, digests, faults, tally }: Scan): Promise<void> {
   const { inspect, onBroken, onProgress, signal } = options
-  let batch: (Candidate & { bytes: Uint8Array })[] = []
-  let batchBytes = 0
-  const flush = async (): Promise<void> => {
-    const errors = await inspect?.(batch.map(image => image.bytes))
-    for (const [i, { name, bytes, folder }] of batch.entries()) {
-      const error = errors?.[i]
-      if (error !== undefined) faults.add(name, error)
-      // once an image is broken, nothing will be built: only the list of broken ones is still wanted
-      else if (faults.count === 0 || onBroken !== undefined) {
-        await places.add(name, bytes, folder)
-        digests.push(createHash('sha256').update(bytes).digest())
-      }
-    }
-    batch = []
-    batchBytes = 0
-    onProgress?.(digests.count)
-  }
-  for await (const { name, bytes, fault, leftOut, folder } of part.candidates) {
+  const batches = candidateBatches(part.candidates, tally, signal)
+  const inspected = inOrder(batches, INSPECTIONS, async batch => {
+    const images = batch.found.filter(isImage)
+    const errors = images.length === 0 ? undefined : await inspect?.(images.map(({ bytes }) => bytes))
+    return { ...batch, images, errors: errors?.values() }
+  })
+  for await (const { found, images, errors, failure } of inspected) {
     signal?.throwIfAborted()
-    if (fault !== undefined) faults.add(name, fault)
-    else if (bytes === undefined) tally.add(leftOut ?? 'other', [name], 1)
-    else {
-      if (batch.length === BATCH_IMAGES || batchBytes + bytes.byteLength > BATCH_BYTES) await flush()
-      batch.push({ name, bytes, ...(folder === undefined ? {} : { folder }) })
-      batchBytes += bytes.byteLength
+    const good: typeof images = []
+    for (const one of found) {
+      const fault = isImage(one) ? errors?.next().value : one.fault
+      if (fault !== undefined) faults.add(one.name, fault)
+      else if (isImage(one)) good.push(one)
     }
+    // once an image is broken, nothing will be built: only the list of broken ones is still wanted
+    if (good.length > 0 && (faults.count === 0 || onBroken !== undefined)) {
+      const all = await places.add(good)
+      for (let i = 0; i < good.length; i++) digests.push(all.subarray(32 * i, 32 * i + 32))
+    }
+    if (images.length > 0) onProgress?.(digests.count)
+    if (failure !== undefined) throw failure.error
   }
-  if (batch.length > 0) await flush()
+}
+
+interface CandidateBatch {
+  /** Images and faults in their order */
+  readonly found: readonly Candidate[]
+  /** After the last batch: what the candidates ended with */
+  readonly failure?: { readonly error: unknown }
+}
+
+/** What a part has, but that which is left out, which is counted. Where it breaks off, images since the last full batch are not looked at. */
+async function* candidateBatches(
+  candidates: AsyncIterable<Candidate>,
+  tally: Tally,
+  signal: AbortSignal | undefined
+): AsyncGenerator<CandidateBatch> {
+  let found: Candidate[] = []
+  let images = 0
+  let bytes = 0
+  try {
+    for await (const candidate of candidates) {
+      signal?.throwIfAborted()
+      if (isImage(candidate)) {
+        if (images === BATCH_IMAGES || (images > 0 && bytes + candidate.bytes.byteLength > BATCH_BYTES)) {
+          yield { found }
+          found = []
+          images = 0
+          bytes = 0
+        }
+        images++
+        bytes += candidate.bytes.byteLength
+        found.push(candidate)
+      } else if (candidate.fault === undefined) tally.add(candidate.leftOut ?? 'other', [candidate.name], 1)
+      else found.push(candidate)
+    }
+  } catch (error) {
+    yield { found: found.filter(one => !isImage(one)), failure: { error } }
+    return
+  }
+  if (found.length > 0) yield { found }
+}
+
+function isImage(candidate: Candidate): candidate is Candidate & { bytes: Uint8Array } {
+  return candidate.bytes !== undefined && candidate.fault === undefined
 }
 
 /** All images, or the first of each digest. */
@@ -169,7 +213,14 @@ function samplesOf(digests: Uint8Array, places: ImagePlaces, dedupe: boolean): O
     bytes,
     digests: digests.subarray(0, count * 32),
     duplicates,
-    read: async i => await places.read(placeOf(i)),
+    read: async i => {
+      const [image] = await places.read([placeOf(i)])
+      if (image === undefined || image.fault !== undefined)
+        throw new InvalidInputError(`${places.nameOf(placeOf(i))} cannot be read: ${image?.fault ?? 'it is gone'}`)
+      return image.bytes
+    },
+    readAll: async images => await places.read(images.map(placeOf)),
+    bytesOf: i => places.bytesOf(placeOf(i)),
     nameOf: i => places.nameOf(placeOf(i)),
     close: places.close
   }

@@ -3,9 +3,9 @@
  *
  * Rows follow the plan of src/distribute/partition.ts. Only image bytes and what follows from them get into a block: no file or
  * folder name, nor the order of the source. Every image is read again here and must still have the digest it was planned by. Memory: one row
- * group, the images being read ahead, one chunk of the import.
+ * group, the images being read ahead, a few chunks of the import.
  */
-import { createHash } from 'node:crypto'
+import * as dagPb from '@ipld/dag-pb'
 import { equalBytes } from '../../src/codec.ts'
 import { sampleId } from '../../src/distribute/content-id.ts'
 import { MAX_PARTITION_BYTES } from '../../src/distribute/manifest.ts'
@@ -13,7 +13,10 @@ import { planPartitions } from '../../src/distribute/partition.ts'
 import { partitionBytes, type Sample } from '../../src/distribute/partition-file.ts'
 import { type ContentFile, importBytes, type PutBlock } from '../../src/distribute/unixfs-import.ts'
 import { InvalidInputError } from '../../src/errors.ts'
+import { cutByBytes } from '../image-sources/image-reader.ts'
 import type { Source } from '../image-sources/source.ts'
+import { inOrder } from '../process/in-order.ts'
+import { createPool } from '../process/pool.ts'
 
 export interface BuildOptions {
   partitions: number
@@ -38,8 +41,10 @@ export interface BuiltDataset {
   readonly shared: RowFile
 }
 
-/** Small images are mostly waiting for the file system: as many are read at once. */
-const READ_AHEAD = 8
+/** Questions to the threads that read, which are up to four. Some megabytes each, or one image */
+const READ_AHEAD = 3
+/** Leaves on their way to the disk, a MiB each: libuv writes four at once. */
+const PUTS = 4
 
 /** The same samples, seed and counts give the same files. Throws `InvalidInputError`, or what `put` throws. */
 export async function buildDataset(source: Source, options: BuildOptions): Promise<BuiltDataset> {
@@ -59,7 +64,14 @@ export async function buildDataset(source: Source, options: BuildOptions): Promi
     total: number
   ): Promise<RowFile> => {
     const onRow = (row: number): void => onProgress?.(step, before + row, total)
-    const file = await importBytes(partitionBytes(samplesOf(source, rows, onRow, signal)), put)
+    const behind = createPutBehind(put)
+    const samples = samplesOf(source, rows, onRow, signal)
+    let file: ContentFile
+    try {
+      file = await importBytes(partitionBytes(samples), behind.put)
+    } finally {
+      await behind.done()
+    }
     return { cid: file.cid, bytes: file.bytes, dagBytes: file.dagBytes, rows: rows.length }
   }
   const partitions: RowFile[] = []
@@ -86,23 +98,43 @@ async function* samplesOf(
   onRow: (row: number) => void,
   signal: AbortSignal | undefined
 ): AsyncGenerator<Sample> {
-  for (let start = 0; start < rows.length; start += READ_AHEAD) {
+  let index = 0
+  const read = inOrder(partsOf(source, rows), READ_AHEAD, async part => await readSamples(source, part))
+  for await (const samples of read) {
     signal?.throwIfAborted()
-    const ahead = await Promise.all(
-      Array.from(rows.subarray(start, start + READ_AHEAD), async i => await sampleOf(source, i))
-    )
-    for (const [k, sample] of ahead.entries()) yield { index: start + k, ...sample }
-    onRow(start + ahead.length)
+    for (const sample of samples) yield { index: index++, ...sample }
+    onRow(index)
   }
 }
 
-async function sampleOf(source: Source, i: number): Promise<Pick<Sample, 'id' | 'bytes'>> {
-  const bytes = await source.read(i)
-  const digest = source.digests.subarray(i * 32, i * 32 + 32)
-  if (!equalBytes(createHash('sha256').update(bytes).digest(), digest)) {
-    throw new InvalidInputError(
-      `${source.nameOf(i)} changed while the dataset was built: leave the images alone and publish again`
-    )
+async function* partsOf(source: Source, rows: Uint32Array): AsyncGenerator<number[]> {
+  yield* cutByBytes(rows, i => source.bytesOf(i))
+}
+
+async function readSamples(source: Source, rows: readonly number[]): Promise<Pick<Sample, 'id' | 'bytes'>[]> {
+  const images = await source.readAll(rows)
+  return images.map(({ bytes, digest, fault }, k) => {
+    const i = rows[k] as number
+    if (fault !== undefined || !equalBytes(digest, source.digests.subarray(i * 32, i * 32 + 32))) {
+      const reason = fault === undefined ? '' : ` (${fault})`
+      throw new InvalidInputError(
+        `${source.nameOf(i)} changed while the dataset was built${reason}: leave the images alone and publish again`
+      )
+    }
+    return { id: sampleId(digest), bytes }
+  })
+}
+
+/** Leaves are stored beside each other and beside the making of the next ones; a node when all before it are there. */
+function createPutBehind(put: PutBlock): { put: PutBlock; done(): Promise<void> } {
+  const pool = createPool(PUTS)
+  return {
+    put: async (cid, block) => {
+      if (cid.code === dagPb.code) {
+        await pool.done()
+        await put(cid, block)
+      } else await pool.add(async () => await put(cid, block))
+    },
+    done: pool.done
   }
-  return { id: sampleId(digest), bytes }
 }

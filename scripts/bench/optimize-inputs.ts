@@ -61,7 +61,7 @@ const IR_VERSION = 8
 const OPSET = 13
 
 /** A JPEG with a COM segment after its first marker. */
-function withComment(jpeg: Uint8Array, number: number): Uint8Array {
+export function withComment(jpeg: Uint8Array, number: number): Uint8Array {
   const comment = Buffer.alloc(8)
   comment.writeUInt16BE(0xfffe, 0)
   comment.writeUInt16BE(6, 2)

@@ -11,7 +11,13 @@ export const MAX_IMAGES = 64
 /** Of large images some: encoded, what one message to the inference process holds. */
 const MAX_BYTES = 16 * 1024 * 1024
 /** What is decoded in a second or two. A larger image travels alone, so that no two of them are in memory at once. */
-const MAX_PIXELS = 64_000_000
+export const MAX_PIXELS = 64_000_000
+
+/** By its header; 0 where only the decoder knows */
+export function pixelsOf(image: Uint8Array): number {
+  const { width, height } = imageSize(image) ?? { width: 0, height: 0 }
+  return width * height
+}
 
 /** Consecutive parts of `items`, of `maxImages` at most. */
 export function* batches<T>(
@@ -59,12 +65,12 @@ function createCut<T>(imageOf: (item: T) => Uint8Array, maxImages: number) {
     /** The batch that is full with or before this item */
     add: (item: T): T[] | undefined => {
       const image = imageOf(item)
-      const { width, height } = imageSize(image) ?? { width: 0, height: 0 }
-      const isFull = bytes + image.byteLength > MAX_BYTES || pixels + width * height > MAX_PIXELS
+      const own = pixelsOf(image)
+      const isFull = bytes + image.byteLength > MAX_BYTES || pixels + own > MAX_PIXELS
       const before = batch.length > 0 && isFull ? rest() : undefined
       batch.push(item)
       bytes += image.byteLength
-      pixels += width * height
+      pixels += own
       return before ?? (batch.length >= maxImages ? rest() : undefined)
     },
     rest

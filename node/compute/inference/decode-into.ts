@@ -13,18 +13,27 @@ export async function decodeInto(
   decoder: ImageDecoder,
   use: (pixels: Pixels, index: number) => void
 ): Promise<void> {
+  await eachImage(images, async ({ id, bytes }, i) => {
+    try {
+      use(await decoder.decode(bytes), i)
+    } catch (cause) {
+      if (!(cause instanceof InvalidImageError)) throw cause
+      throw new InvalidImageError(`sample ${id}: ${cause.message}`, { cause })
+    }
+  })
+}
+
+/** As many at once as decodes in flight. */
+export async function eachImage(
+  images: EmbedRequest['images'],
+  action: (image: EmbedRequest['images'][number], index: number) => Promise<void>
+): Promise<void> {
   let next = 0
-  const decodeSome = async (): Promise<void> => {
+  const some = async (): Promise<void> => {
     while (next < images.length) {
       const i = next++
-      const image = images[i] as EmbedRequest['images'][number]
-      try {
-        use(await decoder.decode(image.bytes), i)
-      } catch (cause) {
-        if (!(cause instanceof InvalidImageError)) throw cause
-        throw new InvalidImageError(`sample ${image.id}: ${cause.message}`, { cause })
-      }
+      await action(images[i] as EmbedRequest['images'][number], i)
     }
   }
-  await Promise.all(Array.from({ length: DECODES }, decodeSome))
+  await Promise.all(Array.from({ length: DECODES }, some))
 }

@@ -3,9 +3,9 @@ import { workerData } from 'node:worker_threads'
 import { createTensorWriter, type TensorWriter } from '../../../src/optimize/pixels.ts'
 import { serveQuestions } from '../thread/serve-questions.ts'
 import { movable } from '../thread/thread.ts'
-import { decodeInto } from './decode-into.ts'
+import { decodeInto, eachImage } from './decode-into.ts'
 import { createImageDecoder } from './images.ts'
-import type { DecodeLimits, EmbedRequest, PrepareRequest } from './messages.ts'
+import type { DecodeLimits, EmbedRequest, ImageFacts, PrepareRequest } from './messages.ts'
 import { NUMBERS, tensorBytes, type TensorNumbers } from './tensor-bytes.ts'
 
 /** Image i is `bytes` from end i - 1 to end i. */
@@ -47,8 +47,10 @@ serveQuestions(async asked => {
   const images = ends.map((end, i) => ({ id: ids[i] as string, bytes: bytes.subarray(i === 0 ? 0 : ends[i - 1], end) }))
   if (question.type === 'inspect') {
     const { inspect } = await decoder
-    const facts = []
-    for (const image of images) facts.push(await inspect(image.bytes))
+    const facts: ImageFacts[] = []
+    await eachImage(images, async ({ bytes }, i) => {
+      facts[i] = await inspect(bytes)
+    })
     return { value: facts }
   }
   const numbers = await tensor(images, question)

@@ -11,7 +11,8 @@ import { tmpdir } from 'node:os'
 import { InferenceError } from '../../../src/errors.ts'
 import { count } from '../../process/counters.ts'
 import type { Accelerator } from './accelerator.ts'
-import { batches } from './batches.ts'
+import { createBudget, type Budget } from '../../process/budget.ts'
+import { batches, MAX_PIXELS, pixelsOf } from './batches.ts'
 import { DEFAULT_LIMITS, memoryFor, type InferenceLimits } from './limits.ts'
 import type { ImageFacts, LoadReply, LoadRequest, Replies, Request } from './messages.ts'
 import { replyTo } from './replies.ts'
@@ -21,6 +22,9 @@ import { WorkerLostError, WorkerProcess } from './worker-process.ts'
 
 /** Requests whose first part is decoding */
 const OVERLAPPING: ReadonlySet<Request['type']> = new Set(['embed', 'prepare', 'inspect'])
+
+/** Resident memory while an image is decoded: measured 1.5 GiB for the 178,956,970 pixels of the largest. */
+const BYTES_PER_PIXEL = 9
 
 export interface HostOptions {
   readonly limits?: Partial<InferenceLimits>
@@ -47,6 +51,8 @@ export class InferenceHost {
   #lost: WorkerProcess | undefined
   #closed = false
   readonly #gate: RequestGate
+  /** Of images that are being inspected */
+  readonly #pixels: Budget
   readonly #scratch: string
   readonly #decoders: number
   readonly #accelerator: Accelerator | undefined
@@ -63,6 +69,7 @@ export class InferenceHost {
     this.#decoders = workers
     this.#accelerator = accelerator
     this.#gate = createRequestGate(this.callsAtOnce)
+    this.#pixels = createBudget(this.limits.memoryBytes / 2 / BYTES_PER_PIXEL)
   }
 
   /** Requests with images that overlap: one at the model, one at each decoding thread, one on its way. */
@@ -93,15 +100,14 @@ export class InferenceHost {
 
   /**
    * Decode every image and forget the pixels: is this what every peer will be able to use? An image that no worker survives is one that
-   * cannot be used, and not an error.
+   * cannot be used, and not an error. Calls overlap.
    */
   async inspectImages(
     images: readonly Uint8Array[],
     options: { signal?: AbortSignal } = {}
   ): Promise<readonly ImageFacts[]> {
-    const facts: ImageFacts[] = []
-    for (const part of batches(images, bytes => bytes)) facts.push(...(await this.#inspect(part, options)))
-    return facts
+    const parts = [...batches(images, bytes => bytes)]
+    return (await Promise.all(parts.map(async part => await this.#inspectWithin(part, options)))).flat()
   }
 
   /** Ends the worker and waits until it is reaped. Requests under way fail. */
@@ -114,6 +120,20 @@ export class InferenceHost {
   }
 
   // --- internal ---
+
+  /** No more at once than the worker has memory for; what it would have to decode alone has it alone. */
+  async #inspectWithin(
+    images: readonly Uint8Array[],
+    options: { signal?: AbortSignal }
+  ): Promise<readonly ImageFacts[]> {
+    const pixels = images.reduce((sum, bytes) => sum + pixelsOf(bytes), 0)
+    const { release } = await this.#pixels.take(pixels > MAX_PIXELS ? Number.POSITIVE_INFINITY : pixels)
+    try {
+      return await this.#inspect(images, options)
+    } finally {
+      release()
+    }
+  }
 
   async #inspect(images: readonly Uint8Array[], options: { signal?: AbortSignal }): Promise<readonly ImageFacts[]> {
     try {

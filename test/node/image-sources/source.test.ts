@@ -120,6 +120,37 @@ describe('openSource', () => {
     }
   })
 
+  it('inspects some batches at once, in whatever time, and keeps images and faults in the order of the source', async () => {
+    const names = Array.from({ length: 600 }, (_, i) => `image-${i}.jpg`)
+    const many = Object.fromEntries(
+      names.map((name, i) => [name, i % 100 === 99 ? 'text' : fakeImage(i, 20 + (i % 50))])
+    )
+    const path = await tarOf(many)
+    const broken: string[] = []
+    const waiting: (() => void)[] = []
+    let most = 0
+    const source = await openSource(path, {
+      spool,
+      inspect: async batch => {
+        const asked = new Promise<void>(resolve => waiting.push(resolve))
+        most = Math.max(most, waiting.length)
+        // the latest is answered first, once all that go together are there
+        setImmediate(() => setImmediate(() => waiting.pop()?.()))
+        await asked
+        return batch.map(bytes => (bytes.byteLength === 20 + 7 ? 'premature end of data' : undefined))
+      },
+      onBroken: name => broken.push(name)
+    })
+    const isBroken = (i: number): boolean => i % 100 === 99 || i % 50 === 7
+    expect(broken).toEqual(names.filter((_, i) => isBroken(i)))
+    expect(Array.from({ length: source.count }, (_, i) => source.nameOf(i))).toEqual(
+      names.filter((_, i) => !isBroken(i))
+    )
+    expect(most).toBeGreaterThan(1)
+    expect(most).toBeLessThanOrEqual(4)
+    await source.close()
+  })
+
   it('does not pass over a file that is named like an image but is none', async () => {
     const path = await folder({ 'a.jpg': fakeImage(1, 10), 'empty.png': '', 'page.jpeg': '<html>' })
     await expect(openSource(path, { spool })).rejects.toThrow('2 of the images')

@@ -21,6 +21,15 @@ afterEach(async () => await rm(root, { recursive: true, force: true }))
 const seed = new Uint8Array(32).fill(3)
 const IMAGES = Array.from({ length: 101 }, (_, i) => fakeImage(i, 100 + ((i * 7919) % 40_000)))
 
+/** CID, bytes and rows of four partitions and the shared set: as the first release wrote them. */
+const PINNED = [
+  ['bafybeihacqcsix5ean64mewx7tbhvyewktfgyyz6g3halheatqxoilqpqe', 1_048_894, 25],
+  ['bafybeigb4xxz5zfb2xvoxepsbybnbkiwwu6z525wayw5fvhpsrvmhsxa5i', 1_048_894, 25],
+  ['bafybeifutzw5mwc6amehsslsoxi7cakrb3wxmbhinhovivy75ferycncsi', 1_048_894, 25],
+  ['bafybeifm2ftkdabkuktxpnsc3rokq57ifdsv5umvqd4niku4kntpnfpg5e', 1_048_894, 26],
+  ['bafybeid77c2gcfwnroa32rjb7acxhdg2635iqatupiqguhdlcwy2n756xy', 1_048_894, 10]
+]
+
 async function folder(name: (i: number) => string, order = IMAGES.map((_, i) => i)): Promise<string> {
   const path = await mkdtemp(join(root, 'images-'))
   for (const i of order) {
@@ -73,6 +82,33 @@ describe('buildDataset', () => {
     const stored = Buffer.concat(one.blocks)
     expect(stored.includes('00000007.jpg')).toBe(true)
     for (const name of ['tabbycat', 'holiday', root]) expect(stored.includes(name)).toBe(false)
+  })
+
+  it('writes the same bytes as ever: the CIDs of these images are pinned', async () => {
+    const { built } = await build(await folder(i => `${i}.jpg`))
+    const files = [...built.partitions, built.shared].map(({ cid, bytes, rows }) => [cid.toString(), bytes, rows])
+    expect(files).toEqual(PINNED)
+  })
+
+  it('stores no node of a file before all of its leaves', async () => {
+    const source = await openSource(await folder(i => `${i}.jpg`), { spool: root })
+    const waiting: (() => void)[] = []
+    const stored: string[] = []
+    let most = 0
+    const put = async (cid: CID) => {
+      const isLeaf = cid.code === rawCid(new Uint8Array(0)).code
+      if (isLeaf) {
+        const asked = new Promise<void>(resolve => waiting.push(resolve))
+        most = Math.max(most, waiting.length)
+        setImmediate(() => waiting.pop()?.()) // the latest first
+        await asked
+      }
+      stored.push(isLeaf ? 'leaf' : 'node')
+    }
+    await buildDataset(source, { partitions: 1, sharedRows: 5, seed, put })
+    await source.close()
+    expect(stored).toEqual(['leaf', 'leaf', 'leaf', 'node', 'leaf', 'leaf', 'node'])
+    expect(most).toBeGreaterThan(1)
   })
 
   it('notices an image that changes while it runs', async () => {
