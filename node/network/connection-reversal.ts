@@ -22,23 +22,26 @@ export interface ConnectionReversalInit {
 
 /** Of the addresses that a peer names: it chooses whom this node knocks at. */
 const MAX_ADDRESSES = 4
+/** Between two attempts for one peer, and peers in that time: it must not make this node knock at third parties again and again. */
+const PAUSE_MS = 600_000
+const MAX_DIALED = 256
 
 export function createConnectionReversal(
   { connectionManager, events, logger }: ConnectionReversalComponents,
   { nearby = false }: ConnectionReversalInit = {}
 ): Startable {
   const log = logger.forComponent('coopt:reversal')
-  const dialing = new Set<string>()
+  /** Peers that were dialed back a short while ago */
+  const dialed = new Set<string>()
 
   const reverse = async (peer: string, addresses: Multiaddr[]): Promise<void> => {
-    if (dialing.has(peer)) return
-    dialing.add(peer)
+    if (dialed.has(peer) || dialed.size >= MAX_DIALED) return
+    dialed.add(peer)
+    setTimeout(() => dialed.delete(peer), PAUSE_MS).unref()
     try {
       await connectionManager.openConnection(addresses, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) })
     } catch (cause) {
       log('%s stays connected through its relay - %e', peer, asError(cause))
-    } finally {
-      dialing.delete(peer)
     }
   }
 

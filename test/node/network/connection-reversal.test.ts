@@ -19,8 +19,9 @@ async function dialed(
   {
     from = RELAYED,
     direction = 'inbound',
-    open = [from]
-  }: { from?: string; direction?: 'inbound' | 'outbound'; open?: readonly string[] } = {}
+    open = [from],
+    times = 1
+  }: { from?: string; direction?: 'inbound' | 'outbound'; open?: readonly string[]; times?: number } = {}
 ): Promise<string[]> {
   const events = new EventTarget()
   const found: string[] = []
@@ -32,7 +33,10 @@ async function dialed(
   await createConnectionReversal(components).start()
   const connection = { direction, remoteAddr: multiaddr(from) }
   const detail = { peerId, connection, listenAddrs: listenAddrs.map(address => multiaddr(address)) }
-  events.dispatchEvent(new CustomEvent('peer:identify', { detail }))
+  for (let i = 0; i < times; i++) {
+    events.dispatchEvent(new CustomEvent('peer:identify', { detail }))
+    await new Promise(resolve => setImmediate(resolve)) // the attempt has ended
+  }
   return found
 }
 
@@ -48,4 +52,8 @@ test('it dials nobody who is connected directly, or whom it reached itself', asy
   expect(await dialed([PUBLIC], { direction: 'outbound' })).toEqual([])
   expect(await dialed([PUBLIC], { from: PUBLIC })).toEqual([])
   expect(await dialed([PUBLIC], { open: [RELAYED, PUBLIC] })).toEqual([])
+})
+
+test('who says it again and again does not make it dial again and again', async () => {
+  expect(await dialed([PUBLIC], { times: 20 })).toEqual([`${PUBLIC}/p2p/${peerId}`])
 })

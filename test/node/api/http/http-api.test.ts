@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -243,6 +243,15 @@ describe('local API', () => {
     // 2^22 is the largest process id Linux gives, so this one never runs
     await writeFile(apiFilePath(home), JSON.stringify({ pid: 4_194_305, port, token }))
     expect(await readApiFile(home)).toBeUndefined()
+  })
+
+  it('does not take the daemon of a home for that of its copy', async () => {
+    const { home } = await serve()
+    const copy = await temporaryHome()
+    await copyFile(apiFilePath(home), apiFilePath(copy))
+    expect(await readApiFile(home)).toBeDefined()
+    expect(await readApiFile(copy)).toBeUndefined()
+    expect(await connectApi(copy)).toBeUndefined()
   })
 
   it('says that the daemon went away when the connection breaks', async () => {
