@@ -1,61 +1,22 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { AUDIT_SHARE } from '../../../node/checks/due-audits.ts'
 import type { DueCheck } from '../../../node/checks/due-checks.ts'
 import { dueWork } from '../../../node/checks/due-work.ts'
-import type { Election } from '../../../src/align/candidate.ts'
-import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { confirmationOf, TRUSTED_AFTER, type Acceptance } from '../../../src/merge/confirmation.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import type { Choice, SwarmView } from '../../../src/merge/views.ts'
-import type { Check, Score, SignedRecord } from '../../../src/publish/record.ts'
-import {
-  makeAlignment,
-  makeCheck,
-  makeResult,
-  makeScore,
-  makeSwarm,
-  testCid,
-  testPeer,
-  type TestPeer
-} from '../../helpers/swarm-factory.ts'
+import type { Check, SignedRecord } from '../../../src/publish/record.ts'
+import { checkParties } from '../../helpers/check-parties.ts'
+import { makeCheck, testPeer } from '../../helpers/swarm-factory.ts'
 
 const NAMES = ['author', 'friend', 'ann', 'bea', 'cyd'] as const
 type Name = (typeof NAMES)[number]
 const RULE: Acceptance = { quorum: 1, voters: 'priors' }
 
-const peers = new Map<Name, TestPeer>(NAMES.map(name => [name, testPeer(`audit ${name}`)]))
-const scores = new Map<Name, SignedRecord<Score>>()
-let swarm: Swarm
-let election: Election
-
-beforeAll(async () => {
-  swarm = await makeSwarm({ quotas: { recordsPerPeer: 10_000, recordBytes: 16_777_216 } })
-  for (const [name, one] of peers) scores.set(name, await makeScore(swarm, one, 0))
-  election = {
-    ranking: NAMES.map(name => ({
-      key: score(name).key,
-      author: peer(name).id,
-      value: -1,
-      electable: true,
-      distinct: name
-    }))
-  }
+const { swarm, election, peer, score, workOf, says } = await checkParties(NAMES, {
+  prefix: 'audit ',
+  quotas: { recordsPerPeer: 10_000, recordBytes: 16_777_216 }
 })
-
-const peer = (name: Name): TestPeer => peers.get(name) as TestPeer
-const score = (name: Name): SignedRecord<Score> => scores.get(name) as SignedRecord<Score>
-
-let seq = 10
-async function workOf(by: Name, partition = 0): Promise<Choice> {
-  const result = await makeResult(swarm, peer(by), seq++, score(by), partition)
-  const alignment = await makeAlignment(swarm, peer(by), seq++, result, testCid('reference'))
-  return { partition, score: score(by), result, alignment }
-}
-
-const says = async (by: Name, { alignment }: Choice, what: Check['shard'] | 'plausible' | 'implausible') =>
-  what === 'sound' || what === 'wrong' || what === 'lost'
-    ? await makeCheck(swarm, peer(by), seq++, alignment, undefined, { shard: what })
-    : await makeCheck(swarm, peer(by), seq++, alignment, { by: score(by), verdict: what })
 
 interface Case {
   readonly works: readonly Choice[]

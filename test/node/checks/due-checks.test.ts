@@ -1,60 +1,19 @@
-import { beforeAll, describe, expect, test } from 'vitest'
-import type { Election } from '../../../src/align/candidate.ts'
-import type { Swarm } from '../../../src/distribute/manifest.ts'
+import { describe, expect, test } from 'vitest'
 import { confirmationOf, TRUSTED_AFTER, type Acceptance } from '../../../src/merge/confirmation.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import type { Choice, SwarmView } from '../../../src/merge/views.ts'
-import type { Check, Score, SignedRecord } from '../../../src/publish/record.ts'
+import type { Check, SignedRecord } from '../../../src/publish/record.ts'
 import { dueChecks, isDoubted, type DueCheck } from '../../../node/checks/due-checks.ts'
-import {
-  makeAlignment,
-  makeCheck,
-  makeResult,
-  makeScore,
-  makeSwarm,
-  testCid,
-  testPeer,
-  testPublisher,
-  type TestPeer
-} from '../../helpers/swarm-factory.ts'
+import { checkParties } from '../../helpers/check-parties.ts'
+import { makeCheck, testPublisher, type TestPeer } from '../../helpers/swarm-factory.ts'
 
 const NAMES = ['author', 'ann', 'bea', 'cyd', 'dan'] as const
 type Name = (typeof NAMES)[number]
 const OTHERS = NAMES.slice(1)
 
-const peers = new Map<Name, TestPeer>(NAMES.map(name => [name, testPeer(name)]))
-const scores = new Map<Name, SignedRecord<Score>>()
-let swarm: Swarm
-let election: Election
-
-beforeAll(async () => {
-  swarm = await makeSwarm({ quotas: { recordsPerPeer: 1000, recordBytes: 1_048_576 } })
-  for (const [name, one] of peers) scores.set(name, await makeScore(swarm, one, 0))
-  election = {
-    ranking: NAMES.map(name => ({
-      key: score(name).key,
-      author: peer(name).id,
-      value: -1,
-      electable: true,
-      distinct: name
-    }))
-  }
+const { swarm, election, peer, score, workOf, says } = await checkParties(NAMES, {
+  quotas: { recordsPerPeer: 1000, recordBytes: 1_048_576 }
 })
-
-const peer = (name: Name): TestPeer => peers.get(name) as TestPeer
-const score = (name: Name): SignedRecord<Score> => scores.get(name) as SignedRecord<Score>
-
-let seq = 10
-async function workOf(by: Name, partition = 0): Promise<Choice> {
-  const result = await makeResult(swarm, peer(by), seq++, score(by), partition)
-  const alignment = await makeAlignment(swarm, peer(by), seq++, result, testCid('reference'))
-  return { partition, score: score(by), result, alignment }
-}
-
-const says = async (by: Name, { alignment }: Choice, what: Check['shard'] | 'plausible' | 'implausible' | 'abstain') =>
-  what === 'sound' || what === 'wrong' || what === 'lost'
-    ? await makeCheck(swarm, peer(by), seq++, alignment, undefined, { shard: what })
-    : await makeCheck(swarm, peer(by), seq++, alignment, { by: score(by), verdict: what })
 
 interface Case {
   checks?: readonly SignedRecord<Check>[]
@@ -131,7 +90,7 @@ describe('of the members that may judge a piece of work', () => {
 
   test('one that has no prior loaded makes room for the next by its word on the shard', async () => {
     const work = await workOf('author')
-    const held = [await makeCheck(swarm, testPublisher, seq++, work.alignment, undefined, { shard: 'sound' })]
+    const held = [await makeCheck(swarm, testPublisher, 1, work.alignment, undefined, { shard: 'sound' })]
     const [first] = lookers(work, { checks: held }) as [Name]
     const asked = due(peer(first), [work], { checks: held, withPrior: false })
     expect(asked).toEqual([{ work: expect.objectContaining({ alignment: work.alignment }), opinion: false }])

@@ -1,57 +1,15 @@
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { isJudgeable, isUndecided } from '../../../node/checks/undecided.ts'
-import type { Election } from '../../../src/align/candidate.ts'
-import type { Swarm } from '../../../src/distribute/manifest.ts'
 import { confirmationOf, type Acceptance } from '../../../src/merge/confirmation.ts'
 import { createRecordSet } from '../../../src/merge/record-set.ts'
 import type { Choice } from '../../../src/merge/views.ts'
-import type { Check, Score, SignedRecord } from '../../../src/publish/record.ts'
-import {
-  makeAlignment,
-  makeCheck,
-  makeResult,
-  makeScore,
-  makeSwarm,
-  testCid,
-  testPeer,
-  type TestPeer
-} from '../../helpers/swarm-factory.ts'
+import type { Check, SignedRecord } from '../../../src/publish/record.ts'
+import { checkParties } from '../../helpers/check-parties.ts'
 
 const NAMES = ['author', 'ann', 'bea'] as const
 type Name = (typeof NAMES)[number]
 const RULE: Acceptance = { quorum: 1, voters: 'priors' }
-const peers = new Map<Name, TestPeer>(NAMES.map(name => [name, testPeer(`undecided ${name}`)]))
-const scores = new Map<Name, SignedRecord<Score>>()
-let swarm: Swarm
-let election: Election
-
-beforeAll(async () => {
-  swarm = await makeSwarm()
-  for (const [name, one] of peers) scores.set(name, await makeScore(swarm, one, 0))
-  election = {
-    ranking: NAMES.map(name => ({
-      key: score(name).key,
-      author: peer(name).id,
-      value: -1,
-      electable: true,
-      distinct: name
-    }))
-  }
-})
-
-const peer = (name: Name): TestPeer => peers.get(name) as TestPeer
-const score = (name: Name): SignedRecord<Score> => scores.get(name) as SignedRecord<Score>
-
-let seq = 1
-async function workOf(by: Name): Promise<Choice> {
-  const result = await makeResult(swarm, peer(by), seq++, score(by), 0)
-  const alignment = await makeAlignment(swarm, peer(by), seq++, result, testCid('reference'))
-  return { partition: 0, score: score(by), result, alignment }
-}
-const says = async (by: Name, { alignment }: Choice, what: Check['shard'] | 'plausible' | 'abstain') =>
-  what === 'plausible' || what === 'abstain'
-    ? await makeCheck(swarm, peer(by), seq++, alignment, { by: score(by), verdict: what })
-    : await makeCheck(swarm, peer(by), seq++, alignment, undefined, { shard: what })
+const { swarm, election, peer, score, workOf, says } = await checkParties(NAMES, { prefix: 'undecided ' })
 
 function seen(
   name: Name,
