@@ -63,25 +63,27 @@ export function dueAudits(s: AuditSituation, words: CheckWords): DueCheck[] {
       confirmation.history(work.score),
       greatest(looks.map(({ author }) => confirmation.agreements(author)))
     )
-    /** Voices of members that could still say something, this node's among them */
-    const able = members.filter(
-      ([peer, key]) =>
-        peer === me ||
-        (onResult?.has(peer) !== true &&
-          onShard?.has(peer) !== true &&
-          confirmation.voiceOn(key, result) === 'opinion' &&
-          confirmation.voiceOf(key) !== own)
-    )
+    /** Members that could still say something, this node among them: asked only where it matters, as this is looked at after every change */
+    const able = (): typeof members =>
+      members.filter(
+        ([peer, key]) =>
+          peer === me ||
+          (onResult?.has(peer) !== true &&
+            onShard?.has(peer) !== true &&
+            confirmation.voiceOn(key, result) === 'opinion' &&
+            confirmation.voiceOf(key) !== own)
+      )
     const periods = s.periods(work)
     if (lacking > 0 && !isByHistory && history < TRUSTED_AFTER) {
       const weight = rendezvousWeight(self, alignment.id)
-      const before = able.filter(([peer, key]) => peer !== me && rendezvousWeight(key, alignment.id) > weight)
+      const before = able().filter(([peer, key]) => peer !== me && rendezvousWeight(key, alignment.id) > weight)
       if (voices(before).size < lacking + Math.floor(periods)) unproven.push({ ...due, again: true })
       continue
     }
     const share = lacking > 0 && !isByHistory ? Math.max(AUDIT_SHARE, 1 / history) : AUDIT_SHARE
-    if (periods >= 1 && s.chance(`audit of ${result.key}`) < share / voices(able).size)
-      drawn.push({ ...due, again: true })
+    if (periods < 1) continue
+    const lot = s.chance(`audit of ${result.key}`)
+    if (lot < share && lot < share / voices(able()).size) drawn.push({ ...due, again: true })
   }
   return [...disputed, ...unproven, ...drawn]
 

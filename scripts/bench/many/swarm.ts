@@ -1,6 +1,6 @@
 /**
- * One swarm of many whole nodes in this process, over TCP on loopback: from the first join to one CID, then idle. In a network
- * namespace where it can. Prints one JSON object.
+ * One swarm of many whole nodes in this process, over TCP on loopback: from the first join to one CID, then idle. Prints
+ * one JSON object.
  *
  *     node scripts/bench/many/swarm.ts --nodes 16 [--participants 15] [--partitions 200] [--settle 60] [--idle 60]
  *
